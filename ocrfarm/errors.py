@@ -1,0 +1,157 @@
+"""Every error that ocrfarm raises: the message says what, where and what to do.
+
+OcrfarmError                 1
+|-- InputError               2  the picture cannot be read
+|   |-- NotAnImage
+|   |-- DamagedImage
+|   |-- TooLarge
+|   `-- NoImages
+|-- SettingsError            3  a setting, profile or model name makes no sense
+|   |-- UnknownProfile
+|   `-- UnknownModel
+|-- WeightsError             4  weights are missing or not what they should be
+|-- EngineError              5  the engine cannot start or broke (`EngineBroke` may pass: retryable)
+|   `-- EngineBroke
+|-- StoreError               6  the store cannot be used
+|   |-- ObjectNotFound
+|   |-- StoreDenied
+|   |-- StoreFull
+|   `-- StoreUnreachable        (retryable)
+|-- BrokerError              7  the broker cannot be used
+|   `-- BrokerUnreachable       (retryable)
+|-- FarmError                8  the embedded farm cannot start (a port is taken, a server died)
+|-- JobError                 9  the job is unknown, failed or was cancelled
+|   |-- UnknownJob
+|   |-- JobFailed
+|   `-- JobCancelled
+`-- TimeoutReached          10  what was waited for did not come in time
+"""
+
+from typing import ClassVar
+
+
+class OcrfarmError(Exception):
+    """Something that a person can understand and act on went wrong."""
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+
+class InputError(OcrfarmError):
+    """The picture cannot be read."""
+
+    exit_code = 2
+
+
+class NotAnImage(InputError):
+    """The file is missing, empty or in no format that ocrfarm reads."""
+
+
+class DamagedImage(InputError):
+    """The file begins like an image but its pixels cannot be decoded."""
+
+
+class TooLarge(InputError):
+    """The header claims more pixels, bytes or pages than the limits allow."""
+
+
+class NoImages(InputError):
+    """A folder or a list holds no image at all."""
+
+
+class SettingsError(OcrfarmError):
+    """A setting, a profile or a model name makes no sense."""
+
+    exit_code = 3
+
+
+class UnknownProfile(SettingsError):
+    """No profile has this name and no profile file lies at this path."""
+
+
+class UnknownModel(SettingsError):
+    """No model in the table has this name."""
+
+
+class WeightsError(OcrfarmError):
+    """Weights are missing, cannot be fetched, or have the wrong hash."""
+
+    exit_code = 4
+
+
+class EngineError(OcrfarmError):
+    """The engine cannot do what was asked: no such device, provider or package."""
+
+    exit_code = 5
+
+
+class EngineBroke(EngineError):
+    """The engine failed on one tile; another try may do."""
+
+    retryable = True
+
+
+class StoreError(OcrfarmError):
+    """The store cannot be used."""
+
+    exit_code = 6
+
+
+class ObjectNotFound(StoreError):
+    """The store holds no object of this name."""
+
+
+class StoreDenied(StoreError):
+    """The store refuses these credentials or this action."""
+
+
+class StoreFull(StoreError):
+    """There is no room left for the object."""
+
+
+class StoreUnreachable(StoreError):
+    """The store does not answer."""
+
+    retryable = True
+
+
+class BrokerError(OcrfarmError):
+    """The broker cannot be used."""
+
+    exit_code = 7
+
+
+class BrokerUnreachable(BrokerError):
+    """The broker does not answer."""
+
+    retryable = True
+
+
+class FarmError(OcrfarmError):
+    """The embedded farm cannot start or a part of it died."""
+
+    exit_code = 8
+
+
+class JobError(OcrfarmError):
+    """The job did not end with a result."""
+
+    exit_code = 9
+
+
+class UnknownJob(JobError):
+    """Neither the broker nor the store knows this job."""
+
+
+class JobFailed(JobError):
+    """The job ended without a result; the message holds the reason."""
+
+
+class JobCancelled(JobError):
+    """The job was cancelled."""
+
+
+class TimeoutReached(OcrfarmError):
+    """What was waited for did not come in time."""
+
+    exit_code = 10

@@ -1,0 +1,123 @@
+"""Size, Box and Quad, in pixels; origin top left, x to the right, y down."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height of a raster, in pixels."""
+
+    width: int
+    height: int
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Box:
+    """A half-open rectangle of whole pixels: x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.y1 - self.y0
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return self.width * self.height
+
+    def shifted(self, dx: int, dy: int) -> "Box":
+        """Give the same box dx pixels further right and dy further down."""
+        return Box(self.x0 + dx, self.y0 + dy, self.x1 + dx, self.y1 + dy)
+
+    def intersection(self, other: "Box") -> "Box | None":
+        """Give the pixels in both, or None where there are none."""
+        box = Box(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
+        return box if box.x0 < box.x1 and box.y0 < box.y1 else None
+
+    def contains(self, other: "Box") -> bool:
+        """Say whether every pixel of the other box is in this one."""
+        return self.x0 <= other.x0 and self.y0 <= other.y0 and other.x1 <= self.x1 and other.y1 <= self.y1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Quad:
+    """Four corners, clockwise from the start of the text: start-top, end-top, end-bottom, start-bottom.
+
+    Corners are (x, y) floats; "top" is the top of the letters, so the edge from p0 to p1 runs in reading direction
+    at any angle.
+    """
+
+    p0: tuple[float, float]
+    p1: tuple[float, float]
+    p2: tuple[float, float]
+    p3: tuple[float, float]
+
+    @classmethod
+    def of(cls, points: Sequence[Sequence[float]]) -> Self:
+        """Make a quad from four (x, y) pairs."""
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+        return cls((float(x0), float(y0)), (float(x1), float(y1)), (float(x2), float(y2)), (float(x3), float(y3)))
+
+    @classmethod
+    def upright(cls, x0: float, y0: float, x1: float, y1: float) -> Self:
+        """Make the quad of a horizontal line of text."""
+        return cls((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+
+    @property
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """The four corners in order."""
+        return (self.p0, self.p1, self.p2, self.p3)
+
+    @property
+    def length(self) -> float:
+        """Mean extent in reading direction, pixels."""
+        return (math.dist(self.p0, self.p1) + math.dist(self.p3, self.p2)) / 2
+
+    @property
+    def height(self) -> float:
+        """Mean extent across the reading direction, pixels: the height of the line."""
+        return (math.dist(self.p0, self.p3) + math.dist(self.p1, self.p2)) / 2
+
+    def moved(self, dx: float, dy: float, scale: float = 1.0) -> "Quad":
+        """Multiply every corner by `scale`, then add (dx, dy) pixels."""
+        return Quad.of([(x * scale + dx, y * scale + dy) for x, y in self.points])
+
+    def part(self, start: float, end: float) -> "Quad":
+        """Give the piece between two positions (0 = start of the text, 1 = its end) along the reading direction."""
+        return Quad(
+            _between(self.p0, self.p1, start),
+            _between(self.p0, self.p1, end),
+            _between(self.p3, self.p2, end),
+            _between(self.p3, self.p2, start),
+        )
+
+    def turned_round(self) -> "Quad":
+        """Give the same four corners for text that runs the other way (turned by 180 degrees)."""
+        return Quad(self.p2, self.p3, self.p0, self.p1)
+
+    def bounds(self) -> Box:
+        """Give the smallest box of whole pixels around it."""
+        xs, ys = zip(*self.points, strict=True)
+        return Box(math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys)))
+
+
+def _between(a: tuple[float, float], b: tuple[float, float], at: float) -> tuple[float, float]:
+    return (a[0] + (b[0] - a[0]) * at, a[1] + (b[1] - a[1]) * at)

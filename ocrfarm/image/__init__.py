@@ -1,0 +1,1 @@
+"""Bytes -> pixels: pictures of any size, decoded in strips; limits before decoding."""

@@ -1,0 +1,1 @@
+"""Pixels -> fragments of one tile: engines, weights and profiles."""

@@ -1,0 +1,36 @@
+"""The Engine protocol: pixels of one tile -> what text is on them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ocrfarm.tile import Fragment
+
+Pixels = NDArray[np.uint8]
+"""Height x width x 3, red green blue, 0..255, C-contiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an engine found; the fragments' quads are in pixels of the array that it was given.
+
+    `squeezed` counts lines that were longer than the recognizer's widest input; `saturated` says that the detector
+    reached its contour limit, so text may be missing.
+    """
+
+    fragments: tuple[Fragment, ...]
+    squeezed: int = 0
+    saturated: bool = False
+
+
+class Engine(Protocol):
+    """Finds and reads text; holds exactly one recognizer model. Not safe for use by two threads at once."""
+
+    model: str
+    """The recognizer's official PaddleOCR name."""
+
+    def read(self, pixels: Pixels) -> Found:
+        """Read one array of pixels; raises `EngineBroke` when it cannot."""
+        ...

@@ -1,0 +1,1 @@
+"""Page -> bytes that others read: one file a format."""

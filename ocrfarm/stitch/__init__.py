@@ -1,0 +1,1 @@
+"""Fragments of many tiles -> the lines of one page."""

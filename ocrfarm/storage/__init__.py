@@ -1,0 +1,1 @@
+"""Where bytes live: memory, a folder or an S3 bucket."""

@@ -1,0 +1,58 @@
+"""Every object name in the bucket.
+
+jobs/{job}/request.json               who asked for what: file name, profile, limits, time
+jobs/{job}/source                     the picture as it was handed in
+jobs/{job}/manifest.json              pages, tiles (blank ones marked), batches
+jobs/{job}/overview/p0000.png         the page shrunk to at most 2048 pixels a side
+jobs/{job}/tiles/{tile}.png           one tile, lossless
+jobs/{job}/fragments/{tile}.json.gz   what the recognizer read on the tile (a `tile.Reading`)
+jobs/{job}/dead/{tile}.json           why a tile could not be read
+jobs/{job}/result.json                the document, in the format ocrfarm/1
+"""
+
+from ocrfarm.tile import TileId
+
+
+def job(job_id: str) -> str:
+    """Give the prefix of everything that belongs to one job."""
+    return f"jobs/{job_id}/"
+
+
+def request(job_id: str) -> str:
+    """Name the job's request."""
+    return f"{job(job_id)}request.json"
+
+
+def source(job_id: str) -> str:
+    """Name the picture as it was handed in."""
+    return f"{job(job_id)}source"
+
+
+def manifest(job_id: str) -> str:
+    """Name the list of pages, tiles and batches."""
+    return f"{job(job_id)}manifest.json"
+
+
+def overview(job_id: str, page: int) -> str:
+    """Name the shrunken picture of a page."""
+    return f"{job(job_id)}overview/p{page:04d}.png"
+
+
+def tile(job_id: str, tile_id: TileId | str) -> str:
+    """Name the pixels of a tile."""
+    return f"{job(job_id)}tiles/{tile_id}.png"
+
+
+def fragments(job_id: str, tile_id: TileId | str) -> str:
+    """Name the reading of a tile."""
+    return f"{job(job_id)}fragments/{tile_id}.json.gz"
+
+
+def dead(job_id: str, tile_id: TileId | str) -> str:
+    """Name the dead letter of a tile."""
+    return f"{job(job_id)}dead/{tile_id}.json"
+
+
+def result(job_id: str) -> str:
+    """Name the finished document."""
+    return f"{job(job_id)}result.json"

@@ -1,0 +1,1 @@
+"""Entry points of the farm's processes: python -m workers split|recognize|stitch."""
