@@ -1,30 +1,32 @@
-"""Every error that ocrfarm raises: the message says what, where and what to do.
+"""Every error that ocrfarm raises: the message says what, where and what to do; the number is the exit code.
+
+1 is an error of ocrfarm's own, 2 a wrong command line.
 
 OcrfarmError                 1
-|-- InputError               2  the picture cannot be read
+|-- InputError               3  the picture cannot be read
 |   |-- NotAnImage
 |   |-- DamagedImage
 |   |-- TooLarge
 |   `-- NoImages
-|-- SettingsError            3  a setting, profile or model name makes no sense
+|-- SettingsError            4  a setting, profile or model name makes no sense
 |   |-- UnknownProfile
 |   `-- UnknownModel
-|-- WeightsError             4  weights are missing or not what they should be
-|-- EngineError              5  the engine cannot start or broke (`EngineBroke` may pass: retryable)
+|-- WeightsError             5  weights are missing or not what they should be
+|-- EngineError              6  the engine cannot start or broke (`EngineBroke` may pass: retryable)
 |   `-- EngineBroke
-|-- StoreError               6  the store cannot be used
+|-- StoreError               7  the store cannot be used
 |   |-- ObjectNotFound
 |   |-- StoreDenied
 |   |-- StoreFull
 |   `-- StoreUnreachable        (retryable)
-|-- BrokerError              7  the broker cannot be used
+|-- BrokerError              8  the broker cannot be used
 |   `-- BrokerUnreachable       (retryable)
-|-- FarmError                8  the embedded farm cannot start (a port is taken, a server died)
-|-- JobError                 9  the job is unknown, failed or was cancelled
+|-- FarmError                9  the embedded farm cannot start (a port is taken, a server died)
+|-- JobError                 10 the job is unknown, failed or was cancelled
 |   |-- UnknownJob
 |   |-- JobFailed
 |   `-- JobCancelled
-`-- TimeoutReached          10  what was waited for did not come in time
+`-- TimeoutReached          11 what was waited for did not come in time
 """
 
 from typing import ClassVar
@@ -40,7 +42,7 @@ class OcrfarmError(Exception):
 class InputError(OcrfarmError):
     """The picture cannot be read."""
 
-    exit_code = 2
+    exit_code = 3
 
 
 class NotAnImage(InputError):
@@ -62,7 +64,7 @@ class NoImages(InputError):
 class SettingsError(OcrfarmError):
     """A setting, a profile or a model name makes no sense."""
 
-    exit_code = 3
+    exit_code = 4
 
 
 class UnknownProfile(SettingsError):
@@ -76,13 +78,13 @@ class UnknownModel(SettingsError):
 class WeightsError(OcrfarmError):
     """Weights are missing, cannot be fetched, or have the wrong hash."""
 
-    exit_code = 4
+    exit_code = 5
 
 
 class EngineError(OcrfarmError):
     """The engine cannot do what was asked: no such device, provider or package."""
 
-    exit_code = 5
+    exit_code = 6
 
 
 class EngineBroke(EngineError):
@@ -94,7 +96,7 @@ class EngineBroke(EngineError):
 class StoreError(OcrfarmError):
     """The store cannot be used."""
 
-    exit_code = 6
+    exit_code = 7
 
 
 class ObjectNotFound(StoreError):
@@ -118,7 +120,7 @@ class StoreUnreachable(StoreError):
 class BrokerError(OcrfarmError):
     """The broker cannot be used."""
 
-    exit_code = 7
+    exit_code = 8
 
 
 class BrokerUnreachable(BrokerError):
@@ -130,13 +132,13 @@ class BrokerUnreachable(BrokerError):
 class FarmError(OcrfarmError):
     """The embedded farm cannot start or a part of it died."""
 
-    exit_code = 8
+    exit_code = 9
 
 
 class JobError(OcrfarmError):
     """The job did not end with a result."""
 
-    exit_code = 9
+    exit_code = 10
 
 
 class UnknownJob(JobError):
@@ -154,4 +156,4 @@ class JobCancelled(JobError):
 class TimeoutReached(OcrfarmError):
     """What was waited for did not come in time."""
 
-    exit_code = 10
+    exit_code = 11

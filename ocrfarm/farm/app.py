@@ -1,0 +1,143 @@
+"""The Celery app: every setting with its reason."""
+
+from enum import StrEnum
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from ocrfarm.farm import wire
+from ocrfarm.settings import Settings
+
+VISIBILITY_SECONDS = 300
+"""After this long an unacknowledged batch is given to another worker, the first being dead. It must be longer than
+a batch may run (hard limit and shutdown together) and than the 160 s for which a chord's claim is held."""
+
+CONTROL_VISIBILITY_SECONDS = 1_800
+"""The same for splitting and stitching."""
+
+
+class Lane(StrEnum):
+    """Workers that share their unacknowledged messages, and so how long these stay invisible."""
+
+    CONTROL = "control"
+    RECOGNIZE = "recognize"
+
+
+def make_app(settings: Settings, lane: Lane = Lane.CONTROL) -> Celery:
+    """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet."""
+    url = settings.places.broker
+    app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False)
+    app.conf.update(_messages(), **_delivery(settings, lane), **_redis(settings), **_worker(settings, lane))
+    return app
+
+
+def declare(app: Celery, queue: str) -> None:
+    """Make a queue known to the app: queues that nobody declared are refused, so a typo cannot swallow messages."""
+    if queue not in app.amqp.queues:
+        app.amqp.queues.add(Queue(queue))
+
+
+def _messages() -> dict[str, Any]:
+    return {
+        # JSON only. What is accepted matters most: a pickle in the queue would run its sender's code.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_queues": [Queue(wire.SPLIT_QUEUE), Queue(wire.STITCH_QUEUE)],
+        "task_create_missing_queues": False,  # see `declare`
+        "task_default_queue": wire.SPLIT_QUEUE,
+        "task_routes": {wire.SPLIT: {"queue": wire.SPLIT_QUEUE}, wire.STITCH: {"queue": wire.STITCH_QUEUE}},
+        "task_default_priority": wire.PRIORITIES[0],  # split and stitch are short: they never wait behind each other
+        "enable_utc": True,
+    }
+
+
+def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
+    control = lane is Lane.CONTROL
+    hard = settings.work.split_seconds if control else settings.work.recognize_seconds
+    return {
+        "task_acks_late": True,  # a message outlives the death of its worker
+        "task_reject_on_worker_lost": True,  # run again at once; attempts are counted, so no poison tile loops
+        "task_acks_on_failure": True,  # a task that raised has already ended its job
+        "task_acks_on_timeout": False,  # the hard limit kills the child; the batch is tried again, and counted
+        "task_time_limit": hard,
+        "task_soft_time_limit": hard
+        * 5
+        // 6,  # an exception that spares the loaded model, if the engine lets it through
+        "worker_prefetch_multiplier": 1,  # with late acknowledgement: what is reserved is what runs
+        # Redis being away must not make publishers give up: the default ends after a second, a failover takes 30.
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {
+            "max_retries": 20,
+            "interval_start": 0.2,
+            "interval_step": 0.5,
+            "interval_max": 5,
+        },
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a worker keeps its loaded model while Redis is away
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # True kills tiles that could still be stored
+        "broker_transport_options": {
+            **_server_options(settings),
+            "visibility_timeout": CONTROL_VISIBILITY_SECONDS if control else VISIBILITY_SECONDS,
+            # One set of keys per lane: the shortest visibility of all that share them would win.
+            "unacked_key": f"unacked_{lane}",
+            "unacked_index_key": f"unacked_{lane}_index",
+            "unacked_mutex_key": f"unacked_{lane}_mutex",
+            # Look for lost messages every 10 x 1 seconds; the defaults look every 100.
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "priority_steps": list(wire.PRIORITIES),
+            "sep": ":",  # lists are named queue:5; the default separator cannot be typed in a scaler's settings
+            "queue_order_strategy": "round_robin",
+        },
+    }
+
+
+def _redis(settings: Settings) -> dict[str, Any]:
+    return {
+        "result_backend_transport_options": {"global_keyprefix": settings.places.prefix},
+        # Without it a restart of Redis turns finished batches into failures, and their chord with them.
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 30,  # the default never ends: a child would hang for ever
+        "redis_socket_timeout": 30,
+        "redis_socket_keepalive": not _is_unix(settings),
+        "redis_retry_on_timeout": True,
+        "redis_backend_health_check_interval": 30,  # idle connections are dropped on the way during long batches
+        "result_expires": settings.work.keep_seconds,  # results of header tasks: 100 bytes each
+        "result_chord_expires": settings.work.keep_seconds,  # a job that pauses longer than this can never be joined
+        "task_ignore_result": False,  # the stored result is the gate of the chord that is retried
+    }
+
+
+def _is_unix(settings: Settings) -> bool:
+    """Say whether the broker is behind a unix socket, whose connections refuse TCP's options."""
+    return settings.places.broker.startswith("redis+socket")
+
+
+def _server_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "global_keyprefix": settings.places.prefix,
+        "socket_timeout": 30,  # the default waits for ever on a half-open connection
+        "socket_connect_timeout": 5,
+        "socket_keepalive": not _is_unix(settings),
+        "health_check_interval": 25,
+    }
+
+
+def _worker(settings: Settings, lane: Lane) -> dict[str, Any]:
+    return {
+        # A replacement for a dead child is killed when it is not up in time: the default of 4 s is shorter than
+        # loading a model, so the worker would live and never work.
+        "worker_proc_alive_timeout": settings.work.load_seconds,
+        # With REMAP_SIGTERM=SIGQUIT: running tasks get this long, then go back to their queue.
+        "worker_soft_shutdown_timeout": settings.work.shutdown_seconds,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_send_task_events": True,  # for Flower
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+        "worker_pool_restarts": False,
+        "worker_disable_prefetch": lane is Lane.RECOGNIZE,  # a long batch must not hold the next one back
+    }

@@ -1,0 +1,79 @@
+"""Request and Manifest: the two small objects in the store that say what a job is."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ocrfarm.geometry import Box, Size
+from ocrfarm.recognize.profiles import Profile
+from ocrfarm.tile import Tile, TileId
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asked for what: the file's name, the profile, seconds since 1970, and a priority (None: by size)."""
+
+    name: str
+    profile: Profile
+    submitted: float
+    priority: int | None = None
+
+    def to_bytes(self) -> bytes:
+        """Give JSON."""
+        data = {"name": self.name, "profile": self.profile.to_json(), "submitted": self.submitted}
+        return json.dumps({**data, "priority": self.priority}, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Request":
+        """Read what `to_bytes` gave."""
+        values = json.loads(data)
+        return cls(values["name"], Profile.from_json(values["profile"]), values["submitted"], values["priority"])
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Every page and tile of a job; `blank` tiles are not sent to be read. Written before the first tile is."""
+
+    request: Request
+    pages: tuple[Size, ...]
+    tiles: tuple[Tile, ...]
+    blank: frozenset[TileId] = field(default_factory=frozenset)
+
+    def pick(self, ids: Iterable[TileId]) -> list[Tile]:
+        """Give the tiles of these ids; KeyError for an id that the job does not have."""
+        known = {tile.id: tile for tile in self.tiles}
+        return [known[tile_id] for tile_id in ids]
+
+    def to_read(self, page: int) -> tuple[Tile, ...]:
+        """Give the tiles of a page that hold something."""
+        return tuple(tile for tile in self.tiles if tile.id.page == page and tile.id not in self.blank)
+
+    def to_bytes(self) -> bytes:
+        """Give JSON."""
+        data = {
+            "request": json.loads(self.request.to_bytes()),
+            "pages": [[page.width, page.height] for page in self.pages],
+            "tiles": [_tile_to_json(tile, tile.id in self.blank) for tile in self.tiles],
+        }
+        return json.dumps(data, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Manifest":
+        """Read what `to_bytes` gave."""
+        values = json.loads(data)
+        pages = tuple(Size(*page) for page in values["pages"])
+        tiles = tuple(_tile_from_json(tile, pages) for tile in values["tiles"])
+        blank = frozenset(TileId.parse(tile["id"]) for tile in values["tiles"] if tile.get("blank"))
+        return cls(Request.from_bytes(json.dumps(values["request"]).encode()), pages, tiles, blank)
+
+
+def _tile_to_json(tile: Tile, blank: bool) -> dict[str, Any]:
+    box = tile.box
+    data: dict[str, Any] = {"id": str(tile.id), "box": [box.x0, box.y0, box.x1, box.y1]}
+    return {**data, "blank": True} if blank else data
+
+
+def _tile_from_json(data: dict[str, Any], pages: tuple[Size, ...]) -> Tile:
+    tile_id = TileId.parse(data["id"])
+    return Tile(tile_id, Box(*data["box"]), pages[tile_id.page])

@@ -1,0 +1,242 @@
+"""What each task does: read from the store, one call of the pipeline's steps, write to the store. Knows no Celery."""
+
+import json
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from ocrfarm.document import Document
+from ocrfarm.errors import EngineBroke, InputError, ObjectNotFound
+from ocrfarm.farm.manifest import Manifest, Request
+from ocrfarm.farm.services import Services
+from ocrfarm.image import Limits, Pixels, Source, decode_tile, encode_tile, map_ahead, open_source
+from ocrfarm.pipeline import Outcome, cut_page, page_tiles, read_pixels
+from ocrfarm.result import document_from_json, document_to_json
+from ocrfarm.storage import keys
+from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
+
+Batch = tuple[TileId, ...]
+"""Tiles that one message names; all are in the store before the batch is given out."""
+
+UPLOADS = 4
+"""Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
+
+BATCHES = 64
+"""At least as many as this a job, where it has the tiles: the last ones end at nearly the same time on all workers."""
+
+DOWNLOADS = 16
+"""Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
+
+
+def split(services: Services, job: str) -> Generator[Batch, None, None]:
+    """Cut the job's picture: the manifest is stored first, then each batch is given out when its tiles are stored.
+
+    `InputError` where the picture cannot be decoded, perhaps after some batches.
+    """
+    store, started = services.store, time.time()
+    request = Request.from_bytes(store.get(keys.request(job)))
+    services.progress.change(job, state="splitting", started=started)
+    with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder, _named(request.name, Path(folder)) as path:
+        store.get_file(keys.source(job), path)
+        source = open_source(path, Limits(**services.settings.limits.given))
+        tiles = [page_tiles(size, number, request.profile) for number, size in enumerate(source.pages)]
+        manifest = Manifest(request, source.pages, tuple(tile for page in tiles for tile in page))
+        store.put(keys.manifest(job), manifest.to_bytes())
+        services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
+        blank: set[TileId] = set()
+        yield from _in_batches(_stored(services, job, source, tiles), _budget(services, manifest), blank)
+    store.put(keys.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
+    services.note_peak(job, "split")
+    services.progress.change(job, blank=len(blank), split=time.time() - started)
+
+
+@contextmanager
+def _named(name: str, folder: Path) -> Iterator[Path]:
+    """Give the path for the picture; errors about it speak of the name that its owner knows."""
+    path = folder / "source"
+    try:
+        yield path
+    except InputError as error:
+        raise type(error)(str(error).replace(str(path), name)) from error
+
+
+def _budget(services: Services, manifest: Manifest) -> int:
+    """Give the pixels of one batch."""
+    pixels = sum(tile.box.area for tile in manifest.tiles)
+    return min(services.settings.work.batch_pixels, pixels // BATCHES)
+
+
+def _stored(
+    services: Services, job: str, source: Source, pages: Iterable[tuple[Tile, ...]]
+) -> Iterator[tuple[Tile, bool]]:
+    """Decode page after page; give each tile once it is stored, and whether it is blank and was not."""
+    for number, tiles in enumerate(pages):
+        raster = source.page(number)
+        yield from map_ahead(partial(_store_tile, services, job), cut_page(raster, tiles), threads=UPLOADS)
+        services.store.put(keys.overview(job, number), encode_tile(raster.overview()))
+
+
+def _store_tile(services: Services, job: str, cut: tuple[Tile, Pixels | None]) -> tuple[Tile, bool]:
+    tile, pixels = cut
+    if pixels is None:
+        return tile, True
+    services.store.put(keys.tile(job, tile.id), encode_tile(pixels))
+    return tile, False
+
+
+def _in_batches(tiles: Iterable[tuple[Tile, bool]], budget: int, blank: set[TileId]) -> Iterator[Batch]:
+    """Gather tiles up to the budget of pixels; the ids of blank ones go into the set instead."""
+    batch: list[Tile] = []
+    for tile, is_blank in tiles:
+        if is_blank:
+            blank.add(tile.id)
+            continue
+        batch.append(tile)
+        if sum(tile.box.area for tile in batch) >= budget:
+            yield tuple(tile.id for tile in batch)
+            batch = []
+    if batch:
+        yield tuple(tile.id for tile in batch)
+
+
+def recognize(services: Services, job: str, batch: Batch) -> int:
+    """Read the tiles that nobody has read yet; give how many were read now.
+
+    While the engine works, the next tile is fetched and the last one's fragments are stored. A tile that cannot be read
+    becomes a dead letter and the batch goes on. StoreError and BrokerError pass through.
+    """
+    manifest = services.manifest(job)
+    engine = services.engine(manifest.request.profile)
+    writes: list[Future[None]] = []
+    with ThreadPoolExecutor(2) as threads:
+        for tile, pixels in _ahead(threads, manifest.pick(batch), partial(_fetch, services, job)):
+            if pixels is None:
+                continue
+            try:
+                readings = read_pixels(engine, tile, pixels, manifest.request.profile)
+            except EngineBroke as error:
+                _bury(services, job, tile.id, str(error))
+            else:
+                writes.append(threads.submit(_write, services, job, tile.id, readings))
+    for write in writes:
+        write.result()
+    services.note_peak(job, "recognize")
+    return len(writes)
+
+
+def _ahead(
+    threads: ThreadPoolExecutor, tiles: list[Tile], fetch: Callable[[Tile], Pixels | None]
+) -> Iterator[tuple[Tile, Pixels | None]]:
+    """Give each tile with what was fetched for it, the next one already on its way."""
+    coming: deque[Future[Pixels | None]] = deque(threads.submit(fetch, tile) for tile in tiles[:1])
+    for tile, following in zip(tiles, [*tiles[1:], None], strict=True):
+        pixels = coming.popleft().result()
+        if following:
+            coming.append(threads.submit(fetch, following))
+        yield tile, pixels
+
+
+def _fetch(services: Services, job: str, tile: Tile) -> Pixels | None:
+    """Give the pixels; None where the tile needs no work: it is read, given up, or its job has ended."""
+    name = str(tile.id)
+    turn = services.progress.begin(job, name)
+    if turn.ended or turn.settled:
+        return None
+    if services.store.exists(keys.fragments(job, tile.id)):
+        services.progress.settle(job, name)
+        return None
+    if turn.attempt > services.settings.work.attempts:
+        _bury(services, job, tile.id, f"its worker died {turn.attempt - 1} times")
+        return None
+    try:
+        return decode_tile(services.store.get(keys.tile(job, tile.id)))
+    except (InputError, ObjectNotFound) as error:
+        _bury(services, job, tile.id, str(error))
+        return None
+
+
+def _write(services: Services, job: str, tile: TileId, readings: tuple[Reading, ...]) -> None:
+    """Store what was read, then count it; somebody else's fragments of the same tile are as good."""
+    services.store.put(keys.fragments(job, tile), readings_to_bytes(readings), if_absent=True)
+    services.progress.settle(job, str(tile))
+
+
+def _bury(services: Services, job: str, tile: TileId, reason: str) -> None:
+    letter = {"tile": str(tile), "reason": reason, "time": time.time()}
+    services.store.put(keys.dead(job, tile), json.dumps(letter, ensure_ascii=False).encode())
+    services.progress.settle(job, str(tile), dead=True)
+
+
+def stitch(services: Services, job: str) -> Document:
+    """Put the job's pages together from what is in the store, store the document and end the job; repeating is safe."""
+    progress, started = services.progress, time.time()
+    try:
+        document = document_from_json(services.store.get(keys.result(job)))
+    except ObjectNotFound:
+        progress.change(job, state="stitching")
+        manifest = Manifest.from_bytes(services.store.get(keys.manifest(job)))
+        document = _assemble(services, job, manifest)
+        services.note_peak(job, "stitch")
+        timing = _timing(services, job, manifest, document, started)
+        document = replace(document, timing={**document.timing, **timing})
+        services.store.put(keys.result(job), document_to_json(document))
+    progress.change(job, state="complete" if document.complete else "partial", finished=time.time())
+    return document
+
+
+def _assemble(services: Services, job: str, manifest: Manifest) -> Document:
+    pages, engine = [], 0.0
+    with ThreadPoolExecutor(DOWNLOADS) as threads:
+        for number, size in enumerate(manifest.pages):
+            tiles = tuple(tile for tile in manifest.tiles if tile.id.page == number)
+            blank = {tile.id for tile in tiles} & manifest.blank
+            outcome = Outcome(size, tiles, blank=blank)
+            wanted = [tile.id for tile in tiles if tile.id not in blank]
+            for tile_id, found in zip(wanted, threads.map(partial(_found, services, job), wanted), strict=True):
+                if isinstance(found, Gone):
+                    outcome.failed[tile_id] = found.reason
+                else:
+                    outcome.readings += found
+            engine += sum(reading.seconds for reading in outcome.readings)
+            pages.append(outcome.assemble(manifest.request.profile))
+    return Document(tuple(pages), {"engine": engine})
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A tile without fragments, and why."""
+
+    reason: str
+
+
+def _found(services: Services, job: str, tile: TileId) -> tuple[Reading, ...] | Gone:
+    """Give the fragments in the store, or why there are none."""
+    try:
+        return readings_from_bytes(services.store.get(keys.fragments(job, tile)))
+    except ObjectNotFound:
+        pass
+    try:
+        return Gone(json.loads(services.store.get(keys.dead(job, tile)))["reason"])
+    except ObjectNotFound:
+        return Gone("no worker has read it")
+
+
+def _timing(services: Services, job: str, manifest: Manifest, document: Document, started: float) -> dict[str, float]:
+    """Give seconds by stage, `slots` (processes that read tiles) and the peak megabytes of each stage's processes."""
+    record, peaks = services.progress.details(job)
+    ended = time.time()
+    stages = ("split", "recognize", "stitch")
+    by_stage = {stage: [peak for process, peak in peaks.items() if process.startswith(stage)] for stage in stages}
+    return {
+        "wall": ended - manifest.request.submitted,
+        "split": float(record.get("split", 0)),
+        "stitch": ended - started,
+        "slots": float(len(by_stage["recognize"])),
+        **{f"peak_{stage}_mb": max(found, default=0.0) for stage, found in by_stage.items()},
+    }

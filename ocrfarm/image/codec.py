@@ -1,0 +1,38 @@
+"""One tile as a lossless PNG, and back."""
+
+import os
+
+import numpy as np
+import pyvips
+
+from ocrfarm.image.pixels import Pixels, to_rgb
+from ocrfarm.image.vips import normalised, translated
+
+_FAST = {"compression": 1, "filter": "none", "keep": "none"}
+"""A quarter of the time of level 6 with adaptive filters on scanned text, for 1.3 times the bytes."""
+
+_fork_guard: dict[str, int] = {}
+
+
+def encode_tile(pixels: Pixels) -> bytes:
+    """Give the PNG of grey or RGB pixels; grey stays grey, a third of the memory.
+
+    libvips saves with threads that do not survive a fork: a child of a process that has encoded would wait for them
+    forever, so it gets a RuntimeError instead. Encode in the child only, or start children by spawn.
+    """
+    if _fork_guard.setdefault("pid", os.getpid()) != os.getpid():
+        raise RuntimeError("encode_tile ran before this process was forked: encode in the child only")
+    height, width, *bands = pixels.shape
+    data = np.ascontiguousarray(pixels).data
+    image = pyvips.Image.new_from_memory(data, width, height, bands[0] if bands else 1, "uchar")
+    return bytes(image.copy(interpretation="srgb" if bands else "b-w").pngsave_buffer(**_FAST))
+
+
+def decode_tile(data: bytes) -> Pixels:
+    """Give height x width x 3 pixels of a tile's PNG; `DamagedImage` where it is not whole."""
+    with translated("tile"):
+        loaded = pyvips.Image.pngload_buffer(data, access="sequential", fail_on="error")
+        image = normalised(loaded, where="tile")
+        raw = pyvips.Region.new(image).fetch(0, 0, image.width, image.height)
+    pixels = np.frombuffer(raw, np.uint8).reshape(image.height, image.width, image.bands)
+    return to_rgb(pixels if image.bands == 3 else pixels[:, :, 0])

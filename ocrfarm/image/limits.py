@@ -1,0 +1,60 @@
+"""Limits: what a header may claim before anything is decoded."""
+
+from dataclasses import dataclass
+
+from ocrfarm.errors import TooLarge
+from ocrfarm.geometry import Size
+
+_RESAVE = {
+    "progressive JPEG": "save it as a baseline (not progressive) JPEG or as PNG",
+    "interlaced PNG": "save it without interlacing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest source that is let in; every check raises `TooLarge` and names the setting to change."""
+
+    pixels: int = 2_000_000_000
+    """Pixels of one page: 44,721 x 44,721, read in about a minute of decoding."""
+
+    side: int = 100_000
+    """Pixels of one side: the splitter holds a band of 2,048 rows, 614 MB for RGB at this width."""
+
+    bytes: int = 16 * 2**30
+    """Bytes of the file: 2 gigapixels of raw 16-bit RGB are 12 GB."""
+
+    pages: int = 2_000
+    """Pages of one file: a scanned book has fewer, a file that claims more is most likely a trap."""
+
+    buffered_pixels: int = 64_000_000
+    """Pixels of one page where the format makes its decoder hold the whole raster.
+
+    Measured bytes per pixel: progressive JPEG 7, interlaced PNG 4, so that 64 megapixels stay within 500 MB.
+    JPEG-2000 takes more than either (16), WebP 4, BMP 7.
+    """
+
+    def check_bytes(self, count: int, *, where: str) -> None:
+        """Refuse a file of too many bytes."""
+        _check(count, self.bytes, setting="bytes", claim=f"{where}: the file has {count:,} bytes")
+
+    def check_pages(self, count: int, *, where: str) -> None:
+        """Refuse a file of too many pages."""
+        _check(count, self.pages, setting="pages", claim=f"{where}: the file has {count:,} pages or more")
+
+    def check_raster(self, size: Size, *, where: str) -> None:
+        """Refuse a page that is too wide, too high or has too many pixels."""
+        claim = f"{where}: the header claims {size.width:,} x {size.height:,} pixels"
+        _check(max(size.width, size.height), self.side, setting="side", claim=claim)
+        _check(size.area, self.pixels, setting="pixels", claim=f"{claim} ({size.area:,} in all)")
+
+    def check_buffered(self, size: Size, *, kind: str, where: str) -> None:
+        """Refuse a page too large for a format that cannot be decoded row by row."""
+        claim = f"{where}: a {kind} of {size.area:,} pixels must be held in memory as a whole"
+        advice = _RESAVE.get(kind, "save it as PNG, baseline JPEG or TIFF")
+        _check(size.area, self.buffered_pixels, setting="buffered_pixels", claim=claim, advice=f"{advice}, or ")
+
+
+def _check(value: int, limit: int, *, setting: str, claim: str, advice: str = "") -> None:
+    if value > limit:
+        raise TooLarge(f"{claim}; the limit is {limit:,}; {advice}raise the setting `{setting}` if you trust the file")

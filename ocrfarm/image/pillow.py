@@ -1,0 +1,57 @@
+"""Pillow reads what libvips' wheel does not: JPEG-2000 and BMP, each as a whole raster in memory.
+
+The plugins are called by name: nothing is guessed, and Pillow's own limit of pixels (ours is stricter) stays out.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyvips
+from PIL import BmpImagePlugin, Image, Jpeg2KImagePlugin
+
+from ocrfarm.errors import DamagedImage
+from ocrfarm.geometry import Size
+from ocrfarm.image.formats import Format
+
+_PLUGINS = {Format.JPEG2000: Jpeg2KImagePlugin.Jpeg2KImageFile, Format.BMP: BmpImagePlugin.BmpImageFile}
+_KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
+_REASONS = (OSError, SyntaxError, ValueError, IndexError, OverflowError, struct.error)
+"""What Pillow's plugins raise for files that are not as they should be."""
+
+
+def size(path: Path, form: Format) -> Size:
+    """Give the width and height that the header claims; `DamagedImage` where it makes no sense."""
+    with _translated(path), _PLUGINS[form](path) as picture:
+        return Size(*picture.size)
+
+
+def load(path: Path, form: Format) -> pyvips.Image:
+    """Decode the whole raster; `DamagedImage` where it is truncated or broken."""
+    with _translated(path), _PLUGINS[form](path) as picture:
+        return _to_vips(picture if picture.mode in _KEPT else picture.convert(_plain(picture)))
+
+
+def _plain(picture: Image.Image) -> str:
+    """Which of the kept modes holds all that a picture of another mode shows."""
+    if picture.mode == "1":
+        return "L"
+    return "RGBA" if picture.has_transparency_data else "RGB"
+
+
+def _to_vips(picture: Image.Image) -> pyvips.Image:
+    pixels = np.ascontiguousarray(picture)
+    height, width, *bands = pixels.shape
+    kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
+    image = pyvips.Image.new_from_memory(pixels.data, width, height, bands[0] if bands else 1, kind)
+    return image.copy(interpretation="cmyk") if picture.mode == "CMYK" else image
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _REASONS as error:
+        raise DamagedImage(f"{path}: cannot be decoded, copy or export the file again ({error})") from error

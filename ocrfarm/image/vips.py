@@ -1,0 +1,71 @@
+"""libvips: its set-up for untrusted files, its loaders, and every colour mode made 8-bit grey or sRGB.
+
+Threads and forks. Loading, cutting and `decode_tile` run in the calling thread alone, because pixels are pulled through
+a region: they are safe in a child after `fork`, whatever the parent did. Only saving starts threads of libvips, and
+these do not survive a fork: see `codec.encode_tile`. Importing pyvips before a fork is safe.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyvips
+
+from ocrfarm.errors import DamagedImage, NotAnImage
+from ocrfarm.image.formats import Format
+
+pyvips.cache_set_max(0)  # a cached operation would keep whole pages alive, and file handles with them
+pyvips.concurrency_set(1)  # tiles are encoded in threads of ours: more inside libvips only adds memory
+pyvips.block_untrusted_set(True)  # loaders that were not hardened against hostile files stay shut
+
+_LOADERS = {
+    Format.PNG: "pngload",
+    Format.JPEG: "jpegload",
+    Format.TIFF: "tiffload",
+    Format.WEBP: "webpload",
+    Format.GIF: "gifload",
+}
+_PAGED = (Format.TIFF, Format.WEBP, Format.GIF)
+_WHITE = 255
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn errors of libvips into `DamagedImage`."""
+    try:
+        yield
+    except pyvips.Error as error:
+        reason = " ".join(str(error).split())
+        raise DamagedImage(f"{where}: cannot be decoded, copy or export the file again ({reason})") from error
+
+
+def load(path: Path, form: Format, page: int) -> pyvips.Image:
+    """Open one page for reading from top to bottom; only the header is read now.
+
+    Pixels that are missing or wrong are an error when they are fetched, never grey rows.
+    """
+    options = {"access": "sequential", "fail_on": "error"}
+    paged = {"page": page} if form in _PAGED else {}
+    return pyvips.Operation.call(_LOADERS[form], str(path), **options, **paged)
+
+
+def number(image: pyvips.Image, name: str, default: int) -> int:
+    """Give a whole number from the header, or the default where it says nothing of the kind."""
+    return int(image.get(name)) if image.get_typeof(name) == pyvips.GValue.gint_type else default
+
+
+def normalised(image: pyvips.Image, *, where: str) -> pyvips.Image:
+    """Give 8-bit grey (1 band) or sRGB (3 bands): alpha on white, 16 bits by their upper 8, CMYK and Lab by profile."""
+    if image.interpretation in ("cmyk", "lab", "labs"):
+        image = image.colourspace("srgb")
+    if image.format not in ("uchar", "ushort") or image.bands > 4:
+        raise NotAnImage(
+            f"{where}: {image.bands} channels of type {image.format} are not read; save it as 8- or 16-bit grey or RGB"
+        )
+    if image.format == "ushort":
+        image = image.cast("uchar", shift=True)
+    return _on_white(image.copy(interpretation="b-w" if image.bands < 3 else "srgb"))
+
+
+def _on_white(image: pyvips.Image) -> pyvips.Image:
+    return image.flatten(background=_WHITE) if image.bands in (2, 4) else image

@@ -1,0 +1,109 @@
+"""The stages in order, in one process: what it gives is right by definition, and the farm must give the same.
+
+The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pixels`, `assemble`.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ocrfarm.document import Document, Page
+from ocrfarm.errors import EngineBroke
+from ocrfarm.geometry import Size
+from ocrfarm.image import Image, Limits, Raster, open_source, to_rgb
+from ocrfarm.recognize import Engine, Profile, read_tile
+from ocrfarm.split import is_blank, plan, quarter
+from ocrfarm.stitch import cover, stitch
+from ocrfarm.tile import Reading, Tile, TileId
+
+Progress = Callable[[int, int], None]
+"""Called with how many tiles are done and how many there are."""
+
+
+def page_tiles(page: Size, number: int, profile: Profile) -> tuple[Tile, ...]:
+    """Give the tiles of a page (numbered from 0) as the profile wants them."""
+    return plan(page, side=profile.tiling.side, overlap=profile.tiling.overlap, number=number)
+
+
+def cut_page(raster: Raster, tiles: Iterable[Tile]) -> Iterator[tuple[Tile, Image | None]]:
+    """Decode the page once and give each tile with its pixels, or with None where it is blank."""
+    at = {tile.box: tile for tile in tiles}
+    for box, pixels in raster.cut(list(at)):
+        yield at[box], None if is_blank(pixels) else pixels
+
+
+def read_pixels(engine: Engine, tile: Tile, pixels: Image, profile: Profile) -> tuple[Reading, ...]:
+    """Read one tile; `EngineBroke` when the engine cannot."""
+    return read_tile(engine, tile, to_rgb(pixels), partial(quarter, overlap=profile.tiling.overlap))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the tiles of one page: read, found blank, or failed for a reason."""
+
+    size: Size
+    tiles: tuple[Tile, ...]
+    readings: list[Reading] = field(default_factory=list)
+    blank: set[TileId] = field(default_factory=set)
+    failed: dict[TileId, str] = field(default_factory=dict)
+
+    def assemble(self, profile: Profile) -> Page:
+        """Stitch what was read and say what was not."""
+        coverage = cover(
+            self.size,
+            self.tiles,
+            self.readings,
+            blank=self.blank,
+            failed=self.failed,
+            scale=profile.detector_scale,
+        )
+        return Page(self.size, stitch(self.size, self.readings), coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the pipeline gives: the document, and each page shrunk (height x width or height x width x 3)."""
+
+    document: Document
+    overviews: tuple[Image, ...]
+
+
+def read(
+    path: Path, engine: Engine, profile: Profile, *, limits: Limits | None = None, progress: Progress | None = None
+) -> Run:
+    """Read every page of a picture; `InputError` where it cannot be decoded."""
+    started = time.perf_counter()
+    source = open_source(path, limits or Limits())
+    outcomes = [Outcome(size, page_tiles(size, number, profile)) for number, size in enumerate(source.pages)]
+    total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
+    for number, outcome in enumerate(outcomes):
+        raster = source.page(number)
+        for tile, pixels in cut_page(raster, outcome.tiles):
+            _read_into(outcome, engine, tile, pixels, profile)
+            done += 1
+            if progress:
+                progress(done, total)
+        overviews.append(raster.overview())
+    stitching = time.perf_counter()
+    pages = tuple(outcome.assemble(profile) for outcome in outcomes)
+    ended = time.perf_counter()
+    engine_seconds = sum(reading.seconds for outcome in outcomes for reading in outcome.readings)
+    timing = {
+        "wall": ended - started,
+        "split": stitching - started - engine_seconds,
+        "engine": engine_seconds,
+        "stitch": ended - stitching,
+    }
+    return Run(Document(pages, timing), tuple(overviews))
+
+
+def _read_into(outcome: Outcome, engine: Engine, tile: Tile, pixels: Image | None, profile: Profile) -> None:
+    if pixels is None:
+        outcome.blank.add(tile.id)
+        return
+    try:
+        outcome.readings += read_pixels(engine, tile, pixels, profile)
+    except EngineBroke as error:
+        outcome.failed[tile.id] = str(error)

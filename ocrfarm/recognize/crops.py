@@ -1,0 +1,82 @@
+"""Quads -> upright crops of one line each, and back: which way each crop runs."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ocrfarm.geometry import Quad
+from ocrfarm.tile import Char
+
+Image = NDArray[np.uint8]
+Chars = tuple[Char, ...]
+Read = Callable[[list[Image]], list[Chars]]
+
+SURE = 0.75
+"""Mean confidence from which a line is taken to run the way it was read; upside down, lines get 0.5-0.6."""
+
+LONGEST_GLYPH = 3.0
+"""A tall box shorter than this many of its widths may be one upright glyph ("I", "1") and no line that runs down."""
+
+TALL = 1.5
+"""A box at least this much taller than wide is read as a line that runs downwards (PaddleOCR's own figure)."""
+
+
+def ordered(corners: NDArray[np.generic]) -> Quad:
+    """Give four corners of a box as a quad: clockwise from the top left, turned so that a tall box reads downwards."""
+    by_x = sorted(corners.tolist())
+    left, right = sorted(by_x[:2], key=lambda point: point[1]), sorted(by_x[2:], key=lambda point: point[1])
+    quad = Quad.of([left[0], right[0], right[1], left[1]])
+    return _turned(quad) if quad.height >= TALL * quad.length else quad
+
+
+def _turned(quad: Quad) -> Quad:
+    """Give the same corners for text that runs from the top edge of the box to its bottom edge."""
+    return Quad(quad.p1, quad.p2, quad.p3, quad.p0)
+
+
+def _unturned(quad: Quad) -> Quad:
+    return Quad(quad.p3, quad.p0, quad.p1, quad.p2)
+
+
+def crop(pixels: Image, quad: Quad) -> Image:
+    """Cut the quad out of the picture so that its text runs left to right; outside, the picture's edge is repeated."""
+    top, bottom = math.dist(quad.p0, quad.p1), math.dist(quad.p3, quad.p2)
+    start, end = math.dist(quad.p0, quad.p3), math.dist(quad.p1, quad.p2)
+    width, height = max(int(max(top, bottom)), 1), max(int(max(start, end)), 1)
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.array(quad.points, np.float32), target)
+    size = (width, height)
+    return np.asarray(
+        cv2.warpPerspective(pixels, matrix, size, borderMode=cv2.BORDER_REPLICATE, flags=cv2.INTER_CUBIC), np.uint8
+    )
+
+
+def read_lines(pixels: Image, boxes: Sequence[Quad], read: Read) -> list[tuple[Quad, Chars]]:
+    """Read each box of the picture; where it is in doubt which way a line runs, other ways are tried too.
+
+    Gives each box's quad in reading direction, with its characters: those of the surest reading.
+    """
+    best = list(zip(boxes, read([crop(pixels, box) for box in boxes]), strict=True))
+    doubtful = [(index, other) for index, (box, chars) in enumerate(best) for other in _other_ways(box, chars)]
+    again = read([crop(pixels, other) for _, other in doubtful])
+    for (index, other), chars in zip(doubtful, again, strict=True):
+        if confidence(chars) > confidence(best[index][1]):
+            best[index] = (other, chars)
+    return best
+
+
+def confidence(chars: Chars) -> float:
+    """Give the mean confidence of the characters; 0 where there are none."""
+    return sum(char.confidence for char in chars) / max(len(chars), 1)
+
+
+def _other_ways(box: Quad, chars: Chars) -> list[Quad]:
+    if confidence(chars) >= SURE:
+        return []
+    (x0, y0), (x1, y1) = box.p0, box.p1
+    runs_down = abs(y1 - y0) > abs(x1 - x0)
+    single = runs_down and box.length < LONGEST_GLYPH * box.height
+    return [box.turned_round(), *([_unturned(box)] if single else [])]

@@ -1,0 +1,180 @@
+"""PaddleOCR behind the Engine protocol; the only module that imports it.
+
+It works through the inner steps of PaddleOCR's text detection and text recognition modules (PaddleX 3.7.2, pinned),
+not through its pipeline: that drops the detection scores, puts word boxes in the wrong places, overrides the models'
+own thresholds and pads each line by its neighbours in the batch.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from paddleocr import TextDetection, TextRecognition
+from paddlex.inference.utils.official_models import official_models
+
+from ocrfarm.errors import WeightsError
+from ocrfarm.geometry import Quad
+from ocrfarm.recognize import ctc
+from ocrfarm.recognize.crops import confidence, ordered, read_lines
+from ocrfarm.recognize.engine import Found, Pixels
+from ocrfarm.recognize.models import Model
+from ocrfarm.recognize.profiles import LATTICE, Profile, Runtime
+from ocrfarm.recognize.runtime import check_providers, engine_options
+from ocrfarm.tile import Char, Fragment
+
+LINE_HEIGHT = 48
+"""Pixels: the recognizers' input height."""
+
+BUCKET = 64
+"""Pixels: crops are padded to the next multiple, never to their neighbours' width, so that what is read on a line does
+not depend on which lines share its batch."""
+
+NARROWEST = 320
+"""Pixels: the narrowest input; PaddleOCR trains and runs the recognizers with at least this."""
+
+MARGIN = 64
+"""Detector pixels of empty border around the probability map, so that boxes at the tile's sides are not clamped corner
+by corner, which would skew rotated ones."""
+
+
+class PaddleEngine:
+    """A detector and a recognizer of PaddleOCR; see `Engine`."""
+
+    def __init__(self, profile: Profile, detector: Path, recognizer: Path) -> None:
+        self.model = profile.recognizer
+        self._detector = _Detector(profile, detector)
+        self._recognizer = _Recognizer(profile, recognizer)
+
+    def read(self, pixels: Pixels) -> Found:
+        """Find and read the lines on height x width x 3 RGB pixels."""
+        bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
+        boxes, sure, saturated = self._detector.find(bgr)
+        lines = read_lines(bgr, boxes, self._recognizer.read)
+        fragments = tuple(
+            Fragment(quad, chars, confidence(chars), detection)
+            for (quad, chars), detection in zip(lines, sure, strict=True)
+            if chars
+        )
+        squeezed = sum(self._recognizer.squeezes(quad) for quad, _ in lines)
+        return Found(fragments, squeezed, saturated)
+
+
+class _Detector:
+    """Pixels -> boxes of lines, with PaddleX's own normalisation and DB post-processing at the model's thresholds."""
+
+    def __init__(self, profile: Profile, folder: Path) -> None:
+        self._scale = profile.detector_scale
+        self._model = _load(TextDetection, profile.detector, folder, profile.runtime)
+
+    def find(self, bgr: NDArray[np.uint8]) -> tuple[list[Quad], list[float], bool]:
+        """Give quads in pixels of the array, their scores, and whether the contour limit was reached."""
+        probabilities = self._probabilities(bgr)
+        post = self._model.post_op
+        bitmap = probabilities > post.thresh
+        contours, _ = cv2.findContours(bitmap.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+        height, width = probabilities.shape
+        corners, scores = post.boxes_from_bitmap(
+            probabilities, bitmap, width / self._scale, height / self._scale, post.box_thresh, post.unclip_ratio
+        )
+        shift = -MARGIN / self._scale
+        quads = [ordered(box).moved(shift, shift) for box in corners]
+        return quads, [float(score) for score in scores], len(contours) >= post.max_candidates
+
+    def _probabilities(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the network on the scaled picture; the map has `MARGIN` empty pixels on each side."""
+        steps = self._model.pre_tfs
+        batch = steps["ToBatch"](imgs=steps["ToCHW"](imgs=steps["Normalize"](imgs=[self._scaled(bgr)])))
+        found = np.asarray(self._model.runner(x=batch)[0][0, 0], np.float32)
+        return np.pad(found, MARGIN)
+
+    def _scaled(self, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Scale to whole lattice cells; the picture is padded, not stretched, where its side is not a multiple."""
+        height, width = bgr.shape[:2]
+        cells = [max(math.ceil(side * self._scale / LATTICE), 1) * LATTICE for side in (width, height)]
+        padded = [round(side / self._scale) for side in cells]
+        if padded != [width, height]:
+            right, below = max(padded[0] - width, 0), max(padded[1] - height, 0)
+            bgr = np.pad(bgr, ((0, below), (0, right), (0, 0)), mode="edge")
+        if padded == cells:
+            return bgr
+        return np.asarray(cv2.resize(bgr, cells, interpolation=cv2.INTER_AREA if self._scale < 1 else cv2.INTER_LINEAR))
+
+
+class _Recognizer:
+    """Crops of single lines -> characters."""
+
+    def __init__(self, profile: Profile, folder: Path) -> None:
+        self._batch, self._widest = profile.batch, profile.widest
+        self._model = _load(TextRecognition, profile.recognizer, folder, profile.runtime)
+        classes: list[str] = self._model.post_op.character
+        self._alphabet = ctc.Alphabet(classes, classes.index(" "))
+
+    def squeezes(self, quad: Quad) -> bool:
+        """Say whether a line is too long for the widest input and so was read narrower than it is."""
+        return quad.length / max(quad.height, 1) * LINE_HEIGHT > self._widest
+
+    def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
+        """Read every crop (height x width x 3, BGR), in batches of like width."""
+        widths = [min(math.ceil(LINE_HEIGHT * crop.shape[1] / crop.shape[0]), self._widest) for crop in crops]
+        order = sorted(range(len(crops)), key=lambda index: (widths[index], index))
+        read: list[tuple[Char, ...]] = [()] * len(crops)
+        for batch in self._batches(order, widths):
+            images = [_fitted(crops[index], widths[index]) for index in batch]
+            for index, chars in zip(batch, self._run(images), strict=True):
+                read[index] = chars
+        return read
+
+    def _batches(self, order: list[int], widths: list[int]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        for index in order:
+            last = batches[-1] if batches else []
+            if last and len(last) < self._batch and _bucket(widths[last[0]]) == _bucket(widths[index]):
+                last.append(index)
+            else:
+                batches.append([index])
+        return batches
+
+    def _run(self, images: list[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
+        bucket = _bucket(images[0].shape[1])
+        batch = np.zeros((len(images), 3, LINE_HEIGHT, bucket), np.float32)
+        for row, image in zip(batch, images, strict=True):
+            row[:, :, : image.shape[1]] = image.transpose(2, 0, 1) / np.float32(127.5) - 1
+        probabilities = self._model.runner(x=[batch])[0]
+        step = bucket / probabilities.shape[1]  # pixels
+        return [
+            ctc.decode(line, self._alphabet, columns=image.shape[1] / step, step=step / LINE_HEIGHT)
+            for line, image in zip(probabilities, images, strict=True)
+        ]
+
+
+def _bucket(width: int) -> int:
+    return max(math.ceil(width / BUCKET) * BUCKET, NARROWEST)
+
+
+def _fitted(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(image, (width, LINE_HEIGHT)), np.uint8)
+
+
+def _load(kind: type[Any], name: str, folder: Path, runtime: Runtime) -> Any:  # noqa: ANN401 - PaddleX is untyped
+    """Load one module and give PaddleX's predictor inside it, after a look at what really runs it."""
+    options = engine_options(runtime)
+    predictor = kind(
+        model_name=name, model_dir=str(folder), device=runtime.device, engine=runtime.engine, engine_config=options
+    ).paddlex_predictor
+    if runtime.engine == "onnxruntime":
+        check_providers(predictor.runner.session, options)
+    return predictor
+
+
+def download(model: Model) -> Path:
+    """Fetch a model under its official name with PaddleOCR's own downloader and give its folder."""
+    try:
+        return Path(official_models.get_model_path(model.name, model_formats=[model.form]))
+    except Exception as error:
+        raise WeightsError(
+            f"{model.name}: PaddleOCR cannot fetch it ({error}); put its weights in a folder and name it"
+        ) from error

@@ -1,0 +1,177 @@
+"""Profiles: which models read a page, how it is tiled and how the engine runs."""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ocrfarm.errors import SettingsError, UnknownProfile
+from ocrfarm.recognize.models import find_model
+
+LATTICE = 32
+"""Detectors are equivariant only to shifts by their stride, 32 pixels: tile sides and origins are multiples of it."""
+
+MAX_DETECTOR_SIDE = 4000
+"""Pixels; PaddleX shrinks anything larger with no more than a log line, so ocrfarm never hands it more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Side and overlap of the tiles, in page pixels."""
+
+    side: int = 2048
+    overlap: int = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How a worker runs its engine.
+
+    engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32 or fp16 (GPU).
+    """
+
+    engine: str = "onnxruntime"
+    device: str = "cpu"
+    threads: int = 0
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A choice of models and settings.
+
+    `detector_scale` is the detector's pixels per page pixel (recognition always reads the full pixels); `batch` is how
+    many crops the recognizer reads at once; `widest` is its widest input in pixels at a height of 48, and longer lines
+    are squeezed into it.
+    """
+
+    name: str
+    detector: str
+    recognizer: str
+    tiling: Tiling = field(default_factory=Tiling)
+    detector_scale: float = 1.0
+    batch: int = 8
+    widest: int = 3200
+    runtime: Runtime = field(default_factory=Runtime)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Profile":
+        """Read what `to_json` gave; `SettingsError` for unknown keys and impossible values."""
+        known = _only_known(cls, data, "profile")
+        known["tiling"] = Tiling(**_only_known(Tiling, data.get("tiling", {}), "tiling"))
+        known["runtime"] = Runtime(**_only_known(Runtime, data.get("runtime", {}), "runtime"))
+        return _checked(cls(**known))
+
+    def run_on(self, runtime: Runtime) -> "Profile":
+        """Give the same models and tiling on another engine or device."""
+        return replace(self, runtime=runtime)
+
+
+_TINY, _SMALL = "PP-OCRv6_tiny", "PP-OCRv6_small"
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("fast", f"{_TINY}_det", f"{_TINY}_rec", detector_scale=0.5),
+        Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec"),
+        Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec"),
+        Profile("planted", "planted", "planted", runtime=Runtime(engine="planted")),
+    )
+}
+"""The built-in profiles by name; `planted` needs no model and reads only pixels planted for tests and benchmarks."""
+
+
+def find_profile(name: str) -> Profile:
+    """Give the built-in profile of this name, or read the TOML file at this path."""
+    if name in PROFILES:
+        return PROFILES[name]
+    path = Path(name)
+    if path.suffix == ".toml" or path.is_file():
+        return _from_file(path)
+    near = get_close_matches(name, PROFILES, n=1, cutoff=0.4) or [" or ".join(PROFILES)]
+    raise UnknownProfile(f"no profile is named {name!r}; did you mean {near[0]}? A path to a .toml file works too")
+
+
+def _from_file(path: Path) -> Profile:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnknownProfile(f"{path}: cannot be read ({error.strerror}); name a profile or a .toml file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML ({error})") from error
+    try:
+        return Profile.from_json({"name": path.stem, **data})
+    except SettingsError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def _only_known(kind: type[Any], data: object, what: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise SettingsError(f"{what} must be a table of keys and values")
+    names = [item.name for item in fields(kind)]
+    for key, value in data.items():
+        if key not in names:
+            near = get_close_matches(key, names, n=1) or [", ".join(names)]
+            raise SettingsError(f"{what} has no key {key!r}; did you mean {near[0]}?")
+        _check_type(kind, key, value)
+    if missing := {"name", "detector", "recognizer"} & set(names) - set(data):
+        raise SettingsError(f"{what} lacks {' and '.join(sorted(missing))}")
+    return dict(data)
+
+
+_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
+    str: ((str,), "text"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+}
+
+
+def _check_type(kind: type[Any], key: str, value: object) -> None:
+    wanted = {item.name: item.type for item in fields(kind)}[key]
+    allowed, what = _TYPES.get(wanted, ((object,), ""))
+    if not isinstance(value, allowed) or isinstance(value, bool):
+        raise SettingsError(f"{key} = {value!r} must be {what}")
+
+
+def _checked(profile: Profile) -> Profile:
+    """Refuse impossible values, each with a sentence."""
+    tiling, runtime = profile.tiling, profile.runtime
+    rules = (
+        (
+            tiling.side % LATTICE == 0 and tiling.side >= 256,
+            f"tile side {tiling.side} must be a multiple of 32 from 256 up",
+        ),
+        (tiling.overlap % LATTICE == 0, f"overlap {tiling.overlap} must be a multiple of 32"),
+        (
+            0 < tiling.overlap < tiling.side / 2,
+            f"overlap {tiling.overlap} must be more than 0 and under half of the tile side",
+        ),
+        (0.1 <= profile.detector_scale <= 4, f"detector_scale {profile.detector_scale} must be between 0.1 and 4"),
+        (
+            tiling.side * profile.detector_scale <= MAX_DETECTOR_SIDE,
+            f"tile side x detector_scale must be at most {MAX_DETECTOR_SIDE} pixels",
+        ),
+        (1 <= profile.batch <= 256, f"batch {profile.batch} must be between 1 and 256"),
+        (320 <= profile.widest <= 3200, f"widest {profile.widest} must be between 320 and 3200 pixels"),
+        (runtime.engine in ("onnxruntime", "paddle", "planted"), f"no engine is named {runtime.engine!r}"),
+        (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
+        (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
+        (runtime.precision in ("fp32", "fp16"), f"precision {runtime.precision!r} must be fp32 or fp16"),
+    )
+    for holds, sentence in rules:
+        if not holds:
+            raise SettingsError(sentence)
+    if runtime.engine != "planted":
+        find_model(profile.detector, "detector")
+        find_model(profile.recognizer, "recognizer")
+    return profile
+
+
+def _is_device(device: str) -> bool:
+    kind, _, number = device.partition(":")
+    return device == "cpu" or (kind == "gpu" and (number == "" or number.isdigit()))

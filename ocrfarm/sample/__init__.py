@@ -1,0 +1,5 @@
+"""(size, seed, font) -> a sample page with its exact truth: a drawing sheet of a pumping station."""
+
+from ocrfarm.sample.sheet import draw_sample, write_sample
+
+__all__ = ["draw_sample", "write_sample"]

@@ -1,0 +1,96 @@
+"""Paragraphs and ruled tables that fill a box and stop at its end."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from ocrfarm.geometry import Box
+from ocrfarm.sample.pen import GREY, INK, Pen
+
+_LEADING = 1.55
+"""Font sizes from one line of a paragraph to the next."""
+
+_ROW = 1.75
+"""Font sizes from one row of a table to the next."""
+
+_PAD = 0.5
+"""Font sizes between a cell's rule and its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column: its head, its share of the width, and whether it is set flush right, as figures are."""
+
+    head: str
+    share: float
+    right: bool = False
+
+
+def paragraphs(pen: Pen, box: Box, items: Sequence[str], size: int) -> int:
+    """Write one paragraph after the other, broken at the box's width; give the y below the last line."""
+    y = box.y0 + size
+    for item in items:
+        for line in _broken(pen, item, size, box.width):
+            if y > box.y1:
+                return box.y1
+            pen.text((box.x0, y), line, size)
+            y += round(size * _LEADING)
+        y += round(size * _LEADING / 3) if pen.can_write(item) else 0
+    return y
+
+
+def heading(pen: Pen, box: Box, text: str, size: int) -> Box:
+    """Write a heading with a rule below it; give what is left of the box."""
+    pen.text((box.x0, box.y0 + size), text, size)
+    y = box.y0 + round(size * 1.35)
+    pen.draw.line([(box.x0, y), (box.x1, y)], INK, pen.scaled(10))
+    return Box(box.x0, min(y + size // 2, box.y1), box.x1, box.y1)
+
+
+def table(pen: Pen, box: Box, columns: Sequence[Column], rows: Sequence[Sequence[str]], size: int) -> int:
+    """Draw as many rows as the box has room for, below a row of heads; give how many."""
+    step = round(size * _ROW)
+    count = max(0, min(len(rows), box.height // step - 1))
+    edges = [box.x0 + round(share * box.width) for share in accumulate((c.share for c in columns), initial=0.0)]
+    cells = [[column.head for column in columns], *rows[:count]]
+    for number, row in enumerate(cells):
+        base = box.y0 + number * step + round(size * 1.2)
+        for column, text, left, right in zip(columns, row, edges, edges[1:], strict=False):
+            _cell(pen, (left, right, base), text, size, flush_right=column.right)
+    bottom = box.y0 + len(cells) * step
+    for number in range(len(cells) + 1):
+        y = box.y0 + number * step
+        pen.draw.line([(box.x0, y), (edges[-1], y)], INK if number < 2 else GREY, pen.scaled(6))
+    for x in edges:
+        pen.draw.line([(x, box.y0), (x, bottom)], INK, pen.scaled(6))
+    return count
+
+
+def _cell(pen: Pen, place: tuple[int, int, int], text: str, size: int, *, flush_right: bool) -> None:
+    """Write a cell's text, if it fits between its rules."""
+    left, right, base = place
+    pad = round(size * _PAD)
+    if text and pen.length(text, size) <= right - left - 2 * pad:
+        pen.text(
+            (right - pad, base) if flush_right else (left + pad, base), text, size, anchor="rs" if flush_right else "ls"
+        )
+
+
+def _broken(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
+    """Break at spaces; a word wider than the box (Han text has no spaces) is broken anywhere."""
+    line = ""
+    for word in _words(pen, text, size, width):
+        longer = f"{line} {word}" if line else word
+        if line and pen.length(longer, size) > width:
+            yield line
+            line = word
+        else:
+            line = longer
+    if line:
+        yield line
+
+
+def _words(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
+    for word in text.split():
+        fits = max(1, int(len(word) * width / max(1.0, pen.length(word, size))))
+        yield from (word[at : at + fits] for at in range(0, len(word), fits))

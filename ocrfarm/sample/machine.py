@@ -1,0 +1,232 @@
+"""The pump set: an elevation with dimensions and part numbers, and the flange seen from its end."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ocrfarm.geometry import Box
+from ocrfarm.sample.pen import GREY, INK, PALE, PAPER, Pen, Point
+
+_WIDE, _HIGH = 9600, 7000
+"""The drawing's own units; a box of another shape gets it at the largest scale that fits."""
+
+
+class Machine:
+    """Draws in the machine's own units, y downwards from the upper left corner of its box."""
+
+    def __init__(self, pen: Pen, box: Box) -> None:
+        self.pen = pen
+        self.scale = min(box.width / _WIDE, box.height / _HIGH)
+        self._left = box.x0 + (box.width - _WIDE * self.scale) / 2
+        self._top = box.y0 + (box.height - _HIGH * self.scale) / 2
+
+    def at(self, x: float, y: float) -> Point:
+        """Turn the machine's units into page pixels."""
+        return (self._left + x * self.scale, self._top + y * self.scale)
+
+    def line(self, *points: Point, width: float = 8, fill: int = INK) -> None:
+        """Draw a line through the points."""
+        self.pen.draw.line([self.at(*point) for point in points], fill, self.pen.scaled(width))
+
+    def rect(self, x0: float, y0: float, x1: float, y1: float, fill: int | None = None) -> None:
+        """Draw a rectangle."""
+        self.pen.draw.rectangle([self.at(x0, y0), self.at(x1, y1)], fill, INK, self.pen.scaled(10))
+
+    def circle(self, x: float, y: float, radius: float, *, width: float = 8, fill: int | None = None) -> None:
+        """Draw a circle."""
+        corners = [self.at(x - radius, y - radius), self.at(x + radius, y + radius)]
+        self.pen.draw.ellipse(corners, fill, INK, self.pen.scaled(width))
+
+    def hatch(self, x0: float, y0: float, x1: float, y1: float, *, step: float = 90) -> None:
+        """Fill a rectangle with slanting lines."""
+        high = y1 - y0
+        for k in range(int((x1 - x0 + high) / step)):
+            start = x0 - high + k * step
+            enter, leave = max(start, x0), min(start + high, x1)
+            self.line((enter, y1 - (enter - start)), (leave, y1 - (leave - start)), width=4, fill=PALE)
+
+    def label(self, x: float, y: float, text: str, size: float, *, anchor: str = "ms", angle: float = 0.0) -> None:
+        """Write a text; its size is that on a full page."""
+        self.pen.text(self.at(x, y), text, self.pen.font_size(size), anchor=anchor, angle=angle)
+
+    def across(self, x0: float, x1: float, y: float, text: str) -> None:
+        """Dimension a width."""
+        self.line((x0, y), (x1, y), width=4)
+        for x, inward in ((x0, 60), (x1, -60)):
+            self.line((x, y - 70), (x, y + 70), width=4)
+            self.line((x + inward, y - 24), (x, y), (x + inward, y + 24), width=6)
+        self.label((x0 + x1) / 2, y, text, 64, anchor="mm")
+
+    def upright(self, x: float, y0: float, y1: float, text: str) -> None:
+        """Dimension a height; the text reads upwards."""
+        self.line((x, y0), (x, y1), width=4)
+        for y, inward in ((y0, 60), (y1, -60)):
+            self.line((x - 70, y), (x + 70, y), width=4)
+            self.line((x - 24, y + inward), (x, y), (x + 24, y + inward), width=6)
+        self.label(x, (y0 + y1) / 2, text, 64, anchor="mm", angle=90)
+
+
+def draw_machine(pen: Pen, box: Box) -> None:
+    """Draw it all into the box."""
+    machine = Machine(pen, box)
+    for step in (
+        _foundation,
+        _motor,
+        _coupling,
+        _pump,
+        _delivery,
+        _rising_main,
+        _flange,
+        _levels,
+        _dimensions,
+        _balloons,
+    ):
+        step(machine)
+
+
+def _foundation(m: Machine) -> None:
+    m.hatch(300, 5000, 6900, 5700, step=110)
+    m.rect(300, 5000, 6900, 5700)
+    m.line((0, 5700), (9600, 5700), width=12)
+    for x in range(60, 9600, 120):
+        m.line((x, 5700), (x - 60, 5770), width=5, fill=GREY)
+    m.rect(500, 4800, 6700, 5000, PAPER)
+    for x in (800, 2300, 3900, 5200, 6400):
+        m.line((x, 4740), (x, 5400), (x + 60, 5460), width=10)
+        m.rect(x - 50, 4740, x + 50, 4800, GREY)
+    m.label(3600, 5400, "FOUNDATION BLOCK C 30/37", 80)
+    m.label(3600, 5600, "机组基础 二次灌浆层", 76)
+
+
+def _motor(m: Machine) -> None:
+    m.rect(3700, 3050, 6200, 4650, PAPER)
+    for y in range(3150, 4600, 100):
+        m.line((3700, y), (6200, y), width=5, fill=GREY)
+    m.rect(6200, 3200, 6500, 4500, PAPER)
+    m.rect(4500, 2650, 5300, 3050, PAPER)
+    for x in (3850, 5750):
+        m.rect(x, 4650, x + 350, 4800, PAPER)
+    m.line((3350, 3850), (6650, 3850), width=4, fill=GREY)
+    m.label(4950, 3700, "MOTOR 315 kW", 120)
+    m.label(4950, 3960, "400 V   50 Hz   1488 rpm", 72)
+    m.label(4950, 4180, "三相异步电动机", 84)
+    m.label(4900, 2880, "TERMINAL BOX", 56)
+
+
+def _coupling(m: Machine) -> None:
+    m.rect(3100, 3560, 3700, 4140, PAPER)
+    for x in range(3160, 3700, 60):
+        m.line((x, 3560), (x, 4140), width=3, fill=PALE)
+    m.rect(2500, 3420, 3100, 4280, PAPER)
+    m.line((2500, 3850), (3100, 3850), width=4, fill=GREY)
+    m.rect(2600, 4280, 3000, 4800, PAPER)
+    m.label(2800, 3780, "BEARINGS", 52)
+
+
+def _pump(m: Machine) -> None:
+    spiral = [
+        (
+            1600 + (820 + 260 * turn / 64) * math.cos(turn * math.tau / 64),
+            3850 + (820 + 260 * turn / 64) * math.sin(turn * math.tau / 64),
+        )
+        for turn in range(65)
+    ]
+    m.line(*spiral, width=14)
+    for radius, width in ((820, 6), (560, 10), (300, 8), (110, 12)):
+        m.circle(1600, 3850, radius, width=width)
+    for turn in range(5):
+        start = turn * math.tau / 5
+        vane = [
+            (1600 + r * math.cos(start + r / 420), 3850 + r * math.sin(start + r / 420)) for r in range(120, 560, 40)
+        ]
+        m.line(*vane, width=9)
+    m.rect(1200, 4740, 2000, 4800, GREY)
+    m.line((300, 3850), (2500, 3850), width=4, fill=GREY)
+    m.label(1600, 4560, "P-101", 110)
+
+
+def _delivery(m: Machine) -> None:
+    for x in (2380, 2680):
+        m.line((x, 3850), (x, 1250), width=12)
+    for y, name in ((3050, "EXJ"), (2400, "NRV"), (1750, "GV")):
+        m.rect(2280, y - 40, 2780, y, GREY)
+        m.line((2380, y - 90), (2680, y - 390), (2380, y - 390), (2680, y - 90), (2380, y - 90), width=9)
+        m.rect(2280, y - 440, 2780, y - 400, GREY)
+        m.label(3000, y - 200, f"{name}-10{(3100 - y) // 650 + 1}", 72, anchor="ls")
+    m.line((2680, 1560), (2000, 1560), width=8)
+    m.circle(1880, 1560, 130, width=10)
+    m.label(1880, 1560, "PI", 84, anchor="mm")
+
+
+def _rising_main(m: Machine) -> None:
+    """The pipe that leaves at an odd angle, with its name along it."""
+    slope = math.tan(math.radians(17))
+    for y in (900, 1250):
+        m.line(
+            (2380 if y == 900 else 2680, 1250 if y == 900 else 1250),
+            (2680, y),
+            (8200, y - 5520 * slope * 0.42),
+            width=12,
+        )
+    tilt = math.degrees(math.atan(slope * 0.42))
+    m.label(5400, 1075 - 2720 * slope * 0.42, "RISING MAIN DN 300  PN 16  TO RESERVOIR 2", 100, anchor="mm", angle=tilt)
+    m.label(5000, 1420 - 2320 * slope * 0.42, "FALL 1:8 TO DRAIN DR-107", 60, anchor="mm", angle=tilt)
+    m.label(7000, 1480 - 4320 * slope * 0.42, "压力管道 至二号水库", 84, anchor="mm", angle=tilt)
+
+
+def _flange(m: Machine) -> None:
+    x, y = 8150, 3000
+    for radius, width in ((1150, 14), (960, 4), (700, 10), (620, 8)):
+        m.circle(x, y, radius, width=width)
+    for bolt in range(12):
+        turn = (bolt + 0.5) * math.tau / 12
+        m.circle(x + 960 * math.cos(turn), y + 960 * math.sin(turn), 75)
+    m.line((x - 1350, y), (x + 1350, y), width=4, fill=GREY)
+    m.line((x, y - 1350), (x, y + 1350), width=4, fill=GREY)
+    for angle, text in ((30, "12 x 30°"), (-45, "12 x M24"), (60, "D 410 ± 0.5"), (-20, "D 460")):
+        turn = math.radians(angle)
+        m.line((x, y), (x + 620 * math.cos(turn), y - 620 * math.sin(turn)), width=4, fill=GREY)
+        m.label(x + 330 * math.cos(turn), y - 330 * math.sin(turn), text, 60, anchor="mm", angle=angle)
+    m.label(x, 4480, "VIEW A", 120)
+    m.label(x, 4640, "Delivery flange DN 300, EN 1092-1", 64)
+    m.label(x, 4780, "出水法兰 公称直径三百", 68)
+
+
+def _levels(m: Machine) -> None:
+    for x, y, text in (
+        (7300, 5700, "EL. +12.450"),
+        (7300, 4800, "EL. +13.150"),
+        (300, 1250, "EL. +18.720"),
+        (300, 3850, "EL. +15.300"),
+    ):
+        m.line((x, y), (x + 900, y), width=5)
+        m.line((x + 60, y - 90), (x + 120, y), (x + 180, y - 90), (x + 60, y - 90), width=6)
+        m.label(x + 240, y - 30, text, 72, anchor="ls")
+    m.label(4800, 6900, "ELEVATION OF PUMP SET  P-101   SCALE 1:20", 120)
+
+
+def _dimensions(m: Machine) -> None:
+    edges = (500, 1600, 3100, 3700, 6200, 6700)
+    for x in edges:
+        m.line((x, 5800), (x, 6250), width=3, fill=GREY)
+    for start, end in pairwise(edges):
+        m.across(start, end, 6080, str((end - start) * 2 // 5 * 2))
+    m.across(edges[0], edges[-1], 6420, f"{(edges[-1] - edges[0]) * 4 // 5}")
+    m.upright(120, 3850, 4800, "760")
+    m.upright(120, 4800, 5700, "720 ± 2")
+    m.upright(6950, 3050, 4800, "1400")
+    m.upright(6950, 1800, 3050, "清空高度 1000")
+
+
+def _balloons(m: Machine) -> None:
+    """Part numbers in circles, each with a line to its part."""
+    places: Sequence[tuple[Point, Point]] = (
+        ((900, 4400), (420, 4560)), ((1600, 3400), (900, 2700)), ((1600, 3850), (450, 3250)), ((2350, 4300), (2150, 5300)),
+        ((2800, 3420), (3350, 2850)), ((3400, 3560), (3620, 2500)), ((5900, 3050), (6100, 2400)), ((6400, 3300), (6750, 2750)),
+        ((6300, 4900), (6550, 5300)), ((2330, 2250), (1500, 2150)), ((2330, 1600), (1500, 900)), ((800, 4760), (380, 5150)),
+    )  # fmt: skip
+    for number, (part, (x, y)) in enumerate(places, 1):
+        m.line(part, (x, y), width=4)
+        m.circle(*part, 22, fill=INK)
+        m.circle(x, y, 110, width=8, fill=PAPER)
+        m.label(x, y, str(number), 84, anchor="mm")

@@ -1,0 +1,110 @@
+"""Where a page is cut into tiles: sizes and boxes only, no pixels."""
+
+from itertools import product
+
+from ocrfarm.errors import SettingsError
+from ocrfarm.geometry import Box, Size
+from ocrfarm.tile import Tile, TileId
+
+LATTICE = 32
+"""Pixels. The detector gives shifted text the same answer only for shifts by its stride of 32, and it resamples any
+array whose sides are no multiples of 32."""
+
+MIN_SIDE = 64
+"""Pixels. Below this the detector pads what it is given with black."""
+
+_LARGEST_PART = 0.75
+"""Of a side: parts that overlap more than this are hardly smaller than what they were cut from."""
+
+_Span = tuple[int, int]
+
+
+def plan(page: Size, *, side: int, overlap: int, number: int = 0, level: int = 0) -> tuple[Tile, ...]:
+    """Cut a page into equal tiles, row by row, neighbours sharing at least `overlap` pixels.
+
+    `side` and `overlap` are pixels of the level's raster (`level_size`); a tile is `side` wide and high, or as wide or
+    high as a raster that is smaller. Boxes are page pixels: at a level above 0 the last ones are clipped at the page's
+    edge. `number` is the page's own. SettingsError for a side or an overlap that makes no sense.
+    """
+    _check(side, overlap)
+    raster = level_size(page, level)
+    rows, cols = _spans(raster.height, side, overlap), _spans(raster.width, side, overlap)
+    whole = Box(0, 0, page.width, page.height)
+    return tuple(
+        Tile(TileId(number, level, row, col), _box(whole, cols[col], rows[row], level), page)
+        for row, col in product(range(len(rows)), range(len(cols)))
+    )
+
+
+def quarter(tile: Tile, overlap: int) -> tuple[Tile, ...]:
+    """Cut a tile into parts that share at least `overlap` pixels of its raster and cover it.
+
+    Four parts; two of a tile too narrow or too low to be halved both ways ("0", "1" side by side or "0", "2" one above
+    the other); none where no cut would make it smaller.
+    """
+    _check_overlap(overlap)
+    raster = level_size(Size(tile.box.width, tile.box.height), tile.id.level)
+    rows, cols = _halves(raster.height, overlap), _halves(raster.width, overlap)
+    if len(rows) == len(cols) == 1:
+        return ()
+    return tuple(
+        Tile(_part(tile.id, row, col), _box(tile.box, cols[col], rows[row], tile.id.level), tile.page)
+        for row, col in product(range(len(rows)), range(len(cols)))
+    )
+
+
+def level_size(size: Size, level: int) -> Size:
+    """Give the raster's size after `level` halvings; an odd last row or column is kept."""
+    return Size(-(-size.width >> level), -(-size.height >> level))
+
+
+def _spans(extent: int, side: int, overlap: int) -> list[_Span]:
+    """Give (start, end) along one axis; all are as long.
+
+    The last tile must end at the page's edge, at any pixel. It keeps its length, so that the detector need not resample
+    it, and gives up the lattice instead: only the last seam then loses the exact shift, and stitching needs none. The
+    others keep the lattice and share what overlap is left over. Rounding their starts up, never down, keeps every
+    overlap: no step exceeds the stride, which is on the lattice too.
+    """
+    if extent <= side:
+        return [(0, extent)]
+    stride = (side - overlap) // LATTICE * LATTICE
+    room = extent - side
+    steps = -(-room // stride)
+    starts = (min(room, -(-step * room // (steps * LATTICE)) * LATTICE) for step in range(steps + 1))
+    return [(start, start + side) for start in starts]
+
+
+def _halves(extent: int, overlap: int) -> list[_Span]:
+    """Give two equal spans on the lattice, or one where that gains nothing."""
+    part = -(-(extent + overlap) // (2 * LATTICE)) * LATTICE
+    if part > extent * _LARGEST_PART:
+        return [(0, extent)]
+    return [(0, part), (extent - part, extent)]
+
+
+def _box(frame: Box, across: _Span, down: _Span, level: int) -> Box:
+    x0, x1, y0, y1 = (at << level for at in (*across, *down))
+    return Box(frame.x0 + x0, frame.y0 + y0, min(frame.x0 + x1, frame.x1), min(frame.y0 + y1, frame.y1))
+
+
+def _part(tile: TileId, row: int, col: int) -> TileId:
+    return TileId(tile.page, tile.level, tile.row, tile.col, f"{tile.part}{2 * row + col}")
+
+
+def _check(side: int, overlap: int) -> None:
+    if side < MIN_SIDE:
+        raise SettingsError(f"tile side {side} px is too small: use at least {MIN_SIDE} px")
+    if side % LATTICE:
+        lower = side // LATTICE * LATTICE
+        raise SettingsError(f"tile side {side} px is no multiple of {LATTICE}: use {lower} or {lower + LATTICE} px")
+    _check_overlap(overlap)
+    if 2 * overlap >= side:
+        raise SettingsError(
+            f"overlap {overlap} px is half of the tile side {side} px or more: use less than {side // 2} px"
+        )
+
+
+def _check_overlap(overlap: int) -> None:
+    if overlap < 0:
+        raise SettingsError(f"overlap {overlap} px is negative: use 0 px or more")

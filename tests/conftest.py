@@ -1,0 +1,62 @@
+"""What every test has: repeatable examples, and a watch that no process outlives the run."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile(
+    "ocrfarm",
+    deadline=None,  # a slow machine is no bug
+    derandomize="CI" in os.environ,
+    max_examples=50,
+    database=None,
+    print_blob=True,
+)
+settings.load_profile("ocrfarm")
+
+_MARK = f"OCRFARM_TEST_RUN={uuid4()}"
+_HELPERS = ("resource_tracker", "semaphore_tracker", "forkserver")
+"""Processes of Python's own that end with the interpreter."""
+
+_GRACE_SECONDS = 5
+"""A process that was told to stop is gone by then."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left_behind() -> Iterator[None]:
+    """Set up before and torn down after every other fixture; processes that left their parent count too."""
+    name, _, value = _MARK.partition("=")
+    os.environ[name] = value
+    yield
+    end = time.monotonic() + _GRACE_SECONDS
+    while (left := _left_behind()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left, f"still running after the tests: {left}"
+
+
+def _left_behind() -> list[str]:
+    """Command lines of this process's children, and of all that inherited the mark."""
+    processes = [path for path in Path("/proc").glob("[0-9]*") if path.name != str(os.getpid())]
+    commands = [_command(path) for path in processes if _is_ours(path)]
+    return [command for command in commands if command and not any(helper in command for helper in _HELPERS)]
+
+
+def _is_ours(process: Path) -> bool:
+    """Ask by the parent (a forked child shows no new environment) and by the environment (an orphan has no parent)."""
+    try:
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        return parent == str(os.getpid()) or _MARK.encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or belongs to another user
+        return False
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,78 @@
+"""Servers between a client and its server, or in place of it, that do what a sound one does not."""
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, create_connection, socket
+from urllib.parse import urlsplit
+
+
+@contextmanager
+def damaging_proxy(endpoint: str, old: bytes, new: bytes, *, upwards: bool = False) -> Iterator[str]:
+    """Pass everything on to the endpoint and back, but write `new` for `old` in one direction; gives its own URL."""
+    target = (urlsplit(endpoint).hostname, urlsplit(endpoint).port)
+    damage, nothing = (old, new), (b"", b"")
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with create_connection(target) as server:
+                downwards = (server, self.request, *(nothing if upwards else damage))
+                back = threading.Thread(target=_pump, args=downwards)
+                back.start()
+                _pump(self.request, server, *(damage if upwards else nothing))
+                back.join()
+
+    with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url
+
+
+@contextmanager
+def scripted_server(answers: list[tuple[int, str]], *, body: str = "") -> Iterator[str]:
+    """Answer each request with the next status and S3 error code (the last one for ever), and give the server's URL.
+
+    Without a code the answer is `body`.
+    """
+    left = iter(answers[:-1])
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, code = next(left, answers[-1])
+            told = f"<Error><Code>{code}</Code><Message>as told</Message></Error>" if code else body
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told.encode())
+
+        do_GET = do_PUT = do_POST = _answer
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url
+
+
+@contextmanager
+def _serving(server: socketserver.TCPServer) -> Iterator[str]:
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pump(source: socket, sink: socket, old: bytes, new: bytes) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 20):
+            sink.sendall(data.replace(old, new) if old else data)
+    for end in (source, sink):
+        with suppress(OSError):
+            end.shutdown(SHUT_RDWR)

@@ -1,0 +1,124 @@
+"""The embedded farm begins and ends: nothing is left behind, whatever happens to its owner."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ocrfarm.errors import FarmError, UnknownProfile, WeightsError
+from ocrfarm.farm.local import EmbeddedFarm, Shape
+from ocrfarm.settings import Settings
+
+SHAPE = Shape(1)
+OWNER = """
+import sys, time
+from pathlib import Path
+from ocrfarm.farm.local import EmbeddedFarm, Shape
+with EmbeddedFarm("planted", shape=Shape(1)) as farm:
+    print(farm.settings.places.health, flush=True)
+    time.sleep(60)
+"""
+
+
+def _processes(mark: str) -> list[int]:
+    """Give the processes whose command line or environment names the folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in text and int(place.name) != os.getpid():
+            found.append(int(place.name))
+    return found
+
+
+def _gone(folder: Path, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while _processes(str(folder)) or folder.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_its_owner(how: signal.Signals) -> None:
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert owner.stdout
+    with owner.stdout:
+        folder = Path(owner.stdout.readline().strip())
+    assert len(_processes(str(folder))) >= 5  # watchdog, broker, two workers and their children
+    owner.send_signal(how)
+    owner.wait(10)
+    assert _gone(folder, 5)
+
+
+def test_a_farm_that_was_closed_is_gone_and_says_so() -> None:
+    with EmbeddedFarm("planted", shape=SHAPE) as farm:
+        farm.check()
+        folder = Path(farm.settings.places.health)
+    assert not folder.exists()
+    assert not _processes(str(folder))
+    with pytest.raises(FarmError, match="not running"):
+        farm.check()
+
+
+def test_a_kept_folder_is_locked_while_its_farm_runs_and_kept_afterwards(tmp_path: Path) -> None:
+    with EmbeddedFarm("planted", folder=tmp_path, shape=SHAPE), pytest.raises(FarmError, match="another farm"):
+        EmbeddedFarm("planted", folder=tmp_path, shape=SHAPE).__enter__()
+    assert (tmp_path / "broker").is_dir()
+    assert (tmp_path / "logs" / "split-stitch.log").is_file()
+
+
+def test_a_dead_broker_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ocrfarm.farm.local._broker_binary", lambda: "/bin/false")
+    with pytest.raises(FarmError, match="broker"):
+        EmbeddedFarm("planted", shape=SHAPE).__enter__()
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(FarmError, match=str(port)):
+            EmbeddedFarm("planted", shape=Shape(1, flower_port=port)).__enter__()
+
+
+def test_an_unknown_profile_starts_nothing() -> None:
+    with pytest.raises(UnknownProfile):
+        EmbeddedFarm("swift")
+
+
+def test_models_that_cannot_be_loaded_are_a_typed_error(tmp_path: Path) -> None:
+    given = tmp_path / "PP-OCRv6_tiny_det"
+    given.mkdir()
+    for name in ("inference.onnx", "inference.yml"):
+        (given / name).write_bytes(b"not a model")
+    base = Settings.from_env({"OCRFARM_MODELS": str(tmp_path), "OCRFARM_CACHE": str(tmp_path / "cache")})
+    with EmbeddedFarm("fast", shape=SHAPE, base=base) as farm, pytest.raises(WeightsError, match="SHA-256"):
+        farm.wait_ready(60)
+
+
+def test_flower_answers(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with EmbeddedFarm("planted", shape=Shape(1, flower_port=port)):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+    pytest.fail("Flower did not open its port")

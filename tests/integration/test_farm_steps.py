@@ -1,0 +1,276 @@
+"""The tasks without their processes: what they read, write and count, against a real Valkey."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import redis
+
+from ocrfarm.document import Line
+from ocrfarm.errors import BrokerUnreachable, DamagedImage, JobFailed, NotAnImage, StoreUnreachable, UnknownJob
+from ocrfarm.farm import flow, steps, wire
+from ocrfarm.farm.app import make_app
+from ocrfarm.farm.manifest import Manifest, Request
+from ocrfarm.farm.progress import JobStatus, Progress
+from ocrfarm.farm.services import Services
+from ocrfarm.farm.submit import cancel, submit
+from ocrfarm.geometry import Size
+from ocrfarm.image import encode_tile
+from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
+from ocrfarm.recognize.planted import PlantedEngine, planted_page
+from ocrfarm.settings import Places, Settings
+from ocrfarm.storage import keys, open_store
+from tests.integration.servers import ValkeyServer
+
+MESSAGE_BYTES = 2_500
+"""With all of Celery's headers and the chord's body, which every message carries; pixels would be a thousand times it."""
+
+PROFILE = replace(find_profile("planted"), tiling=Tiling(256, 64))
+
+
+@dataclass
+class CountingEngine:
+    """Reads planted lines, counts the tiles, and does what a test wants before each."""
+
+    model: str = "planted"
+    reads: int = 0
+    before: Callable[[int], None] = lambda _: None
+    planted: PlantedEngine = field(default_factory=PlantedEngine)
+
+    def read(self, pixels: Pixels) -> Found:
+        self.reads += 1
+        self.before(self.reads)
+        return self.planted.read(pixels)
+
+
+@dataclass
+class Bench:
+    """One process that plays all workers, and one submitted page."""
+
+    services: Services
+    engine: CountingEngine
+
+    def submit(self, source: bytes, name: str = "page.png") -> str:
+        app = make_app(self.services.settings)
+        request = Request(name, PROFILE, time.time())
+        return submit(app, self.services.store, self.services.progress, request=request, source=source)
+
+    def status(self, job: str) -> JobStatus:
+        return self.services.progress.status(job)
+
+    def manifest(self, job: str) -> Manifest:
+        return Manifest.from_bytes(self.services.store.get(keys.manifest(job)))
+
+
+@pytest.fixture
+def bench(valkey_server: ValkeyServer) -> Bench:
+    prefix = f"{uuid.uuid4().hex}:"
+    settings = Settings(Places(broker=valkey_server.url, store="memory:", prefix=prefix))
+    engine = CountingEngine()
+    progress = Progress(valkey_server.url, prefix=prefix, keep_seconds=60)
+    return Bench(Services(settings, open_store("memory:"), progress, lambda _: engine), engine)
+
+
+@pytest.fixture(scope="module")
+def page() -> tuple[bytes, tuple[Line, ...]]:
+    pixels, lines = planted_page(Size(900, 500), seed=3, lines=8)
+    return encode_tile(pixels), lines
+
+
+def test_split_recognize_stitch_give_a_complete_document(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
+    job = bench.submit(page[0])
+    assert bench.status(job).state == "queued"
+    batches = list(steps.split(bench.services, job))
+    assert bench.status(job).state == "recognizing"
+    for batch in batches:
+        steps.recognize(bench.services, job, batch)
+    document = steps.stitch(bench.services, job)
+    status = bench.status(job)
+    assert (status.state, status.tiles) == ("complete", status.blank + status.done)
+    assert sorted(line.text for line in document.lines) == sorted(line.text for line in page[1])
+    assert {"wall", "split", "engine", "stitch", "slots", "peak_split_mb"} <= document.timing.keys()
+    assert bench.services.store.exists(keys.overview(job, 0))
+
+
+def test_blank_tiles_are_marked_and_neither_stored_nor_sent(bench: Bench) -> None:
+    pixels = np.full((500, 900), 255, np.uint8)
+    job = bench.submit(encode_tile(pixels))
+    assert list(steps.split(bench.services, job)) == []
+    manifest = bench.manifest(job)
+    assert manifest.blank == {tile.id for tile in manifest.tiles}
+    assert not list(bench.services.store.list(f"{keys.job(job)}tiles/"))
+    assert steps.stitch(bench.services, job).lines == ()
+    assert bench.status(job).state == "complete"
+
+
+def test_a_batch_that_runs_twice_does_the_work_once(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
+    job = bench.submit(page[0])
+    batches = list(steps.split(bench.services, job))
+    first = sum(steps.recognize(bench.services, job, batch) for batch in batches)
+    assert sum(steps.recognize(bench.services, job, batch) for batch in batches) == 0
+    assert bench.engine.reads == first == bench.status(job).done
+
+
+def test_fragments_in_the_store_count_even_where_the_broker_forgot(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]]
+) -> None:
+    job = bench.submit(page[0])
+    (batch, *_) = list(steps.split(bench.services, job))
+    steps.recognize(bench.services, job, batch)
+    forgetful = replace(bench.services, progress=_empty(bench))
+    assert steps.recognize(forgetful, job, batch) == 0
+    assert bench.engine.reads == len(batch)
+
+
+def _empty(bench: Bench) -> Progress:
+    return Progress(bench.services.settings.places.broker, prefix=f"{uuid.uuid4().hex}:", keep_seconds=60)
+
+
+def test_splitting_and_stitching_twice_changes_nothing(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
+    job = bench.submit(page[0])
+    batches = list(steps.split(bench.services, job))
+    assert list(steps.split(bench.services, job)) == batches
+    for batch in batches:
+        steps.recognize(bench.services, job, batch)
+    assert steps.stitch(bench.services, job).pages == steps.stitch(bench.services, job).pages
+
+
+def test_a_tile_that_breaks_the_engine_is_a_gap_and_the_rest_is_read(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]]
+) -> None:
+    def break_at_two(count: int) -> None:
+        if count == 2:
+            raise RuntimeError("no such kernel")
+
+    bench.engine.before = break_at_two
+    job = bench.submit(page[0])
+    for batch in steps.split(bench.services, job):
+        steps.recognize(bench.services, job, batch)
+    document = steps.stitch(bench.services, job)
+    (gap,) = document.pages[0].coverage.gaps
+    assert "no such kernel" in gap.reason
+    assert document.lines
+    status = bench.status(job)
+    assert (status.state, status.failed) == ("partial", 1)
+    (letter,) = bench.services.store.list(f"{keys.job(job)}dead/")
+    assert "no such kernel" in json.loads(bench.services.store.get(letter))["reason"]
+
+
+def test_a_tile_that_kills_its_worker_is_given_up_after_three_times(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]]
+) -> None:
+    job = bench.submit(page[0])
+    (batch, *_) = list(steps.split(bench.services, job))
+    for _ in range(3):
+        bench.services.progress.begin(job, str(batch[0]))
+    steps.recognize(bench.services, job, batch[:1])
+    assert bench.engine.reads == 0
+    assert bench.status(job).failed == 1
+    assert steps.recognize(bench.services, job, batch[:1]) == 0
+    assert bench.status(job).failed == 1
+
+
+def test_a_tile_that_is_damaged_in_the_store_is_a_gap(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
+    job = bench.submit(page[0])
+    batches = list(steps.split(bench.services, job))
+    bench.services.store.put(keys.tile(job, batches[0][0]), b"no picture")
+    for batch in batches:
+        steps.recognize(bench.services, job, batch)
+    assert len(steps.stitch(bench.services, job).pages[0].coverage.gaps) == 1
+
+
+def test_tiles_of_a_cancelled_job_are_skipped(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
+    job = bench.submit(page[0])
+    batches = list(steps.split(bench.services, job))
+    assert cancel(bench.services.progress, job)
+    assert not cancel(bench.services.progress, job)
+    assert [steps.recognize(bench.services, job, batch) for batch in batches] == [0] * len(batches)
+    assert bench.engine.reads == 0
+    steps.stitch(bench.services, job)
+    assert bench.status(job).state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [(b"", NotAnImage), (b"just text", NotAnImage), (b"\x89PNG\r\n\x1a\n" + b"x" * 99, DamagedImage)],
+)
+def test_bad_pictures_raise_typed_errors_with_the_users_name(
+    bench: Bench, source: bytes, kind: type[Exception]
+) -> None:
+    job = bench.submit(source, name="scan 7.png")
+    with pytest.raises(kind, match=r"scan 7\.png"):
+        list(steps.split(bench.services, job))
+
+
+def test_an_error_travels_through_the_job_record(bench: Bench) -> None:
+    job = bench.submit(b"x")
+    flow.end_failed(bench.services.progress, job, DamagedImage("a.png: cut short"))
+    failure = bench.status(job).failure()
+    assert isinstance(failure, DamagedImage)
+    assert str(failure) == "a.png: cut short"
+    other = bench.submit(b"x")
+    flow.end_failed(bench.services.progress, other, ZeroDivisionError("oops"))
+    assert type(bench.status(other).failure()) is JobFailed
+
+
+def test_messages_hold_no_pixels_and_a_second_split_repeats_them(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]]
+) -> None:
+    places = bench.services.settings.places
+    app = make_app(bench.services.settings)
+    flow.register(app, lambda: bench.services)
+    job = bench.submit(page[0])
+    ids = []
+    with redis.Redis.from_url(places.broker) as server:
+        for _ in range(2):
+            app.tasks[wire.SPLIT].apply((job,))
+            queue = f"{places.prefix}{wire.recognize_queue('planted')}"
+            messages = [json.loads(message) for message in reversed(server.lrange(queue, 0, -1))]
+            server.delete(queue)
+            assert messages
+            assert all(message["content-type"] == "application/json" for message in messages)
+            assert all(len(json.dumps(message)) < MESSAGE_BYTES for message in messages)
+            ids.append([message["headers"]["id"] for message in messages])
+    assert ids[0] == ids[1] == [wire.batch_id(job, index) for index in range(len(ids[0]))]
+
+
+def test_progress_knows_jobs_newest_first_and_refuses_unknown_ones(bench: Bench) -> None:
+    jobs = [bench.submit(b"x") for _ in range(3)]
+    assert [status.id for status in bench.services.progress.statuses()] == jobs[::-1]
+    with pytest.raises(UnknownJob, match="knows no job"):
+        bench.status(wire.new_job_id())
+
+
+def test_a_broker_that_is_away_is_one_sentence() -> None:
+    progress = Progress("redis://user:secret@127.0.0.1:1/0", prefix="x:", keep_seconds=60, tries=0)
+    with pytest.raises(BrokerUnreachable) as caught:
+        progress.statuses()
+    assert "127.0.0.1:1" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        raise StoreUnreachable("the store does not answer")
+
+    job = bench.submit(page[0])
+    (batch, *_) = list(steps.split(bench.services, job))
+    app = make_app(bench.services.settings)
+    flow.register(app, lambda: bench.services)
+    monkeypatch.setattr(bench.services.store, "put", away)
+    monkeypatch.setattr(flow, "_PAUSE_SECONDS", 0)
+    for _ in range(5):
+        assert app.tasks[wire.RECOGNIZE].apply(wire.batch_message(job, batch)).state == "REJECTED"
+    assert bench.status(job).failed == 0
+    assert bench.services.progress.begin(job, str(batch[0])).attempt == 1
+
+
+def test_requests_and_manifests_survive_the_store() -> None:
+    request = Request("Zeichnung Ä.png", Profile.from_json(PROFILE.to_json()), 12.5, priority=5)
+    assert Request.from_bytes(request.to_bytes()) == request

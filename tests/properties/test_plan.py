@@ -1,0 +1,180 @@
+"""The plan of tiles: covers, stays inside, overlaps, keeps the lattice; and cutting one tile again."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocrfarm.errors import SettingsError
+from ocrfarm.geometry import Box, Size
+from ocrfarm.split.plan import LATTICE, level_size, plan, quarter
+from ocrfarm.tile import Tile, TileId
+
+sizes = st.builds(Size, st.integers(1, 3000), st.integers(1, 3000))
+levels = st.integers(0, 3)
+
+
+@st.composite
+def settings(draw: st.DrawFn) -> dict[str, int]:
+    side = draw(st.integers(2, 32)) * LATTICE
+    return {"side": side, "overlap": draw(st.integers(0, side // 2 - 1))}
+
+
+def spans(tiles: tuple[Tile, ...], axis: str) -> list[tuple[int, int]]:
+    """The distinct (start, end) along one axis, in order."""
+    return sorted({(getattr(tile.box, f"{axis}0"), getattr(tile.box, f"{axis}1")) for tile in tiles})
+
+
+def is_grid(tiles: tuple[Tile, ...]) -> bool:
+    return len(tiles) == len({tile.box for tile in tiles}) == len(spans(tiles, "x")) * len(spans(tiles, "y"))
+
+
+def covers(tiles: tuple[Tile, ...], whole: Box) -> bool:
+    """Every tile is one of a grid; the grid's columns and rows leave no pixel out and none sticks out."""
+    across, down = spans(tiles, "x"), spans(tiles, "y")
+    ends = (across[0][0], down[0][0], across[-1][1], down[-1][1])
+    no_hole = all(after[0] <= before[1] for axis in (across, down) for before, after in pairwise(axis))
+    return is_grid(tiles) and no_hole and Box(*ends) == whole and all(whole.contains(tile.box) for tile in tiles)
+
+
+@given(sizes, settings(), levels)
+def test_tiles_cover_the_page_and_stay_inside(page: Size, setting: dict[str, int], level: int) -> None:
+    assert covers(plan(page, **setting, level=level), Box(0, 0, page.width, page.height))
+
+
+@given(sizes, settings(), levels)
+def test_neighbours_overlap_enough_and_no_tile_is_useless(page: Size, setting: dict[str, int], level: int) -> None:
+    tiles = plan(page, **setting, level=level)
+    for axis in "xy":
+        for before, after in pairwise(spans(tiles, axis)):
+            assert before[1] - after[0] >= (setting["overlap"] << level) - (1 << level) + 1
+            assert before[0] < after[0] and before[1] < after[1]
+
+
+@given(sizes, settings())
+def test_tiles_are_equal_and_only_the_last_may_leave_the_lattice(page: Size, setting: dict[str, int]) -> None:
+    tiles = plan(page, **setting)
+    expected = (min(page.width, setting["side"]), min(page.height, setting["side"]))
+    assert {(tile.box.width, tile.box.height) for tile in tiles} == {expected}
+    for axis in "xy":
+        assert all(start % LATTICE == 0 for start, _ in spans(tiles, axis)[:-1])
+
+
+@given(sizes, settings(), levels)
+def test_ids_are_unique_and_run_row_by_row(page: Size, setting: dict[str, int], level: int) -> None:
+    tiles = plan(page, **setting, number=7, level=level)
+    ids = [tile.id for tile in tiles]
+    assert ids == sorted(set(ids))
+    assert [(tile.box.y0, tile.box.x0) for tile in tiles] == sorted((tile.box.y0, tile.box.x0) for tile in tiles)
+    assert {(one.page, one.level, one.part) for one in ids} == {(7, level, "")}
+    assert {tile.page for tile in tiles} == {page}
+
+
+@given(sizes, settings())
+def test_no_more_tiles_than_needed(page: Size, setting: dict[str, int]) -> None:
+    stride = (setting["side"] - setting["overlap"]) // LATTICE * LATTICE
+    for axis, extent in (("x", page.width), ("y", page.height)):
+        needed = 1 + max(0, -(-(extent - setting["side"]) // stride))
+        assert len(spans(plan(page, **setting), axis)) == needed
+
+
+@given(sizes, settings(), levels)
+def test_a_tile_of_a_level_is_no_larger_than_its_side(page: Size, setting: dict[str, int], level: int) -> None:
+    raster = level_size(page, level)
+    for tile in plan(page, **setting, level=level):
+        size = level_size(Size(tile.box.width, tile.box.height), level)
+        assert tile.box.x0 % (1 << level) == tile.box.y0 % (1 << level) == 0
+        assert size == Size(min(raster.width, setting["side"]), min(raster.height, setting["side"]))
+
+
+@pytest.mark.parametrize(
+    ("page", "count", "last"),
+    [
+        (Size(1, 1), 1, Box(0, 0, 1, 1)),
+        (Size(1, 60_000), 33, Box(0, 57_952, 1, 60_000)),
+        (Size(60_000, 1), 33, Box(57_952, 0, 60_000, 1)),
+        (Size(2048, 2048), 1, Box(0, 0, 2048, 2048)),
+        (Size(2049, 2048), 2, Box(1, 0, 2049, 2048)),
+        (Size(16_384, 16_384), 81, Box(14_336, 14_336, 16_384, 16_384)),
+        (Size(100_000, 100_000), 54 * 54, Box(97_952, 97_952, 100_000, 100_000)),
+    ],
+)
+def test_awkward_pages(page: Size, count: int, last: Box) -> None:
+    tiles = plan(page, side=2048, overlap=192)
+    assert (len(tiles), tiles[-1].box) == (count, last)
+
+
+def test_overlap_left_over_is_shared_by_all_seams() -> None:
+    tiles = plan(Size(16_384, 100), side=2048, overlap=192)
+    assert {before.box.x1 - after.box.x0 for before, after in pairwise(tiles)} == {256}
+
+
+@pytest.mark.parametrize(
+    ("side", "overlap", "says"),
+    [
+        (1000, 100, "no multiple of 32: use 992 or 1024"),
+        (32, 0, "too small: use at least 64"),
+        (0, 0, "too small"),
+        (-64, 0, "too small"),
+        (1024, 512, "use less than 512"),
+        (1024, 2000, "use less than 512"),
+        (1024, -1, "is negative"),
+    ],
+)
+def test_impossible_settings_are_refused_with_a_sentence(side: int, overlap: int, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        plan(Size(5000, 5000), side=side, overlap=overlap)
+
+
+@given(sizes, settings(), levels, st.integers(0, 300))
+def test_parts_cover_the_tile_and_are_smaller(page: Size, setting: dict[str, int], level: int, overlap: int) -> None:
+    tile = plan(page, **setting, level=level)[-1]
+    parts = quarter(tile, overlap)
+    assert len(parts) in (0, 2, 4)
+    if parts:
+        assert covers(parts, tile.box)
+        assert all(part.box.area <= tile.box.area * 0.8 for part in parts)
+        assert {(part.id.page, part.id.level, part.id.row, part.id.col) for part in parts} == {
+            (tile.id.page, tile.id.level, tile.id.row, tile.id.col)
+        }
+
+
+@given(settings(), st.integers(0, 300))
+def test_parts_of_a_whole_tile_keep_lattice_and_overlap(setting: dict[str, int], overlap: int) -> None:
+    tile = Tile(TileId(0, 0, 3, 4), Box(320, 640, 320 + setting["side"], 640 + setting["side"]), Size(9000, 9000))
+    for part in quarter(tile, overlap):
+        box = part.box
+        assert not any(at % LATTICE for at in (box.x0, box.y0, box.x1, box.y1))
+    for axis in "xy":
+        for before, after in pairwise(spans(quarter(tile, overlap), axis)):
+            assert before[1] - after[0] >= overlap
+
+
+def test_parts_are_named_by_their_corner_and_parts_of_parts_get_a_second_digit() -> None:
+    tile = plan(Size(2048, 2048), side=2048, overlap=128)[0]
+    parts = quarter(tile, 128)
+    assert [part.id.part for part in parts] == ["0", "1", "2", "3"]
+    assert [(part.box.x0, part.box.y0) for part in parts] == [(0, 0), (960, 0), (0, 960), (960, 960)]
+    assert [part.id.part for part in quarter(parts[2], 128)] == ["20", "21", "22", "23"]
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [(Size(1, 2048), ["0", "2"]), (Size(2048, 1), ["0", "1"]), (Size(1, 1), []), (Size(200, 200), [])],
+)
+def test_what_is_too_small_is_not_cut(size: Size, names: list[str]) -> None:
+    tile = plan(size, side=2048, overlap=128)[0]
+    assert [part.id.part for part in quarter(tile, 128)] == names
+
+
+def test_cutting_again_and_again_ends() -> None:
+    tiles = plan(Size(4000, 4000), side=2048, overlap=128)[:1]
+    for _ in range(8):
+        tiles = tuple(part for tile in tiles[:1] for part in quarter(tile, 128))
+    assert tiles == ()
+
+
+def test_a_negative_overlap_of_parts_is_refused() -> None:
+    with pytest.raises(SettingsError, match="is negative"):
+        quarter(plan(Size(500, 500), side=512, overlap=64)[0], -1)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocrfarm.geometry import Quad
+from ocrfarm.recognize.crops import Chars, Image, crop, ordered, read_lines
+from ocrfarm.tile import Char
+
+WIDE = Quad.upright(10, 20, 110, 40)
+TALL = Quad((40, 10), (40, 110), (20, 110), (20, 10))  # runs downwards
+NARROW = Quad((30, 10), (30, 50), (10, 50), (10, 10))  # twice as tall as wide: perhaps one glyph
+
+
+def picture() -> Image:
+    """Every pixel tells its place: blue is x, green is y."""
+    y, x = np.mgrid[0:120, 0:120]
+    return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
+
+
+def chars(text: str, confidence: float) -> Chars:
+    return tuple(Char(letter, (index + 0.5) / len(text), confidence) for index, letter in enumerate(text))
+
+
+@given(st.permutations(WIDE.points))
+def test_corners_are_ordered_from_the_top_left(points: list[tuple[float, float]]) -> None:
+    assert ordered(np.array(points)) == WIDE
+
+
+def test_a_tall_box_runs_downwards() -> None:
+    assert ordered(np.array([(20, 10), (40, 10), (40, 110), (20, 110)])) == TALL
+
+
+def test_a_crop_runs_in_reading_direction() -> None:
+    wide, tall = crop(picture(), WIDE), crop(picture(), TALL)
+    assert wide.shape == tall.shape == (20, 100, 3)
+    assert wide[0, 0].tolist() == pytest.approx([10, 20, 0], abs=1)
+    assert wide[-1, -1].tolist() == pytest.approx([109, 39, 0], abs=1)
+    assert tall[0, 0].tolist() == pytest.approx([39, 10, 0], abs=1)
+    assert tall[-1, -1].tolist() == pytest.approx([21, 109, 0], abs=2)
+
+
+def test_a_crop_beyond_the_picture_repeats_its_edge() -> None:
+    beyond = crop(picture(), Quad.upright(100, 100, 140, 110))
+    assert beyond.shape == (10, 40, 3)
+    assert beyond[0, -1].tolist() == [119, 100, 0]
+
+
+@pytest.mark.parametrize(
+    ("box", "readings", "text", "quad"),
+    [
+        (WIDE, [chars("right", 0.9)], "right", WIDE),
+        (WIDE, [chars("thgir", 0.5), chars("right", 0.9)], "right", WIDE.turned_round()),
+        (WIDE, [chars("right", 0.6), chars("thgir", 0.5)], "right", WIDE),
+        (TALL, [chars("dn", 0.5), chars("up", 0.9)], "up", TALL.turned_round()),
+        (
+            NARROW,
+            [chars("-", 0.5), chars("-", 0.4), chars("I", 0.9)],
+            "I",
+            Quad((10, 10), (30, 10), (30, 50), (10, 50)),
+        ),
+        (WIDE, [(), ()], "", WIDE),
+    ],
+)
+def test_the_surest_way_wins(box: Quad, readings: list[Chars], text: str, quad: Quad) -> None:
+    left = list(readings)
+
+    def read(crops: list[Image]) -> list[Chars]:
+        return [left.pop(0) for _ in crops]
+
+    ((found, best),) = read_lines(picture(), [box], read)
+    assert ("".join(char.text for char in best), found) == (text, quad)
+    assert not left

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ocrfarm.recognize.ctc import Alphabet, decode
+from ocrfarm.tile import Char
+
+COLON = "\uff1a"  # full width
+ALPHABET = Alphabet(["blank", "a", "b", " ", COLON, "中"], 3)
+STEP = 1 / 6  # line heights: 8 pixels of 48
+
+
+def probabilities(path: str, space: float = 0.0) -> NDArray[np.float32]:
+    """One time step a letter, "-" for blank, at 0.9; `space` is how much the model believes in one everywhere."""
+    steps = np.zeros((len(path), len(ALPHABET.classes)), np.float32)
+    steps[:, ALPHABET.space] = space
+    for step, letter in enumerate(path):
+        steps[step, 0 if letter == "-" else ALPHABET.classes.index(letter)] = 0.9
+    return steps
+
+
+def read(path: str, *, columns: float | None = None, space: float = 0.0) -> tuple[Char, ...]:
+    return decode(probabilities(path, space), ALPHABET, columns=columns or len(path), step=STEP)
+
+
+def text(chars: tuple[Char, ...]) -> str:
+    return "".join(char.text for char in chars)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("---", ""), ("aab", "ab"), ("a-a", "aa"), ("-a- -b-", "a b"), ("aaaa", "a"), ("ab", "ab")],
+)
+def test_runs_are_characters_and_blanks_are_not(path: str, expected: str) -> None:
+    assert text(read(path)) == expected
+
+
+def test_a_character_is_in_the_middle_of_its_run() -> None:
+    a, b = read("--aa--b-")
+    assert a.at == pytest.approx(3 / 8)
+    assert b.at == pytest.approx(6.5 / 8)
+    assert a.confidence == pytest.approx(0.9)
+
+
+def test_places_are_measured_on_the_line_without_its_padding() -> None:
+    (a,) = read("-a------", columns=2)
+    assert a.at == pytest.approx(0.75)
+
+
+def test_no_place_is_beyond_the_line() -> None:
+    (a,) = read("---a", columns=2)
+    assert a.at == 1.0
+
+
+@pytest.mark.parametrize(
+    ("path", "space", "expected"),
+    [
+        ("a--b", 0.2, "a b"),  # a third of a height apart, and the model half saw a space
+        ("a--b", 0.05, "ab"),  # ... but hardly saw one
+        ("a----b", 0.05, "a b"),  # twice as far apart
+        ("a----b", 0.001, "ab"),
+        ("ab", 0.3, "ab"),  # no room
+        ("a- -b", 0.3, "a b"),  # the model saw it: not put in twice
+    ],
+)
+def test_a_lost_space_is_put_back_where_there_is_room_for_it(path: str, space: float, expected: str) -> None:
+    assert text(read(path, space=space)) == expected
+
+
+def test_full_width_punctuation_stays_only_beside_han() -> None:
+    assert text(read(f"a{COLON}")) == "a:"
+    assert text(read(f"中{COLON}")) == f"中{COLON}"

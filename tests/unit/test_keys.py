@@ -1,0 +1,53 @@
+"""Every object name: of one job, taken by every store, and told in the module's docstring."""
+
+import re
+from collections.abc import Callable
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocrfarm.storage import keys
+from ocrfarm.storage.names import check_key, check_prefix
+from ocrfarm.tile import TileId
+
+_JOB = "0123-abcd"
+_counts = st.integers(0, 99_999)
+_tiles = st.builds(TileId, _counts, st.integers(0, 9), _counts, _counts, st.text("0123", max_size=3))
+_OF_A_TILE: tuple[Callable[[str, TileId | str], str], ...] = (keys.tile, keys.fragments, keys.dead)
+
+
+def _names(tile: TileId) -> list[str]:
+    of_the_job = [keys.request(_JOB), keys.source(_JOB), keys.manifest(_JOB), keys.result(_JOB)]
+    return [*of_the_job, keys.overview(_JOB, tile.page), *(name(_JOB, tile) for name in _OF_A_TILE)]
+
+
+@given(tile=_tiles)
+def test_every_name_is_taken_by_every_store_and_belongs_to_its_job(tile: TileId) -> None:
+    check_prefix(keys.job(_JOB))
+    for name in _names(tile):
+        assert check_key(name).startswith(keys.job(_JOB))
+
+
+@given(tile=_tiles)
+def test_no_name_is_the_folder_of_another(tile: TileId) -> None:
+    for one, other in permutations(_names(tile), 2):
+        assert one != other
+        assert not other.startswith(f"{one}/")
+
+
+@given(one=_tiles, other=_tiles)
+def test_two_tiles_have_two_names(one: TileId, other: TileId) -> None:
+    for name in _OF_A_TILE:
+        assert (name(_JOB, one) == name(_JOB, other)) == (one == other)
+        assert name(_JOB, one) == name(_JOB, str(one))
+
+
+def test_a_job_is_no_prefix_of_another() -> None:
+    assert not keys.source("a1").startswith(keys.job("a"))
+
+
+def test_the_docstring_lists_every_name() -> None:
+    tile = TileId(0, 0, 1, 2)
+    listed = re.findall(r"^(jobs/\S+)", keys.__doc__ or "", re.MULTILINE)
+    assert sorted(name.format(job=_JOB, tile=tile) for name in listed) == sorted(_names(tile))

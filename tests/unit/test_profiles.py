@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from ocrfarm.errors import SettingsError, UnknownModel, UnknownProfile
+from ocrfarm.recognize.profiles import PROFILES, Profile, find_profile
+
+GOOD = """
+detector = "PP-OCRv6_tiny_det"
+recognizer = "PP-OCRv6_small_rec"
+detector_scale = 0.5
+batch = 4
+[tiling]
+side = 1024
+overlap = 128
+[runtime]
+threads = 1
+"""
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_survives_json(name: str) -> None:
+    profile = find_profile(name)
+    assert Profile.from_json(profile.to_json()) == profile
+
+
+def test_a_profile_file_is_named_like_itself(tmp_path: Path) -> None:
+    (tmp_path / "drawings.toml").write_text(GOOD)
+    profile = find_profile(str(tmp_path / "drawings.toml"))
+    assert (profile.name, profile.tiling.side, profile.runtime.threads) == ("drawings", 1024, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("tile = 5", "no key 'tile'"),
+        ("batch = 0", "between 1 and 256"),
+        ("batch = 'many'", "a whole number"),
+        ("batch = true", "a whole number"),
+        ("widest = 9999", "between 320 and 3200"),
+        ("detector_scale = 9", "between 0.1 and 4"),
+        ("tiling = {side = 1000}", "multiple of 32"),
+        ("tiling = {side = 1024, overlap = 640}", "under half"),
+        ("tiling = {side = 1024, overlap = 100}", "multiple of 32"),
+        ("tiling = {sides = 1024}", "did you mean side"),
+        ("tiling = {side = 3968}\ndetector_scale = 2", "at most 4000"),
+        ("tiling = 7", "must be a table"),
+        ("runtime = {device = 'tpu'}", "cpu or gpu:N"),
+        ("runtime = {engine = 'tesseract'}", "no engine"),
+        ("runtime = {threads = -1}", "threads"),
+        ("runtime = {precision = 'fp64'}", "fp32 or fp16"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path, line: str, sentence: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(f'detector = "PP-OCRv6_tiny_det"\nrecognizer = "PP-OCRv6_tiny_rec"\n{line}\n')
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        find_profile(str(path))
+    assert str(path) in str(caught.value)
+
+
+def test_a_profile_needs_both_models(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text('detector = "PP-OCRv6_tiny_det"')
+    with pytest.raises(SettingsError, match="lacks recognizer"):
+        find_profile(str(tmp_path / "p.toml"))
+
+
+def test_an_unknown_model_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text('detector = "PP-OCRv6_tiny_det"\nrecognizer = "PP-OCRv6_tiny"')
+    with pytest.raises(UnknownModel, match="PP-OCRv6_tiny_rec"):
+        find_profile(str(tmp_path / "p.toml"))
+
+
+def test_an_unknown_profile_names_the_nearest() -> None:
+    with pytest.raises(UnknownProfile, match="accurate"):
+        find_profile("acurate")
+
+
+def test_a_missing_profile_file_is_named() -> None:
+    with pytest.raises(UnknownProfile, match=r"none\.toml"):
+        find_profile("none.toml")
+
+
+def test_a_broken_profile_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("= 1")
+    with pytest.raises(SettingsError, match=r"p\.toml: not TOML"):
+        find_profile(str(tmp_path / "p.toml"))

@@ -1,0 +1,51 @@
+"""python -m workers split|recognize|stitch|flower: runs one worker until it is told to stop."""
+
+import argparse
+import logging
+import os
+import sys
+
+from ocrfarm.errors import OcrfarmError, SettingsError
+from ocrfarm.settings import Settings
+from workers import flower, recognize, run, split, stitch
+
+CONTROL = {"split": split.QUEUE, "stitch": stitch.QUEUE}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the worker that the arguments name; give the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        return _serve(Settings.from_env(os.environ), options)
+    except OcrfarmError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    if not settings.places.broker or not settings.places.store:
+        raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
+    stages = list(dict.fromkeys(options.stages))
+    if stages == ["flower"]:
+        return flower.serve(settings, port=options.port)
+    name = options.name or "-".join(stages)
+    if stages == ["recognize"]:
+        return recognize.serve(settings, options.profile, name=name, concurrency=options.concurrency)
+    if not set(stages) <= CONTROL.keys():
+        raise SettingsError(f"{' and '.join(stages)} cannot share a process; only split and stitch can")
+    return run.control(settings, [CONTROL[stage] for stage in stages], name=name, concurrency=options.concurrency)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+    parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", "flower"])
+    parser.add_argument("--profile", default="fast", help="recognize: the models to hold, and how they run")
+    parser.add_argument("--concurrency", type=int, default=1, help="processes that work at the same time")
+    parser.add_argument("--name", default="", help="names this worker among others on the same host")
+    parser.add_argument("--port", type=int, default=5555, help="flower: where it listens, on this host only")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""Files that tell others how a worker is: NAME.ready, NAME.alive, NAME.PID.loaded, NAME.broken."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.signals import worker_ready
+from celery.worker import WorkController
+
+from ocrfarm.errors import OcrfarmError
+
+BEAT_SECONDS = 5.0
+"""A heartbeat stops while the broker is away, so who watches it must allow for the longest outage of the broker."""
+
+
+def install(app: Celery, folder: str, name: str) -> None:
+    """Let the worker of this app write NAME.ready once it consumes, and touch NAME.alive from then on."""
+    if not folder:
+        return
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    worker_ready.connect(lambda **_: (place / f"{name}.ready").touch(), weak=False)
+
+    class Heartbeat(bootsteps.StartStopStep):
+        """Touches a file from the worker's own timer."""
+
+        requires = ("celery.worker.components:Timer",)
+
+        def start(self, parent: WorkController) -> None:
+            timer: Any = parent.timer  # of kombu's event loop, whose methods the stubs of Celery do not know
+            timer.call_repeatedly(BEAT_SECONDS, (place / f"{name}.alive").touch)
+
+    app.steps["worker"].add(Heartbeat)
+
+
+def loaded(folder: str, name: str) -> None:
+    """Say that this child has loaded its models."""
+    if folder:
+        (Path(folder) / f"{name}.{os.getpid()}.loaded").touch()
+
+
+def broken(folder: str, name: str, error: OcrfarmError) -> None:
+    """Say why the models cannot be loaded."""
+    if folder:
+        note = {"kind": type(error).__name__, "message": str(error)}
+        (Path(folder) / f"{name}.broken").write_text(json.dumps(note), encoding="utf-8")

@@ -1,0 +1,37 @@
+"""Starts a Celery worker with the options that all stages share."""
+
+from functools import cache, partial
+
+from celery import Celery
+from celery.utils.nodenames import host_format
+
+from ocrfarm.farm.app import Lane, make_app
+from ocrfarm.farm.flow import register
+from ocrfarm.farm.services import open_services
+from ocrfarm.settings import Settings
+from workers import health
+
+
+def control(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
+    """Split, stitch or both, until told to stop."""
+    app = make_app(settings, Lane.CONTROL)
+    register(app, cache(partial(open_services, settings)))
+    return work(app, settings, queues, name=name, concurrency=concurrency)
+
+
+def work(app: Celery, settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
+    """Consume the queues with so many forked children; give the exit code."""
+    health.install(app, settings.places.health, name)
+    worker = app.Worker(
+        hostname=host_format(f"{name}@%h"),
+        queues=queues,
+        concurrency=concurrency,
+        pool="prefork",  # time limits, and heartbeats while a task runs; threads have neither
+        loglevel="INFO",
+        without_gossip=True,  # workers telling each other of themselves: grows with their number squared
+        without_mingle=True,
+        task_events=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
