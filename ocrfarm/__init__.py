@@ -1,1 +1,37 @@
-"""ocrfarm."""
+"""ocrfarm reads pictures of any size: an image becomes tiles, tiles become lines, lines become a page.
+
+The stages are one folder each: image, split, recognize, stitch, result. `pipeline` runs them in one process, `farm`
+spreads them over workers, and `Client` hands pictures to a farm.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ocrfarm.errors import OcrfarmError
+
+if TYPE_CHECKING:
+    from ocrfarm.client import Client, Job
+    from ocrfarm.document import Coverage, Document, Line, Page, Word
+    from ocrfarm.geometry import Box, Quad, Size
+
+_HOMES = {
+    "Client": "client",
+    "Job": "client",
+    "Coverage": "document",
+    "Document": "document",
+    "Line": "document",
+    "Page": "document",
+    "Word": "document",
+    "Box": "geometry",
+    "Quad": "geometry",
+    "Size": "geometry",
+}
+"""Where each public name lives; the module is imported when the name is first used."""
+
+__all__ = ["Box", "Client", "Coverage", "Document", "Job", "Line", "OcrfarmError", "Page", "Quad", "Size", "Word"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ocrfarm' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ocrfarm.{_HOMES[name]}"), name)

@@ -26,7 +26,8 @@ OcrfarmError                 1
 |   |-- UnknownJob
 |   |-- JobFailed
 |   `-- JobCancelled
-`-- TimeoutReached          11 what was waited for did not come in time
+|-- TimeoutReached          11 what was waited for did not come in time
+`-- PartialResult           12 the result is there, but a part of the page was not read
 """
 
 from typing import ClassVar
@@ -157,3 +158,9 @@ class TimeoutReached(OcrfarmError):
     """What was waited for did not come in time."""
 
     exit_code = 11
+
+
+class PartialResult(OcrfarmError):
+    """The result was written, but a part of the page was not read; its coverage says which and why."""
+
+    exit_code = 12

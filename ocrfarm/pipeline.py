@@ -12,9 +12,10 @@ from pathlib import Path
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Size
-from ocrfarm.image import Image, Limits, Raster, open_source, to_rgb
+from ocrfarm.image import Limits, Pixels, Raster, open_source, to_rgb
 from ocrfarm.recognize import Engine, Profile, read_tile
-from ocrfarm.split import is_blank, plan, quarter
+from ocrfarm.split.ink import is_blank
+from ocrfarm.split.plan import plan, quarter
 from ocrfarm.stitch import cover, stitch
 from ocrfarm.tile import Reading, Tile, TileId
 
@@ -22,21 +23,21 @@ Progress = Callable[[int, int], None]
 """Called with how many tiles are done and how many there are."""
 
 
-def page_tiles(page: Size, number: int, profile: Profile) -> tuple[Tile, ...]:
+def page_tiles(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
     """Give the tiles of a page (numbered from 0) as the profile wants them."""
     return plan(page, side=profile.tiling.side, overlap=profile.tiling.overlap, number=number)
 
 
-def cut_page(raster: Raster, tiles: Iterable[Tile]) -> Iterator[tuple[Tile, Image | None]]:
+def cut_page(raster: Raster, tiles: Iterable[Tile]) -> Iterator[tuple[Tile, Pixels | None]]:
     """Decode the page once and give each tile with its pixels, or with None where it is blank."""
     at = {tile.box: tile for tile in tiles}
     for box, pixels in raster.cut(list(at)):
         yield at[box], None if is_blank(pixels) else pixels
 
 
-def read_pixels(engine: Engine, tile: Tile, pixels: Image, profile: Profile) -> tuple[Reading, ...]:
+def read_pixels(engine: Engine, tile: Tile, *, pixels: Pixels, profile: Profile) -> tuple[Reading, ...]:
     """Read one tile; `EngineBroke` when the engine cannot."""
-    return read_tile(engine, tile, to_rgb(pixels), partial(quarter, overlap=profile.tiling.overlap))
+    return read_tile(engine, tile, pixels=to_rgb(pixels), quarter=partial(quarter, overlap=profile.tiling.overlap))
 
 
 @dataclass(slots=True)
@@ -67,24 +68,24 @@ class Run:
     """What the pipeline gives: the document, and each page shrunk (height x width or height x width x 3)."""
 
     document: Document
-    overviews: tuple[Image, ...]
+    overviews: tuple[Pixels, ...]
 
 
 def read(
-    path: Path, engine: Engine, profile: Profile, *, limits: Limits | None = None, progress: Progress | None = None
+    path: Path, engine: Engine, *, profile: Profile, limits: Limits | None = None, on_tile: Progress | None = None
 ) -> Run:
     """Read every page of a picture; `InputError` where it cannot be decoded."""
     started = time.perf_counter()
     source = open_source(path, limits or Limits())
-    outcomes = [Outcome(size, page_tiles(size, number, profile)) for number, size in enumerate(source.pages)]
+    outcomes = [Outcome(size, page_tiles(size, profile, number=number)) for number, size in enumerate(source.pages)]
     total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
     for number, outcome in enumerate(outcomes):
         raster = source.page(number)
         for tile, pixels in cut_page(raster, outcome.tiles):
             _read_into(outcome, engine, tile, pixels, profile)
             done += 1
-            if progress:
-                progress(done, total)
+            if on_tile:
+                on_tile(done, total)
         overviews.append(raster.overview())
     stitching = time.perf_counter()
     pages = tuple(outcome.assemble(profile) for outcome in outcomes)
@@ -99,11 +100,11 @@ def read(
     return Run(Document(pages, timing), tuple(overviews))
 
 
-def _read_into(outcome: Outcome, engine: Engine, tile: Tile, pixels: Image | None, profile: Profile) -> None:
+def _read_into(outcome: Outcome, engine: Engine, tile: Tile, pixels: Pixels | None, profile: Profile) -> None:
     if pixels is None:
         outcome.blank.add(tile.id)
         return
     try:
-        outcome.readings += read_pixels(engine, tile, pixels, profile)
+        outcome.readings += read_pixels(engine, tile, pixels=pixels, profile=profile)
     except EngineBroke as error:
         outcome.failed[tile.id] = str(error)

@@ -19,7 +19,7 @@ settings.register_profile(
 )
 settings.load_profile("ocrfarm")
 
-_MARK = f"OCRFARM_TEST_RUN={uuid4()}"
+_MARK = f"TEST_RUN_OF_OCRFARM={uuid4()}"
 _HELPERS = ("resource_tracker", "semaphore_tracker", "forkserver")
 """Processes of Python's own that end with the interpreter."""
 

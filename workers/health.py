@@ -15,7 +15,7 @@ BEAT_SECONDS = 5.0
 """A heartbeat stops while the broker is away, so who watches it must allow for the longest outage of the broker."""
 
 
-def install(app: Celery, folder: str, name: str) -> None:
+def install(app: Celery, folder: str, *, name: str) -> None:
     """Let the worker of this app write NAME.ready once it consumes, and touch NAME.alive from then on."""
     if not folder:
         return
@@ -41,7 +41,7 @@ def loaded(folder: str, name: str) -> None:
         (Path(folder) / f"{name}.{os.getpid()}.loaded").touch()
 
 
-def broken(folder: str, name: str, error: OcrfarmError) -> None:
+def broken(folder: str, name: str, *, error: OcrfarmError) -> None:
     """Say why the models cannot be loaded."""
     if folder:
         note = {"kind": type(error).__name__, "message": str(error)}

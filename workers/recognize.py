@@ -26,7 +26,7 @@ def serve(settings: Settings, profile_name: str, *, name: str, concurrency: int)
     queue = wire.recognize_queue(profile.recognizer)
     declare(app, queue)
     worker_process_init.connect(partial(_load, services, profile, name), weak=False)
-    return run.work(app, settings, [queue], name=name, concurrency=concurrency)
+    return run.work(app, settings, queues=[queue], name=name, concurrency=concurrency)
 
 
 def _load(services: Open, profile: Profile, name: str, **_: object) -> None:
@@ -36,6 +36,6 @@ def _load(services: Open, profile: Profile, name: str, **_: object) -> None:
         services().engine(profile)
     except OcrfarmError as error:
         _log.exception("the models of profile %s cannot be loaded", profile.name)
-        health.broken(folder, name, error)
+        health.broken(folder, name, error=error)
     else:
         health.loaded(folder, name)

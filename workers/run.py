@@ -16,12 +16,12 @@ def control(settings: Settings, queues: list[str], *, name: str, concurrency: in
     """Split, stitch or both, until told to stop."""
     app = make_app(settings, Lane.CONTROL)
     register(app, cache(partial(open_services, settings)))
-    return work(app, settings, queues, name=name, concurrency=concurrency)
+    return work(app, settings, queues=queues, name=name, concurrency=concurrency)
 
 
-def work(app: Celery, settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
+def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
     """Consume the queues with so many forked children; give the exit code."""
-    health.install(app, settings.places.health, name)
+    health.install(app, settings.places.health, name=name)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
         queues=queues,

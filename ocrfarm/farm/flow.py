@@ -34,7 +34,7 @@ def register(app: Celery, services: Open) -> None:
             self, exc: BaseException, task_id: str, args: tuple[str, ...], kwargs: object, einfo: object
         ) -> None:
             """Whatever went wrong, the job ends and says why."""
-            end_failed(services().progress, args[0], exc)
+            end_failed(services().progress, args[0], error=exc)
 
     @app.task(base=Stage, name=wire.SPLIT, shared=False, ignore_result=True)
     def split(job: str) -> None:
@@ -90,7 +90,7 @@ def _once(services: Services, job: str, stage: str, work: Callable[[], object]) 
 
 def _tiles(services: Services, job: str, names: list[str]) -> str:
     try:
-        return f"read {steps.recognize(services, job, wire.tiles_of(names))}"
+        return f"read {steps.recognize(services, job, batch=wire.tiles_of(names))}"
     except SoftTimeLimitExceeded as error:
         raise Reject("out of time", requeue=True) from error
     except OcrfarmError as error:

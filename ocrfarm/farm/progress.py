@@ -11,31 +11,17 @@ Every key of a job is forgotten `keep_seconds` after the job's last change.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
-from urllib.parse import parse_qs, urlsplit
 
-import redis
-from redis.backoff import ExponentialBackoff
 from redis.client import Pipeline
-from redis.retry import Retry
 
 from ocrfarm import errors
-from ocrfarm.errors import BrokerError, BrokerUnreachable, JobFailed, OcrfarmError, UnknownJob
+from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob
+from ocrfarm.farm.broker import Broker
 
 State = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
 ENDED = ("complete", "partial", "failed", "cancelled")
-
-PATIENT = 30
-"""Tries of a worker, with at most 5 seconds between them: it outlives a restart of the broker by two minutes."""
-
-HASTY = 2
-"""Tries of a client: a person waits."""
-
-_SOCKET_SECONDS = 10
-"""The slowest answer that is waited for; every command here takes microseconds."""
 
 _CHANGE = """
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -48,9 +34,20 @@ return 1
 """An end is final: whoever comes second changes nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """When what happened to a job, in seconds since 1970 (0 = not yet), and which error ended it."""
+
+    submitted: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    error: str = ""
+    error_kind: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class JobStatus:
-    """How far a job is; times are seconds since 1970, 0 = not yet. `done`, `blank` and `failed` count tiles."""
+class JobStatus(Course):
+    """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`."""
 
     id: str
     state: State
@@ -59,11 +56,6 @@ class JobStatus:
     blank: int = 0
     done: int = 0
     failed: int = 0
-    error: str = ""
-    error_kind: str = ""
-    submitted: float = 0.0
-    started: float = 0.0
-    finished: float = 0.0
 
     @property
     def ended(self) -> bool:
@@ -72,6 +64,8 @@ class JobStatus:
 
     def failure(self) -> OcrfarmError:
         """Give the error that ended the job, of the class that it had in the worker."""
+        if self.state == "cancelled":
+            return JobCancelled(f"job {self.id} was cancelled")
         kind = getattr(errors, self.error_kind, JobFailed)
         return kind(self.error) if issubclass(kind, OcrfarmError) else JobFailed(self.error)
 
@@ -88,65 +82,57 @@ class Turn:
 class Progress:
     """Job states; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
 
-    def __init__(self, url: str, *, prefix: str, keep_seconds: int, tries: int = HASTY) -> None:
-        """Connect when first used."""
-        self._where = _without_password(url)
-        self._prefix, self._keep = prefix, keep_seconds
-        self._redis = redis.Redis.from_url(
-            _client_url(url),
-            decode_responses=True,
-            socket_timeout=_SOCKET_SECONDS,
-            retry=Retry(ExponentialBackoff(cap=5, base=0.1), tries),
-        )
-        self._change = self._redis.register_script(_CHANGE)
+    def __init__(self, broker: Broker, *, prefix: str, keep_seconds: int) -> None:
+        self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
+        self._change = broker.script(_CHANGE)
 
     def create(self, status: JobStatus) -> None:
         """Write down a new job."""
-        with self._talk() as pipe:
+        with self._broker.talk() as pipe:
             pipe.hset(self._key(status.id), mapping={"state": status.state, "name": status.name})
             pipe.hset(self._key(status.id), "submitted", status.submitted)
             pipe.zadd(f"{self._prefix}jobs", {status.id: status.submitted})
             pipe.zremrangebyscore(f"{self._prefix}jobs", 0, time.time() - self._keep)
-            self._touch(pipe, status.id)
+            _keep(pipe, self._key(status.id), seconds=self._keep)
 
     def change(self, job: str, **fields: str | float) -> bool:
         """Set fields of the job's hash, `state` among them; False, and nothing set, where it ended or is unknown."""
         flat = [item for pair in fields.items() for item in pair]
-        with self._translated():
+        with self._broker.translated():
             return bool(self._change(keys=[self._key(job)], args=flat))
 
     def begin(self, job: str, what: str) -> Turn:
         """Count an attempt at a tile (or a stage) before it is touched."""
         key = self._key(job)
-        with self._talk() as pipe:
+        with self._broker.talk() as pipe:
             pipe.hget(key, "state")
             pipe.sismember(f"{key}:done", what)
             pipe.sismember(f"{key}:dead", what)
             pipe.hincrby(f"{key}:attempts", what, 1)
-            self._touch(pipe, job)
+            _keep(pipe, self._key(job), seconds=self._keep)
             state, done, dead, attempt, *_ = pipe.execute()
         return Turn(state in ENDED, bool(done or dead), attempt)
 
     def settle(self, job: str, tile: str, *, dead: bool = False) -> None:
         """Count a tile as read, or as given up; called when the store has it."""
         key = self._key(job)
-        with self._talk() as pipe:
+        with self._broker.talk() as pipe:
             pipe.sadd(f"{key}:dead" if dead else f"{key}:done", tile)
             pipe.hdel(f"{key}:attempts", tile)
 
     def forgive(self, job: str, *what: str) -> None:
         """Forget the attempts: it went well, or what went wrong was not their fault."""
-        with self._talk() as pipe:
+        with self._broker.talk() as pipe:
             pipe.hdel(f"{self._key(job)}:attempts", *what)
 
-    def note_peak(self, job: str, process: str, megabytes: float) -> None:
+    def note_peak(self, job: str, process: str, *, megabytes: float) -> None:
         """Remember how much memory a process has had at most; `process` begins with its stage."""
-        with self._talk() as pipe:
+        with self._broker.talk() as pipe:
             pipe.hset(f"{self._key(job)}:peaks", process, round(megabytes, 1))
 
     def details(self, job: str) -> tuple[dict[str, str], dict[str, float]]:
         """Give the job's hash as it is, and the peaks by process."""
-        with self._talk() as pipe:
+        with self._broker.talk() as pipe:
             pipe.hgetall(self._key(job))
             pipe.hgetall(f"{self._key(job)}:peaks")
             record, peaks = pipe.execute()
@@ -154,9 +140,9 @@ class Progress:
 
     def statuses(self, *jobs: str) -> list[JobStatus]:
         """Give the status of these jobs, without unknown ones, in one round trip; given none, of all, newest first."""
-        with self._translated():
-            chosen = jobs or tuple(str(job) for job in self._redis.zrevrange(f"{self._prefix}jobs", 0, -1))
-        with self._talk() as pipe:
+        with self._broker.translated():
+            chosen = jobs or tuple(str(job) for job in self._broker.redis.zrevrange(f"{self._prefix}jobs", 0, -1))
+        with self._broker.talk() as pipe:
             for job in chosen:
                 pipe.hgetall(self._key(job))
                 pipe.scard(f"{self._key(job)}:done")
@@ -168,32 +154,17 @@ class Progress:
     def status(self, job: str) -> JobStatus:
         """Give the status of one job; `UnknownJob` where the broker has none of this id."""
         if not (found := self.statuses(job)):
-            raise UnknownJob(f"the broker at {self._where} knows no job {job}; `ocrfarm jobs` lists them")
+            raise UnknownJob(f"the broker at {self._broker.where} knows no job {job}; `ocrfarm jobs` lists them")
         return found[0]
 
     def _key(self, job: str) -> str:
         return f"{self._prefix}job:{job}"
 
-    def _touch(self, pipe: Pipeline, job: str) -> None:
-        for part in ("", ":done", ":dead", ":attempts", ":peaks"):
-            pipe.expire(f"{self._key(job)}{part}", self._keep)
 
-    @contextmanager
-    def _talk(self) -> Iterator[Pipeline]:
-        """Give a pipeline; what the caller did not execute is sent at the end."""
-        with self._translated(), self._redis.pipeline(transaction=False) as pipe:
-            yield pipe
-            pipe.execute()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-            message = f"the broker at {self._where} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
-            raise BrokerUnreachable(message) from error
-        except redis.exceptions.RedisError as error:
-            raise BrokerError(f"the broker at {self._where} refused a command: {error}") from error
+def _keep(pipe: Pipeline, key: str, *, seconds: int) -> None:
+    """Put off the day when the job is forgotten."""
+    for part in ("", ":done", ":dead", ":attempts", ":peaks"):
+        pipe.expire(f"{key}{part}", seconds)
 
 
 def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus:
@@ -215,17 +186,3 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
 
 def _state(text: str) -> State:
     return next(state for state in get_args(State) if state == text)
-
-
-def _client_url(url: str) -> str:
-    """Turn Celery's URL of a unix socket into redis-py's."""
-    parts = urlsplit(url)
-    if parts.scheme != "redis+socket":
-        return url
-    database = parse_qs(parts.query).get("virtual_host", ["0"])[0].lstrip("/")
-    return f"unix://{parts.path}?db={database}"
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

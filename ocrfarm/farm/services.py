@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ocrfarm.farm.broker import HASTY, PATIENT, Broker
 from ocrfarm.farm.manifest import Manifest
-from ocrfarm.farm.progress import PATIENT, Progress
+from ocrfarm.farm.progress import Progress
 from ocrfarm.recognize import Engine, Profile, Runtime, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.storage import keys, open_store
@@ -38,7 +39,7 @@ class Services:
 
     def note_peak(self, job: str, stage: str) -> None:
         """Tell how much memory this process has had at most."""
-        self.progress.note_peak(job, f"{stage} {socket.gethostname()} {os.getpid()}", peak_megabytes())
+        self.progress.note_peak(job, f"{stage} {socket.gethostname()} {os.getpid()}", megabytes=peak_megabytes())
 
 
 class Engines:
@@ -70,10 +71,10 @@ def open_services(settings: Settings, runtime: Runtime | None = None) -> Service
     return Services(settings, open_store(places.store), progress, Engines(runtime, folders))
 
 
-def open_progress(settings: Settings, *, tries: int) -> Progress:
-    """Open the job states with the settings' broker."""
+def open_progress(settings: Settings, *, tries: int = HASTY) -> Progress:
+    """Open the job states with the settings' broker; `tries` as a person wants it, or as a worker needs it."""
     places = settings.places
-    return Progress(places.broker, prefix=places.prefix, keep_seconds=settings.work.keep_seconds, tries=tries)
+    return Progress(Broker(places.broker, tries=tries), prefix=places.prefix, keep_seconds=settings.work.keep_seconds)
 
 
 def peak_megabytes() -> float:

@@ -45,7 +45,7 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder, _named(request.name, Path(folder)) as path:
         store.get_file(keys.source(job), path)
         source = open_source(path, Limits(**services.settings.limits.given))
-        tiles = [page_tiles(size, number, request.profile) for number, size in enumerate(source.pages)]
+        tiles = [page_tiles(size, request.profile, number=number) for number, size in enumerate(source.pages)]
         manifest = Manifest(request, source.pages, tuple(tile for page in tiles for tile in page))
         store.put(keys.manifest(job), manifest.to_bytes())
         services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
@@ -105,7 +105,7 @@ def _in_batches(tiles: Iterable[tuple[Tile, bool]], budget: int, blank: set[Tile
         yield tuple(tile.id for tile in batch)
 
 
-def recognize(services: Services, job: str, batch: Batch) -> int:
+def recognize(services: Services, job: str, *, batch: Batch) -> int:
     """Read the tiles that nobody has read yet; give how many were read now.
 
     While the engine works, the next tile is fetched and the last one's fragments are stored. A tile that cannot be read
@@ -119,7 +119,7 @@ def recognize(services: Services, job: str, batch: Batch) -> int:
             if pixels is None:
                 continue
             try:
-                readings = read_pixels(engine, tile, pixels, manifest.request.profile)
+                readings = read_pixels(engine, tile, pixels=pixels, profile=manifest.request.profile)
             except EngineBroke as error:
                 _bury(services, job, tile.id, str(error))
             else:

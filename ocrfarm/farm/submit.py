@@ -17,7 +17,7 @@ _HASTE = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interv
 """A person waits: three seconds, where a worker tries for a minute."""
 
 
-def submit(app: Celery, store: Store, progress: Progress, *, request: Request, source: Path | bytes) -> str:
+def submit(app: Celery, store: Store, *, progress: Progress, request: Request, source: Path | bytes) -> str:
     """Hand in a picture and give the job's id.
 
     `BrokerUnreachable`, `StoreError`: then the job has failed, and no worker has heard of it.
@@ -32,7 +32,7 @@ def submit(app: Celery, store: Store, progress: Progress, *, request: Request, s
             store.put(keys.source(job), source)
         _publish(app, job)
     except OcrfarmError as error:
-        end_failed(progress, job, error)
+        end_failed(progress, job, error=error)
         raise
     return job
 
@@ -53,7 +53,7 @@ def cancel(progress: Progress, job: str) -> bool:
     return progress.change(job, state="cancelled", finished=time.time())
 
 
-def end_failed(progress: Progress, job: str, error: BaseException) -> None:
+def end_failed(progress: Progress, job: str, *, error: BaseException) -> None:
     """End the job as failed; a client can raise the same error again."""
     kind = type(error).__name__
     text = str(error) if isinstance(error, OcrfarmError) else f"a fault inside ocrfarm ({kind}: {error}); see the log"

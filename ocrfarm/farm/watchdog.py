@@ -94,7 +94,7 @@ def main(spec_path: str) -> int:
     running: list[Running] = []
     try:
         running.append(Running(spec.broker, _start(spec, spec.broker)))
-        _wait_for_socket(Path(spec.socket))
+        _wait_for_socket(Path(spec.socket), running[0].process)
         running += [Running(server, _start(spec, server)) for server in spec.workers]
         while not _parent_is_gone():
             for one in running:
@@ -129,9 +129,9 @@ def _start(spec: Spec, server: Server) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_for_socket(socket: Path) -> None:
+def _wait_for_socket(socket: Path, broker: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _SOCKET_SECONDS
-    while not socket.exists() and time.monotonic() < deadline:
+    while not socket.exists() and broker.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
 
 

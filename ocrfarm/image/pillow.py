@@ -7,9 +7,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyvips
+from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, Jpeg2KImagePlugin
 
 from ocrfarm.errors import DamagedImage
@@ -18,6 +20,9 @@ from ocrfarm.image.formats import Format
 
 _PLUGINS = {Format.JPEG2000: Jpeg2KImagePlugin.Jpeg2KImageFile, Format.BMP: BmpImagePlugin.BmpImageFile}
 _KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
+_STRIP = 256
+"""Rows copied at a time."""
+
 _REASONS = (OSError, SyntaxError, ValueError, IndexError, OverflowError, struct.error)
 """What Pillow's plugins raise for files that are not as they should be."""
 
@@ -42,11 +47,21 @@ def _plain(picture: Image.Image) -> str:
 
 
 def _to_vips(picture: Image.Image) -> pyvips.Image:
-    pixels = np.ascontiguousarray(picture)
+    pixels = _pixels(picture)
     height, width, *bands = pixels.shape
     kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
     image = pyvips.Image.new_from_memory(pixels.data, width, height, bands[0] if bands else 1, kind)
     return image.copy(interpretation="cmyk") if picture.mode == "CMYK" else image
+
+
+def _pixels(picture: Image.Image) -> NDArray[Any]:
+    """Copy the raster strip by strip: as one array Pillow would give it by way of two more copies."""
+    sample = np.asarray(picture.crop((0, 0, 1, 1)))
+    pixels = np.empty((picture.height, picture.width, *sample.shape[2:]), sample.dtype)
+    for y in range(0, picture.height, _STRIP):
+        rows = pixels[y : y + _STRIP]
+        rows[...] = np.asarray(picture.crop((0, y, picture.width, y + len(rows))))
+    return pixels
 
 
 @contextmanager

@@ -62,13 +62,17 @@ def open_source(path: Path, limits: Limits = _DEFAULT) -> Source:
     """
     form = detect(path)
     limits.check_bytes(path.stat().st_size, where=str(path))
-    headers = tuple(_by_pillow(path, form, limits) if form in _BY_PILLOW else _by_vips(path, form, limits))
+    headers = tuple(_CHECKS.get(form, _by_vips)(path, form, limits))
+    if form not in _BY_PILLOW:
+        _decode(path, form, number=headers[0].number, where=str(path))
     return Source(path, form, headers)
 
 
 def _decode(path: Path, form: Format, *, number: int, where: str) -> pyvips.Image:
-    image = pillow.load(path, form) if form in _BY_PILLOW else vips.load(path, form, number)
-    return vips.normalised(image, where=where)
+    """Open one page; by libvips only its header is read now, by Pillow all of it."""
+    with vips.translated(where):
+        image = pillow.load(path, form) if form in _BY_PILLOW else vips.load(path, form, number)
+        return vips.normalised(image, where=where)
 
 
 def _by_pillow(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
@@ -78,39 +82,25 @@ def _by_pillow(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
     yield _Header(0, size, Orientation())
 
 
+def _by_tiff(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
+    for page in tiff.pages(path, limits):
+        limits.check_raster(page.size, where=str(path))
+        limits.check_buffered(page.piece, kind="strip or row of tiles", where=str(path))
+        yield _Header(page.number, page.size, Orientation.exif(page.orientation))
+
+
 def _by_vips(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
-    for number in _numbers(path, form, limits):
-        with vips.translated(str(path)):
-            yield _header(vips.load(path, form, number), number, limits=limits, where=str(path))
+    where = str(path)
+    with vips.translated(where):
+        image = vips.load(path, form, 0)
+        size, pages = Size(image.width, image.height), vips.number(image, "n-pages", 1)
+        orientation = Orientation.exif(vips.number(image, "orientation", 1))
+        limits.check_raster(size, where=where)
+        limits.check_pages(pages, where=where)
+        if kind := vips.buffered(image, form):
+            limits.check_buffered(size, kind=kind, where=where)
+    for number in range(pages):  # the frames of an animation are all of one size
+        yield _Header(number, size, orientation)
 
 
-def _numbers(path: Path, form: Format, limits: Limits) -> tuple[int, ...]:
-    if form is Format.TIFF:
-        return tiff.pages(path, limits)
-    with vips.translated(str(path)):
-        count = vips.number(vips.load(path, form, 0), "n-pages", 1)
-    limits.check_pages(count, where=str(path))
-    return tuple(range(count))
-
-
-def _header(image: pyvips.Image, number: int, *, limits: Limits, where: str) -> _Header:
-    size = Size(image.width, image.height)
-    limits.check_raster(size, where=where)
-    if kind := _buffered(image):
-        limits.check_buffered(size, kind=kind, where=where)
-    vips.normalised(image, where=where)
-    return _Header(number, size, Orientation.exif(vips.number(image, "orientation", 1)))
-
-
-def _buffered(image: pyvips.Image) -> str | None:
-    """Name what makes the decoder hold the whole raster, or None where it goes row by row."""
-    loader = image.get("vips-loader")
-    if loader.startswith("webp"):
-        return Format.WEBP.value
-    if loader.startswith("gif"):
-        return Format.GIF.value
-    if vips.number(image, "jpeg-multiscan", 0) and loader.startswith("jpeg"):
-        return "progressive JPEG"
-    if vips.number(image, "interlaced", 0) and loader.startswith("png"):
-        return "interlaced PNG"
-    return None
+_CHECKS = {Format.JPEG2000: _by_pillow, Format.BMP: _by_pillow, Format.TIFF: _by_tiff}

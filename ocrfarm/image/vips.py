@@ -42,16 +42,28 @@ def translated(where: str) -> Iterator[None]:
 def load(path: Path, form: Format, page: int) -> pyvips.Image:
     """Open one page for reading from top to bottom; only the header is read now.
 
-    Pixels that are missing or wrong are an error when they are fetched, never grey rows.
+    Pixels that are missing are an error when they are fetched, never grey rows. For TIFF this takes "warning": below
+    it libvips 8.18 leaves tiles and short strips that are cut off black. Unknown tags are no warning in this sense.
     """
-    options = {"access": "sequential", "fail_on": "error"}
     paged = {"page": page} if form in _PAGED else {}
-    return pyvips.Operation.call(_LOADERS[form], str(path), **options, **paged)
+    fail_on = "warning" if form is Format.TIFF else "error"
+    return pyvips.Operation.call(_LOADERS[form], str(path), access="sequential", fail_on=fail_on, **paged)
 
 
 def number(image: pyvips.Image, name: str, default: int) -> int:
     """Give a whole number from the header, or the default where it says nothing of the kind."""
     return int(image.get(name)) if image.get_typeof(name) == pyvips.GValue.gint_type else default
+
+
+def buffered(image: pyvips.Image, form: Format) -> str | None:
+    """Name what makes the decoder hold the whole raster, or None where it goes row by row."""
+    if form in (Format.WEBP, Format.GIF):
+        return str(form.value)
+    if form is Format.JPEG and number(image, "jpeg-multiscan", 0):
+        return "progressive JPEG"
+    if form is Format.PNG and number(image, "interlaced", 0):
+        return "interlaced PNG"
+    return None
 
 
 def normalised(image: pyvips.Image, *, where: str) -> pyvips.Image:

@@ -33,5 +33,5 @@ def load_engine(profile: Profile, folders: WeightsFolders) -> Engine:
         raise EngineError(
             f"{error}: install ocrfarm[cpu] or ocrfarm[gpu], and Debian's libgl1 and libglib2.0-0"
         ) from error
-    engine: Engine = paddle.PaddleEngine(profile, detector, recognizer)
+    engine: Engine = paddle.PaddleEngine(profile, detector=detector, recognizer=recognizer)
     return engine

@@ -44,7 +44,7 @@ by corner, which would skew rotated ones."""
 class PaddleEngine:
     """A detector and a recognizer of PaddleOCR; see `Engine`."""
 
-    def __init__(self, profile: Profile, detector: Path, recognizer: Path) -> None:
+    def __init__(self, profile: Profile, *, detector: Path, recognizer: Path) -> None:
         self.model = profile.recognizer
         self._detector = _Detector(profile, detector)
         self._recognizer = _Recognizer(profile, recognizer)
@@ -53,7 +53,7 @@ class PaddleEngine:
         """Find and read the lines on height x width x 3 RGB pixels."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
         boxes, sure, saturated = self._detector.find(bgr)
-        lines = read_lines(bgr, boxes, self._recognizer.read)
+        lines = read_lines(bgr, boxes, read=self._recognizer.read)
         fragments = tuple(
             Fragment(quad, chars, confidence(chars), detection)
             for (quad, chars), detection in zip(lines, sure, strict=True)

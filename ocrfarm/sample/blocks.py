@@ -17,6 +17,10 @@ _PAD = 0.5
 """Font sizes between a cell's rule and its text."""
 
 
+_RULE = 14
+"""Of a font size: how thick a table's rules are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A table's column: its head, its share of the width, and whether it is set flush right, as figures are."""
@@ -42,7 +46,7 @@ def paragraphs(pen: Pen, box: Box, items: Sequence[str], size: int) -> int:
 def heading(pen: Pen, box: Box, text: str, size: int) -> Box:
     """Write a heading with a rule below it; give what is left of the box."""
     pen.text((box.x0, box.y0 + size), text, size)
-    y = box.y0 + round(size * 1.35)
+    y = box.y0 + round(size * 1.5)
     pen.draw.line([(box.x0, y), (box.x1, y)], INK, pen.scaled(10))
     return Box(box.x0, min(y + size // 2, box.y1), box.x1, box.y1)
 
@@ -57,12 +61,13 @@ def table(pen: Pen, box: Box, columns: Sequence[Column], rows: Sequence[Sequence
         base = box.y0 + number * step + round(size * 1.2)
         for column, text, left, right in zip(columns, row, edges, edges[1:], strict=False):
             _cell(pen, (left, right, base), text, size, flush_right=column.right)
+    rule = max(1, size // _RULE)
     bottom = box.y0 + len(cells) * step
     for number in range(len(cells) + 1):
         y = box.y0 + number * step
-        pen.draw.line([(box.x0, y), (edges[-1], y)], INK if number < 2 else GREY, pen.scaled(6))
+        pen.draw.line([(box.x0, y), (edges[-1], y)], INK if number < 2 else GREY, rule)
     for x in edges:
-        pen.draw.line([(x, box.y0), (x, bottom)], INK, pen.scaled(6))
+        pen.draw.line([(x, box.y0), (x, bottom)], INK, rule)
     return count
 
 

@@ -69,18 +69,8 @@ class Machine:
 def draw_machine(pen: Pen, box: Box) -> None:
     """Draw it all into the box."""
     machine = Machine(pen, box)
-    for step in (
-        _foundation,
-        _motor,
-        _coupling,
-        _pump,
-        _delivery,
-        _rising_main,
-        _flange,
-        _levels,
-        _dimensions,
-        _balloons,
-    ):
+    steps = (_foundation, _motor, _pump, _delivery, _coupling, _rising_main, _flange, _levels, _dimensions, _balloons)
+    for step in steps:
         step(machine)
 
 
@@ -120,7 +110,7 @@ def _coupling(m: Machine) -> None:
     m.rect(2500, 3420, 3100, 4280, PAPER)
     m.line((2500, 3850), (3100, 3850), width=4, fill=GREY)
     m.rect(2600, 4280, 3000, 4800, PAPER)
-    m.label(2800, 3780, "BEARINGS", 52)
+    m.label(2800, 3640, "BEARINGS", 60)
 
 
 def _pump(m: Machine) -> None:
@@ -152,26 +142,24 @@ def _delivery(m: Machine) -> None:
         m.rect(2280, y - 40, 2780, y, GREY)
         m.line((2380, y - 90), (2680, y - 390), (2380, y - 390), (2680, y - 90), (2380, y - 90), width=9)
         m.rect(2280, y - 440, 2780, y - 400, GREY)
-        m.label(3000, y - 200, f"{name}-10{(3100 - y) // 650 + 1}", 72, anchor="ls")
-    m.line((2680, 1560), (2000, 1560), width=8)
-    m.circle(1880, 1560, 130, width=10)
-    m.label(1880, 1560, "PI", 84, anchor="mm")
+        m.label(2860, y - 200, f"{name}-10{(3100 - y) // 650 + 1}", 72, anchor="ls")
+    m.line((2380, 1850), (2010, 1850), width=8)
+    m.circle(1880, 1850, 130, width=10)
+    m.label(1880, 1850, "PI", 84, anchor="mm")
 
 
 def _rising_main(m: Machine) -> None:
-    """The pipe that leaves at an odd angle, with its name along it."""
-    slope = math.tan(math.radians(17))
-    for y in (900, 1250):
-        m.line(
-            (2380 if y == 900 else 2680, 1250 if y == 900 else 1250),
-            (2680, y),
-            (8200, y - 5520 * slope * 0.42),
-            width=12,
-        )
-    tilt = math.degrees(math.atan(slope * 0.42))
-    m.label(5400, 1075 - 2720 * slope * 0.42, "RISING MAIN DN 300  PN 16  TO RESERVOIR 2", 100, anchor="mm", angle=tilt)
-    m.label(5000, 1420 - 2320 * slope * 0.42, "FALL 1:8 TO DRAIN DR-107", 60, anchor="mm", angle=tilt)
-    m.label(7000, 1480 - 4320 * slope * 0.42, "压力管道 至二号水库", 84, anchor="mm", angle=tilt)
+    """Draw the pipe that leaves at an odd angle, with its name along it."""
+    rise = math.tan(math.radians(7.3))
+    for x, y in ((2380, 900), (2680, 1250)):
+        m.line((x, 1250), (2680, y), (8200, y - 5520 * rise), width=12)
+    m.line((8200, 900 - 5520 * rise), (8240, 1075 - 5520 * rise), (8200, 1250 - 5520 * rise), width=6)
+    names = (
+        (5400, 1075, "RISING MAIN DN 300  PN 16  TO RESERVOIR 2", 100),
+        (4700, 1420, "FALL 1:8 TO DRAIN DR-107", 60),
+    )
+    for x, y, text, size in (*names, (7000, 1440, "压力管道 至二号水库", 84)):
+        m.label(x, y - (x - 2680) * rise, text, size, anchor="mm", angle=7.3)
 
 
 def _flange(m: Machine) -> None:
@@ -183,23 +171,28 @@ def _flange(m: Machine) -> None:
         m.circle(x + 960 * math.cos(turn), y + 960 * math.sin(turn), 75)
     m.line((x - 1350, y), (x + 1350, y), width=4, fill=GREY)
     m.line((x, y - 1350), (x, y + 1350), width=4, fill=GREY)
-    for angle, text in ((30, "12 x 30°"), (-45, "12 x M24"), (60, "D 410 ± 0.5"), (-20, "D 460")):
-        turn = math.radians(angle)
-        m.line((x, y), (x + 620 * math.cos(turn), y - 620 * math.sin(turn)), width=4, fill=GREY)
-        m.label(x + 330 * math.cos(turn), y - 330 * math.sin(turn), text, 60, anchor="mm", angle=angle)
+    for angle, tilt, text in (
+        (25, 25, "12 x 30°"),
+        (-40, -40, "12 x M24"),
+        (155, -25, "D 410 ± 0.5"),
+        (220, 40, "D 460"),
+    ):
+        along, up = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        m.line((x, y), (x + 620 * along, y - 620 * up), width=4, fill=GREY)
+        m.label(x + 350 * along, y - 350 * up, text, 60, anchor="mm", angle=tilt)
     m.label(x, 4480, "VIEW A", 120)
     m.label(x, 4640, "Delivery flange DN 300, EN 1092-1", 64)
-    m.label(x, 4780, "出水法兰 公称直径三百", 68)
+    m.label(x, 4790, "出水法兰 公称直径三百", 68)
 
 
 def _levels(m: Machine) -> None:
     for x, y, text in (
         (7300, 5700, "EL. +12.450"),
-        (7300, 4800, "EL. +13.150"),
+        (7040, 4800, "EL. +13.150"),
         (300, 1250, "EL. +18.720"),
         (300, 3850, "EL. +15.300"),
     ):
-        m.line((x, y), (x + 900, y), width=5)
+        m.line((x, y), (x + 740, y), width=5)
         m.line((x + 60, y - 90), (x + 120, y), (x + 180, y - 90), (x + 60, y - 90), width=6)
         m.label(x + 240, y - 30, text, 72, anchor="ls")
     m.label(4800, 6900, "ELEVATION OF PUMP SET  P-101   SCALE 1:20", 120)
@@ -219,14 +212,14 @@ def _dimensions(m: Machine) -> None:
 
 
 def _balloons(m: Machine) -> None:
-    """Part numbers in circles, each with a line to its part."""
-    places: Sequence[tuple[Point, Point]] = (
-        ((900, 4400), (420, 4560)), ((1600, 3400), (900, 2700)), ((1600, 3850), (450, 3250)), ((2350, 4300), (2150, 5300)),
-        ((2800, 3420), (3350, 2850)), ((3400, 3560), (3620, 2500)), ((5900, 3050), (6100, 2400)), ((6400, 3300), (6750, 2750)),
-        ((6300, 4900), (6550, 5300)), ((2330, 2250), (1500, 2150)), ((2330, 1600), (1500, 900)), ((800, 4760), (380, 5150)),
+    """Put part numbers in circles, each with a line to its part."""
+    places: Sequence[tuple[float, float, float, float]] = (
+        (900, 4400, 420, 4560), (1600, 3400, 900, 2700), (1600, 3850, 450, 3250), (2350, 4300, 2150, 5300),
+        (2800, 3420, 3450, 3000), (3400, 3560, 3620, 2500), (5900, 3050, 6100, 2400), (6400, 3300, 6700, 2750),
+        (6300, 4900, 6550, 5300), (2330, 2250, 1500, 2150), (2330, 1600, 1500, 900), (800, 4760, 380, 5150),
     )  # fmt: skip
-    for number, (part, (x, y)) in enumerate(places, 1):
-        m.line(part, (x, y), width=4)
-        m.circle(*part, 22, fill=INK)
+    for number, (part_x, part_y, x, y) in enumerate(places, 1):
+        m.line((part_x, part_y), (x, y), width=4)
+        m.circle(part_x, part_y, 22, fill=INK)
         m.circle(x, y, 110, width=8, fill=PAPER)
         m.label(x, y, str(number), 84, anchor="mm")

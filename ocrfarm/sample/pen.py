@@ -1,6 +1,7 @@
 """A pen that draws on a grey page and remembers the truth about every text."""
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ocrfarm.document import Line
-from ocrfarm.geometry import Quad, Size
+from ocrfarm.errors import SettingsError
+from ocrfarm.geometry import Box, Quad, Size
 
 Point = tuple[float, float]
 
@@ -21,26 +23,65 @@ SMALLEST = 14
 _FIRST_HAN = "\u2e80"
 """The first code point of the East Asian scripts: from here on the built-in font has no glyphs."""
 
+_HAN_FONTS = tuple(
+    Path(path)
+    for path in (
+        "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",  # Debian: fonts-noto-cjk
+        "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",  # Debian: fonts-wqy-zenhei
+        "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",  # Debian: fonts-wqy-microhei
+        "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",  # Debian: fonts-droid-fallback
+        "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",  # Fedora
+        "/System/Library/Fonts/PingFang.ttc",
+        "C:/Windows/Fonts/simsun.ttc",
+    )
+)
+
 _GRAIN = 4
 """Pixels: how finely the pen remembers where it has written."""
 
 _CLEAR = 0.25
-"""Font sizes around a label that are cleared of lines, as draughtsmen do."""
+"""Font sizes around a text that are cleared of lines, as draughtsmen do."""
+
+_MOST_CLEAR = 20
+"""Pixels: a title need not clear more than that."""
+
+_Ink = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A text that waits for the lines to be drawn; `ink` is where its pixels lie around its anchor."""
+
+    at: Point
+    text: str
+    face: ImageFont.FreeTypeFont
+    anchor: str
+    angle: float
+    ink: _Ink
+
+    def quad(self, margin: float = 0.0) -> Quad:
+        """Give the place of its ink with a margin around it; whole pixels where it stays level."""
+        x0, y0, x1, y1 = self.ink
+        (x, y), sine, cosine = self.at, math.sin(math.radians(self.angle)), math.cos(math.radians(self.angle))
+        across, down = (x0 - margin, x1 + margin), (y0 - margin, y1 + margin)
+        corners = ((across[0], down[0]), (across[1], down[0]), (across[1], down[1]), (across[0], down[1]))
+        return Quad.of([(x + right * cosine + low * sine, y - right * sine + low * cosine) for right, low in corners])
 
 
 class Pen:
-    """Draws text and lines on a white page; a text that would leave the page or touch another is left out.
+    """Draws lines on a white page at once and text when all lines are there, so that none crosses a text.
 
-    Text with Han characters needs the font file; without one it is left out as well, and so from the truth.
+    A text that would leave the page or touch an earlier one is left out. Han text needs the font file; without one it
+    is left out as well, and so from the truth.
     """
 
     def __init__(self, size: Size, font: Path | None) -> None:
         self.size = size
         self.image = Image.new("L", (size.width, size.height), PAPER)
         self.draw = ImageDraw.Draw(self.image)
-        self.truth: list[Line] = []
         self._font = font
-        self._written = np.zeros((size.height // _GRAIN + 2, size.width // _GRAIN + 2), np.bool_)
+        self._labels: list[_Label] = []
+        self._taken = np.zeros((size.height // _GRAIN + 2, size.width // _GRAIN + 2), np.bool_)
 
     def scaled(self, pixels: float, least: int = 1) -> int:
         """Turn a length on a page of 16384 px into one on this page, by its shorter side."""
@@ -59,42 +100,58 @@ class Pen:
         return self._font is not None or not _is_han(text)
 
     def text(self, at: Point, text: str, size: int, *, anchor: str = "ls", angle: float = 0.0) -> None:
-        """Write a label: `at` is where its anchor (as Pillow names it) goes, `angle` degrees counterclockwise."""
-        if not self.can_write(text):
-            return
-        ink = self._face(text, size).getbbox(text, anchor=anchor)
-        quad = _placed(ink, at, angle)
-        if self._take(quad):
-            self.draw.polygon(_placed(_grown(ink, size * _CLEAR), at, angle).points, fill=PAPER)
-            self._stamp(text, size, quad, angle)
-            self.truth.append(Line(text, quad, 1.0))
+        """Write a text: `at` is where its anchor (as Pillow names it) goes, `angle` degrees counterclockwise."""
+        if self.can_write(text):
+            face = self._face(text, size)
+            whole = (round(at[0]), round(at[1]))
+            label = _Label(at if angle else whole, text, face, anchor, angle, _ink(face, text, anchor))
+            if self._take(label.quad().bounds()):
+                self._labels.append(label)
 
-    def _stamp(self, text: str, size: int, quad: Quad, angle: float) -> None:
-        face = self._face(text, size)
-        if not angle:
-            left, top, _, _ = face.getbbox(text, anchor="ls")
-            self.draw.text((quad.p0[0] - left, quad.p0[1] - top), text, fill=INK, font=face, anchor="ls")
+    def finish(self) -> tuple[Line, ...]:
+        """Put all texts on the page and give the truth about them, in the order in which they were written."""
+        for label in self._labels:
+            self.draw.polygon(label.quad(min(label.face.size * _CLEAR, _MOST_CLEAR)).points, fill=PAPER)
+        for label in self._labels:
+            self._stamp(label)
+        return tuple(Line(label.text, label.quad(), 1.0) for label in self._labels)
+
+    def _stamp(self, label: _Label) -> None:
+        if not label.angle:
+            self.draw.text(label.at, label.text, fill=INK, font=label.face, anchor=label.anchor)
             return
-        x0, y0, x1, y1 = (round(edge) for edge in face.getbbox(text, anchor="ls"))
-        mask = Image.new("L", (x1 - x0 + 4, y1 - y0 + 4), 0)
-        ImageDraw.Draw(mask).text((2 - x0, 2 - y0), text, fill=255, font=face, anchor="ls")
-        turned = mask.rotate(angle, Image.Resampling.BICUBIC, expand=True)
-        x, y = (sum(point[axis] for point in quad.points) / 4 for axis in (0, 1))
+        x0, y0, x1, y1 = label.ink
+        mask = Image.new("L", (x1 - x0, y1 - y0), 0)
+        ImageDraw.Draw(mask).text((-x0, -y0), label.text, fill=255, font=label.face, anchor=label.anchor)
+        turned = mask.rotate(label.angle, Image.Resampling.BICUBIC, expand=True)
+        x, y = (sum(point[axis] for point in label.quad().points) / 4 for axis in (0, 1))
         self.image.paste(INK, (round(x - turned.width / 2), round(y - turned.height / 2)), turned)
 
     def _face(self, text: str, size: int) -> ImageFont.FreeTypeFont:
         return _face(self._font if _is_han(text) else None, size)
 
-    def _take(self, quad: Quad) -> bool:
+    def _take(self, box: Box) -> bool:
         """Mark the place as written on, if it lies on the page and is free."""
-        box = quad.bounds()
-        if min(box.x0, box.y0) < 0 or box.x1 > self.size.width or box.y1 > self.size.height:
+        if not Box(0, 0, self.size.width, self.size.height).contains(box):
             return False
         place = np.s_[box.y0 // _GRAIN : box.y1 // _GRAIN + 1, box.x0 // _GRAIN : box.x1 // _GRAIN + 1]
-        if self._written[place].any():
+        if self._taken[place].any():
             return False
-        self._written[place] = True
+        self._taken[place] = True
         return True
+
+
+def han_font(given: Path | None) -> Path | None:
+    """Give the file that was given, else one from the usual places, else None; SettingsError if it is no font."""
+    font = given or next((path for path in _HAN_FONTS if path.is_file()), None)
+    if font:
+        try:
+            ImageFont.truetype(font, SMALLEST)
+        except OSError as error:
+            raise SettingsError(
+                f"{font}: cannot be used as a font ({error}); name a TrueType or OpenType file"
+            ) from error
+    return font
 
 
 @cache
@@ -108,14 +165,8 @@ def _is_han(text: str) -> bool:
     return any(char >= _FIRST_HAN for char in text)
 
 
-def _grown(ink: tuple[float, float, float, float], by: float) -> tuple[float, float, float, float]:
-    return (ink[0] - by, ink[1] - by, ink[2] + by, ink[3] + by)
-
-
-def _placed(ink: tuple[float, float, float, float], at: Point, angle: float) -> Quad:
-    """Turn a box around its anchor (0, 0) and move the anchor to `at`; whole pixels where it stays level."""
-    x0, y0, x1, y1 = ink
-    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-    ax, ay = (round(at[0]), round(at[1])) if not angle else at
-    corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-    return Quad.of([(ax + x * cosine + y * sine, ay - x * sine + y * cosine) for x, y in corners])
+def _ink(face: ImageFont.FreeTypeFont, text: str, anchor: str) -> _Ink:
+    """Give the box of the pixels that are drawn; Pillow's own box holds the space before and after them as well."""
+    mask, (left, top) = face.getmask2(text, mode="L", anchor=anchor)
+    x0, y0, x1, y1 = mask.getbbox() or (0, 0, 1, 1)
+    return (left + x0, top + y0, left + x1, top + y1)

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ocrfarm.document import Line
+from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.sample import texts
 from ocrfarm.sample.blocks import Column, heading, paragraphs, table
 from ocrfarm.sample.machine import draw_machine
-from ocrfarm.sample.pen import GREY, INK, SMALLEST, Pen
+from ocrfarm.sample.pen import GREY, INK, SMALLEST, Pen, han_font
 from ocrfarm.sample.site import draw_site
+
+MIN_SIDE = 512
+"""Pixels: on a smaller page hardly a text has room."""
 
 _BAND = 64
 """Rows that get their grain of paper at a time: little memory, and no row pattern that an eye would see."""
@@ -34,17 +38,23 @@ _Grey = NDArray[np.uint8]
 def draw_sample(size: Size, *, seed: int, font: Path | None) -> tuple[_Grey, tuple[Line, ...]]:
     """Draw the sheet, height x width grey, and give its lines as they are written, zone by zone.
 
-    `font` is a file with Han glyphs (`han_font` looks for one); without it Han text is left out. The same arguments
-    give the same pixels.
+    `font` is a file with Han glyphs; without it the usual places are searched, and where they hold none Han text is
+    left out. The same arguments and fonts give the same pixels. SettingsError for a page below `MIN_SIDE` and for a
+    file that is no font.
     """
     image, truth = _draw(size, seed, font)
     return np.array(image), truth
 
 
 def write_sample(path: Path, size: Size, *, seed: int, font: Path | None) -> tuple[Line, ...]:
-    """Write the sheet as PNG and its truth beside it (`.json` after the name); give the lines."""
+    """Write the sheet as PNG and its truth beside it (`.json` after the name); give the lines.
+
+    Arguments and errors are those of `draw_sample`; OSError where the files cannot be written.
+    """
     image, truth = _draw(size, seed, font)
-    image.save(path, "PNG", compress_level=_PNG_LEVEL)
+    unfinished = path.with_name(path.name + ".part")
+    image.save(unfinished, "PNG", compress_level=_PNG_LEVEL)
+    unfinished.replace(path)
     lines = [{"text": line.text, "quad": [[round(x, 2), round(y, 2)] for x, y in line.quad.points]} for line in truth]
     data = {"width": size.width, "height": size.height, "lines": lines}
     path.with_name(path.name + ".json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
@@ -52,7 +62,9 @@ def write_sample(path: Path, size: Size, *, seed: int, font: Path | None) -> tup
 
 
 def _draw(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, tuple[Line, ...]]:
-    pen, rng = Pen(size, font), random.Random(seed)
+    if min(size.width, size.height) < MIN_SIDE:
+        raise SettingsError(f"a sample page of {size.width} x {size.height} px is too small: use {MIN_SIDE} px or more")
+    pen, rng = Pen(size, han_font(font)), random.Random(seed)
     _frame(pen)
     _title(pen)
     draw_machine(pen, _zone(pen, 3, 13, 62, 57))
@@ -64,8 +76,9 @@ def _draw(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, tuple[
     _pipes(pen, _zone(pen, 65, 59.5, 97, 71), rng)
     _record(pen, _zone(pen, 65, 72.5, 97, 83), rng)
     _title_block(pen, _zone(pen, 65, 84.5, 97, 97), seed)
+    truth = pen.finish()
     _grain(pen.image, seed)
-    return pen.image, tuple(pen.truth)
+    return pen.image, truth
 
 
 def _zone(pen: Pen, x0: float, y0: float, x1: float, y1: float) -> Box:
@@ -91,7 +104,7 @@ def _frame(pen: Pen) -> None:
 
 
 def _title(pen: Pen) -> None:
-    """A title too large for a tile, as wide as the sheet, and what the sheet shows in two languages."""
+    """Write a title too large for a tile, as wide as the sheet, and below it what the sheet shows."""
     box = _zone(pen, 3, 3, 97, 12)
     size = int(min(box.height * 0.8, 100 * box.width / pen.length(texts.TITLE, 100)))
     pen.text((box.x0, box.y0 + size * 0.85), texts.TITLE, size)
@@ -104,9 +117,9 @@ def _title(pen: Pen) -> None:
 def _notes(pen: Pen) -> None:
     """Numbered notes in two columns, the right one in Han."""
     left = heading(pen, _zone(pen, 65, 13, 80, 41), "GENERAL NOTES", pen.font_size(110))
-    paragraphs(pen, left, [f"{number}. {note}" for number, note in enumerate(texts.NOTES, 1)], pen.font_size(44))
+    paragraphs(pen, left, [f"{number}. {note}" for number, note in enumerate(texts.NOTES, 1)], pen.font_size(58))
     right = heading(pen, _zone(pen, 82, 13, 97, 41), "总说明" if pen.can_write("总") else "NOTES", pen.font_size(110))
-    paragraphs(pen, right, texts.HAN_NOTES, pen.font_size(68))
+    paragraphs(pen, right, texts.HAN_NOTES, pen.font_size(84))
 
 
 def _legend(pen: Pen, box: Box) -> None:
@@ -123,16 +136,16 @@ def _parts(pen: Pen, box: Box, rng: random.Random) -> None:
         Column("Pos", 0.08, right=True), Column("Qty", 0.08, right=True), Column("Part", 0.44),
         Column("Material", 0.26), Column("kg", 0.14, right=True),
     )  # fmt: skip
-    named = [part for part in (*texts.PARTS, *texts.HAN_PARTS) if pen.can_write(part[0])]
+    named = [part for part in (*texts.HAN_PARTS, *texts.PARTS) if pen.can_write(part[0])]
     rows = [
         (str(number), str(rng.choice((1, 1, 1, 2, 4, 12))), name, material, f"{rng.uniform(0.2, 900):.1f}")
         for number, (name, material) in enumerate(named, 1)
     ]
-    table(pen, left, columns, rows, pen.font_size(30))
+    table(pen, left, columns, rows, pen.font_size(28))
 
 
 def _stamps(pen: Pen, box: Box) -> None:
-    """A field that stays white: some tiles have nothing to read."""
+    """Leave a field white: some tiles have nothing to read."""
     pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, GREY, pen.scaled(6))
     pen.text((box.x0 + pen.scaled(60), box.y0 + pen.scaled(110)), "RESERVED FOR STAMPS OF APPROVAL", pen.font_size(64))
 
@@ -154,14 +167,14 @@ def _pipe(number: int, rng: random.Random) -> tuple[str, ...]:
 
 
 def _record(pen: Pen, box: Box, rng: random.Random) -> None:
-    """Small print: a long run on the test bed, three tables side by side."""
+    """Small print: a long run on the test bed, four tables side by side."""
     left = heading(pen, box, "TEST RECORD  P-101", pen.font_size(70))
     heads = ("Time", "m3/h", "Head m", "kW", "Eff. %", "mm/s")
     columns = [Column(head, 1 / len(heads), right=True) for head in heads]
-    for part in range(3):
-        wide = left.width // 3
+    for part in range(4):
+        wide = left.width // 4
         x = left.x0 + part * wide
-        rows = [_measured(part * 40 + row, rng) for row in range(200)]
+        rows = [_measured(part * 60 + row, rng) for row in range(200)]
         table(pen, Box(x, left.y0, x + wide - pen.scaled(60), left.y1), columns, rows, pen.font_size(16))
 
 
@@ -195,7 +208,7 @@ def _title_block(pen: Pen, box: Box, seed: int) -> None:
         (x + inset, y + pen.scaled(740)), "河滨水务局" if pen.can_write("河") else "RIVER BOARD", pen.font_size(170)
     )
     small = Box(box.x0 + inset, y + inset, x - inset, box.y1 - inset)
-    for size, share in ((SMALLEST, 0.3), (20, 0.62), (28, 1.0)):
+    for size, share in ((SMALLEST, 0.3), (24, 0.62), (40, 1.0)):
         part = Box(small.x0, small.y0, small.x1, y + inset + round((box.y1 - y - 2 * inset) * share))
         small = Box(small.x0, paragraphs(pen, part, texts.CONDITIONS, size) + size, small.x1, small.y1)
 

@@ -30,7 +30,9 @@ class Site:
             self.pen.draw.line(inside, fill, self.pen.scaled(width))
 
     def along(self, start: Point, end: Point, text: str, size: float) -> None:
-        """Write a name in the middle between two points, in their direction."""
+        """Write a name in the middle between two points that lie inside, in their direction."""
+        if not all(0.01 <= share <= 0.99 for share in (*start, *end)):
+            return
         (x0, y0), (x1, y1) = self.at(*start), self.at(*end)
         angle = math.degrees(math.atan2(y0 - y1, x1 - x0))
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -40,12 +42,12 @@ class Site:
 def draw_site(pen: Pen, box: Box, rng: random.Random) -> None:
     """Draw it all into the box."""
     site = Site(pen, box)
-    _hill(site, rng, (0.24, 0.27), 118)
+    _hill(site, rng, (0.29, 0.27), 118)
     _hill(site, rng, (0.83, 0.75), 104)
     _river(site)
     _streets(site)
-    _buildings(site, rng)
     _grid(site)
+    _buildings(site, rng)
     _north(site)
     pen.draw.rectangle([site.at(0, 0), site.at(1, 1)], None, INK, pen.scaled(14))
 
@@ -56,7 +58,7 @@ def _hill(site: Site, rng: random.Random, centre: Point, top: int) -> None:
     for ring in range(1, 9):
         radius = 0.027 * ring
         points = [_ring_point(centre, radius, phase, step * math.tau / _STEPS) for step in range(_STEPS + 1)]
-        site.line(points, width=9 if ring % 4 == 0 else 4, fill=GREY if ring % 4 == 0 else PALE)
+        site.line(points, width=9 if ring % 4 == 0 else 4, fill=INK if ring % 4 == 0 else GREY)
     for ring in range(2, 9, 2):
         turn = 0.5 + ring * 0.67
         start, end = (_ring_point(centre, 0.027 * ring, phase, turn + step) for step in (-0.03, 0.03))
@@ -85,7 +87,7 @@ def _river_point(share: float, shift: float) -> Point:
 
 def _streets(site: Site) -> None:
     ends = (
-        ((0.02, 0.93), (0.62, 0.72)),
+        ((0.02, 0.868), (0.62, 0.848)),
         ((0.48, 0.03), (0.97, 0.22)),
         ((0.05, 0.05), (0.05, 0.5)),
         ((0.97, 0.3), (0.72, 0.97)),
@@ -99,11 +101,9 @@ def _streets(site: Site) -> None:
 
 def _buildings(site: Site, rng: random.Random) -> None:
     for index, (name, han) in enumerate(zip(BUILDINGS, HAN_BUILDINGS, strict=True)):
-        x, y = 0.1 + 0.19 * (index % 3), 0.76 + 0.11 * (index // 3)
+        x, y = 0.1 + 0.19 * (index % 3), 0.765 + 0.125 * (index // 3)
         wide, high = rng.uniform(0.1, 0.13), rng.uniform(0.055, 0.07)
         site.pen.draw.rectangle([site.at(x, y), site.at(x + wide, y + high)], PAPER, INK, site.pen.scaled(10))
-        for k in range(1, 6):
-            site.line([(x, y + high * k / 6), (x + wide * k / 30, y + high)], width=3, fill=PALE)
         site.pen.text(site.at(x + wide / 2, y + high * 0.4), name, site.pen.font_size(52), anchor="mm")
         site.pen.text(site.at(x + wide / 2, y + high * 0.75), han, site.pen.font_size(60), anchor="mm")
 
@@ -121,11 +121,12 @@ def _grid(site: Site) -> None:
 
 
 def _north(site: Site) -> None:
-    x, y = 0.62, 0.1
+    """Draw the arrow, and the scale in metres."""
+    x, y = 0.62, 0.29
     site.pen.draw.polygon([site.at(x, y - 0.06), site.at(x - 0.018, y + 0.03), site.at(x, y + 0.015)], INK)
     site.line([(x, y - 0.06), (x + 0.018, y + 0.03), (x, y + 0.015)], width=8, fill=INK)
     site.pen.text(site.at(x + 0.03, y - 0.02), "N", site.pen.font_size(120), anchor="lm")
     for k in range(5):
-        left, right = site.at(0.68 + 0.05 * k, 0.935), site.at(0.73 + 0.05 * k, 0.945)
+        left, right = site.at(0.33 + 0.05 * k, 0.735), site.at(0.38 + 0.05 * k, 0.745)
         site.pen.draw.rectangle([left, right], INK if k % 2 else PAPER, INK, site.pen.scaled(5))
-        site.pen.text(site.at(0.68 + 0.05 * k, 0.93), f"{k * 25}", site.pen.font_size(44), anchor="mb")
+        site.pen.text(site.at(0.33 + 0.05 * k, 0.73), f"{k * 25}", site.pen.font_size(44), anchor="mb")

@@ -13,16 +13,16 @@ NOTES = (
     "Flanges are drilled to EN 1092-1, PN 16; bolt holes straddle the vertical centre line of the pump.",
     "Grout under the base frame with non-shrink mortar, minimum strength 60 N/mm2 after 28 days, minimum thickness "
     "25 mm.",
-    "Align the coupling cold to within 0.05 mm parallel and 0.03 mm angular offset; check again at working temperature.",
+    "Align the coupling cold to within 0.05 mm parallel and 0.03 mm angular offset; check again when warm.",
     "Suction piping falls evenly towards the pump. No high point is allowed in which air could gather.",
-    "Support all piping so that no load reaches the pump nozzles; remove the temporary supports after the pressure test.",
+    "Support all piping so that no load reaches the pump nozzles; remove temporary supports after the test.",
     "Hydrostatic test: 1.5 times the design pressure, held for 60 minutes without visible loss.",
     "Bearings are filled with lithium grease, NLGI grade 2: 45 g at the drive end, 38 g at the other end; refill every "
     "4000 running hours.",
-    "Vibration on the bearing housings shall not exceed 2.8 mm/s r.m.s. at any flow between 70 and 120 percent of duty.",
+    "Vibration on bearing housings shall not exceed 2.8 mm/s r.m.s. at any flow between 70 and 120 percent of duty.",
     "Paint system: blast clean to Sa 2.5, zinc epoxy primer 60 microns, two coats of epoxy 2 x 120 microns, finish "
     "RAL 5015.",
-    "Cables enter the terminal box from below; keep 300 mm clear for bending. Earth the motor frame with 70 mm2 copper.",
+    "Cables enter the terminal box from below; keep 300 mm clear. Earth the motor frame with 70 mm2 copper.",
     "The sump level switch LSL-104 stops the pump at 1.20 m; the high level alarm LAH-105 is set at 4.65 m.",
     "Lifting lugs on the motor carry the motor alone (2150 kg). Never lift the complete set by them.",
     "Keep the area inside the chain line free of other services; overhead crane clearance is 5.80 m.",

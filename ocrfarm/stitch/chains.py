@@ -113,7 +113,7 @@ def _views(pieces: Pieces, cuts: Cuts, group: Sequence[int]) -> list[_View]:
         straight = np.flatnonzero(~turned)
         first, last = straight[spans[0][straight].argmin()], straight[spans[1][straight].argmax()]
         spans = _spans(mids, mids[1, last] - mids[0, first])
-    doubtful = turned | cuts.sliced[rows] | _worse_level(pieces, rows)
+    doubtful = turned | _worse_level(pieces, rows)
     table = zip(
         group,
         *spans.tolist(),

@@ -34,7 +34,7 @@ def join(pieces: Pieces) -> list[Joined]:
     a, b = nearby(pieces)
     joined = _joined(pieces, cuts, find_links(pieces, cuts, a, b))
     ghosts = find_ghosts(pieces, cuts, a, b)
-    swept = sweep(pieces, joined, a, b)
+    swept = sweep(pieces, cuts, joined, a, b)
     return [line for line in swept if len(line.parts) > 1 or not ghosts[line.parts[0].piece]]
 
 

@@ -37,9 +37,6 @@ CONTAINED = 0.7
 ABUT = 0.8
 """Text heights between two cut ends at most; a wider gap parts two cells of a table."""
 
-SHARED_WORD = 1.0
-"""Text heights of overlap from where on two groupings of words are compared by their text."""
-
 
 @dataclass(frozen=True, slots=True)
 class Links:
@@ -81,12 +78,13 @@ def _link(pieces: Pieces, cuts: Cuts, a: Ints, b: Ints) -> tuple[Flags, Floats]:
     low_ok, low_facing = _ends(cuts, views, end=0)
     high_ok, high_facing = _ends(cuts, views, end=1)
     shared = views.overlap >= OVERLAP * views.height
+    alike &= cuts.sliced[a] == cuts.sliced[b]  # half letters agree with no whole ones
     linked = alike & (
-        (shared & low_ok & high_ok)
+        (shared & (low_ok | high_ok))
         | (views.overlap >= CONTAINED * views.least)
         | (~shared & (views.overlap >= -ABUT * views.height) & (low_facing | high_facing))
     )
-    regrouped = alike & ~linked & (views.overlap >= SHARED_WORD * views.height)
+    regrouped = alike & ~linked & shared
     for index in np.flatnonzero(regrouped).tolist():
         linked[index] = _same_words(pieces, views, index)
     return linked, np.abs(views.offset) / views.height

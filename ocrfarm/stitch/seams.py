@@ -25,8 +25,8 @@ WORD_GAP = 0.95
 SAME_GLYPH = 0.2
 """Text heights; two different readings this close are of one character."""
 
-SHARED_ANCHORS, SHARED_TEXT = 2, 0.6
-"""Pairs of characters, and share of the characters, that two groupings of the same words have in common at least."""
+SHARED_TEXT = 0.6
+"""Share of the characters that two groupings of the same words have in common at least where they overlap."""
 
 
 class Span(NamedTuple):
@@ -84,7 +84,7 @@ def same_text(first: Span, second: Span, height: float) -> bool:
     theirs = _glyphs(second, second.start, first.end, height)
     pairs = _align(ours, theirs, height)
     agreement = _agreement(ours, theirs, pairs, _safe(first, second, height))
-    return len(pairs) >= SHARED_ANCHORS and agreement >= SHARED_TEXT
+    return agreement >= SHARED_TEXT
 
 
 def _place(span: Span, index: int) -> float:

@@ -12,6 +12,10 @@ from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces, distance
 COVERED = 0.6
 """Share of a line's area that a larger line of another tile covers from where on it is the same ink."""
 
+SCRAP_COVERED, SCRAP_SLACK = 0.5, 0.25
+"""The same for a slice or a stump, and the text heights by which a line is grown for it: its box is too small and too
+crooked to lie well inside."""
+
 STUMP = 2.0
 """Text heights; a cut fragment shorter than this is a letter or two, and not to be trusted alone."""
 
@@ -28,31 +32,65 @@ class _Lines:
     half: Floats
 
 
-def sweep(pieces: Pieces, joined: Sequence[Joined], a: Ints, b: Ints) -> list[Joined]:
-    """Drop every line that a larger one covers; a, b are the pairs of fragments of different tiles that touch."""
+def sweep(pieces: Pieces, cuts: Cuts, joined: Sequence[Joined], a: Ints, b: Ints) -> list[Joined]:
+    """Drop every line that others cover; a, b are the pairs of fragments of different tiles that touch.
+
+    A larger line covers a smaller one; slices and stumps are covered by all others together.
+    """
+    lines = _rectangles(pieces, joined)
+    is_scrap = _is_scrap(pieces, cuts, joined)
+    area = lines.half[:, 0] * lines.half[:, 1]
+    small, large = _rank(*_line_pairs(pieces, joined, a, b), area, is_scrap)
+    scrap = is_scrap[small]
+    share = _share_covered(lines, small, large, np.where(scrap, SCRAP_SLACK, 0.0))
+    hit = ~scrap & (share >= COVERED)
+    covered = np.bincount(small[scrap], share[scrap], minlength=len(joined)) >= SCRAP_COVERED
+    dropped = _drop(small[hit], large[hit], area)
+    return [line for number, line in enumerate(joined) if not covered[number] and number not in dropped]
+
+
+def _line_pairs(pieces: Pieces, joined: Sequence[Joined], a: Ints, b: Ints) -> tuple[Ints, Ints]:
+    """Give the pairs of lines of which parts touch, each pair once."""
     owner = np.full(len(pieces), -1, np.int64)
     for number, line in enumerate(joined):
         for part in line.parts:
             owner[part.piece] = number
-    lines = _rectangles(pieces, joined)
-    area = lines.half[:, 0] * lines.half[:, 1]
-    one, two = owner[a], owner[b]
-    two_lines = (one != two) & (one >= 0) & (two >= 0)
-    one, two = one[two_lines], two[two_lines]
-    swap = (area[one] > area[two]) | ((area[one] == area[two]) & (one < two))
-    small, large = np.where(swap, two, one), np.where(swap, one, two)
-    hit = _share_covered(lines, small, large) >= COVERED
-    return _without(joined, area, small[hit], large[hit])
+    one, two = np.minimum(owner[a], owner[b]), np.maximum(owner[a], owner[b])
+    pairs = np.unique((one * len(joined) + two)[(one >= 0) & (one != two)])
+    return pairs // max(len(joined), 1), pairs % max(len(joined), 1)
 
 
-def _without(joined: Sequence[Joined], area: Floats, small: Ints, large: Ints) -> list[Joined]:
-    """Leave out each small line whose large one stays, the largest decided first."""
+def _rank(one: Ints, two: Ints, area: Floats, scrap: Flags) -> tuple[Ints, Ints]:
+    """Say of each pair which line may be covered by the other: scrap by what is none, else the smaller one."""
+    first = np.where(scrap[one] == scrap[two], area[one] <= area[two], scrap[one])
+    return np.where(first, one, two), np.where(first, two, one)
+
+
+def _is_scrap(pieces: Pieces, cuts: Cuts, joined: Sequence[Joined]) -> Flags:
+    """Say which lines are only a slice or a stump."""
+    first = np.array([line.parts[0].piece for line in joined], np.int64)
+    single = np.array([len(line.parts) == 1 for line in joined], np.bool_)
+    scrap: Flags = (single & _is_stump(pieces, cuts)[first]) | cuts.sliced[first]
+    return scrap
+
+
+def _is_stump(pieces: Pieces, cuts: Cuts) -> Flags:
+    """Say which fragments are a letter or two, cut through or narrower than a letter at a border."""
+    short = pieces.length < STUMP * pieces.height
+    narrow = pieces.length < SLIVER * pieces.height
+    cut = cuts.grade.min(axis=1)
+    stump: Flags = (short & (cut == HARD)) | (narrow & (cut < FREE))
+    return stump
+
+
+def _drop(small: Ints, large: Ints, area: Floats) -> set[int]:
+    """Choose the small lines whose large ones stay, the largest decided first."""
     dropped: set[int] = set()
-    order = np.lexsort((small, -area[large], -area[small]))
+    order = np.lexsort((-small, -area[small]))
     for one, by in zip(small[order].tolist(), large[order].tolist(), strict=True):
         if by not in dropped:
             dropped.add(one)
-    return [line for number, line in enumerate(joined) if number not in dropped]
+    return dropped
 
 
 def _rectangles(pieces: Pieces, joined: Sequence[Joined]) -> _Lines:
@@ -65,19 +103,20 @@ def _rectangles(pieces: Pieces, joined: Sequence[Joined]) -> _Lines:
     return _Lines((start + end) / 2, (end - start) / length[:, None], np.stack([length, height], axis=1) / 2)
 
 
-def _share_covered(lines: _Lines, small: Ints, large: Ints) -> Floats:
-    """Give the share of each small line inside the large one, both as rectangles in the large one's frame."""
+def _share_covered(lines: _Lines, small: Ints, large: Ints, slack: Floats) -> Floats:
+    """Give the share of each small line inside the large one, grown by so many heights, both as rectangles."""
     along = lines.along[large]
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     away = lines.centre[small] - lines.centre[large]
     cosine = np.abs((lines.along[small] * along).sum(axis=1))
     sine = np.abs((lines.along[small] * across).sum(axis=1))
     long, tall = lines.half[small].T
+    room = lines.half[large] + (2 * slack * lines.half[large, 1])[:, None]
     share = np.ones(len(small))
     for axis, (vector, half) in enumerate(
         ((along, long * cosine + tall * sine), (across, long * sine + tall * cosine))
     ):
-        centre, limit = (away * vector).sum(axis=1), lines.half[large, axis]
+        centre, limit = (away * vector).sum(axis=1), room[:, axis]
         inside = np.minimum(centre + half, limit) - np.maximum(centre - half, -limit)
         share *= np.clip(inside / np.maximum(2 * half, 1e-9), 0.0, 1.0)
     return share
@@ -90,10 +129,7 @@ def find_ghosts(pieces: Pieces, cuts: Cuts, a: Ints, b: Ints) -> Flags:
     """
     alone = np.ones(len(pieces), np.bool_)
     alone[a] = alone[b] = False
-    short = pieces.length < STUMP * pieces.height
-    narrow = pieces.length < SLIVER * pieces.height
-    cut = cuts.grade.min(axis=1)
-    ghosts: Flags = alone & (cuts.sliced | (short & (cut == HARD)) | (narrow & (cut < FREE)))
+    ghosts: Flags = alone & (cuts.sliced | _is_stump(pieces, cuts))
     boxes, interior = pieces.tile_boxes(), pieces.interior()
     for index in np.flatnonzero(ghosts).tolist():
         depth = _depth(boxes, interior, pieces.centre[index])

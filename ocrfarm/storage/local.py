@@ -104,7 +104,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _place(temporary: Path, path: Path, *, if_absent: bool) -> bool:
     """Give the finished file its name; False where `if_absent` and the name is taken."""
     for _ in range(_PLACINGS - 1):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, FileExistsError):  # the folder went, or came, in between
             return _place_once(temporary, path, if_absent=if_absent)
     return _place_once(temporary, path, if_absent=if_absent)
 

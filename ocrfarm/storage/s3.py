@@ -54,6 +54,7 @@ _DENIED = (
 _FULL = (StoreFull, "there is no room left; free some, or raise the quota")
 _AWAY = (StoreUnreachable, "the store does not answer; see that it runs and that the endpoint is right, then try again")
 _DAMAGED = (StoreUnreachable, "the bytes were damaged on the way or in the store; try again")
+_BUSY = (StoreUnreachable, "others are writing the same object; try again")
 _WRONG_REGION = (StoreError, "the bucket is in another region; add region= to the store URL")
 _OTHER = (StoreError, "see the store's log")
 _BY_CODE: dict[str, _Verdict] = {
@@ -62,6 +63,8 @@ _BY_CODE: dict[str, _Verdict] = {
     "XMinioAdminBucketQuotaExceeded": _FULL,
     "XMinioStorageFull": _FULL,
     "InsufficientStorage": _FULL,
+    "ConditionalRequestConflict": _BUSY,
+    "OperationAborted": _BUSY,
     "BadDigest": _DAMAGED,
     "XAmzContentChecksumMismatch": _DAMAGED,
     "RequestTimeout": _AWAY,

@@ -14,10 +14,12 @@ def damaging_proxy(endpoint: str, old: bytes, new: bytes, *, upwards: bool = Fal
     """Pass everything on to the endpoint and back, but write `new` for `old` in one direction; gives its own URL."""
     target = (urlsplit(endpoint).hostname, urlsplit(endpoint).port)
     damage, nothing = (old, new), (b"", b"")
+    ends: list[socket] = []
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with create_connection(target) as server:
+                ends.extend((self.request, server))
                 downwards = (server, self.request, *(nothing if upwards else damage))
                 back = threading.Thread(target=_pump, args=downwards)
                 back.start()
@@ -26,6 +28,7 @@ def damaging_proxy(endpoint: str, old: bytes, new: bytes, *, upwards: bool = Fal
 
     with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as url:
         yield url
+        _shut(ends)  # the client would keep its connections
 
 
 @contextmanager
@@ -45,6 +48,7 @@ def scripted_server(answers: list[tuple[int, str]], *, body: str = "") -> Iterat
             told = f"<Error><Code>{code}</Code><Message>as told</Message></Error>" if code else body
             self.send_response(status)
             self.send_header("Content-Length", str(len(told)))
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(told.encode())
 
@@ -73,6 +77,10 @@ def _pump(source: socket, sink: socket, old: bytes, new: bytes) -> None:
     with suppress(OSError):
         while data := source.recv(1 << 20):
             sink.sendall(data.replace(old, new) if old else data)
-    for end in (source, sink):
+    _shut([source, sink])
+
+
+def _shut(ends: list[socket]) -> None:
+    for end in ends:
         with suppress(OSError):
             end.shutdown(SHUT_RDWR)

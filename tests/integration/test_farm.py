@@ -46,7 +46,7 @@ class Desk:
 
     def submit(self, source: Path | bytes, name: str = "page.png", *, many: bool = False) -> str:
         request = Request(name, MANY_TILES if many else PROFILE, time.time())
-        return submit(self.app, self.store, self.progress, request=request, source=source)
+        return submit(self.app, self.store, progress=self.progress, request=request, source=source)
 
     def wait(self, job: str, until: Callable[[JobStatus], bool] = lambda status: status.ended) -> JobStatus:
         deadline = time.monotonic() + 60
@@ -89,7 +89,7 @@ def test_the_farm_gives_what_the_pipeline_gives(
     job = desk.submit(path)
     assert desk.wait(job).state == "complete"
     document = desk.document(job)
-    assert document.pages == read(path, PlantedEngine(), PROFILE).document.pages
+    assert document.pages == read(path, PlantedEngine(), profile=PROFILE).document.pages
     assert sorted(line.text for line in document.lines) == sorted(line.text for line in page[1])
     assert document.timing["slots"] >= 1
 

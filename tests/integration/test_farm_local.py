@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,24 @@ def test_a_farm_that_was_closed_is_gone_and_says_so() -> None:
 
 
 def test_a_kept_folder_is_locked_while_its_farm_runs_and_kept_afterwards(tmp_path: Path) -> None:
-    with EmbeddedFarm("planted", folder=tmp_path, shape=SHAPE), pytest.raises(FarmError, match="another farm"):
-        EmbeddedFarm("planted", folder=tmp_path, shape=SHAPE).__enter__()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with EmbeddedFarm("planted", folder=tmp_path, shape=Shape(1, flower_port=port)):
+        with pytest.raises(FarmError, match="another farm"):
+            EmbeddedFarm("planted", folder=tmp_path, shape=SHAPE).__enter__()
+        assert _opens(port, 30), "Flower did not open its port"
     assert (tmp_path / "broker").is_dir()
     assert (tmp_path / "logs" / "split-stitch.log").is_file()
+
+
+def _opens(port: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_a_dead_broker_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,20 +120,5 @@ def test_models_that_cannot_be_loaded_are_a_typed_error(tmp_path: Path) -> None:
     for name in ("inference.onnx", "inference.yml"):
         (given / name).write_bytes(b"not a model")
     base = Settings.from_env({"OCRFARM_MODELS": str(tmp_path), "OCRFARM_CACHE": str(tmp_path / "cache")})
-    with EmbeddedFarm("fast", shape=SHAPE, base=base) as farm, pytest.raises(WeightsError, match="SHA-256"):
+    with pytest.raises(WeightsError, match="SHA-256"), EmbeddedFarm("fast", shape=SHAPE, base=base) as farm:
         farm.wait_ready(60)
-
-
-def test_flower_answers(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with EmbeddedFarm("planted", shape=Shape(1, flower_port=port)):
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-    pytest.fail("Flower did not open its port")

@@ -11,13 +11,22 @@ import pytest
 import redis
 
 from ocrfarm.document import Line
-from ocrfarm.errors import BrokerUnreachable, DamagedImage, JobFailed, NotAnImage, StoreUnreachable, UnknownJob
+from ocrfarm.errors import (
+    BrokerUnreachable,
+    DamagedImage,
+    JobCancelled,
+    JobFailed,
+    NotAnImage,
+    StoreUnreachable,
+    UnknownJob,
+)
 from ocrfarm.farm import flow, steps, wire
 from ocrfarm.farm.app import make_app
+from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.services import Services
-from ocrfarm.farm.submit import cancel, submit
+from ocrfarm.farm.submit import cancel, end_failed, submit
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
@@ -27,7 +36,7 @@ from ocrfarm.storage import keys, open_store
 from tests.integration.servers import ValkeyServer
 
 MESSAGE_BYTES = 2_500
-"""With all of Celery's headers and the chord's body, which every message carries; pixels would be a thousand times it."""
+"""With all of Celery's headers and the chord's body, which every message carries; one tile has a million bytes."""
 
 PROFILE = replace(find_profile("planted"), tiling=Tiling(256, 64))
 
@@ -57,7 +66,7 @@ class Bench:
     def submit(self, source: bytes, name: str = "page.png") -> str:
         app = make_app(self.services.settings)
         request = Request(name, PROFILE, time.time())
-        return submit(app, self.services.store, self.services.progress, request=request, source=source)
+        return submit(app, self.services.store, progress=self.services.progress, request=request, source=source)
 
     def status(self, job: str) -> JobStatus:
         return self.services.progress.status(job)
@@ -71,7 +80,7 @@ def bench(valkey_server: ValkeyServer) -> Bench:
     prefix = f"{uuid.uuid4().hex}:"
     settings = Settings(Places(broker=valkey_server.url, store="memory:", prefix=prefix))
     engine = CountingEngine()
-    progress = Progress(valkey_server.url, prefix=prefix, keep_seconds=60)
+    progress = Progress(Broker(valkey_server.url), prefix=prefix, keep_seconds=60)
     return Bench(Services(settings, open_store("memory:"), progress, lambda _: engine), engine)
 
 
@@ -87,7 +96,7 @@ def test_split_recognize_stitch_give_a_complete_document(bench: Bench, page: tup
     batches = list(steps.split(bench.services, job))
     assert bench.status(job).state == "recognizing"
     for batch in batches:
-        steps.recognize(bench.services, job, batch)
+        steps.recognize(bench.services, job, batch=batch)
     document = steps.stitch(bench.services, job)
     status = bench.status(job)
     assert (status.state, status.tiles) == ("complete", status.blank + status.done)
@@ -110,8 +119,8 @@ def test_blank_tiles_are_marked_and_neither_stored_nor_sent(bench: Bench) -> Non
 def test_a_batch_that_runs_twice_does_the_work_once(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
     job = bench.submit(page[0])
     batches = list(steps.split(bench.services, job))
-    first = sum(steps.recognize(bench.services, job, batch) for batch in batches)
-    assert sum(steps.recognize(bench.services, job, batch) for batch in batches) == 0
+    first = sum(steps.recognize(bench.services, job, batch=batch) for batch in batches)
+    assert sum(steps.recognize(bench.services, job, batch=batch) for batch in batches) == 0
     assert bench.engine.reads == first == bench.status(job).done
 
 
@@ -120,14 +129,14 @@ def test_fragments_in_the_store_count_even_where_the_broker_forgot(
 ) -> None:
     job = bench.submit(page[0])
     (batch, *_) = list(steps.split(bench.services, job))
-    steps.recognize(bench.services, job, batch)
+    steps.recognize(bench.services, job, batch=batch)
     forgetful = replace(bench.services, progress=_empty(bench))
-    assert steps.recognize(forgetful, job, batch) == 0
+    assert steps.recognize(forgetful, job, batch=batch) == 0
     assert bench.engine.reads == len(batch)
 
 
 def _empty(bench: Bench) -> Progress:
-    return Progress(bench.services.settings.places.broker, prefix=f"{uuid.uuid4().hex}:", keep_seconds=60)
+    return Progress(Broker(bench.services.settings.places.broker), prefix=f"{uuid.uuid4().hex}:", keep_seconds=60)
 
 
 def test_splitting_and_stitching_twice_changes_nothing(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
@@ -135,7 +144,7 @@ def test_splitting_and_stitching_twice_changes_nothing(bench: Bench, page: tuple
     batches = list(steps.split(bench.services, job))
     assert list(steps.split(bench.services, job)) == batches
     for batch in batches:
-        steps.recognize(bench.services, job, batch)
+        steps.recognize(bench.services, job, batch=batch)
     assert steps.stitch(bench.services, job).pages == steps.stitch(bench.services, job).pages
 
 
@@ -149,7 +158,7 @@ def test_a_tile_that_breaks_the_engine_is_a_gap_and_the_rest_is_read(
     bench.engine.before = break_at_two
     job = bench.submit(page[0])
     for batch in steps.split(bench.services, job):
-        steps.recognize(bench.services, job, batch)
+        steps.recognize(bench.services, job, batch=batch)
     document = steps.stitch(bench.services, job)
     (gap,) = document.pages[0].coverage.gaps
     assert "no such kernel" in gap.reason
@@ -167,10 +176,10 @@ def test_a_tile_that_kills_its_worker_is_given_up_after_three_times(
     (batch, *_) = list(steps.split(bench.services, job))
     for _ in range(3):
         bench.services.progress.begin(job, str(batch[0]))
-    steps.recognize(bench.services, job, batch[:1])
+    steps.recognize(bench.services, job, batch=batch[:1])
     assert bench.engine.reads == 0
     assert bench.status(job).failed == 1
-    assert steps.recognize(bench.services, job, batch[:1]) == 0
+    assert steps.recognize(bench.services, job, batch=batch[:1]) == 0
     assert bench.status(job).failed == 1
 
 
@@ -179,7 +188,7 @@ def test_a_tile_that_is_damaged_in_the_store_is_a_gap(bench: Bench, page: tuple[
     batches = list(steps.split(bench.services, job))
     bench.services.store.put(keys.tile(job, batches[0][0]), b"no picture")
     for batch in batches:
-        steps.recognize(bench.services, job, batch)
+        steps.recognize(bench.services, job, batch=batch)
     assert len(steps.stitch(bench.services, job).pages[0].coverage.gaps) == 1
 
 
@@ -188,10 +197,11 @@ def test_tiles_of_a_cancelled_job_are_skipped(bench: Bench, page: tuple[bytes, t
     batches = list(steps.split(bench.services, job))
     assert cancel(bench.services.progress, job)
     assert not cancel(bench.services.progress, job)
-    assert [steps.recognize(bench.services, job, batch) for batch in batches] == [0] * len(batches)
+    assert [steps.recognize(bench.services, job, batch=batch) for batch in batches] == [0] * len(batches)
     assert bench.engine.reads == 0
     steps.stitch(bench.services, job)
     assert bench.status(job).state == "cancelled"
+    assert isinstance(bench.status(job).failure(), JobCancelled)
 
 
 @pytest.mark.parametrize(
@@ -208,12 +218,12 @@ def test_bad_pictures_raise_typed_errors_with_the_users_name(
 
 def test_an_error_travels_through_the_job_record(bench: Bench) -> None:
     job = bench.submit(b"x")
-    flow.end_failed(bench.services.progress, job, DamagedImage("a.png: cut short"))
+    end_failed(bench.services.progress, job, error=DamagedImage("a.png: cut short"))
     failure = bench.status(job).failure()
     assert isinstance(failure, DamagedImage)
     assert str(failure) == "a.png: cut short"
     other = bench.submit(b"x")
-    flow.end_failed(bench.services.progress, other, ZeroDivisionError("oops"))
+    end_failed(bench.services.progress, other, error=ZeroDivisionError("oops"))
     assert type(bench.status(other).failure()) is JobFailed
 
 
@@ -246,7 +256,7 @@ def test_progress_knows_jobs_newest_first_and_refuses_unknown_ones(bench: Bench)
 
 
 def test_a_broker_that_is_away_is_one_sentence() -> None:
-    progress = Progress("redis://user:secret@127.0.0.1:1/0", prefix="x:", keep_seconds=60, tries=0)
+    progress = Progress(Broker("redis://user:secret@127.0.0.1:1/0", tries=0), prefix="x:", keep_seconds=60)
     with pytest.raises(BrokerUnreachable) as caught:
         progress.statuses()
     assert "127.0.0.1:1" in str(caught.value)
@@ -266,7 +276,8 @@ def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
     monkeypatch.setattr(bench.services.store, "put", away)
     monkeypatch.setattr(flow, "_PAUSE_SECONDS", 0)
     for _ in range(5):
-        assert app.tasks[wire.RECOGNIZE].apply(wire.batch_message(job, batch)).state == "REJECTED"
+        outcome = app.tasks[wire.RECOGNIZE].apply(tuple(wire.batch_message(job, batch)))
+        assert str(outcome.state) == "REJECTED"
     assert bench.status(job).failed == 0
     assert bench.services.progress.begin(job, str(batch[0])).attempt == 1
 

@@ -1,15 +1,15 @@
 """What only a folder can do wrong: races of processes, full and read-only disks, what a killed process left."""
 
-import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from subprocess import PIPE, Popen
 
 import pytest
 from hypothesis import given
@@ -30,24 +30,35 @@ def test_no_name_leaves_the_folder(key: str) -> None:
         assert path == f"/nowhere/store/{key}"
 
 
-def _claim(folder: Path, start: Any, number: int) -> list[bool]:  # noqa: ANN401 - multiprocessing gives a proxy
-    store = LocalStore(folder)
-    won = []
-    for turn in range(20):
-        start.wait()
-        won.append(store.put(f"jobs/{turn}/claim", b"%d" % number, if_absent=True))
-    return won
+_CLAIM = """
+import sys, time
+from pathlib import Path
+from ocrfarm.storage.local import LocalStore
+store = LocalStore(Path(sys.argv[1]))
+print("ready", flush=True)
+start = float(input())
+for turn in range(20):
+    time.sleep(max(0, start + turn / 50 - time.time()))
+    print(int(store.put(f"jobs/{turn}/claim", sys.argv[2].encode(), if_absent=True)), end="")
+"""
 
 
 def test_of_eight_processes_exactly_one_wins(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, context.Pool(8) as pool:
-        start = manager.Barrier(8)
-        won = pool.starmap(_claim, [(tmp_path, start, number) for number in range(8)])
+    command = [sys.executable, "-u", "-c", _CLAIM, str(tmp_path)]
+    with ExitStack() as stack:
+        claimants = [stack.enter_context(Popen([*command, str(n)], stdin=PIPE, stdout=PIPE)) for n in range(8)]
+        ends = [(claimant.stdin, claimant.stdout) for claimant in claimants if claimant.stdin and claimant.stdout]
+        assert [stdout.readline() for _, stdout in ends] == [b"ready\n"] * 8
+        start = time.time() + 0.2
+        for stdin, _ in ends:
+            stdin.write(b"%f\n" % start)
+            stdin.flush()
+        won = [stdout.read().decode() for _, stdout in ends]
+    assert [len(turns) for turns in won] == [20] * 8
     store = LocalStore(tmp_path)
     for turn, of_each in enumerate(zip(*won, strict=True)):
-        assert of_each.count(True) == 1
-        assert store.get(f"jobs/{turn}/claim") == b"%d" % of_each.index(True)
+        assert of_each.count("1") == 1
+        assert store.get(f"jobs/{turn}/claim") == b"%d" % of_each.index("1")
     assert list((tmp_path / ".tmp").iterdir()) == []
 
 
@@ -135,12 +146,25 @@ def test_a_full_or_read_only_disk_says_so(tmp_path: Path, options: str, kind: st
     assert told == f"{kind} True True {kind} True True False [] 0"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_a_folder_of_somebody_else_is_denied(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     store.put("a", b"x")
     (tmp_path / "store").chmod(0)
-    for attempt in (lambda: store.put("b", b"x"), lambda: store.get("a"), lambda: store.exists("a")):
-        with pytest.raises(StoreDenied, match="store"):
-            attempt()
+    with _as_nobody():
+        for attempt in (lambda: store.put("b", b"x"), lambda: store.get("a"), lambda: store.exists("a")):
+            with pytest.raises(StoreDenied, match="store"):
+                attempt()
     (tmp_path / "store").chmod(0o700)
+    assert list(store.list("")) == ["a"]
+
+
+@contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Put root's rights away, by which every folder can be read and written."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)

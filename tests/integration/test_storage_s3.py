@@ -209,7 +209,7 @@ def test_a_server_that_hangs_is_left_in_time(aws: S3Server, monkeypatch: pytest.
         (400, "ExpiredToken", StoreDenied),
         (401, "", StoreDenied),
         (400, "AuthorizationHeaderMalformed", StoreError),
-        (409, "ConditionalRequestConflict", StoreError),
+        (409, "ConditionalRequestConflict", StoreUnreachable),
         (400, "InvalidRequest", StoreError),
     ],
 )
@@ -244,7 +244,7 @@ def _prefix(store: S3Store) -> str:
     return urlsplit(store.url).path.strip("/")
 
 
-def _plain_client(server: S3Server) -> Any:  # noqa: ANN401 - boto3 has no types
+def _plain_client(server: S3Server) -> Any:
     """Give a client that sends no checksums, as an old one."""
     settings = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
     return boto3.session.Session().client("s3", endpoint_url=server.endpoint, config=settings)

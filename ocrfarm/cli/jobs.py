@@ -1,0 +1,83 @@
+"""`ocrfarm submit|status|wait|result|cancel|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ocrfarm.cli.output import summary, write_results
+from ocrfarm.client import Client
+from ocrfarm.errors import PartialResult
+
+if TYPE_CHECKING:
+    from ocrfarm.farm.progress import JobStatus
+
+_job = click.argument("job_id", metavar="JOB")
+_timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes.")
+
+
+@click.command()
+@click.argument("source")
+@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the picture's size unless given.")
+def submit(source: str, profile: str, *, priority: str | None) -> None:
+    """Hand in SOURCE, a file or an s3:// URL, and print the job's id."""
+    chosen = int(priority) if priority else None
+    click.echo(Client().submit(source, profile=profile, priority=chosen).id)
+
+
+@click.command()
+@_job
+def status(job_id: str) -> None:
+    """Say how far the job is."""
+    click.echo(_row(Client().job(job_id).status()))
+
+
+@click.command()
+@_job
+@_timeout
+def wait(job_id: str, timeout: float | None) -> None:
+    """Wait for the job's end; the exit code tells how it ended."""
+    ended = Client().job(job_id).wait(timeout)
+    click.echo(_row(ended))
+    if ended.state in ("failed", "cancelled"):
+        raise ended.failure()
+    if ended.state == "partial":
+        raise SystemExit(PartialResult.exit_code)
+
+
+@click.command()
+@_job
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@_timeout
+def result(job_id: str, out: Path, *, timeout: float | None) -> None:
+    """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png."""
+    job = Client().job(job_id)
+    document = job.result(timeout)
+    overviews = [job.overview(page) for page in range(len(document.pages))]
+    write_results(out, job_id, document=document, overviews=overviews)
+    click.echo(f"{out / job_id}.json, .txt, .preview.png\n{summary(document)}")
+    if not document.complete:
+        raise SystemExit(PartialResult.exit_code)
+
+
+@click.command()
+@_job
+def cancel(job_id: str) -> None:
+    """Stop the job: queued tiles are skipped, running ones end."""
+    click.echo("cancelled" if Client().job(job_id).cancel() else "had ended before")
+
+
+@click.command()
+def jobs() -> None:
+    """List the jobs that the broker remembers, newest first."""
+    for each in Client().jobs():
+        click.echo(_row(each))
+
+
+def _row(status: "JobStatus") -> str:
+    settled = status.done + status.blank + status.failed
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.submitted))
+    row = f"{status.id}  {when}  {status.state:<11}  {settled}/{status.tiles} tiles  {status.name}"
+    return f"{row}\n    {status.error_kind}: {status.error}" if status.error else row

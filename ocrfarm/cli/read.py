@@ -1,0 +1,102 @@
+"""`ocrfarm read`: pictures in, results out, over a farm or in this process."""
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ocrfarm.cli.main import complain
+from ocrfarm.cli.output import pictures, stems, summary, write_results
+from ocrfarm.client import Client
+from ocrfarm.document import Document
+from ocrfarm.errors import OcrfarmError, PartialResult
+from ocrfarm.recognize import Engine, Profile, WeightsFolders, find_profile, load_engine
+from ocrfarm.settings import Settings
+
+OnTile = Callable[[int, int], None]
+"""Hears how many tiles are done and how many there are."""
+
+Reader = Callable[[Path, OnTile], tuple[Document, list[bytes]]]
+"""Reads one picture; gives the document and each page's overview as PNG."""
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--in-process", is_flag=True, help="Read without a farm, in this process.")
+def read(files: tuple[Path, ...], out: Path, *, profile: str, in_process: bool) -> None:
+    """Read pictures and write OUT/NAME.json, OUT/NAME.txt and OUT/NAME.preview.png.
+
+    FILES are pictures, or folders with pictures. OCRFARM_BROKER and OCRFARM_STORE name a farm; without them one is
+    started on this machine and ended afterwards. A picture that cannot be read does not stop the others.
+    """
+    settings, wanted, found = Settings.from_env(os.environ), find_profile(profile), pictures(files)
+    with _reader(settings, wanted, profile=profile, in_process=in_process) as reader:
+        codes = [_read_one(reader, path, out=out, stem=stem) for path, stem in zip(found, stems(found), strict=True)]
+    raise SystemExit(next((code for code in codes if code), 0))
+
+
+def _read_one(reader: Reader, path: Path, *, out: Path, stem: str) -> int:
+    """Read one picture and say how it went; give the exit code."""
+    try:
+        with _bar(path.name) as on_tile:
+            document, overviews = reader(path, on_tile)
+        write_results(out, stem, document=document, overviews=overviews)
+    except OcrfarmError as error:
+        complain(error)
+        return error.exit_code
+    click.echo(f"{path} -> {out / stem}.json, .txt, .preview.png\n{summary(document)}")
+    return 0 if document.complete else PartialResult.exit_code
+
+
+@contextmanager
+def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bool) -> Iterator[Reader]:
+    """Give what reads: an engine in this process, the farm that the environment names, or one of this machine's own."""
+    if in_process:
+        folders = WeightsFolders(settings.cache_folder, settings.models_folder)
+        yield partial(_in_process, load_engine(wanted, folders), wanted)
+    elif settings.places.broker:
+        yield partial(_over_farm, Client(settings=settings), profile, lambda: None)
+    else:
+        with importlib.import_module("ocrfarm.farm.local").EmbeddedFarm(profile, base=settings) as farm:
+            yield partial(_over_farm, Client(settings=farm.settings), profile, farm.check)
+
+
+def _in_process(engine: Engine, profile: Profile, path: Path, on_tile: OnTile) -> tuple[Document, list[bytes]]:
+    pipeline, image = importlib.import_module("ocrfarm.pipeline"), importlib.import_module("ocrfarm.image")
+    run = pipeline.read(path, engine, profile=profile, on_tile=on_tile)
+    return run.document, [image.encode_tile(overview) for overview in run.overviews]
+
+
+def _over_farm(
+    client: Client, profile: str, check: Callable[[], None], path: Path, on_tile: OnTile
+) -> tuple[Document, list[bytes]]:
+    job = client.submit(path, profile=profile)
+    try:
+        for status in job.progress(heartbeat=True):
+            check()
+            on_tile(status.done + status.blank + status.failed, status.tiles)
+    except KeyboardInterrupt:
+        job.cancel()
+        raise
+    document = job.result()
+    return document, [job.overview(page) for page in range(len(document.pages))]
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[OnTile]:
+    """Show a bar where a person looks; nothing where the output goes into a file."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"))
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)

@@ -1,0 +1,183 @@
+"""Client and Job: hand pictures to a farm, follow them, fetch what was read. Needs no engine and no image library."""
+
+import importlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocrfarm.document import Document
+from ocrfarm.errors import NotAnImage, ObjectNotFound, SettingsError, TimeoutReached, UnknownJob
+from ocrfarm.recognize.profiles import find_profile
+from ocrfarm.result.json import document_from_json
+from ocrfarm.settings import Settings
+from ocrfarm.storage import keys, open_store
+from ocrfarm.storage.store import Store
+
+if TYPE_CHECKING:  # celery and redis take 0.4 s to import: only a client that talks to a farm pays for them
+    from celery import Celery
+
+    from ocrfarm.farm.progress import JobStatus, Progress
+
+_POLL_SECONDS = (0.05, 1.0)
+"""First and longest pause between two looks at a job; each is a quarter longer than the one before."""
+
+
+class Client:
+    """A farm's client; the broker and the store come from OCRFARM_BROKER and OCRFARM_STORE unless they are given.
+
+    >>> client = Client()
+    >>> job = client.submit("sheet.png", profile="accurate")
+    >>> for line in job.result().lines:
+    ...     print(line.text, line.quad)
+    """
+
+    def __init__(self, broker: str = "", store: str = "", *, settings: Settings | None = None) -> None:
+        """Contact nothing yet; `SettingsError` where the broker or the store is not known."""
+        settings = settings or Settings.from_env(os.environ)
+        places = settings.places
+        places = replace(places, broker=broker or places.broker, store=store or places.store)
+        if not places.broker or not places.store:
+            raise SettingsError("which farm? Set OCRFARM_BROKER and OCRFARM_STORE, or give broker= and store=")
+        self._settings = replace(settings, places=places)
+
+    def submit(
+        self, source: str | Path | bytes, *, profile: str = "fast", priority: int | None = None, name: str = ""
+    ) -> "Job":
+        """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
+
+        priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
+        `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it.
+        """
+        wanted = find_profile(profile)
+        with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
+            if isinstance(source, str) and source.startswith("s3://"):
+                name, source = name or source, self._fetched(source, Path(folder) / "source")
+            content = source if isinstance(source, bytes) else _file(Path(source))
+            name = name or ("bytes" if isinstance(content, bytes) else content.name)
+            manifest, submit = (importlib.import_module(f"ocrfarm.farm.{part}") for part in ("manifest", "submit"))
+            request = manifest.Request(name, wanted, time.time(), priority)
+            job = submit.submit(self._app, self._store, self._progress, request=request, source=content)
+        return Job(job, self._store, self._progress)
+
+    def job(self, job_id: str) -> "Job":
+        """Give the job of this id; `UnknownJob` for what cannot be one."""
+        importlib.import_module("ocrfarm.farm.wire").checked_job_id(job_id)
+        return Job(job_id, self._store, self._progress)
+
+    def jobs(self) -> "list[JobStatus]":
+        """Give the state of every job that the broker remembers, newest first."""
+        return self._progress.statuses()
+
+    @cached_property
+    def _store(self) -> Store:
+        return open_store(self._settings.places.store)
+
+    @cached_property
+    def _progress(self) -> "Progress":
+        services, progress = (importlib.import_module(f"ocrfarm.farm.{part}") for part in ("services", "progress"))
+        opened: Progress = services.open_progress(self._settings, tries=progress.HASTY)
+        return opened
+
+    @cached_property
+    def _app(self) -> "Celery":
+        app: Celery = importlib.import_module("ocrfarm.farm.app").make_app(self._settings)
+        return app
+
+    def _fetched(self, url: str, path: Path) -> Path:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        _, _, options = self._settings.places.store.partition("?")
+        open_store(f"s3://{bucket}{'?' + options if options else ''}").get_file(key, path)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture that was handed in."""
+
+    id: str
+    _store: Store
+    _progress: "Progress"
+
+    def status(self) -> "JobStatus":
+        """Say how far the job is; `UnknownJob` where nobody knows it."""
+        try:
+            return self._progress.status(self.id)
+        except UnknownJob:
+            if not self._store.exists(keys.result(self.id)):
+                raise
+            return self._status_from_store()
+
+    def progress(self, timeout: float | None = None, *, heartbeat: bool = False) -> Iterator["JobStatus"]:
+        """Give the status whenever it has changed, the final one last; `TimeoutReached` after `timeout` seconds.
+
+        With `heartbeat`, give it at every look, changed or not.
+        """
+        deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+        pause, longest = _POLL_SECONDS
+        last = None
+        while True:
+            status = self.status()
+            if heartbeat or status != last:
+                yield status
+            if status.ended:
+                return
+            if time.monotonic() >= deadline:
+                raise TimeoutReached(f"job {self.id} is still {status.state} after {timeout:g} s; it goes on")
+            time.sleep(min(pause, max(deadline - time.monotonic(), 0)))
+            pause, last = min(pause * 1.25, longest), status
+
+    def wait(self, timeout: float | None = None) -> "JobStatus":
+        """Wait for the end, at most `timeout` seconds (`TimeoutReached`); a job that failed is no error here."""
+        *_, status = self.progress(timeout)
+        return status
+
+    def result(self, timeout: float | None = None) -> Document:
+        """Wait for the end and give what was read, complete or partial.
+
+        Raises the error that ended a failed job (`NotAnImage`, `JobFailed`, ...), or `JobCancelled`.
+        """
+        try:
+            return document_from_json(self._store.get(keys.result(self.id)))
+        except ObjectNotFound:
+            status = self.wait(timeout)
+        if status.state in ("failed", "cancelled"):
+            raise status.failure()
+        return document_from_json(self._store.get(keys.result(self.id)))
+
+    def overview(self, page: int = 0) -> bytes:
+        """Give the page shrunk to at most 2048 pixels a side, as PNG."""
+        return self._store.get(keys.overview(self.id, page))
+
+    def cancel(self) -> bool:
+        """Stop the job: queued tiles are skipped, running ones end; False where it had ended before."""
+        cancelled: bool = importlib.import_module("ocrfarm.farm.submit").cancel(self._progress, self.id)
+        return cancelled
+
+    def _status_from_store(self) -> "JobStatus":
+        """Say how a job ended that the broker has forgotten."""
+        document = document_from_json(self._store.get(keys.result(self.id)))
+        coverages = [page.coverage for page in document.pages]
+        status: JobStatus = importlib.import_module("ocrfarm.farm.progress").JobStatus(
+            self.id,
+            "complete" if document.complete else "partial",
+            tiles=sum(coverage.tiles for coverage in coverages),
+            blank=sum(coverage.blank for coverage in coverages),
+            done=sum(coverage.read for coverage in coverages),
+            failed=sum(coverage.failed for coverage in coverages),
+        )
+        return status
+
+
+def _file(path: Path) -> Path:
+    if path.is_dir():
+        raise NotAnImage(f"{path}: is a folder; name the files in it")
+    if not path.is_file():
+        raise NotAnImage(f"{path}: there is no such file")
+    if not path.stat().st_size:
+        raise NotAnImage(f"{path}: is empty")
+    return path

@@ -1,0 +1,71 @@
+"""The connection to Redis or Valkey, whose errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.client import Pipeline
+from redis.commands.core import Script
+from redis.retry import Retry
+
+from ocrfarm.errors import BrokerError, BrokerUnreachable
+
+PATIENT = 30
+"""Tries of a worker, with at most 5 seconds between them: it outlives a restart of the broker by two minutes."""
+
+HASTY = 2
+"""Tries of a client: a person waits."""
+
+_SOCKET_SECONDS = 10
+"""The slowest answer that is waited for; every command of ours takes microseconds."""
+
+
+class Broker:
+    """Commands to the server at a URL; connects when first used. Safe for threads, and for a child after a fork."""
+
+    def __init__(self, url: str, *, tries: int = HASTY) -> None:
+        self.where = _without_password(url)
+        self.redis = redis.Redis.from_url(
+            _client_url(url),
+            decode_responses=True,
+            socket_timeout=_SOCKET_SECONDS,
+            retry=Retry(ExponentialBackoff(cap=5, base=0.1), tries),
+        )
+
+    def script(self, lua: str) -> Script:
+        """Give a Lua script that can be called; call it inside `translated`."""
+        return self.redis.register_script(lua)
+
+    @contextmanager
+    def talk(self) -> Iterator[Pipeline]:
+        """Give a pipeline, one round trip; what the caller did not execute is sent at the end."""
+        with self.translated(), self.redis.pipeline(transaction=False) as pipe:
+            yield pipe
+            pipe.execute()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn errors of redis-py into `BrokerUnreachable` and `BrokerError`."""
+        try:
+            yield
+        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+            message = f"the broker at {self.where} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
+            raise BrokerUnreachable(message) from error
+        except redis.exceptions.RedisError as error:
+            raise BrokerError(f"the broker at {self.where} refused a command: {error}") from error
+
+
+def _client_url(url: str) -> str:
+    """Turn Celery's URL of a unix socket into redis-py's."""
+    parts = urlsplit(url)
+    if parts.scheme != "redis+socket":
+        return url
+    database = parse_qs(parts.query).get("virtual_host", ["0"])[0].lstrip("/")
+    return f"unix://{parts.path}?db={database}"
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

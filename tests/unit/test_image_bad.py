@@ -1,0 +1,200 @@
+"""Bad input: one line that says what, where and what to do; and never pixels that are not in the file."""
+
+import logging
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ocrfarm.errors import DamagedImage, InputError, NotAnImage, TooLarge
+from ocrfarm.geometry import Box
+from ocrfarm.image import Limits, open_source
+from tests.unit.pictures import FORMATS, Array, directory_first, encoded, noise, png_claiming, tiff_directory, write
+
+
+def read(path: Path) -> Array:
+    raster = open_source(path).page(0)
+    [(_, pixels)] = raster.cut([Box(0, 0, raster.size.width, raster.size.height)])
+    return pixels
+
+
+def assert_helpful(error: InputError, path: Path) -> None:
+    message = str(error)
+    assert str(path) in message
+    assert "\n" not in message
+    assert ";" in message or "," in message, "what to do stands after what is wrong"
+
+
+_STRANGE: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "empty"),
+    "text": (b"Dear sir or madam,\n" * 20, "no format"),
+    "one byte": (b"\x89", "no format"),
+    "pdf": (b"%PDF-1.7\n", "no format"),
+    "zip": (b"PK\x03\x04" + bytes(100), "no format"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "no format"),
+    "sound": (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no format"),
+}
+
+
+@pytest.mark.parametrize("kind", _STRANGE)
+def test_not_an_image(kind: str, tmp_path: Path) -> None:
+    data, reason = _STRANGE[kind]
+    path = write(tmp_path, "png", data)
+    with pytest.raises(NotAnImage, match=reason) as caught:
+        open_source(path)
+    assert_helpful(caught.value, path)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(NotAnImage, match="no such file") as caught:
+        open_source(tmp_path / "gone.png")
+    assert_helpful(caught.value, tmp_path)
+    with pytest.raises(NotAnImage, match="folder") as caught:
+        open_source(tmp_path)
+    assert_helpful(caught.value, tmp_path)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_truncated_file_gives_the_whole_picture_or_an_error(kind: str, tmp_path: Path) -> None:
+    data = encoded(np.kron(noise(23, 17), np.ones((9, 8, 1), np.uint8)), kind)
+    whole = read(write(tmp_path, kind, data))
+    lengths = {1, 4, 8, 12, 16, 20, 30, 60, len(data) - 4, len(data) - 1, *(len(data) * n // 16 for n in range(1, 16))}
+    for length in sorted(lengths):
+        path = write(tmp_path, kind, data[:length])
+        try:
+            pixels = read(path)
+        except (NotAnImage, DamagedImage) as error:
+            assert_helpful(error, path)
+        else:
+            assert length > len(data) - 16, "only the mark of the end may be missing"
+            assert np.array_equal(pixels, whole)
+
+
+@pytest.mark.parametrize("options", [{"rows": 16}, {"rows": 1}, {"rows": 500}, {"tile": 32}, {"tile": 256}])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.98])
+def test_a_truncated_tiff_with_its_directory_in_front(options: dict[str, int], share: float, tmp_path: Path) -> None:
+    pixels = noise(300, 400, grey=True)
+    data = directory_first(pixels, **options)
+    assert np.array_equal(read(write(tmp_path, "tif", data)), pixels)
+    with pytest.raises(DamagedImage):
+        read(write(tmp_path, "tif", data[: int(len(data) * share)]))
+
+
+@pytest.mark.parametrize("kind", ["png", "interlaced.png", "lzw.tif"])
+def test_rubbish_in_the_middle(kind: str, tmp_path: Path) -> None:
+    data = bytearray(encoded(noise(200, 200), kind))
+    middle = len(data) // 2
+    data[middle : middle + 300] = bytes(300)
+    with pytest.raises(DamagedImage):
+        read(write(tmp_path, kind, bytes(data)))
+
+
+def test_rubbish_in_a_tile(tmp_path: Path) -> None:
+    data = bytearray(directory_first(noise(300, 300, grey=True), tile=64))
+    data[len(data) // 2 : len(data) // 2 + 300] = bytes(300)
+    with pytest.raises(DamagedImage):
+        read(write(tmp_path, "tif", bytes(data)))
+
+
+def test_damage_outside_the_boxes_is_found(tmp_path: Path) -> None:
+    data = encoded(noise(200, 200), "png")
+    raster = open_source(write(tmp_path, "png", data[: len(data) * 3 // 4])).page(0)
+    with pytest.raises(DamagedImage):
+        list(raster.cut([Box(0, 0, 10, 10)]))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nothing_is_printed(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = encoded(noise(100, 100), kind)
+    read(write(tmp_path, kind, data))
+    with pytest.raises(InputError):
+        read(write(tmp_path, kind, data[: len(data) // 2]))
+    assert capfd.readouterr() == ("", "")
+    logging.getLogger("pyvips").warning("what libvips says goes here")
+    assert capfd.readouterr() == ("", "")
+
+
+def _bmp(width: int, height: int) -> bytes:
+    data = bytearray(encoded(noise(8, 8), "bmp"))
+    data[18:26] = struct.pack("<ii", width, height)
+    return bytes(data)
+
+
+def _jp2(width: int, height: int) -> bytes:
+    data = encoded(noise(8, 8), "jp2")
+    return data.replace(struct.pack(">II", 8, 8), struct.pack(">II", width, height))
+
+
+def _jpeg(width: int, height: int) -> bytes:
+    return encoded(noise(8, 9), "jpg").replace(struct.pack(">HH", 9, 8), struct.pack(">HH", height, width), 1)
+
+
+def _tiff(width: int, height: int) -> bytes:
+    fields = {256: [width], 257: [height], 258: [8], 259: [1], 262: [1], 273: [8], 277: [1], 278: [1], 279: [8]}
+    return b"II*\x00\x08\x00\x00\x00" + tiff_directory(fields) + bytes(64)
+
+
+_CLAIMING: dict[str, Callable[[int, int], bytes]] = {"png": png_claiming, "tif": _tiff, "bmp": _bmp, "jp2": _jp2}
+
+
+@pytest.mark.parametrize("kind", _CLAIMING)
+def test_a_header_that_claims_too_much(kind: str, tmp_path: Path) -> None:
+    path = write(tmp_path, kind, _CLAIMING[kind](100_000, 100_000))
+    with pytest.raises(TooLarge, match=r"10,000,000,000.*2,000,000,000.*`pixels`") as caught:
+        open_source(path)
+    assert_helpful(caught.value, path)
+
+
+def test_a_jpeg_header_that_claims_the_most_a_jpeg_can(tmp_path: Path) -> None:
+    with pytest.raises(TooLarge, match=r"65,500 x 65,500.*`pixels`"):
+        open_source(write(tmp_path, "jpg", _jpeg(65_500, 65_500)))
+
+
+def test_a_bomb_that_the_limits_let_in_is_still_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, "png", png_claiming(20_000, 20_000))
+    with pytest.raises(DamagedImage):
+        list(open_source(path).page(0).cut([Box(0, 0, 512, 512)]))
+
+
+@pytest.mark.parametrize(
+    ("limits", "setting"),
+    [
+        (Limits(pixels=50 * 60 - 1), "pixels"),
+        (Limits(side=59), "side"),
+        (Limits(bytes=100), "bytes"),
+        (Limits(pages=0), "pages"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "webp"])
+def test_limits_name_their_setting(limits: Limits, setting: str, kind: str, tmp_path: Path) -> None:
+    path = write(tmp_path, kind, encoded(noise(50, 60), kind))
+    with pytest.raises(TooLarge, match=f"`{setting}`") as caught:
+        open_source(path, limits)
+    assert_helpful(caught.value, path)
+    open_source(path, Limits(pixels=50 * 60, side=60, bytes=path.stat().st_size, pages=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("progressive.jpg", "progressive JPEG"),
+        ("interlaced.png", "interlaced PNG"),
+        ("jp2", "JPEG-2000"),
+        ("bmp", "BMP"),
+        ("webp", "WebP"),
+        ("gif", "GIF"),
+        ("tiled.tif", "strip or row of tiles"),
+    ],
+)
+def test_formats_that_must_be_held_whole_have_their_own_limit(kind: str, name: str, tmp_path: Path) -> None:
+    path = write(tmp_path, kind, encoded(noise(50, 60), kind))
+    open_source(path, Limits(buffered_pixels=50 * 60))
+    with pytest.raises(TooLarge, match=rf"{name}.*save it .*`buffered_pixels`"):
+        open_source(path, Limits(buffered_pixels=50 * 32 - 1))
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "deflate.tif", "onestrip.tif"])
+def test_formats_that_stream_do_not(kind: str, tmp_path: Path) -> None:
+    open_source(write(tmp_path, kind, encoded(noise(50, 200), kind)), Limits(buffered_pixels=1_700))

@@ -1,0 +1,140 @@
+"""Every colour mode becomes 8-bit grey or RGB."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+from numpy.typing import NDArray
+from PIL import Image
+
+from ocrfarm.errors import InputError, NotAnImage
+from ocrfarm.geometry import Box
+from ocrfarm.image import open_source, to_rgb
+from tests.unit.pictures import Array, noise, pillow_bytes, write
+
+W, H = 40, 30
+
+
+def read(folder: Path, data: bytes) -> Array:
+    raster = open_source(write(folder, "bin", data)).page(0)
+    [(_, pixels)] = raster.cut([Box(0, 0, raster.size.width, raster.size.height)])
+    return pixels
+
+
+def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    alpha = pixels[..., -1:] / 255
+    flat = pixels[..., :-1] * alpha + 255 * (1 - alpha)
+    return flat[..., 0] if flat.shape[2] == 1 else flat
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG2000"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_lies_on_white(kind: str, mode: str, tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).integers(0, 256, (H, W, len(mode)), np.uint8)
+    picture = Image.fromarray(raw, mode) if mode == "RGBA" else Image.fromarray(raw)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    found = read(tmp_path, pillow_bytes(picture, format=kind, **options))
+    expected = on_white(raw)
+    if found.ndim > expected.ndim:
+        expected = np.dstack([expected] * 3)  # WebP has no grey
+    assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+@pytest.mark.parametrize("save", ["pngsave_buffer", "tiffsave_buffer"])
+def test_sixteen_bits_keep_their_upper_eight(bands: int, save: str, tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).integers(0, 65536, (H, W, bands), np.uint16)
+    if bands in (2, 4):
+        raw[..., -1] = 65535
+    image = pyvips.Image.new_from_array(raw).copy(interpretation="grey16" if bands < 3 else "rgb16")
+    expected = (raw >> 8)[..., 0] if bands < 3 else (raw >> 8)[..., :3]
+    assert np.array_equal(read(tmp_path, getattr(image, save)()), expected)
+
+
+def test_sixteen_bit_grey_jpeg2000(tmp_path: Path) -> None:
+    raw = np.random.default_rng(1).integers(0, 65536, (H, W), np.uint16)
+    found = read(tmp_path, pillow_bytes(Image.fromarray(raw), format="JPEG2000"))
+    assert np.array_equal(found, raw >> 8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP"])
+def test_palette(kind: str, tmp_path: Path) -> None:
+    picture = Image.fromarray(noise(W, H)).quantize(32)
+    assert np.array_equal(
+        to_rgb(read(tmp_path, pillow_bytes(picture, format=kind))), np.asarray(picture.convert("RGB"))
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_transparent_palette_entries_are_white(kind: str, tmp_path: Path) -> None:
+    picture = Image.fromarray(noise(W, H)).quantize(16)
+    data = pillow_bytes(picture, format=kind, transparency=3)
+    rgba = np.asarray(Image.open(BytesIO(data)).convert("RGBA"))
+    assert np.abs(to_rgb(read(tmp_path, data)) - on_white(rgba)).max() <= 1
+
+
+_BITS: dict[str, Callable[[Image.Image], bytes]] = {
+    "png": lambda picture: pillow_bytes(picture, format="PNG"),
+    "bmp": lambda picture: pillow_bytes(picture, format="BMP"),
+    "raw tiff": lambda picture: pillow_bytes(picture, format="TIFF"),
+    "group 4": lambda picture: pillow_bytes(picture, format="TIFF", compression="group4"),
+    "group 4, black is 0": lambda picture: pillow_bytes(
+        picture, format="TIFF", compression="group4", tiffinfo={262: 1}
+    ),
+    "group 3, white is 0": lambda picture: pillow_bytes(
+        picture, format="TIFF", compression="group3", tiffinfo={262: 0}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _BITS)
+def test_one_bit(kind: str, tmp_path: Path) -> None:
+    picture = Image.fromarray(np.kron(noise(5, 4, grey=True) // 128 * 255, np.ones((8, 9), np.uint8))).convert("1")
+    data = _BITS[kind](picture)
+    assert np.array_equal(read(tmp_path, data), np.asarray(Image.open(BytesIO(data)).convert("L")))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_of_grey_png(bits: int, tmp_path: Path) -> None:
+    levels = noise(W, H, grey=True) >> (8 - bits)
+    full = levels * (255 // (2**bits - 1))
+    data = pyvips.Image.new_from_array(full).copy(interpretation="b-w").pngsave_buffer(bitdepth=bits)
+    assert np.array_equal(to_rgb(read(tmp_path, data)), to_rgb(full))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_becomes_rgb(kind: str, tmp_path: Path) -> None:
+    raw = np.zeros((24, 36, 3), np.uint8)
+    raw[:, :12], raw[:, 12:24] = 255, (200, 30, 30)
+    found = read(tmp_path, pillow_bytes(Image.fromarray(raw).convert("CMYK"), format=kind))
+    assert found.shape == raw.shape
+    assert found[12, 6].min() >= 250
+    assert found[12, 18, 0] > found[12, 18, 1:].max() + 80
+    assert found[12, 30].max() < 70
+
+
+def test_lab_becomes_rgb(tmp_path: Path) -> None:
+    image = pyvips.Image.new_from_array(np.full((H, W, 3), (255, 0, 0), np.uint8))
+    assert np.abs(read(tmp_path, image.colourspace("lab").tiffsave_buffer()) - np.array([255.0, 0, 0])).max() < 12
+
+
+@pytest.mark.parametrize("kind", ["float", "double", "char", "short", "int", "uint"])
+def test_other_numbers_are_refused(kind: str, tmp_path: Path) -> None:
+    data = pyvips.Image.black(W, H).cast(kind).tiffsave_buffer()
+    with pytest.raises(NotAnImage, match="8- or 16-bit"):
+        open_source(write(tmp_path, "tif", data))
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    data = pyvips.Image.black(W, H).cast("complex").tiffsave_buffer()
+    with pytest.raises(InputError):  # libvips does not know them at all
+        open_source(write(tmp_path, "tif", data))
+
+
+def test_many_channels_are_refused(tmp_path: Path) -> None:
+    data = pyvips.Image.black(W, H, bands=6).tiffsave_buffer()
+    with pytest.raises(NotAnImage, match="6 channels"):
+        open_source(write(tmp_path, "tif", data))

@@ -1,0 +1,141 @@
+"""Tiles as PNG, the overview, the preview, and work in threads."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ocrfarm.document import Line
+from ocrfarm.errors import DamagedImage
+from ocrfarm.geometry import Quad, Size
+from ocrfarm.image import decode_tile, draw_preview, encode_tile, map_ahead, to_rgb
+from ocrfarm.image.overview import SIDE, Overview
+from tests.unit.pictures import Array, encoded, noise
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=st.integers(1, 60), height=st.integers(1, 60), grey=st.booleans())
+def test_a_tile_comes_back_as_rgb(width: int, height: int, grey: bool) -> None:
+    pixels = noise(width, height, grey=grey)
+    found = decode_tile(encode_tile(pixels))
+    assert found.shape == (height, width, 3)
+    assert found.flags.c_contiguous
+    assert found.flags.writeable
+    assert np.array_equal(found, to_rgb(pixels))
+
+
+def test_a_grey_tile_is_stored_grey() -> None:
+    assert Image.open(BytesIO(encode_tile(noise(9, 9, grey=True)))).mode == "L"
+    assert Image.open(BytesIO(encode_tile(noise(9, 9)))).mode == "RGB"
+
+
+def test_a_tile_that_is_a_view_is_stored_right() -> None:
+    pixels = noise(40, 40)[5:30, ::2]
+    assert np.array_equal(decode_tile(encode_tile(pixels)), pixels)
+
+
+@pytest.mark.parametrize("data", [b"", b"text", encoded(noise(20, 20), "png")[:-60], encoded(noise(9, 9), "jpg")])
+def test_a_damaged_tile(data: bytes) -> None:
+    with pytest.raises(DamagedImage):
+        decode_tile(data)
+
+
+_FORKED = """
+import os, sys
+import numpy as np
+from ocrfarm.image import decode_tile, encode_tile
+
+pixels = np.zeros((300, 300), np.uint8)
+before = sys.argv[1] == "parent encodes"
+data = encode_tile(pixels) if before else b""
+child = os.fork()
+if not child:
+    try:
+        again = encode_tile(pixels)
+    except RuntimeError:
+        os._exit(3 if decode_tile(data).shape == (300, 300, 3) else 4)
+    os._exit(decode_tile(again).any() + 5)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(sys, "getdlopenflags"), reason="needs fork")
+@pytest.mark.parametrize(("case", "code"), [("parent imports", 5), ("parent encodes", 3)])
+def test_a_forked_child_works_or_says_why_not(case: str, code: int) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", _FORKED, case]
+    assert subprocess.run(command, timeout=60, check=False).returncode == code
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    width=st.integers(1, 3 * SIDE),
+    height=st.integers(1, 300),
+    upright=st.booleans(),
+    grey=st.booleans(),
+)
+def test_the_overview_is_the_mean_of_blocks(width: int, height: int, upright: bool, grey: bool) -> None:
+    pixels = noise(width, height, grey=grey)
+    if upright:
+        pixels = np.ascontiguousarray(pixels.swapaxes(0, 1))
+    found = overview_of(pixels)
+    assert max(found.shape[:2]) <= SIDE
+    factor = -(-max(width, height) // SIDE)
+    for row, col in [(0, 0), (-1, -1), (0, -1), (found.shape[0] // 2, found.shape[1] // 3)]:
+        y, x = row % found.shape[0] * factor, col % found.shape[1] * factor
+        block = pixels[y : y + factor, x : x + factor].reshape(-1, *pixels.shape[2:])
+        assert np.abs(found[row, col] - block.mean(axis=0)).max() <= 0.5
+
+
+def overview_of(pixels: Array) -> Array:
+    overview = Overview(Size(pixels.shape[1], pixels.shape[0]), 1 if pixels.ndim == 2 else 3)
+    for y in range(0, len(pixels), overview.step):
+        overview.add(pixels[y : y + overview.step])
+    return overview.pixels
+
+
+def test_the_preview_shows_where_the_lines_are() -> None:
+    page, overview = Size(1000, 500), np.full((250, 500), 255, np.uint8)
+    sure = Line("sure", Quad.upright(100, 100, 400, 140), 1.0)
+    doubtful = Line("doubtful", Quad.of([(600, 300), (700, 200), (740, 240), (640, 340)]), 0.2)
+    outside = Line("outside", Quad.upright(-50, -50, 2000, 900), 0.9)
+    picture = Image.open(BytesIO(draw_preview(overview, page, [sure, doubtful, outside])))
+    pixels = np.asarray(picture)
+    assert pixels.shape == (250, 500, 3)
+    red, green, _ = (int(value) for value in pixels[50, 100])
+    assert green > red
+    red, green, _ = (int(value) for value in pixels[150, 300])
+    assert red > green
+    assert (pixels[60, 100] == 255).all()
+
+
+def test_a_preview_without_lines_is_the_overview() -> None:
+    overview = noise(30, 20)
+    assert np.array_equal(decode_tile(draw_preview(overview, Size(300, 200), [])), overview)
+
+
+def test_work_ahead_keeps_order_and_few_items() -> None:
+    drawn = 0
+
+    def items() -> Iterator[int]:
+        nonlocal drawn
+        while drawn < 50:
+            drawn += 1
+            yield drawn
+
+    for count, result in enumerate(map_ahead(lambda item: item * item, items(), threads=3), start=1):
+        assert result == count * count
+        assert drawn - count <= 3
+
+
+def test_work_that_fails_fails_the_caller() -> None:
+    def work(item: int) -> int:
+        return 1 // (item - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        list(map_ahead(work, range(10)))
