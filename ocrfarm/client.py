@@ -57,7 +57,7 @@ class Client:
         with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
             if isinstance(source, str) and source.startswith("s3://"):
                 name, source = name or source, self._fetched(source, Path(folder) / "source")
-            content = source if isinstance(source, bytes) else _file(Path(source))
+            content = source if isinstance(source, bytes) else checked_file(Path(source))
             name = name or ("bytes" if isinstance(content, bytes) else content.name)
             manifest, submit = (importlib.import_module(f"ocrfarm.farm.{part}") for part in ("manifest", "submit"))
             request = manifest.Request(name, wanted, time.time(), priority)
@@ -173,7 +173,8 @@ class Job:
         return status
 
 
-def _file(path: Path) -> Path:
+def checked_file(path: Path) -> Path:
+    """Give the path back; `NotAnImage` where no file with something in it is there."""
     if path.is_dir():
         raise NotAnImage(f"{path}: is a folder; name the files in it")
     if not path.is_file():

@@ -7,7 +7,11 @@ import sys
 
 from ocrfarm.errors import OcrfarmError, SettingsError
 from ocrfarm.settings import Settings
+from ocrfarm.storage import open_store
 from workers import flower, recognize, run, split, stitch
+
+NOISY = ("pyvips", "botocore")
+"""Loggers that have something to say about every tile."""
 
 CONTROL = {"split": split.QUEUE, "stitch": stitch.QUEUE}
 
@@ -15,6 +19,8 @@ CONTROL = {"split": split.QUEUE, "stitch": stitch.QUEUE}
 def main(arguments: list[str]) -> int:
     """Run the worker that the arguments name; give the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
         return _serve(Settings.from_env(os.environ), options)
@@ -24,11 +30,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    if not settings.places.broker or not settings.places.store:
-        raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
     stages = list(dict.fromkeys(options.stages))
+    if not settings.places.broker or not (settings.places.store or stages == ["flower"]):
+        raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
     if stages == ["flower"]:
         return flower.serve(settings, port=options.port)
+    open_store(settings.places.store)  # only to refuse a URL that makes no sense: children open their own
     name = options.name or "-".join(stages)
     if stages == ["recognize"]:
         return recognize.serve(settings, options.profile, name=name, concurrency=options.concurrency)

@@ -3,15 +3,12 @@
 import importlib
 
 from ocrfarm.farm.app import make_app
-from ocrfarm.farm.flow import register
-from ocrfarm.farm.services import open_services
 from ocrfarm.settings import Settings
 
 
 def serve(settings: Settings, *, port: int) -> int:
     """Serve the dashboard until told to stop."""
     app = make_app(settings)
-    register(app, lambda: open_services(settings))
     importlib.import_module("flower.command")
     app.start(["flower", "--address=127.0.0.1", f"--port={port}", "--read-only=True"])
     return 0

@@ -29,6 +29,7 @@ def install(app: Celery, folder: str, *, name: str) -> None:
         requires = ("celery.worker.components:Timer",)
 
         def start(self, parent: WorkController) -> None:
+            (place / f"{name}.alive").touch()
             timer: Any = parent.timer  # of kombu's event loop, whose methods the stubs of Celery do not know
             timer.call_repeatedly(BEAT_SECONDS, (place / f"{name}.alive").touch)
 

@@ -1,8 +1,9 @@
 """What `read` and `result` leave behind: files beside one another, a summary on the screen."""
 
+import errno
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ocrfarm.document import Document
@@ -47,20 +48,24 @@ def write_results(folder: Path, stem: str, *, document: Document, overviews: Ite
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink()
-            raise
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translate what can go wrong while a file is written: `StoreDenied`, `StoreFull`."""
+    try:
+        yield
     except OSError as error:
-        kind = StoreDenied if isinstance(error, PermissionError) else StoreFull
-        raise kind(f"{path}: cannot be written ({error.strerror}); name another folder with --out") from error
+        kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreDenied
+        raise kind(f"{path}: cannot be written ({error.strerror}); make room or name another place") from error
 
 
 def summary(document: Document) -> str:

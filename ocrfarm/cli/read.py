@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ocrfarm.cli.main import complain
 from ocrfarm.cli.output import pictures, stems, summary, write_results
-from ocrfarm.client import Client
+from ocrfarm.client import Client, checked_file
 from ocrfarm.document import Document
 from ocrfarm.errors import OcrfarmError, PartialResult
 from ocrfarm.recognize import Engine, Profile, WeightsFolders, find_profile, load_engine
@@ -38,22 +38,32 @@ def read(files: tuple[Path, ...], out: Path, *, profile: str, in_process: bool) 
     started on this machine and ended afterwards. A picture that cannot be read does not stop the others.
     """
     settings, wanted, found = Settings.from_env(os.environ), find_profile(profile), pictures(files)
-    with _reader(settings, wanted, profile=profile, in_process=in_process) as reader:
-        codes = [_read_one(reader, path, out=out, stem=stem) for path, stem in zip(found, stems(found), strict=True)]
+    codes = [_code(partial(checked_file, path)) for path in found]
+    there = [path for path, code in zip(found, codes, strict=True) if not code]
+    if there:
+        with _reader(settings, wanted, profile=profile, in_process=in_process) as reader:
+            for path, stem in zip(there, stems(there), strict=True):
+                codes.append(_code(partial(_read_one, reader, path, out=out, stem=stem)))
     raise SystemExit(next((code for code in codes if code), 0))
 
 
-def _read_one(reader: Reader, path: Path, *, out: Path, stem: str) -> int:
-    """Read one picture and say how it went; give the exit code."""
+def _code(work: Callable[[], object]) -> int:
+    """Do it; where it fails, say so and give the exit code."""
     try:
-        with _bar(path.name) as on_tile:
-            document, overviews = reader(path, on_tile)
-        write_results(out, stem, document=document, overviews=overviews)
+        work()
     except OcrfarmError as error:
         complain(error)
         return error.exit_code
+    return 0
+
+
+def _read_one(reader: Reader, path: Path, *, out: Path, stem: str) -> None:
+    with _bar(path.name) as on_tile:
+        document, overviews = reader(path, on_tile)
+    write_results(out, stem, document=document, overviews=overviews)
     click.echo(f"{path} -> {out / stem}.json, .txt, .preview.png\n{summary(document)}")
-    return 0 if document.complete else PartialResult.exit_code
+    if not document.complete:
+        raise PartialResult(f"{path}: a part of it was not read; `coverage` in {out / stem}.json says which and why")
 
 
 @contextmanager

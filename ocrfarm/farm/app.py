@@ -9,12 +9,12 @@ from kombu import Queue
 from ocrfarm.farm import wire
 from ocrfarm.settings import Settings
 
-VISIBILITY_SECONDS = 300
-"""After this long an unacknowledged batch is given to another worker, the first being dead. It must be longer than
-a batch may run (hard limit and shutdown together) and than the 160 s for which a chord's claim is held."""
+CLAIM_SECONDS = 180
+"""For 160 s the worker whose batch was the last of a chord holds the right to start stitching; if it dies, its message
+must not come back earlier, or nobody would start it."""
 
-CONTROL_VISIBILITY_SECONDS = 1_800
-"""The same for splitting and stitching."""
+MARGIN_SECONDS = 30
+"""Between the longest that a message may be worked on and the moment when it is given to somebody else."""
 
 
 class Lane(StrEnum):
@@ -56,8 +56,7 @@ def _messages() -> dict[str, Any]:
 
 
 def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
-    control = lane is Lane.CONTROL
-    hard = settings.work.split_seconds if control else settings.work.recognize_seconds
+    hard = settings.work.split_seconds if lane is Lane.CONTROL else settings.work.recognize_seconds
     return {
         "task_acks_late": True,  # a message outlives the death of its worker
         "task_reject_on_worker_lost": True,  # run again at once; attempts are counted, so no poison tile loops
@@ -81,7 +80,8 @@ def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # True kills tiles that could still be stored
         "broker_transport_options": {
             **_server_options(settings),
-            "visibility_timeout": CONTROL_VISIBILITY_SECONDS if control else VISIBILITY_SECONDS,
+            # After this long an unacknowledged message is given to another worker, the first being dead.
+            "visibility_timeout": max(CLAIM_SECONDS, hard + settings.work.shutdown_seconds + MARGIN_SECONDS),
             # One set of keys per lane: the shortest visibility of all that share them would win.
             "unacked_key": f"unacked_{lane}",
             "unacked_index_key": f"unacked_{lane}_index",

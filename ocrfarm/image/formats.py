@@ -38,8 +38,6 @@ _MAGIC = (
 
 def detect(path: Path) -> Format:
     """Tell the format of a file; `NotAnImage` where it is missing, a folder, empty, unreadable or something else."""
-    if path.is_dir():
-        raise NotAnImage(f"{path}: this is a folder; give the image files in it")
     head = _head(path)
     if not head:
         raise NotAnImage(f"{path}: the file is empty; copy it again")
@@ -53,6 +51,8 @@ def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_LONGEST)
+    except IsADirectoryError as error:
+        raise NotAnImage(f"{path}: this is a folder; give the image files in it") from error
     except FileNotFoundError as error:
         raise NotAnImage(f"{path}: there is no such file; check the path") from error
     except OSError as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyvips
 
+from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.overview import Overview
@@ -36,7 +37,7 @@ class Raster:
         stored = [self._orientation.stored_box(box, self.size) for box in boxes]
         order = sorted(range(len(boxes)), key=lambda index: (stored[index].y0, stored[index].x0))
         with translated(self._where):
-            image = self._decode()
+            image = self._open()
             band = _Band(image, max((box.height for box in stored), default=0))
             for index in order:
                 yield boxes[index], self._orientation.upright(band.box(stored[index]))
@@ -50,6 +51,13 @@ class Raster:
                 pass
         assert self._overview is not None
         return self._overview
+
+    def _open(self) -> pyvips.Image:
+        """Open the page; it must have the size that was checked, whatever a hostile header or a changed file says."""
+        image = self._decode()
+        if self._orientation.size(Size(image.width, image.height)) != self.size:
+            raise DamagedImage(f"{self._where}: its pixels have another size than its header says; export it again")
+        return image
 
     def _check(self, boxes: Sequence[Box]) -> None:
         page = Box(0, 0, self.size.width, self.size.height)

@@ -58,7 +58,8 @@ def open_source(path: Path, limits: Limits = _DEFAULT) -> Source:
     """Open an image file of any format in `Format`, told by its content; no pixel is decoded.
 
     TIFF, animated GIF and WebP have as many pages as the file has pictures; reduced copies in a TIFF do not count.
-    `NotAnImage`, `DamagedImage` or `TooLarge` say why a file is not let in.
+    `NotAnImage`, `DamagedImage` or `TooLarge` say why a file is not let in. JPEG-2000 and BMP are decoded as a whole
+    when they are cut; everything else streams, but for what `Limits.buffered_pixels` lists.
     """
     form = detect(path)
     limits.check_bytes(path.stat().st_size, where=str(path))

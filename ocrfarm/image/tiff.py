@@ -26,6 +26,7 @@ class _Tag(IntEnum):
     ORIENTATION = 274
     ROWS_PER_STRIP = 278
     PLANAR_CONFIGURATION = 284
+    TILE_WIDTH = 322
     TILE_LENGTH = 323
 
 
@@ -87,15 +88,15 @@ def _is_auxiliary(fields: dict[int, int]) -> bool:
 
 def _directory(number: int, fields: dict[int, int]) -> Directory:
     size = Size(fields[_Tag.WIDTH], fields[_Tag.LENGTH])
-    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), Size(size.width, min(size.height, _rows(fields))))
+    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), _piece(size, fields))
 
 
-def _rows(fields: dict[int, int]) -> int:
-    """Rows decoded together; libvips reads a long strip line by line unless it is JPEG or split by colour."""
+def _piece(size: Size, fields: dict[int, int]) -> Size:
+    """Give what is decoded together; libvips reads a long strip line by line unless it is JPEG or split by colour."""
     if _Tag.TILE_LENGTH in fields:
-        return fields[_Tag.TILE_LENGTH]
+        return Size(max(size.width, fields.get(_Tag.TILE_WIDTH, 0)), fields[_Tag.TILE_LENGTH])
     whole = fields.get(_Tag.COMPRESSION) in _JPEG or fields.get(_Tag.PLANAR_CONFIGURATION) == _SEPARATE
-    return fields.get(_Tag.ROWS_PER_STRIP, 2**32 - 1) if whole else 1
+    return Size(size.width, min(size.height, fields.get(_Tag.ROWS_PER_STRIP, size.height)) if whole else 1)
 
 
 def _damaged(path: Path, what: str) -> DamagedImage:

@@ -1,14 +1,15 @@
 """The Engine protocol: pixels of one tile -> what text is on them."""
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ocrfarm.tile import Fragment
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:  # the client knows profiles, not pixels: it starts without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """Height x width x 3, red green blue, 0..255, C-contiguous."""
 
 

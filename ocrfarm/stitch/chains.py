@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ocrfarm.stitch.cuts import FREE, HARD, Cuts
+from ocrfarm.stitch.cuts import FREE, Cuts
 from ocrfarm.stitch.groups import Neighbours
 from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
 from ocrfarm.stitch.seams import Seam, Span, find_seam
@@ -28,8 +28,9 @@ GOOD_OVERLAP = 1.5
 SECOND_CHOICE = 0.6
 """Share of a doubtful view that better ones must show for it to be left out."""
 
-SHOWN = 0.5
-"""Share of a view that the chain must show; of what shows less, text would be lost, so it makes a line of its own."""
+SHOWN, LETTER = 0.5, 0.35
+"""Share of a view that the chain must show, and text heights that it may hide of it in any case: less than a letter.
+Where more is hidden text would be lost, so the view makes a line of its own."""
 
 UPRIGHT = 0.707
 """Cosine of 45 degrees: a view turned further than this from the others is not read with them."""
@@ -94,7 +95,13 @@ def chain_group(pieces: Pieces, cuts: Cuts, group: Sequence[int], neighbours: Ne
         pool = _pool(views)
         chain = _chain(pool, neighbours, height)
         yield _join(pieces, chain, height, turned=turned)
-        views = [view for view in views if view not in chain and view.shown_by(chain) < SHOWN]
+        views = [view for view in views if view not in chain and _hidden(view, chain, height)]
+
+
+def _hidden(view: _View, chain: Sequence[_View], height: float) -> bool:
+    """Say whether the view has text that the chain does not show."""
+    shown = view.shown_by(chain)
+    return shown < SHOWN and (1 - shown) * (view.end - view.start) > LETTER * height
 
 
 def _views(pieces: Pieces, cuts: Cuts, group: Sequence[int]) -> list[_View]:
@@ -194,10 +201,7 @@ def _join(pieces: Pieces, chain: Sequence[_View], height: float, *, turned: bool
     chars = [pieces.fragments[view.piece].chars for view in chain]
     if len(chain) == 1:
         return Joined((Part(chain[0].piece, 0, len(chars[0])),), turned=turned)
-    spans = [
-        Span(own, view.start, view.end, view.opens == HARD, view.closes == HARD)
-        for own, view in zip(chars, chain, strict=True)
-    ]
+    spans = [Span(own, view.start, view.end, view.opens, view.closes) for own, view in zip(chars, chain, strict=True)]
     seams = _seams(spans, height)
     begins = [0] + [seam.begin for seam in seams]
     stops = [seam.stop for seam in seams] + [len(chars[-1])]

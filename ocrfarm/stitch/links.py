@@ -28,6 +28,9 @@ SAME_ROW = 0.4
 OVERLAP = 0.35
 """Text heights that two views share at least."""
 
+SHARED_LETTER = 0.1
+"""Text heights of overlap from where on two views may share a letter; whether they do, its text says."""
+
 SAME_END = 0.9
 """Text heights; where ends lie further apart one view stops short, and that end must be a cut one."""
 
@@ -84,7 +87,7 @@ def _link(pieces: Pieces, cuts: Cuts, a: Ints, b: Ints) -> tuple[Flags, Floats]:
         | (views.overlap >= CONTAINED * views.least)
         | (~shared & (views.overlap >= -ABUT * views.height) & (low_facing | high_facing))
     )
-    regrouped = alike & ~linked & shared
+    regrouped = alike & ~linked & (views.overlap >= SHARED_LETTER * views.height)
     for index in np.flatnonzero(regrouped).tolist():
         linked[index] = _same_words(pieces, views, index)
     return linked, np.abs(views.offset) / views.height

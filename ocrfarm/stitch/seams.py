@@ -7,6 +7,7 @@ many ways.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ocrfarm.stitch.cuts import FREE, HARD
 from ocrfarm.stitch.words import writes_spaces
 from ocrfarm.tile import Char
 
@@ -30,13 +31,13 @@ SHARED_TEXT = 0.6
 
 
 class Span(NamedTuple):
-    """A view of a line on the line's own axis: its characters, where it starts and ends (pixels), which end is cut."""
+    """A view of a line on the line's own axis: its characters, where it starts and ends (pixels), the ends' grades."""
 
     chars: Sequence[Char]
     start: float
     end: float
-    cut_start: bool = False
-    cut_end: bool = False
+    opens: int = FREE
+    closes: int = FREE
 
 
 class Seam(NamedTuple):
@@ -73,7 +74,7 @@ def find_seam(first: Span, second: Span, height: float, *, after: int = 0) -> Se
     pairs = _align(ours, theirs, height)
     agreement = _agreement(ours, theirs, pairs, _safe(first, second, height))
     if not pairs:
-        return _by_position(first, second, middle, height, after)
+        return _by_position(first, second, _border(first, second, middle), height, after)
     one, two = min(pairs, key=lambda pair: _unfitness(pair, first, second, middle, height))
     return Seam(one.number + 1, two.number + 1, (one.at + two.at) / 2, False, len(pairs), agreement)
 
@@ -135,7 +136,7 @@ def _extend(best: list[tuple[float, int, _Pair]], pair: _Pair, near: float) -> t
 def _safe(first: Span, second: Span, height: float) -> tuple[float, float]:
     """Give the stretch of the overlap where no cut end disturbs either view."""
     margin = UNSAFE * height
-    return second.start + margin * second.cut_start, first.end - margin * first.cut_end
+    return second.start + margin * (second.opens == HARD), first.end - margin * (first.closes == HARD)
 
 
 def _agreement(ours: list[_Glyph], theirs: list[_Glyph], pairs: list[_Pair], safe: tuple[float, float]) -> float:
@@ -151,18 +152,26 @@ def _unfitness(pair: _Pair, first: Span, second: Span, middle: float, height: fl
     return not low <= at <= high, abs(at - middle), pair[0].number
 
 
-def _by_position(first: Span, second: Span, middle: float, height: float, after: int) -> Seam:
+def _border(first: Span, second: Span, middle: float) -> float:
+    """Give the place where the second view takes over: an end that is whole is worth more than one that is cut."""
+    if (first.closes == HARD) == (second.opens == HARD):
+        return middle
+    return second.start if first.closes == HARD else first.end
+
+
+def _by_position(first: Span, second: Span, border: float, height: float, after: int) -> Seam:
     """Switch at a position: both views read something else there, or do not overlap at all."""
-    stop = max(sum(_place(first, index) < middle for index in range(len(first.chars))), after)
-    begin = sum(_place(second, index) < middle for index in range(len(second.chars)))
+    stop = max(sum(_place(first, index) < border for index in range(len(first.chars))), after)
+    begin = sum(_place(second, index) < border for index in range(len(second.chars)))
     if not stop or begin >= len(second.chars):
-        return Seam(stop, begin, middle, False, 0, 0.0)
+        return Seam(stop, begin, border, False, 0, 0.0)
     one, two = first.chars[stop - 1], second.chars[begin]
     gap = _place(second, begin) - _place(first, stop - 1)
     if one.text.isspace() or two.text.isspace():
-        return Seam(stop, begin, middle, False, 0, 0.0)
+        return Seam(stop, begin, border, False, 0, 0.0)
     if gap < SAME_GLYPH * height:
         ours_is_better = one.confidence >= two.confidence or stop - 1 < after
-        return Seam(stop - (not ours_is_better), begin + ours_is_better, middle, False, 0, 0.0)
-    spaced = gap > WORD_GAP * height and writes_spaces(one.text) and writes_spaces(two.text)
-    return Seam(stop, begin, middle, spaced, 0, 0.0)
+        return Seam(stop - (not ours_is_better), begin + ours_is_better, border, False, 0, 0.0)
+    apart = gap > WORD_GAP * height or FREE in (first.closes, second.opens)  # a detector parts text at gaps only
+    spaced = apart and writes_spaces(one.text) and writes_spaces(two.text)
+    return Seam(stop, begin, border, spaced, 0, 0.0)

@@ -119,8 +119,7 @@ class S3Store:
 
     def get(self, key: str) -> bytes:
         """Give the object's bytes; `ObjectNotFound` where there is none."""
-        with _translated(f"read {key}", self._address):
-            return b"".join(_chunks(self._client().get_object(**self._at(key))))
+        return b"".join(_chunks(self._client, self._at(key), self._address))
 
     def put_file(self, key: str, path: Path) -> None:
         """Write the object from a file of any size, in parts, in bounded memory."""
@@ -133,11 +132,9 @@ class S3Store:
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object's bytes to a file, in bounded memory; `ObjectNotFound` where there is none."""
-        with _translated(f"read {key}", self._address):
-            answer = self._client().get_object(**self._at(key))
-            with closing(answer["Body"]), whole_file(path) as temporary, temporary.open("wb") as file:
-                for chunk in _chunks(answer):
-                    file.write(chunk)
+        place = self._at(key)
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            file.writelines(_chunks(self._client, place, self._address))
 
     def exists(self, key: str) -> bool:
         """Say whether there is an object of this name."""
@@ -166,14 +163,13 @@ class S3Store:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove the objects; a name without an object is no error."""
-        names = iter(keys)
-        while batch := [{"Key": self._at(key)["Key"]} for key in islice(names, _BATCH)]:
-            with _translated(f"remove {batch[0]['Key']} and {len(batch) - 1} more", self._address):
-                answer = self._client().delete_objects(
-                    Bucket=self._address.bucket, Delete={"Objects": batch, "Quiet": True}
-                )
-                for failure in answer.get("Errors", ()):
-                    raise aws.ClientError({"Error": failure}, "DeleteObjects")
+        left = iter(keys)
+        while batch := list(islice(left, _BATCH)):
+            request = {"Objects": [{"Key": self._at(key)["Key"]} for key in batch], "Quiet": True}
+            with _translated(f"remove {batch[0]} and {len(batch) - 1} more", self._address):
+                answer = self._client().delete_objects(Bucket=self._address.bucket, Delete=request)
+                if failures := answer.get("Errors"):
+                    raise aws.ClientError({"Error": failures[0]}, "DeleteObjects")
 
     def create_bucket(self) -> None:
         """Create the bucket; one of one's own that exists is no error."""
@@ -246,16 +242,21 @@ def _put(client: BaseClient, request: dict[str, Any]) -> bool:
     return True
 
 
-def _chunks(answer: dict[str, Any]) -> Iterator[bytes]:
-    """Give the body piece by piece; FlexibleChecksumError at its end where it is not what was stored."""
-    expected = "" if isinstance(answer["Body"], StreamingChecksumBody) else _plain_md5(answer)
-    digest = hashlib.md5(usedforsecurity=False)
-    for chunk in answer["Body"].iter_chunks(_CHUNK):
-        if expected:
-            digest.update(chunk)
-        yield chunk
-    if expected and digest.hexdigest() != expected:
-        raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()} and not {expected}")
+def _chunks(client: _Client, place: dict[str, Any], where: S3Address) -> Iterator[bytes]:
+    """Give the object piece by piece; StoreUnreachable at its end where it is not what was stored."""
+    # Translated in here, not around: some of boto3's errors are OSErrors too, and would pass for the target file's.
+    with _translated(f"read {place['Key'].removeprefix(where.prefix)}", where):
+        answer = client().get_object(**place)
+        with closing(answer["Body"]) as body:
+            # boto3 itself compares the stored checksum, if there is one for the whole object.
+            expected = "" if isinstance(body, StreamingChecksumBody) else _plain_md5(answer)
+            digest = hashlib.md5(usedforsecurity=False)
+            for chunk in body.iter_chunks(_CHUNK):
+                if expected:
+                    digest.update(chunk)
+                yield chunk
+        if expected and digest.hexdigest() != expected:
+            raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()} and not {expected}")
 
 
 def _plain_md5(answer: dict[str, Any]) -> str:

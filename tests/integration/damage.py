@@ -2,6 +2,7 @@
 
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,10 +33,10 @@ def damaging_proxy(endpoint: str, old: bytes, new: bytes, *, upwards: bool = Fal
 
 
 @contextmanager
-def scripted_server(answers: list[tuple[int, str]], *, body: str = "") -> Iterator[str]:
+def scripted_server(answers: list[tuple[int, str]], *, body: str = "", missing: int = 0) -> Iterator[str]:
     """Answer each request with the next status and S3 error code (the last one for ever), and give the server's URL.
 
-    Without a code the answer is `body`.
+    Without a code the answer is `body`; it promises `missing` more bytes, and hangs up after a second without them.
     """
     left = iter(answers[:-1])
 
@@ -47,10 +48,11 @@ def scripted_server(answers: list[tuple[int, str]], *, body: str = "") -> Iterat
             status, code = next(left, answers[-1])
             told = f"<Error><Code>{code}</Code><Message>as told</Message></Error>" if code else body
             self.send_response(status)
-            self.send_header("Content-Length", str(len(told)))
+            self.send_header("Content-Length", str(len(told) + missing))
             self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(told.encode())
+            time.sleep(1 if missing else 0)
 
         do_GET = do_PUT = do_POST = _answer
 

@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import boto3.session
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 _READY = 60  # seconds; both are ready within one, but other work may run beside
 _PORTS = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
@@ -91,10 +93,22 @@ class S3Server(Server):
             f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer", "admin") for kind in ("", ".grpc")
         ]
         command = [weed, "-logtostderr=true", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-        command += ["-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0"]
+        command += [
+            "-master.telemetry=false",
+            "-master.electionTimeout=1s",
+            "-admin.ui=false",
+            "-webdav=false",
+            "-s3.port.iceberg=0",
+        ]
         command += ["-s3.port.lance=0", "-s3.autoCreateBucket=false"]  # as S3 itself: a missing bucket is an error
         command += [f"-{option}={port}" for option, port in zip(options, self._ports, strict=True)]
         super().__init__(command, folder, ready=self._answers, environment=self.environment)
+        self._probed = False
+        self._client = boto3.session.Session(self.access_key, self.secret_key, region_name="us-east-1").client(
+            "s3",
+            endpoint_url=self.endpoint,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=2, s3={"addressing_style": "path"}),
+        )
 
     def url(self, bucket: str, prefix: str = "") -> str:
         """Give the store URL of a bucket of this server."""
@@ -108,11 +122,19 @@ class S3Server(Server):
                 leftover.unlink(missing_ok=True)
 
     def _answers(self) -> bool:
+        """Write and read, and after a restart read what is old first: it says that it is healthy before it can."""
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            if self._probed:
+                self._client.get_object(Bucket="probe", Key="probe")["Body"].read()
+            else:
+                with suppress(self._client.exceptions.BucketAlreadyOwnedByYou):
+                    self._client.create_bucket(Bucket="probe")
+            self._client.put_object(Bucket="probe", Key="probe", Body=b"probe")
+            self._client.get_object(Bucket="probe", Key="probe")["Body"].read()
+        except (BotoCoreError, ClientError):
             return False
+        self._probed = True
+        return True
 
 
 class ValkeyServer(Server):

@@ -6,7 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,14 +39,16 @@ def settings(valkey_server: ValkeyServer, aws: S3Server, tmp_path: Path) -> Sett
 
 
 @contextmanager
-def worker(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    environment = os.environ | settings.to_env()
-    process = subprocess.Popen([sys.executable, "-m", "workers", *arguments], env=environment)
+def workers(settings: Settings, *commands: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    command, environment = [sys.executable, "-m", "workers"], os.environ | settings.to_env()
+    running = [subprocess.Popen([*command, *arguments.split()], env=environment) for arguments in commands]
     try:
-        yield process
+        yield running
     finally:
-        process.terminate()
-        process.wait(30)
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(30)
 
 
 def _appear(folder: Path, *names: str) -> None:
@@ -58,9 +60,7 @@ def _appear(folder: Path, *names: str) -> None:
 
 def test_workers_read_a_page_and_leave_when_told(settings: Settings) -> None:
     pixels, lines = planted_page(Size(1500, 900), seed=2, lines=12)
-    with ExitStack() as stack:
-        running = [stack.enter_context(worker(settings, stage)) for stage in ("split", "stitch")]
-        running.append(stack.enter_context(worker(settings, "recognize", "--profile", "planted")))
+    with workers(settings, "split", "stitch", "recognize --profile planted") as running:
         app, store, progress = make_app(settings), open_store(settings.places.store), open_progress(settings)
         request = Request("page.png", PROFILE, time.time())
         job = submit(app, store, progress=progress, request=request, source=encode_tile(pixels))
@@ -82,6 +82,7 @@ def test_workers_read_a_page_and_leave_when_told(settings: Settings) -> None:
         (["split"], {"OCRFARM_BROKER": "redis://x"}, "OCRFARM_STORE"),
         (["split", "recognize"], {"OCRFARM_BROKER": "redis://x", "OCRFARM_STORE": "/tmp"}, "cannot share a process"),
         (["recognize", "--profile", "swift"], {"OCRFARM_BROKER": "redis://x", "OCRFARM_STORE": "/tmp"}, "swift"),
+        (["split"], {"OCRFARM_BROKER": "redis://x", "OCRFARM_STORE": "ftp://x"}, "ftp"),
         (["split"], {"OCRFARM_BROKER": "amqp://x", "OCRFARM_STORE": "/tmp"}, "redis://"),
     ],
 )

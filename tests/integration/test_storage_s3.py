@@ -234,6 +234,20 @@ def test_a_conflict_is_tried_again(aws: S3Server, answers: list[tuple[int, str]]
         assert S3Store(f"s3://{BUCKET}?endpoint={endpoint}").put("a", b"x", if_absent=True) is won
 
 
+@pytest.mark.parametrize("patience", [0.2, 30])  # seconds: it hangs in the middle, or it ends too soon
+def test_an_answer_that_breaks_off_is_tried_again(
+    aws: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr(s3_module, "_LIMITS", s3_module._LIMITS.merge(Config(read_timeout=patience)))
+    with scripted_server([(200, "")], body="half of", missing=8) as endpoint:
+        store = S3Store(f"s3://{BUCKET}?endpoint={endpoint}")
+        with pytest.raises(StoreUnreachable, match="cannot read a"):
+            store.get("a")
+        with pytest.raises(StoreUnreachable, match="cannot read a"):
+            store.get_file("a", tmp_path / "target")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_name_that_cannot_be_removed_is_an_error(aws: S3Server) -> None:
     answer = "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
     with scripted_server([(200, "")], body=answer) as endpoint, pytest.raises(StoreDenied, match="a and 1 more"):

@@ -116,6 +116,14 @@ def test_nothing_is_printed(kind: str, tmp_path: Path, capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("kind", ["png", "tif", "bmp"])
+def test_a_file_that_changes_after_it_was_opened(kind: str, tmp_path: Path) -> None:
+    raster = open_source(write(tmp_path, kind, encoded(noise(50, 50), kind))).page(0)
+    write(tmp_path, kind, encoded(noise(60, 40), kind))
+    with pytest.raises(DamagedImage, match="another size"):
+        list(raster.cut([Box(0, 0, 10, 10)]))
+
+
 def _bmp(width: int, height: int) -> bytes:
     data = bytearray(encoded(noise(8, 8), "bmp"))
     data[18:26] = struct.pack("<ii", width, height)

@@ -121,16 +121,17 @@ def test_lab_becomes_rgb(tmp_path: Path) -> None:
     assert np.abs(read(tmp_path, image.colourspace("lab").tiffsave_buffer()) - np.array([255.0, 0, 0])).max() < 12
 
 
-@pytest.mark.parametrize("kind", ["float", "double", "char", "short", "int", "uint"])
+@pytest.mark.parametrize("kind", ["float", "char", "short", "int", "uint"])
 def test_other_numbers_are_refused(kind: str, tmp_path: Path) -> None:
     data = pyvips.Image.black(W, H).cast(kind).tiffsave_buffer()
     with pytest.raises(NotAnImage, match="8- or 16-bit"):
         open_source(write(tmp_path, "tif", data))
 
 
-def test_complex_numbers_are_refused(tmp_path: Path) -> None:
-    data = pyvips.Image.black(W, H).cast("complex").tiffsave_buffer()
-    with pytest.raises(InputError):  # libvips does not know them at all
+@pytest.mark.parametrize("kind", ["double", "complex"])
+def test_numbers_that_libvips_does_not_know_are_refused(kind: str, tmp_path: Path) -> None:
+    data = pyvips.Image.black(W, H).cast(kind).tiffsave_buffer()
+    with pytest.raises(InputError):
         open_source(write(tmp_path, "tif", data))
 
 

@@ -78,6 +78,21 @@ def test_broken_chains(kind: str, tmp_path: Path) -> None:
         open_source(write(tmp_path, "tif", _BROKEN[kind]))
 
 
+def test_tiles_far_larger_than_the_page(tmp_path: Path) -> None:
+    fields = _SMALL | {258: [8], 259: [8], 262: [1], 277: [1], 322: [65536], 323: [65536], 324: [8], 325: [8]}
+    with pytest.raises(TooLarge, match="`buffered_pixels`"):
+        open_source(write(tmp_path, "tif", _HEAD + tiff_directory(fields)))
+
+
+def test_a_field_that_stands_twice_cannot_get_round_the_limits(tmp_path: Path) -> None:
+    fields = {256: [9], 257: [8], 258: [8], 259: [1], 262: [1], 273: [8], 277: [1], 278: [8], 279: [64]}
+    data = bytearray(_HEAD + tiff_directory(fields | {255: [500]}) + bytes(64))
+    data[10:12] = (256).to_bytes(2, "little")  # the width again: 500 first, then 9
+    with pytest.raises(DamagedImage):
+        raster = open_source(write(tmp_path, "tif", bytes(data))).page(0)
+        list(raster.cut([Box(0, 0, 5, 5)]))
+
+
 def test_too_many_pages(tmp_path: Path) -> None:
     pages = [Image.fromarray(noise(8, 8))] * 5
     path = write(tmp_path, "tif", pillow_bytes(pages[0], format="TIFF", save_all=True, append_images=pages[1:]))

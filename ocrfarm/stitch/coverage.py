@@ -1,0 +1,120 @@
+"""Planned tiles and what became of them -> which part of the page was really read; exact, in whole pixels."""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ocrfarm.document import Coverage, Gap
+from ocrfarm.geometry import Box, Size
+from ocrfarm.tile import Reading, Tile, TileId
+
+NOT_READ = "not read"
+NO_TILE = "in no tile"
+
+_Cells = NDArray[np.int64]
+
+
+def cover(
+    size: Size,
+    tiles: Sequence[Tile],
+    readings: Iterable[Reading],
+    *,
+    blank: Collection[TileId],
+    failed: Mapping[TileId, str],
+    scale: float,
+) -> Coverage:
+    """Count tiles and pixels; a tile is read when it, or each of its four parts, has a reading.
+
+    `area` is the share of the page inside a read or blank tile, and the gaps are all the rest, each with the reason
+    from `failed` (by tile or by part). Levels are looked at one by one: what a coarse level misses is a gap too, and
+    `area` is that of the finest level. `scale` is handed on.
+    """
+    by_id = {reading.tile.id: reading for reading in readings}
+    in_parts = _in_parts(by_id)
+    current = [reading for name, reading in by_id.items() if name not in in_parts]
+    read = {tile.id for tile in tiles} & (by_id.keys() | in_parts)
+    seen = [tile for tile in tiles if tile.id in blank] + [reading.tile for reading in by_id.values()]
+    missing = {tile: _reason(tile.id, failed) for tile in tiles if tile.id not in read and tile.id not in blank}
+    levels = sorted({tile.id.level for tile in tiles}) or [0]
+    looks = [_look(size, _of_level(seen, level), _of_level(missing, level), missing) for level in levels]
+    return Coverage(
+        tiles=len(tiles),
+        blank=sum(tile.id in blank and tile.id not in read for tile in tiles),
+        read=len(read),
+        area=looks[0][0],
+        scale=scale,
+        squeezed=sum(reading.squeezed for reading in current),
+        saturated=sum(reading.saturated for reading in current),
+        gaps=tuple(gap for _, gaps in looks for gap in gaps),
+    )
+
+
+def _in_parts(names: Iterable[TileId]) -> set[TileId]:
+    """Give the tiles (and parts) all four parts of which were read, themselves or in parts."""
+    done, whole = set(names), set[TileId]()
+    pending = [name for name in done if name.part]
+    while pending:
+        name = pending.pop()
+        above = replace(name, part=name.part[:-1])
+        if above not in whole and all(replace(above, part=f"{above.part}{quarter}") in done for quarter in "0123"):
+            whole.add(above)
+            done.add(above)
+            pending += [above] if above.part else []
+    return whole
+
+
+def _reason(name: TileId, failed: Mapping[TileId, str]) -> str:
+    """Give the reason noted for the tile, or for the first of its parts."""
+    of_parts = [other for other in failed if replace(other, part="") == name]
+    return failed.get(name) or (failed[min(of_parts)] if of_parts else NOT_READ)
+
+
+def _of_level(tiles: Iterable[Tile], level: int) -> list[Tile]:
+    return [tile for tile in tiles if tile.id.level == level]
+
+
+def _look(size: Size, seen: list[Tile], missing: list[Tile], reasons: Mapping[Tile, str]) -> tuple[float, list[Gap]]:
+    """Give the share of the page that was seen, and the gaps, on the grid of all the tiles' edges."""
+    boxes = [tile.box for tile in (*seen, *missing)]
+    xs = _edges(size.width, (x for box in boxes for x in (box.x0, box.x1)))
+    ys = _edges(size.height, (y for box in boxes for y in (box.y0, box.y1)))
+    why = [NO_TILE, *sorted({reasons[tile] for tile in missing})]
+    cells: _Cells = np.zeros((len(ys) - 1, len(xs) - 1), np.int64)  # an index of `why`, or -1 where it was seen
+    for tile in sorted(missing, reverse=True):
+        cells[_slices(xs, ys, tile.box)] = why.index(reasons[tile])
+    for tile in seen:
+        cells[_slices(xs, ys, tile.box)] = -1
+    area = int(((cells == -1) * np.diff(ys)[:, None] * np.diff(xs)[None, :]).sum())
+    gaps = [Gap(Box(xs[c0], ys[r0], xs[c1], ys[r1]), why[value]) for r0, c0, r1, c1, value in _rectangles(cells)]
+    return area / max(size.area, 1), gaps
+
+
+def _edges(extent: int, edges: Iterable[int]) -> list[int]:
+    return sorted({0, extent, *(edge for edge in edges if 0 < edge < extent)})
+
+
+def _slices(xs: list[int], ys: list[int], box: Box) -> tuple[slice, slice]:
+    """Give the rows and columns of cells inside the box."""
+    return slice(bisect_left(ys, box.y0), bisect_left(ys, box.y1)), slice(
+        bisect_left(xs, box.x0), bisect_left(xs, box.x1)
+    )
+
+
+def _rectangles(cells: _Cells) -> Iterator[tuple[int, int, int, int, int]]:
+    """Part the cells that were not seen in rectangles of one value: runs along a row, grown down while they repeat."""
+    left = cells.copy()
+    for row, column in np.argwhere(cells >= 0).tolist():
+        value = int(left[row, column])
+        if value < 0:
+            continue
+        right = column
+        while right < left.shape[1] and left[row, right] == value:
+            right += 1
+        bottom = row
+        while bottom < left.shape[0] and (left[bottom, column:right] == value).all():
+            bottom += 1
+        left[row:bottom, column:right] = -1
+        yield row, column, bottom, right, value

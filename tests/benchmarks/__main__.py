@@ -1,0 +1,16 @@
+"""`scripts/bench`: one command a set of figures."""
+
+import click
+
+from tests.benchmarks.reading import read
+
+
+@click.group()
+def bench() -> None:
+    """Print the figures that the documentation claims, measured on this machine."""
+
+
+bench.add_command(read)
+
+if __name__ == "__main__":
+    bench(prog_name="scripts/bench")
