@@ -61,7 +61,7 @@ class Client:
             name = name or ("bytes" if isinstance(content, bytes) else content.name)
             manifest, submit = (importlib.import_module(f"ocrfarm.farm.{part}") for part in ("manifest", "submit"))
             request = manifest.Request(name, wanted, time.time(), priority)
-            job = submit.submit(self._app, self._store, self._progress, request=request, source=content)
+            job = submit.submit(self._app, self._store, progress=self._progress, request=request, source=content)
         return Job(job, self._store, self._progress)
 
     def job(self, job_id: str) -> "Job":
@@ -79,9 +79,8 @@ class Client:
 
     @cached_property
     def _progress(self) -> "Progress":
-        services, progress = (importlib.import_module(f"ocrfarm.farm.{part}") for part in ("services", "progress"))
-        opened: Progress = services.open_progress(self._settings, tries=progress.HASTY)
-        return opened
+        progress: Progress = importlib.import_module("ocrfarm.farm.services").open_progress(self._settings)
+        return progress
 
     @cached_property
     def _app(self) -> "Celery":

@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -82,7 +83,9 @@ def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bo
 def _in_process(engine: Engine, profile: Profile, path: Path, on_tile: OnTile) -> tuple[Document, list[bytes]]:
     pipeline, image = importlib.import_module("ocrfarm.pipeline"), importlib.import_module("ocrfarm.image")
     run = pipeline.read(path, engine, profile=profile, on_tile=on_tile)
-    return run.document, [image.encode_tile(overview) for overview in run.overviews]
+    peak = importlib.import_module("ocrfarm.farm.services").peak_megabytes()
+    document = replace(run.document, timing={**run.document.timing, "peak_mb": peak})
+    return document, [image.encode_tile(overview) for overview in run.overviews]
 
 
 def _over_farm(

@@ -117,7 +117,7 @@ class EmbeddedFarm:
             raise _typed(problem["kind"], problem["message"])
         for note in self._run.glob("*.dead"):
             log = self.logs / f"{note.stem}.log"
-            raise FarmError(f"{note.stem} of the embedded farm died; the end of {log}:\n{_tail(log)}")
+            raise FarmError(f"{note.stem} of the embedded farm died; its log ends: {_tail(log)}")
         if self._watchdog is None or self._watchdog.poll() is not None:
             raise FarmError("the embedded farm is not running: its watchdog has ended")
 
@@ -258,4 +258,4 @@ def _typed(kind: str, message: str) -> OcrfarmError:
 
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return "\n".join(lines[-_LOG_LINES:])
+    return " | ".join(lines[-_LOG_LINES:]) or "(nothing)"

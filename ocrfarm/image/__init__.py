@@ -1,4 +1,4 @@
-"""Bytes -> pixels: image files opened within limits, streamed, cut into boxes; tiles and previews as PNG.
+"""Bytes -> pixels: image files opened within limits, streamed, cut into boxes; tiles as PNG.
 
 Importing this package imports pyvips and Pillow: workers and the pipeline do, the client does not.
 """
@@ -6,7 +6,6 @@ Importing this package imports pyvips and Pillow: workers and the pipeline do, t
 from ocrfarm.image.codec import decode_tile, encode_tile
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.pixels import Pixels, to_rgb
-from ocrfarm.image.preview import draw_preview
 from ocrfarm.image.raster import Raster
 from ocrfarm.image.source import Source, open_source
 from ocrfarm.image.threads import map_ahead
@@ -17,7 +16,6 @@ __all__ = [
     "Raster",
     "Source",
     "decode_tile",
-    "draw_preview",
     "encode_tile",
     "map_ahead",
     "open_source",

@@ -176,9 +176,7 @@ def _fragment(  # noqa: PLR0917
     return Fragment(quad, made, round(0.9 + 0.1 * rng.random(), 4)) if made else None
 
 
-def _jittered(
-    line: TrueLine, start: float, end: float, eye: Eye, rng: random.Random
-) -> tuple[Quad, float, float]:
+def _jittered(line: TrueLine, start: float, end: float, eye: Eye, rng: random.Random) -> tuple[Quad, float, float]:
     """Move the ends and the axis a little; a long box cannot be turned as far as a short one and still hold the text."""
     h = line.height
     start, end = start + _noise(rng, eye.jitter * h), end + _noise(rng, eye.jitter * h)

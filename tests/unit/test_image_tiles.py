@@ -1,4 +1,4 @@
-"""Tiles as PNG, the overview, the preview, and work in threads."""
+"""Tiles as PNG, the overview, and work in threads."""
 
 import subprocess
 import sys
@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocrfarm.document import Line
 from ocrfarm.errors import DamagedImage
-from ocrfarm.geometry import Quad, Size
-from ocrfarm.image import decode_tile, draw_preview, encode_tile, map_ahead, to_rgb
+from ocrfarm.geometry import Size
+from ocrfarm.image import decode_tile, encode_tile, map_ahead, to_rgb
 from ocrfarm.image.overview import SIDE, Overview
 from tests.unit.pictures import Array, encoded, noise
 
@@ -97,26 +96,6 @@ def overview_of(pixels: Array) -> Array:
     for y in range(0, len(pixels), overview.step):
         overview.add(pixels[y : y + overview.step])
     return overview.pixels
-
-
-def test_the_preview_shows_where_the_lines_are() -> None:
-    page, overview = Size(1000, 500), np.full((250, 500), 255, np.uint8)
-    sure = Line("sure", Quad.upright(100, 100, 400, 140), 1.0)
-    doubtful = Line("doubtful", Quad.of([(600, 300), (700, 200), (740, 240), (640, 340)]), 0.2)
-    outside = Line("outside", Quad.upright(-50, -50, 2000, 900), 0.9)
-    picture = Image.open(BytesIO(draw_preview(overview, page, [sure, doubtful, outside])))
-    pixels = np.asarray(picture)
-    assert pixels.shape == (250, 500, 3)
-    red, green, _ = (int(value) for value in pixels[50, 100])
-    assert green > red
-    red, green, _ = (int(value) for value in pixels[150, 300])
-    assert red > green
-    assert (pixels[60, 100] == 255).all()
-
-
-def test_a_preview_without_lines_is_the_overview() -> None:
-    overview = noise(30, 20)
-    assert np.array_equal(decode_tile(draw_preview(overview, Size(300, 200), [])), overview)
 
 
 def test_work_ahead_keeps_order_and_few_items() -> None:
