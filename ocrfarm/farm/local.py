@@ -75,7 +75,7 @@ class EmbeddedFarm:
         self._base = base or Settings()
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
-        self._run = Path()
+        self._run = Path(os.devnull)  # nothing to look into, and nothing to remove
         self.settings = self._base
 
     def __enter__(self) -> Self:
@@ -102,7 +102,8 @@ class EmbeddedFarm:
             self._watchdog.stdin.close()
             self._watchdog.wait()
             self._watchdog = None
-        shutil.rmtree(self._run, ignore_errors=True)
+        if self._run.is_dir():
+            shutil.rmtree(self._run, ignore_errors=True)
         if self._lock:
             self._lock.close()
 
@@ -178,7 +179,9 @@ class EmbeddedFarm:
         while len(list(self._run.glob(pattern))) < count:
             self.check()
             if time.monotonic() > deadline:
-                raise FarmError(f"the embedded farm was not ready in {timeout:.0f} s; see {self.logs}")
+                raise FarmError(
+                    f"the embedded farm was not ready in {timeout:.0f} s; the log of the recognizers ends: {_tail(self.logs / 'recognize.log')}"
+                )
             time.sleep(0.02)
 
 

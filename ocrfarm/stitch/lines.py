@@ -70,6 +70,10 @@ def _between(parts: Sequence[Part], quads: Sequence[Quad], begin: _Edge, end: _E
 
 def _edge(part: Part, quad: Quad, at: float) -> tuple[_Point, _Point]:
     """Give the top and bottom of the quad where the axis is at `at`."""
+    if at == part.start:
+        return quad.p0, quad.p3
+    if at == part.end:
+        return quad.p1, quad.p2
     share = (at - part.start) / (part.end - part.start)
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.p0, quad.p1, quad.p2, quad.p3
     return (x0 + (x1 - x0) * share, y0 + (y1 - y0) * share), (x3 + (x2 - x3) * share, y3 + (y2 - y3) * share)

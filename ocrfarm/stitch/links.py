@@ -10,7 +10,7 @@ import numpy as np
 
 from ocrfarm.stitch.cuts import FREE, Cuts
 from ocrfarm.stitch.nearby import AT_ONCE
-from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
+from ocrfarm.stitch.pieces import SMALLEST, Flags, Floats, Ints, Pieces
 from ocrfarm.stitch.seams import Span, same_text
 
 SAME_ANGLE = 0.139
@@ -22,8 +22,9 @@ STUB = 2.0
 SAME_HEIGHT = 0.55
 """Least ratio of the heights of two views of one line."""
 
-SAME_ROW = 0.4
-"""Text heights between the axes of two views at most; the rows of dense text are 1.0 apart."""
+SAME_ROW, NEAR_ROW = 0.4, 0.55
+"""Text heights between the axes of two views at most, and at most where they read the same text; rows of dense text are
+1.0 apart."""
 
 OVERLAP = 0.35
 """Text heights that two views share at least."""
@@ -63,6 +64,7 @@ class _Views:
     overlap: Floats
     least: Floats
     height: Floats
+    smaller: Floats
     height_ratio: Floats
     offset: Floats
 
@@ -82,7 +84,7 @@ def _link(pieces: Pieces, cuts: Cuts, a: Ints, b: Ints) -> tuple[Flags, Floats]:
     high_ok, high_facing = _ends(cuts, views, end=1)
     shared = views.overlap >= OVERLAP * views.height
     alike &= cuts.sliced[a] == cuts.sliced[b]  # half letters agree with no whole ones
-    linked = alike & (
+    linked = (alike & (np.abs(views.offset) <= SAME_ROW * views.smaller)) & (
         (shared & (low_ok | high_ok))
         | (views.overlap >= CONTAINED * views.least)
         | (~shared & (views.overlap >= -ABUT * views.height) & (low_facing | high_facing))
@@ -119,7 +121,8 @@ def _views(pieces: Pieces, a: Ints, b: Ints) -> _Views:
         overlap=np.minimum(high, half) - np.maximum(low, -half),
         least=np.minimum(pieces.length[long], high - low),
         height=(tall + other) / 2,
-        height_ratio=np.minimum(tall, other) / np.maximum(np.maximum(tall, other), 1e-9),
+        smaller=np.minimum(tall, other),
+        height_ratio=np.minimum(tall, other) / np.maximum(np.maximum(tall, other), SMALLEST),
         offset=_dot(away, across) + slope * (middle - _dot(away, along)),
     )
 
@@ -131,14 +134,13 @@ def _dot(one: Floats, two: Floats) -> Floats:
 
 
 def _alike(pieces: Pieces, views: _Views) -> Flags:
-    """Say which pairs have one angle (or its reverse), one height and one axis."""
+    """Say which pairs have one angle (or its reverse), one height and nearly one axis."""
     sine = np.sqrt(np.maximum(1.0 - views.cosine**2, 0.0))
     stub = pieces.length[views.short] < STUB * pieces.height[views.short]
-    smaller = 2 * views.height * views.height_ratio / (1 + views.height_ratio)
     alike: Flags = (
         ((sine <= SAME_ANGLE) | stub)
         & (views.height_ratio >= SAME_HEIGHT)
-        & (np.abs(views.offset) <= SAME_ROW * smaller)
+        & (np.abs(views.offset) <= NEAR_ROW * views.smaller)
     )
     return alike
 

@@ -73,6 +73,13 @@ def test_a_farm_that_was_closed_is_gone_and_says_so() -> None:
         farm.check()
 
 
+def test_stopping_what_never_started_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").touch()
+    EmbeddedFarm("planted", shape=SHAPE).stop()
+    assert (tmp_path / "mine").exists()
+
+
 def test_a_kept_folder_is_locked_while_its_farm_runs_and_kept_afterwards(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -24,7 +24,7 @@ from ocrfarm.result import document_from_json
 from ocrfarm.settings import Places, Settings, Work
 from ocrfarm.storage import keys, open_store
 from ocrfarm.storage.s3 import S3Store
-from tests.integration.conftest import BUCKET
+from tests.conftest import BUCKET
 from tests.integration.servers import S3Server, ValkeyServer
 
 PROFILE = replace(find_profile("planted"), tiling=Tiling(512, 128))

@@ -15,7 +15,7 @@ from botocore.config import Config
 import ocrfarm.storage.s3 as s3_module
 from ocrfarm.errors import StoreDenied, StoreError, StoreFull, StoreUnreachable
 from ocrfarm.storage.s3 import S3Store
-from tests.integration.conftest import BUCKET
+from tests.conftest import BUCKET
 from tests.integration.damage import damaging_proxy, scripted_server
 from tests.integration.scripts import run_python
 from tests.integration.servers import S3Server, free_ports, seaweedfs

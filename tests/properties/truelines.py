@@ -149,7 +149,7 @@ def _groups(line: TrueLine, eye: Eye, rng: random.Random) -> list[tuple[int, int
     return list(zip([0, *(k + 1 for k in breaks)], [*breaks, len(line.text)], strict=True))
 
 
-def _fragment(  # noqa: PLR0917
+def _fragment(
     line: TrueLine, tile: Tile, span: tuple[float, float], group: tuple[int, int], eye: Eye, rng: random.Random
 ) -> Fragment | None:
     width = line.pitch * line.height
