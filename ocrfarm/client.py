@@ -19,8 +19,6 @@ from ocrfarm.storage import keys, open_store
 from ocrfarm.storage.store import Store
 
 if TYPE_CHECKING:  # celery and redis take 0.4 s to import: only a client that talks to a farm pays for them
-    from celery import Celery
-
     from ocrfarm.farm.progress import JobStatus, Progress
 
 _POLL_SECONDS = (0.05, 1.0)
@@ -83,8 +81,8 @@ class Client:
         return progress
 
     @cached_property
-    def _app(self) -> "Celery":
-        app: Celery = importlib.import_module("ocrfarm.farm.app").make_app(self._settings)
+    def _app(self) -> object:
+        app: object = importlib.import_module("ocrfarm.farm.app").make_app(self._settings)
         return app
 
     def _fetched(self, url: str, path: Path) -> Path:

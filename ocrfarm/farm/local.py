@@ -179,9 +179,8 @@ class EmbeddedFarm:
         while len(list(self._run.glob(pattern))) < count:
             self.check()
             if time.monotonic() > deadline:
-                raise FarmError(
-                    f"the embedded farm was not ready in {timeout:.0f} s; the log of the recognizers ends: {_tail(self.logs / 'recognize.log')}"
-                )
+                end = _tail(self.logs / "recognize.log")
+                raise FarmError(f"the embedded farm was not ready in {timeout:.0f} s; its recognizers' log ends: {end}")
             time.sleep(0.02)
 
 

