@@ -72,7 +72,7 @@ def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bo
     """Give what reads: an engine in this process, the farm that the environment names, or one of this machine's own."""
     if in_process:
         folders = WeightsFolders(settings.cache_folder, settings.models_folder)
-        yield partial(_in_process, load_engine(wanted, folders), wanted)
+        yield partial(_in_process, load_engine(wanted, folders), wanted, settings)
     elif settings.places.broker:
         yield partial(_over_farm, Client(settings=settings), profile, lambda: None)
     else:
@@ -80,9 +80,12 @@ def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bo
             yield partial(_over_farm, Client(settings=farm.settings), profile, farm.check)
 
 
-def _in_process(engine: Engine, profile: Profile, path: Path, on_tile: OnTile) -> tuple[Document, list[bytes]]:
+def _in_process(
+    engine: Engine, profile: Profile, settings: Settings, path: Path, on_tile: OnTile
+) -> tuple[Document, list[bytes]]:
     pipeline, image = importlib.import_module("ocrfarm.pipeline"), importlib.import_module("ocrfarm.image")
-    run = pipeline.read(path, engine, profile=profile, on_tile=on_tile)
+    limits = image.Limits(**settings.limits.given)
+    run = pipeline.read(path, engine, profile=profile, limits=limits, on_tile=on_tile)
     peak = importlib.import_module("ocrfarm.farm.services").peak_megabytes()
     document = replace(run.document, timing={**run.document.timing, "peak_mb": peak})
     return document, [image.encode_tile(overview) for overview in run.overviews]

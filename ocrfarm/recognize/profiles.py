@@ -162,6 +162,10 @@ def _checked(profile: Profile) -> Profile:
         (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
         (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
         (runtime.precision in ("fp32", "fp16"), f"precision {runtime.precision!r} must be fp32 or fp16"),
+        (
+            runtime.precision == "fp32" or (runtime.engine == "paddle" and runtime.device != "cpu"),
+            "precision fp16 needs engine = 'paddle' and a GPU",
+        ),
     )
     for holds, sentence in rules:
         if not holds:

@@ -10,62 +10,61 @@ from ocrfarm.geometry import Quad
 from ocrfarm.stitch.chains import Joined, Part
 from ocrfarm.stitch.pieces import Pieces
 from ocrfarm.stitch.words import split_words
-from ocrfarm.tile import Char
 
 _Point = tuple[float, float]
-_Edge = tuple[int, float]
 
 
-class _Placed(NamedTuple):
-    """A character on the line's axis, and the part it comes from."""
+class _Text(NamedTuple):
+    """The characters of a line in columns: what, where on the line's axis, how sure, and from which part."""
 
-    text: str
-    at: float
-    confidence: float
-    part: int
+    chars: list[str]
+    at: list[float]
+    sure: list[float]
+    part: list[int]
 
 
 def make_line(pieces: Pieces, joined: Joined) -> Line:
     """Make the line; a word's quad is cut out of the quad of the tile that saw it, so long lines may bend."""
     parts = joined.parts
     quads = [pieces.fragments[part.piece].quad for part in parts]
-    chars = _place(pieces, parts)
-    sure = [char.confidence for char in chars if not char.text.isspace()]
-    texts = [char.text for char in chars]
-    bounds = _bounds(parts, chars)
-    words = tuple(
-        Word("".join(texts[i:j]), _between(parts, quads, (chars[i].part, bounds[i]), (chars[j - 1].part, bounds[j])))
-        for i, j in split_words(texts)
-    )
-    whole = _between(parts, quads, (0, bounds[0]), (len(parts) - 1, bounds[-1]))
-    return Line("".join(texts), whole, sum(sure) / len(sure) if sure else 0.0, words, _model(pieces, parts))
+    text = _gather(pieces, parts)
+    bounds = [parts[0].start, *((a + b) / 2 for a, b in pairwise(text.at)), parts[-1].end]
+    words = []
+    for i, j in split_words(text.chars):
+        one, two = text.part[i], text.part[j - 1]
+        quad = _between(_edge(parts[one], quads[one], bounds[i]), _edge(parts[two], quads[two], bounds[j]))
+        words.append(Word("".join(text.chars[i:j]), quad))
+    whole = _between(_edge(parts[0], quads[0], bounds[0]), _edge(parts[-1], quads[-1], bounds[-1]))
+    sure = [sure for char, sure in zip(text.chars, text.sure, strict=True) if not char.isspace()]
+    return Line("".join(text.chars), whole, sum(sure) / len(sure), tuple(words), _model(pieces, parts))
 
 
-def _place(pieces: Pieces, parts: Sequence[Part]) -> list[_Placed]:
-    """List the line's characters in order, with the spaces that stand between parts."""
-    placed: list[_Placed] = []
+def _gather(pieces: Pieces, parts: Sequence[Part]) -> _Text:
+    """List the characters of all parts in order, with the spaces that stand between parts."""
+    text = _Text([], [], [], [])
     for number, part in enumerate(parts):
         run = pieces.fragments[part.piece].chars[part.first : part.stop]
-        if part.spaced and placed and run:
-            placed.append(_Placed(" ", (placed[-1].at + _at(part, run[0])) / 2, 1.0, number))
-        placed += [_Placed(char.text, _at(part, char), char.confidence, number) for char in run]
-    return placed
+        if not run:
+            continue
+        chars, at, sure = zip(*run, strict=True)
+        scale = part.end - part.start
+        places = [part.start + place * scale for place in at]
+        if part.spaced and text.at:
+            _extend(text, [" "], [(text.at[-1] + places[0]) / 2], [1.0], number)
+        _extend(text, chars, places, sure, number)
+    return text
 
 
-def _at(part: Part, char: Char) -> float:
-    return part.start + char.at * (part.end - part.start)
+def _extend(text: _Text, chars: Sequence[str], at: Sequence[float], sure: Sequence[float], part: int) -> None:
+    text.chars.extend(chars)
+    text.at.extend(at)
+    text.sure.extend(sure)
+    text.part.extend([part] * len(chars))
 
 
-def _bounds(parts: Sequence[Part], chars: Sequence[_Placed]) -> list[float]:
-    """Give the line's start, the middles between neighbouring characters, and the line's end."""
-    places = [char.at for char in chars]
-    return [parts[0].start, *((a + b) / 2 for a, b in pairwise(places)), parts[-1].end]
-
-
-def _between(parts: Sequence[Part], quads: Sequence[Quad], begin: _Edge, end: _Edge) -> Quad:
-    """Give the quad between two edges, each a part's number and a position on the axis."""
-    (p0, p3), (p1, p2) = (_edge(parts[number], quads[number], at) for number, at in (begin, end))
-    return Quad(p0, p1, p2, p3)
+def _between(start: tuple[_Point, _Point], end: tuple[_Point, _Point]) -> Quad:
+    """Give the quad between two edges, each from its top to its bottom."""
+    return Quad(start[0], end[0], end[1], start[1])
 
 
 def _edge(part: Part, quad: Quad, at: float) -> tuple[_Point, _Point]:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -160,7 +161,7 @@ def test_whatever_the_fragments_are_no_text_from_afar_is_joined(
         spans = sorted((place[char][0], place[char][0] + place[char][2]) for char in set(line.text) - {" "})
         rows = [place[char][1] for char in set(line.text) - {" "}]
         assert max(rows) - min(rows) <= 20
-        assert all(start - end <= 20 for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(start - end <= 20 for (_, end), (start, _) in pairwise(spans))
 
 
 def _fragment(x: int, y: int, length: int, char: str) -> Fragment:

@@ -74,7 +74,7 @@ REAL = Eye(jitter=0.1, turn=1.0, wrong=0.13, halves=True)
 
 
 def grid(size: Size, side: int, overlap: int, shift: tuple[int, int] = (0, 0)) -> list[Tile]:
-    """Cut a page in square tiles; the last ones are moved inwards, the first ones are smaller where the grid is shifted."""
+    """Cut a page in square tiles; the last ones are moved inwards, and the second ones by the shift."""
     columns, rows = _spans(size.width, side, overlap, shift[0]), _spans(size.height, side, overlap, shift[1])
     return [
         Tile(TileId(0, 0, row, col), Box(x0, y0, x1, y1), size)
@@ -91,7 +91,7 @@ def _spans(extent: int, side: int, overlap: int, shift: int) -> list[tuple[int, 
 
 
 def see(lines: Sequence[TrueLine], tiles: Iterable[Tile], eye: Eye = SHARP, seed: int = 0) -> list[Reading]:
-    """Read every tile; what is seen of a line in a tile depends on nothing but that line, that tile's box and the seed."""
+    """Read every tile; what is seen of a line depends on nothing but the line, the tile's box and the seed."""
     return [
         Reading(
             tile,
@@ -177,7 +177,7 @@ def _fragment(
 
 
 def _jittered(line: TrueLine, start: float, end: float, eye: Eye, rng: random.Random) -> tuple[Quad, float, float]:
-    """Move the ends and the axis a little; a long box cannot be turned as far as a short one and still hold the text."""
+    """Move the ends and the axis a little; a long box is turned less than a short one, or it would miss the text."""
     h = line.height
     start, end = start + _noise(rng, eye.jitter * h), end + _noise(rng, eye.jitter * h)
     end = max(end, start + 0.2 * h)
@@ -212,7 +212,7 @@ def _half(line: TrueLine, tile: Tile, rng: random.Random) -> list[Fragment]:
 
 
 def page(size: Size, rng: random.Random, style: str = "words", angle: float = 0.0) -> list[TrueLine]:
-    """Fill a page with rows of lines at one angle: 1.1 to 1.6 text heights apart, with gaps of 0.7 to 3 inside a row."""
+    """Fill a page with rows of lines at one angle, 1.1 to 1.6 text heights apart, with gaps of 0.7 to 3 in a row."""
     lines: list[TrueLine] = []
     ux, uy = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     reach = (size.width + size.height) / 2
