@@ -37,7 +37,8 @@ def cover(
     current = [reading for name, reading in by_id.items() if name not in in_parts]
     read = {tile.id for tile in tiles} & (by_id.keys() | in_parts)
     seen = [tile for tile in tiles if tile.id in blank] + [reading.tile for reading in by_id.values()]
-    missing = {tile: _reason(tile.id, failed) for tile in tiles if tile.id not in read and tile.id not in blank}
+    reasons = _reasons(failed)
+    missing = {tile: reasons.get(tile.id, NOT_READ) for tile in tiles if tile.id not in read and tile.id not in blank}
     levels = sorted({tile.id.level for tile in tiles}) or [0]
     looks = [_look(size, _of_level(seen, level), _of_level(missing, level), missing) for level in levels]
     return Coverage(
@@ -66,10 +67,9 @@ def _in_parts(names: Iterable[TileId]) -> set[TileId]:
     return whole
 
 
-def _reason(name: TileId, failed: Mapping[TileId, str]) -> str:
-    """Give the reason noted for the tile, or for the first of its parts."""
-    of_parts = [other for other in failed if replace(other, part="") == name]
-    return failed.get(name) or (failed[min(of_parts)] if of_parts else NOT_READ)
+def _reasons(failed: Mapping[TileId, str]) -> dict[TileId, str]:
+    """Give the reason by tile: its own one, or that of the first of its parts."""
+    return {replace(name, part=""): failed[name] for name in sorted(failed, reverse=True)}
 
 
 def _of_level(tiles: Iterable[Tile], level: int) -> list[Tile]:

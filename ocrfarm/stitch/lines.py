@@ -35,8 +35,8 @@ def make_line(pieces: Pieces, joined: Joined) -> Line:
         quad = _between(_edge(parts[one], quads[one], bounds[i]), _edge(parts[two], quads[two], bounds[j]))
         words.append(Word("".join(text.chars[i:j]), quad))
     whole = _between(_edge(parts[0], quads[0], bounds[0]), _edge(parts[-1], quads[-1], bounds[-1]))
-    sure = [sure for char, sure in zip(text.chars, text.sure, strict=True) if not char.isspace()]
-    return Line("".join(text.chars), whole, sum(sure) / len(sure), tuple(words), _model(pieces, parts))
+    sure = [sure for char, sure in zip(text.chars, text.sure, strict=True) if char.strip()]
+    return Line("".join(text.chars), whole, sum(sure) / max(len(sure), 1), tuple(words), _model(pieces, parts))
 
 
 def _gather(pieces: Pieces, parts: Sequence[Part]) -> _Text:

@@ -89,7 +89,7 @@ def _content(fragment: Fragment) -> _Content:
 
 
 def _has_text(fragment: Fragment) -> bool:
-    return any(not char.text.isspace() for char in fragment.chars)
+    return any(char.text.strip() for char in fragment.chars)
 
 
 def _on_page(size: Size, corners: Floats) -> Flags:

@@ -99,7 +99,7 @@ def _glyphs(span: Span, low: float, high: float, height: float, *, after: int = 
     return [
         _Glyph(index, char.text, at, char.confidence)
         for index, char in enumerate(span.chars)
-        if abs((at := start + char.at * length) - middle) <= reach and index >= after and not char.text.isspace()
+        if abs((at := start + char.at * length) - middle) <= reach and index >= after and char.text.strip()
     ]
 
 
@@ -167,7 +167,7 @@ def _by_position(first: Span, second: Span, border: float, height: float, after:
         return Seam(stop, begin, border, False, 0, 0.0)
     one, two = first.chars[stop - 1], second.chars[begin]
     gap = _place(second, begin) - _place(first, stop - 1)
-    if one.text.isspace() or two.text.isspace():
+    if not one.text.strip() or not two.text.strip():
         return Seam(stop, begin, border, False, 0, 0.0)
     if gap < SAME_GLYPH * height:
         ours_is_better = one.confidence >= two.confidence or stop - 1 < after
