@@ -4,6 +4,7 @@ Characters are paired by what they are and where they stand, never by the string
 many ways.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -140,7 +141,10 @@ def _safe(first: Span, second: Span, height: float) -> tuple[float, float]:
 
 
 def _agreement(ours: list[_Glyph], theirs: list[_Glyph], pairs: list[_Pair], safe: tuple[float, float]) -> float:
+    """Give the share of the characters on which both agree: of the safe ones, or of all where none is safe."""
     low, high = safe
+    if not any(low <= glyph.at <= high for glyph in (*ours, *theirs)):
+        low, high = -math.inf, math.inf
     count = max(sum(low <= glyph.at <= high for glyph in side) for side in (ours, theirs))
     both = sum(low <= (one.at + two.at) / 2 <= high for one, two in pairs)
     return min(both / count, 1.0) if count else 0.0
