@@ -16,8 +16,7 @@ from ocrfarm.image import Limits, Pixels, Raster, open_source, to_rgb
 from ocrfarm.recognize import Engine, Profile, read_tile
 from ocrfarm.split.ink import is_blank
 from ocrfarm.split.plan import plan, quarter
-from ocrfarm.stitch import stitch
-from ocrfarm.stitch.coverage import cover
+from ocrfarm.stitch import cover, stitch
 from ocrfarm.tile import Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
@@ -56,7 +55,7 @@ class Outcome:
         coverage = cover(
             self.size,
             self.tiles,
-            self.readings,
+            readings=self.readings,
             blank=self.blank,
             failed=self.failed,
             scale=profile.detector_scale,

@@ -78,8 +78,8 @@ PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
         Profile("fast", f"{_TINY}_det", f"{_TINY}_rec", detector_scale=0.5),
-        Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec"),
-        Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec"),
+        Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec", detector_scale=0.5),
+        Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5),
         Profile("planted", "planted", "planted", runtime=Runtime(engine="planted")),
     )
 }

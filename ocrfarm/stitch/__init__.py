@@ -1,5 +1,6 @@
 """Fragments of many tiles -> the lines of one page."""
 
+from ocrfarm.stitch.coverage import cover
 from ocrfarm.stitch.joining import stitch
 
-__all__ = ["stitch"]
+__all__ = ["cover", "stitch"]

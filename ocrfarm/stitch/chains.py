@@ -86,7 +86,7 @@ class _View:
         return shown / max(self.end - self.start, 1e-9)
 
 
-def chain_group(pieces: Pieces, cuts: Cuts, group: Sequence[int], neighbours: Neighbours) -> Iterator[Joined]:
+def chain_group(pieces: Pieces, cuts: Cuts, *, group: Sequence[int], neighbours: Neighbours) -> Iterator[Joined]:
     """Give the lines that a group of linked fragments makes: one, and more where one would lose text."""
     height = float(np.sort(pieces.height[group])[len(group) // 2])
     views = _views(pieces, cuts, group)
@@ -217,6 +217,6 @@ def _seams(spans: Sequence[Span], height: float) -> list[Seam]:
     seams: list[Seam] = []
     after = 0
     for first, second in pairwise(spans):
-        seams.append(find_seam(first, second, height, after=after))
+        seams.append(find_seam(first, second, height=height, after=after))
         after = seams[-1].begin
     return seams

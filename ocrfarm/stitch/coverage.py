@@ -20,8 +20,8 @@ _Cells = NDArray[np.int64]
 def cover(
     size: Size,
     tiles: Sequence[Tile],
-    readings: Iterable[Reading],
     *,
+    readings: Iterable[Reading],
     blank: Collection[TileId],
     failed: Mapping[TileId, str],
     scale: float,

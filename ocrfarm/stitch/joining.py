@@ -31,10 +31,10 @@ def stitch(size: Size, readings: Iterable[Reading]) -> tuple[Line, ...]:
 def join(pieces: Pieces) -> list[Joined]:
     """Choose the parts of fragments that make the lines of the page, each text once."""
     cuts = find_cuts(pieces)
-    a, b = nearby(pieces)
-    joined = _joined(pieces, cuts, find_links(pieces, cuts, a, b))
-    ghosts = find_ghosts(pieces, cuts, a, b)
-    swept = sweep(pieces, cuts, joined, a, b)
+    pairs = nearby(pieces)
+    joined = _joined(pieces, cuts, find_links(pieces, cuts, pairs=pairs))
+    ghosts = find_ghosts(pieces, cuts, pairs=pairs)
+    swept = sweep(pieces, cuts, joined=joined, pairs=pairs)
     return [line for line in swept if len(line.parts) > 1 or not ghosts[line.parts[0].piece]]
 
 
@@ -44,5 +44,5 @@ def _joined(pieces: Pieces, cuts: Cuts, links: Links) -> list[Joined]:
     alone[[piece for group in groups for piece in group]] = False
     lines = [Joined((Part(piece, 0, len(pieces.fragments[piece].chars)),)) for piece in np.flatnonzero(alone).tolist()]
     for group in groups:
-        lines += chain_group(pieces, cuts, group, neighbours)
+        lines += chain_group(pieces, cuts, group=group, neighbours=neighbours)
     return lines

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ocrfarm.stitch.cuts import FREE, Cuts
-from ocrfarm.stitch.nearby import AT_ONCE
+from ocrfarm.stitch.nearby import AT_ONCE, Pairs
 from ocrfarm.stitch.pieces import SMALLEST, Flags, Floats, Ints, Pieces
 from ocrfarm.stitch.seams import Span, same_text
 
@@ -69,8 +69,9 @@ class _Views:
     offset: Floats
 
 
-def find_links(pieces: Pieces, cuts: Cuts, a: Ints, b: Ints) -> Links:
-    """Choose from pairs of fragments (a < b) of different tiles those that show the same line."""
+def find_links(pieces: Pieces, cuts: Cuts, *, pairs: Pairs) -> Links:
+    """Choose from pairs of fragments of different tiles those that show the same line."""
+    a, b = pairs
     parts = [_link(pieces, cuts, a[at : at + AT_ONCE], b[at : at + AT_ONCE]) for at in range(0, len(a), AT_ONCE)]
     keep = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.bool_)
     offset = np.concatenate([part[1] for part in parts]) if parts else np.empty(0)
@@ -174,4 +175,4 @@ def _same_words(pieces: Pieces, views: _Views, index: int) -> bool:
     long = Span(pieces.fragments[views.long[index]].chars, -half, half)
     short = Span(pieces.fragments[views.short[index]].chars, float(views.low[index]), float(views.high[index]))
     first, second = sorted((long, short), key=lambda span: (span.start, span.end))
-    return same_text(first, second, float(views.height[index]))
+    return same_text(first, second, height=float(views.height[index]))

@@ -1,6 +1,7 @@
 """Which fragments of different tiles come near one another, without looking at every pair."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,15 @@ AT_ONCE = 1 << 20
 """Pairs looked at in one go: bounds memory, some 100 bytes each."""
 
 
-def nearby(pieces: Pieces) -> tuple[Ints, Ints]:
-    """Give all pairs (a < b) of fragments of different tiles whose upright boxes touch, grown by REACH along the text.
+class Pairs(NamedTuple):
+    """Numbers of fragments, a < b, two by two."""
+
+    a: Ints
+    b: Ints
+
+
+def nearby(pieces: Pieces) -> Pairs:
+    """Give all pairs of fragments of different tiles whose upright boxes touch, grown by REACH along the text.
 
     A pair is looked for only where the areas of its two tiles overlap, swept along the overlap's longer side.
     """
@@ -27,11 +35,11 @@ def nearby(pieces: Pieces) -> tuple[Ints, Ints]:
         for i, j in [_touching(boxes, pieces.tile, piece, i, j)]
     ]
     if not found:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
+        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
     one, two = (np.concatenate(side) for side in zip(*found, strict=True))
     a, b = np.minimum(one, two), np.maximum(one, two)
     order = np.lexsort((b, a))
-    return a[order], b[order]
+    return Pairs(a[order], b[order])
 
 
 def _reach(pieces: Pieces) -> Floats:

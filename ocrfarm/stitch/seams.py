@@ -66,7 +66,7 @@ class _Glyph(NamedTuple):
 _Pair = tuple[_Glyph, _Glyph]
 
 
-def find_seam(first: Span, second: Span, height: float, *, after: int = 0) -> Seam:
+def find_seam(first: Span, second: Span, *, height: float, after: int = 0) -> Seam:
     """Find where to switch, near the middle of the overlap; `after` characters of the first view are taken already."""
     low = max(second.start, _place(first, after - 1)) if after else second.start
     middle = (low + first.end) / 2
@@ -80,7 +80,7 @@ def find_seam(first: Span, second: Span, height: float, *, after: int = 0) -> Se
     return Seam(one.number + 1, two.number + 1, (one.at + two.at) / 2, False, len(pairs), agreement)
 
 
-def same_text(first: Span, second: Span, height: float) -> bool:
+def same_text(first: Span, second: Span, *, height: float) -> bool:
     """Say whether two views that overlap read the same text there."""
     ours = _glyphs(first, second.start, first.end, height)
     theirs = _glyphs(second, second.start, first.end, height)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ocrfarm.stitch.chains import Joined
 from ocrfarm.stitch.cuts import DEEP, FREE, HARD, Cuts
+from ocrfarm.stitch.nearby import Pairs
 from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces, distance
 
 COVERED = 0.6
@@ -32,15 +33,15 @@ class _Lines:
     half: Floats
 
 
-def sweep(pieces: Pieces, cuts: Cuts, joined: Sequence[Joined], a: Ints, b: Ints) -> list[Joined]:
-    """Drop every line that others cover; a, b are the pairs of fragments of different tiles that touch.
+def sweep(pieces: Pieces, cuts: Cuts, *, joined: Sequence[Joined], pairs: Pairs) -> list[Joined]:
+    """Drop every line that others cover; `pairs` are the fragments of different tiles that touch.
 
     A larger line covers a smaller one; slices and stumps are covered by all others together.
     """
     lines = _rectangles(pieces, joined)
     is_scrap = _is_scrap(pieces, cuts, joined)
     area = lines.half[:, 0] * lines.half[:, 1]
-    small, large = _rank(*_line_pairs(pieces, joined, a, b), area, is_scrap)
+    small, large = _rank(*_line_pairs(pieces, joined, pairs), area, is_scrap)
     scrap = is_scrap[small]
     share = _share_covered(lines, small, large, np.where(scrap, SCRAP_SLACK, 0.0))
     hit = ~scrap & (share >= COVERED)
@@ -49,15 +50,16 @@ def sweep(pieces: Pieces, cuts: Cuts, joined: Sequence[Joined], a: Ints, b: Ints
     return [line for number, line in enumerate(joined) if not covered[number] and number not in dropped]
 
 
-def _line_pairs(pieces: Pieces, joined: Sequence[Joined], a: Ints, b: Ints) -> tuple[Ints, Ints]:
+def _line_pairs(pieces: Pieces, joined: Sequence[Joined], pairs: Pairs) -> tuple[Ints, Ints]:
     """Give the pairs of lines of which parts touch, each pair once."""
     owner = np.full(len(pieces), -1, np.int64)
     for number, line in enumerate(joined):
         for part in line.parts:
             owner[part.piece] = number
-    one, two = np.minimum(owner[a], owner[b]), np.maximum(owner[a], owner[b])
-    pairs = np.unique((one * len(joined) + two)[(one >= 0) & (one != two)])
-    return pairs // max(len(joined), 1), pairs % max(len(joined), 1)
+    a, b = owner[pairs.a], owner[pairs.b]
+    one, two = np.minimum(a, b), np.maximum(a, b)
+    both = np.unique((one * len(joined) + two)[(one >= 0) & (one != two)])
+    return both // max(len(joined), 1), both % max(len(joined), 1)
 
 
 def _rank(one: Ints, two: Ints, area: Floats, scrap: Flags) -> tuple[Ints, Ints]:
@@ -122,13 +124,13 @@ def _share_covered(lines: _Lines, small: Ints, large: Ints, slack: Floats) -> Fl
     return share
 
 
-def find_ghosts(pieces: Pieces, cuts: Cuts, a: Ints, b: Ints) -> Flags:
+def find_ghosts(pieces: Pieces, cuts: Cuts, *, pairs: Pairs) -> Flags:
     """Find stumps of letters cut by a border, where another tile saw the place whole and found no text there.
 
-    a, b are the pairs of fragments of different tiles that touch: what touches another tile's text is no ghost.
+    `pairs` are the fragments of different tiles that touch: what touches another tile's text is no ghost.
     """
     alone = np.ones(len(pieces), np.bool_)
-    alone[a] = alone[b] = False
+    alone[pairs.a] = alone[pairs.b] = False
     ghosts: Flags = alone & (cuts.sliced | _is_stump(pieces, cuts))
     boxes, interior = pieces.tile_boxes(), pieces.interior()
     for index in np.flatnonzero(ghosts).tolist():

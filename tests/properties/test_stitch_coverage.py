@@ -33,7 +33,7 @@ def test_area_and_gaps_are_exact(tiles: list[Tile], fates: list[str]) -> None:
     coverage = cover(
         PAGE,
         tiles,
-        [Reading(tile, (), "m") for tile in tiles if fate[tile] == "read"],
+        readings=[Reading(tile, (), "m") for tile in tiles if fate[tile] == "read"],
         blank=[tile.id for tile in tiles if fate[tile] == "blank"],
         failed={tile.id: f"broke {tile.id.col % 2}" for tile in tiles if fate[tile] == "failed"},
         scale=1.0,
@@ -58,9 +58,9 @@ def test_a_tile_is_read_when_all_its_parts_are(tiles: list[Tile], depth: int, da
         split = data.draw(st.sampled_from(names))
         names = [name for name in names if name != split] + [f"{split}{quarter}" for quarter in "0123"]
     readings = [Reading(_part(tile, name), (), "m") for tile in tiles for name in names]
-    assert cover(PAGE, tiles, readings, blank=(), failed={}, scale=1.0).read == len(tiles)
+    assert cover(PAGE, tiles, readings=readings, blank=(), failed={}, scale=1.0).read == len(tiles)
     missing = [reading for reading in readings if reading.tile.id.part != names[-1]]
-    assert cover(PAGE, tiles, missing, blank=(), failed={}, scale=1.0).read == 0
+    assert cover(PAGE, tiles, readings=missing, blank=(), failed={}, scale=1.0).read == 0
 
 
 def _part(tile: Tile, name: str) -> Tile:

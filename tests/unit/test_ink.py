@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -45,6 +47,41 @@ def in_channel(grey: Grey, channel: int) -> Grey:
     return colour
 
 
+def coloured(ground: tuple[int, int, int], change: tuple[float, float, float], size: int, noise: float = 0.0) -> Grey:
+    """Text that changes each channel of the ground by so many grey levels; each channel has noise of its own."""
+    letters = printed(paper(0), 255, size) / 255.0
+    grain = np.random.default_rng(7).normal(0, noise, (SIDE, SIDE, 3))
+    colour = np.array(ground) + letters[..., None] * np.array(change) + grain
+    pixels: Grey = np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+    return pixels
+
+
+def luminance(red: float, green: float, blue: float) -> float:
+    """As ITU-R BT.601 weighs the channels."""
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def plain_is_blank(pixels: Grey) -> bool:
+    """The definition, channel by channel and window by window: slow, and the measure of what is quick."""
+    planes = pixels.reshape(*pixels.shape[:2], -1)
+    return not any(plain_has_ink(planes[..., channel]) for channel in range(planes.shape[2]))
+
+
+def plain_has_ink(plane: Grey) -> bool:
+    whole = np.pad(plane, [(0, -side % 16) for side in plane.shape], mode="edge").astype(int)
+    for picture in (whole, whole.T):
+        runs = picture.reshape(-1, 4, picture.shape[1]).sum(axis=1) / 4
+        windows = [
+            np.ptp(runs[top : top + 4, left : left + 16])
+            for top in range(0, len(runs) - 2, 2)
+            for left in range(0, runs.shape[1] - 8, 8)
+        ]
+        quieter = sorted(windows)[len(windows) // 4]
+        if quieter > 7 or max(windows) > quieter * 1.75 + 4:
+            return True
+    return False
+
+
 @pytest.mark.parametrize(
     "pixels",
     [
@@ -55,7 +92,8 @@ def in_channel(grey: Grey, channel: int) -> Grey:
         pytest.param(paper(235, 1), id="quiet scanner"),
         pytest.param(paper(235, 2), id="scanner"),
         pytest.param(paper(235, 3), id="noisy scanner"),
-        pytest.param(np.repeat(paper(240, 2)[..., None], 3, axis=2), id="scanner in colour"),
+        pytest.param(np.repeat(paper(240, 2)[..., None], 3, axis=2), id="grey scan kept as colour"),
+        pytest.param(coloured((235, 225, 190), (0, 0, 0), 12, 2), id="scanner in colour"),
         pytest.param(slope(120, 240), id="gradient"),
         pytest.param(slope(250, 180, 2), id="shadow with noise"),
         pytest.param(slope(0, 250), id="steepest gradient: half a level a pixel"),
@@ -118,3 +156,54 @@ def test_pixels_are_left_as_they_were() -> None:
     before = pixels.copy()
     is_blank(pixels)
     assert np.array_equal(pixels, before)
+
+
+@pytest.mark.parametrize("noise", [0, 1, 2])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param((23.6, -12, 0), id="red against green"),
+        pytest.param((12, 0, -31.5), id="red against blue"),
+        pytest.param((0, 6.2, -32), id="green against blue"),
+        pytest.param((30, -18, 14), id="all three"),
+    ],
+)
+def test_colour_of_the_same_luminance_as_its_ground_is_seen(change: tuple[float, float, float], noise: int) -> None:
+    ground = (190, 180, 170)
+    assert abs(luminance(*change)) < 0.1
+    assert not is_blank(coloured(ground, change, 12, noise))
+    assert not is_blank(coloured(ground, (-change[0], -change[1], -change[2]), 12, noise))
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+@pytest.mark.parametrize("contrast", [12, -12])
+def test_print_in_the_channel_between_the_two_others_is_seen(channel: int, contrast: int) -> None:
+    ground, change = [220, 220, 220], [0, 0, 0]
+    ground[channel], ground[channel - 1], change[channel] = 150, 80, contrast
+    assert not is_blank(coloured((ground[0], ground[1], ground[2]), (change[0], change[1], change[2]), 12, 1))
+
+
+@pytest.mark.parametrize("row", [63, 64, 126, 128, 319, 510])
+def test_a_faint_rule_is_seen_wherever_the_page_is_looked_at_in_parts(row: int) -> None:
+    assert not is_blank(lined(paper(), -5, np.s_[row : row + 1, 100:140]))
+    assert not is_blank(lined(paper(235, 1), -5, np.s_[row:, :]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sides=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    channels=st.sampled_from([1, 3]),
+    noise=st.sampled_from([0.0, 0.5, 1.5, 3.0, 4.0]),
+    contrast=st.integers(-24, 24),
+    seed=st.integers(0, 9999),
+)
+def test_the_answer_is_that_of_the_definition(
+    sides: tuple[int, int], channels: int, noise: float, contrast: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    page = 200 + rng.normal(0, noise, (*sides, channels))
+    y, x = rng.integers(0, sides[0]), rng.integers(0, sides[1])
+    page[y : y + rng.integers(1, 9), x : x + rng.integers(1, 9), rng.integers(channels)] += contrast
+    pixels = np.rint(page).astype(np.uint8)
+    pixels = pixels if channels == 3 else pixels[..., 0]
+    assert is_blank(pixels) == plain_is_blank(pixels)

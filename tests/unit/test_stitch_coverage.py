@@ -17,44 +17,53 @@ def reading(tile: Tile, part: str = "", box: Box | None = None, squeezed: int = 
 
 
 def test_all_is_read() -> None:
-    coverage = cover(PAGE, TILES, map(reading, TILES), blank=(), failed={}, scale=0.5)
+    coverage = cover(PAGE, TILES, readings=map(reading, TILES), blank=(), failed={}, scale=0.5)
     assert (coverage.area, coverage.scale, coverage.gaps, coverage.complete) == (1.0, 0.5, (), True)
 
 
 def test_a_gap_says_why() -> None:
     coverage = cover(
-        PAGE, TILES, [reading(TILES[0])], blank=[TILES[1].id], failed={TILES[2].id: "the engine broke"}, scale=1.0
+        PAGE,
+        TILES,
+        readings=[reading(TILES[0])],
+        blank=[TILES[1].id],
+        failed={TILES[2].id: "the engine broke"},
+        scale=1.0,
     )
     assert coverage.gaps == (Gap(Box(200, 0, 300, 100), "the engine broke"),)
     assert (coverage.read, coverage.blank, coverage.failed, coverage.area) == (1, 1, 1, 2 / 3)
 
 
 def test_neighbouring_gaps_of_one_reason_are_one() -> None:
-    coverage = cover(PAGE, TILES, [reading(TILES[0])], blank=(), failed={}, scale=1.0)
+    coverage = cover(PAGE, TILES, readings=[reading(TILES[0])], blank=(), failed={}, scale=1.0)
     assert coverage.gaps == (Gap(Box(100, 0, 300, 100), "not read"),)
 
 
 def test_what_lies_in_no_tile_is_a_gap() -> None:
-    assert cover(PAGE, [], [], blank=(), failed={}, scale=1.0).gaps == (Gap(Box(0, 0, 300, 100), "in no tile"),)
+    assert cover(PAGE, [], readings=[], blank=(), failed={}, scale=1.0).gaps == (
+        Gap(Box(0, 0, 300, 100), "in no tile"),
+    )
 
 
 def test_three_parts_of_four() -> None:
     quarters = [Box(0, 0, 50, 50), Box(50, 0, 100, 50), Box(0, 50, 50, 100), Box(50, 50, 100, 100)]
     parts = [reading(TILES[0], str(k), box) for k, box in enumerate(quarters)]
     failed = {replace(TILES[0].id, part="3"): "out of memory"}
-    coverage = cover(PAGE, TILES[:1], parts[:3], blank=(), failed=failed, scale=1.0)
+    coverage = cover(PAGE, TILES[:1], readings=parts[:3], blank=(), failed=failed, scale=1.0)
     assert Gap(Box(50, 50, 100, 100), "out of memory") in coverage.gaps
     assert (coverage.read, coverage.area) == (0, 0.25)
 
 
 def test_a_failed_coarse_tile_is_a_gap_though_its_area_was_read() -> None:
     coarse = Tile(TileId(0, 1, 0, 0), Box(0, 0, 300, 100), PAGE)
-    coverage = cover(PAGE, [*TILES, coarse], map(reading, TILES), blank=(), failed={coarse.id: "broke"}, scale=1.0)
+    coverage = cover(
+        PAGE, [*TILES, coarse], readings=map(reading, TILES), blank=(), failed={coarse.id: "broke"}, scale=1.0
+    )
     assert (coverage.area, coverage.gaps) == (1.0, (Gap(coarse.box, "broke"),))
 
 
 def test_counts_are_of_what_was_read_last() -> None:
     quarters = [reading(TILES[0], str(k), squeezed=1, saturated=k == 2) for k in range(4)]
     readings = [reading(TILES[0], squeezed=9, saturated=True), *quarters, *quarters, reading(TILES[1], squeezed=2)]
-    coverage = cover(PAGE, TILES, readings, blank=(), failed={}, scale=1.0)
+    coverage = cover(PAGE, TILES, readings=readings, blank=(), failed={}, scale=1.0)
     assert (coverage.squeezed, coverage.saturated, coverage.read) == (6, 1, 2)

@@ -1,0 +1,178 @@
+"""A page and a grid of tiles -> readings by the real models, kept on disk: the figures change often, readings never."""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ocrfarm import recognize
+from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.pipeline import read_pixels
+from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine
+from ocrfarm.recognize.models import find_model
+from ocrfarm.split.ink import is_blank
+from ocrfarm.split.plan import plan
+from ocrfarm.tile import Char, Fragment, Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
+from tests.benchmarks.pages import Drawn
+from tests.properties.truelines import grid
+
+_PACKAGES = ("paddlex", "onnxruntime-openvino", "onnxruntime", "opencv-contrib-python", "numpy")
+_NAME = re.compile(r"(\d+)/(\d+)(?:\+(\d+)\+(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class TileSet:
+    """A grid: side and overlap in pixels; a shifted one has its second row and column `shift` pixels from the edge."""
+
+    side: int
+    overlap: int
+    shift: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def parse(cls, name: str) -> "TileSet":
+        """Read "1024/128" or "1024/128+320+416"; ValueError for anything else."""
+        if not (found := _NAME.fullmatch(name)):
+            raise ValueError(f"{name!r} is no tile set; write side/overlap or side/overlap+x+y, as in 1024/128+320+416")
+        side, overlap, x, y = (int(digits or 0) for digits in found.groups())
+        return cls(side, overlap, (x, y))
+
+    def __str__(self) -> str:
+        shift = "+{}+{}".format(*self.shift) if any(self.shift) else ""
+        return f"{self.side}/{self.overlap}{shift}"
+
+    def tiles(self, size: Size) -> tuple[Tile, ...]:
+        """Cut a page as the product does, or on the shifted grid."""
+        if any(self.shift):
+            return tuple(grid(size, self.side, self.overlap, self.shift))
+        return plan(size, side=self.side, overlap=self.overlap)
+
+
+@dataclass
+class Reader:
+    """Reads pages with one choice of models, "fast" or, at another detector scale, "fast@1.0"; `kept` is the cache."""
+
+    model: str
+    kept: Path
+    folders: WeightsFolders
+    profile: Profile = field(init=False)
+
+    def __post_init__(self) -> None:
+        name, _, scale = self.model.partition("@")
+        profile = find_profile(name)
+        self.profile = replace(profile, detector_scale=float(scale)) if scale else profile
+
+    @cached_property
+    def engine(self) -> Any:
+        """The real engine, loaded when it is first needed."""
+        return load_engine(self.profile, self.folders)
+
+    def read(self, page: Drawn, tiles: Sequence[Tile]) -> tuple[Reading, ...]:
+        """Read every tile that is not blank."""
+        return self._keep(page, repr(tiles), lambda: self._read(page.pixels, tiles))
+
+    def whole(self, page: Drawn) -> tuple[Reading, ...]:
+        """Read the page at once, at full size, whatever the detector's limit."""
+        return self.read(page, (_whole(page),))
+
+    def by_paddleocr(self, page: Drawn) -> tuple[Reading, ...]:
+        """Let PaddleOCR's own pipeline read the page with the same models and its own defaults."""
+        return self._keep(page, "PaddleOCR", lambda: (self._paddleocr(page),))
+
+    def readable(self, page: Drawn) -> dict[int, str]:
+        """Give what the recognizer reads on the straight copies of slanted lines."""
+        size = Size(1, 1)
+        tile = Tile(TileId(0, 0, 0, 0), Box(0, 0, 1, 1), size)
+
+        def read() -> tuple[Reading, ...]:
+            crops = [crop[:, :, ::-1] for crop in page.straight.values()]
+            texts = self.engine._recognizer.read(crops) if crops else []
+            nowhere = Quad.upright(0, 0, 1, 1)
+            return (Reading(tile, tuple(Fragment(nowhere, chars, 1.0) for chars in texts), self.profile.recognizer),)
+
+        (reading,) = self._keep(page, "straight", read)
+        return dict(zip(page.straight, (fragment.text for fragment in reading.fragments), strict=True))
+
+    def _read(self, pixels: Pixels, tiles: Iterable[Tile]) -> tuple[Reading, ...]:
+        readings: list[Reading] = []
+        for tile in tiles:
+            box = tile.box
+            part = pixels[box.y0 : box.y1, box.x0 : box.x1].copy()
+            if not is_blank(part):
+                readings += read_pixels(self.engine, tile, pixels=part, profile=self.profile)
+        return tuple(readings)
+
+    def _paddleocr(self, page: Drawn) -> Reading:
+        started = time.perf_counter()
+        (found,) = self._pipeline.predict(page.pixels[:, :, ::-1].copy())
+        seconds = time.perf_counter() - started
+        fragments = tuple(
+            Fragment(Quad.of(corners.tolist()), _spread(text), float(score))
+            for corners, text, score in zip(found["rec_polys"], found["rec_texts"], found["rec_scores"], strict=True)
+            if text
+        )
+        return Reading(_whole(page), fragments, self.profile.recognizer, seconds)
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        """PaddleOCR without its document models, which turn and warp a whole page and have no weights here."""
+        return importlib.import_module("paddleocr").PaddleOCR(
+            text_detection_model_name=self.profile.detector,
+            text_detection_model_dir=str(self.folders.pull(find_model(self.profile.detector, "detector"))),
+            text_recognition_model_name=self.profile.recognizer,
+            text_recognition_model_dir=str(self.folders.pull(find_model(self.profile.recognizer, "recognizer"))),
+            use_doc_orientation_classify=False,
+            use_doc_unwarping=False,
+            use_textline_orientation=False,
+            device="cpu",
+            engine="onnxruntime",
+        )
+
+    def _keep(self, page: Drawn, what: str, make: Callable[[], tuple[Reading, ...]]) -> tuple[Reading, ...]:
+        models = json.dumps(self.profile.to_json(), sort_keys=True)
+        pixels = hashlib.sha256(page.pixels.tobytes()).hexdigest()
+        key = hashlib.sha256("\n".join((pixels, what, models, _engine_version())).encode()).hexdigest()
+        path = self.kept / f"{page.name}-{key[:32]}"
+        if not path.is_file():
+            data = readings_to_bytes(make())
+            self.kept.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.write_bytes(data)
+            draft.replace(path)
+        return readings_from_bytes(path.read_bytes())
+
+
+def _whole(page: Drawn) -> Tile:
+    return Tile(TileId(0, 0, 0, 0), Box(0, 0, page.size.width, page.size.height), page.size)
+
+
+def _spread(text: str) -> tuple[Char, ...]:
+    return tuple(Char(char, (index + 0.5) / len(text), 1.0) for index, char in enumerate(text))
+
+
+@cache
+def _engine_version() -> str:
+    """Everything but the weights and the settings that can change what is read."""
+    sources = sorted(Path(recognize.__path__[0]).glob("*.py"))
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return f"{code} {versions()}"
+
+
+@cache
+def versions() -> str:
+    """Name the packages that read, with their versions."""
+    return ", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name)))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
