@@ -20,14 +20,18 @@ OcrfarmError                 1
 |   |-- StoreFull
 |   `-- StoreUnreachable        (retryable)
 |-- BrokerError              8  the broker cannot be used
-|   `-- BrokerUnreachable       (retryable)
+|   |-- BrokerUnreachable       (retryable)
+|   `-- BrokerFull              (retryable)
 |-- FarmError                9  the embedded farm cannot start (a port is taken, a server died)
 |-- JobError                 10 the job is unknown, failed or was cancelled
 |   |-- UnknownJob
 |   |-- JobFailed
 |   `-- JobCancelled
 |-- TimeoutReached          11 what was waited for did not come in time
-`-- PartialResult           12 the result is there, but a part of the page was not read
+|-- PartialResult           12 the result is there, but a part of the page was not read
+`-- FarmBusy                13 the farm has enough to do; `retry_after` says when to come back
+
+OutOfTime stands apart: it stops whatever runs, so that no `except Exception` of an engine holds it back.
 """
 
 from typing import ClassVar
@@ -130,6 +134,12 @@ class BrokerUnreachable(BrokerError):
     retryable = True
 
 
+class BrokerFull(BrokerError):
+    """The broker has no memory left for what it was told."""
+
+    retryable = True
+
+
 class FarmError(OcrfarmError):
     """The embedded farm cannot start or a part of it died."""
 
@@ -164,3 +174,17 @@ class PartialResult(OcrfarmError):
     """The result was written, but a part of the page was not read; its coverage says which and why."""
 
     exit_code = 12
+
+
+class FarmBusy(OcrfarmError):
+    """The farm takes no more work now; nothing was handed in, and `retry_after` seconds later there may be room."""
+
+    exit_code = 13
+
+    def __init__(self, message: str, retry_after: float = 30.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OutOfTime(BaseException):
+    """A task's soft time limit has passed."""

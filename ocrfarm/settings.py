@@ -62,7 +62,8 @@ class Work:
     batch_pixels: of one message; 32 megapixels is about 8 tiles, 5 to 30 seconds on a CPU and 1 on a GPU, against
         10 milliseconds that a message costs.
     attempts: how often a tile may take its worker down with it before it is given up.
-    recognize_seconds: hard limit of a batch; with shutdown_seconds it stays under the 300 that a lost batch waits for.
+    recognize_seconds: hard limit of any batch, whose own limit comes from its pixels and its model; with
+        shutdown_seconds it stays under the 300 that a lost batch waits for.
     split_seconds: hard limit of splitting or stitching one job.
     shutdown_seconds: what a running batch gets to end after SIGTERM before it is put back in its queue.
     load_seconds: what a worker gets to load its models; a replacement for a dead one is killed when it takes longer.
@@ -79,12 +80,69 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How long after its end a job stays in the store and the broker; then both forget it. 0: for ever.
+
+    keep_complete, keep_partial: seconds that results can be fetched; whoever wants them longer copies them.
+    keep_failed, keep_cancelled: seconds, shorter because there is only the picture to keep.
+    """
+
+    keep_complete: int = 30 * _DAY
+    keep_partial: int = 30 * _DAY
+    keep_failed: int = 7 * _DAY
+    keep_cancelled: int = _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much the farm takes on, and how it looks after what it has taken.
+
+    most_jobs, most_tiles: unfinished jobs and unread tiles from which on a new job is refused: 1,000 jobs are 4 MB of
+        the broker's memory, and 200,000 tiles some 25,000 messages of 1.3 kB.
+    reconcile_seconds: between two looks for jobs that lost a message.
+    stuck_seconds: a job without progress and without a message in any queue for so long is taken up again.
+    revivals: how often in a row that may bring no progress before the job fails.
+    unread_seconds: how long a job waits for a worker with its recognizer before it fails; 0: for ever.
+    recognize_megabytes: a recognizer's child that had more memory than this is replaced after its batch, and on a CPU
+        it gets no more than twice as much; 4 GB are three times what the largest built-in profile takes.
+    split_megabytes: memory that splitting a picture may take; the limits on pictures allow 1.3 GB.
+    """
+
+    most_jobs: int = 1_000
+    most_tiles: int = 200_000
+    reconcile_seconds: int = 60
+    stuck_seconds: int = 120
+    revivals: int = 5
+    unread_seconds: int = 0
+    recognize_megabytes: int = 4_000
+    split_megabytes: int = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is let in, and who.
+
+    flower_password: of the user `ocrfarm` of the dashboard, which does not start without one.
+    url_sources: 1 lets the client fetch https:// sources; 0 refuses them.
+    url_bytes, url_seconds: what such a source may take at most.
+    """
+
+    flower_password: str = ""
+    url_sources: int = 0
+    url_bytes: int = 2**30
+    url_seconds: int = 120
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; each field of a group is read from OCRFARM_ and its name in capitals."""
 
     places: Places = field(default_factory=Places)
     limits: Limits = field(default_factory=Limits)
     work: Work = field(default_factory=Work)
+    keep: Keep = field(default_factory=Keep)
+    load: Load = field(default_factory=Load)
+    access: Access = field(default_factory=Access)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -97,14 +155,14 @@ class Settings:
         for name, value in given.items():
             group, key, kind = _KNOWN[name]
             groups[group][key] = _parse(name, value, kind)
-        settings = cls(Places(**groups["places"]), Limits(**groups["limits"]), Work(**groups["work"]))
+        settings = cls(**{name: kind(**groups[name]) for name, kind in _GROUPS.items()})
         _check_broker(settings.places.broker)
         return settings
 
     def to_env(self) -> dict[str, str]:
         """Give the variables that `from_env` makes the same settings of."""
         values = {name: getattr(getattr(self, group), key) for name, (group, key, _) in _KNOWN.items()}
-        return {name: str(value) for name, value in values.items() if value}
+        return {name: str(value) for name, value in values.items() if value or name in _MAY_BE_ZERO}
 
     @property
     def cache_folder(self) -> Path:
@@ -117,12 +175,27 @@ class Settings:
         return Path(self.places.models).expanduser() if self.places.models else None
 
 
+_GROUPS: dict[str, type[Any]] = {
+    "places": Places,
+    "limits": Limits,
+    "work": Work,
+    "keep": Keep,
+    "load": Load,
+    "access": Access,
+}
 _KNOWN: dict[str, tuple[str, str, Any]] = {
     f"{PREFIX}{item.name.upper()}": (group, item.name, item.type)
-    for group, kind in (("places", Places), ("limits", Limits), ("work", Work))
+    for group, kind in _GROUPS.items()
     for item in fields(kind)
 }
 """Variable -> group, field and type."""
+
+
+_MAY_BE_ZERO = {f"{PREFIX}{item.name.upper()}" for item in fields(Keep)} | {
+    f"{PREFIX}UNREAD_SECONDS",
+    f"{PREFIX}URL_SOURCES",
+}
+"""0 means for ever, or no."""
 
 
 def _parse(name: str, value: str, kind: type[int] | type[str]) -> int | str:
@@ -131,9 +204,10 @@ def _parse(name: str, value: str, kind: type[int] | type[str]) -> int | str:
     try:
         number = int(value.replace("_", ""))
     except ValueError:
-        number = 0
-    if number < 1:
-        raise SettingsError(f"{name}={value!r} must be a whole number of 1 or more")
+        number = -1
+    least = 0 if name in _MAY_BE_ZERO else 1
+    if number < least:
+        raise SettingsError(f"{name}={value!r} must be a whole number of {least} or more")
     return number
 
 

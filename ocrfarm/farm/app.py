@@ -49,7 +49,10 @@ def _messages() -> dict[str, Any]:
         "task_queues": [Queue(wire.SPLIT_QUEUE), Queue(wire.STITCH_QUEUE)],
         "task_create_missing_queues": False,  # see `declare`
         "task_default_queue": wire.SPLIT_QUEUE,
-        "task_routes": {wire.SPLIT: {"queue": wire.SPLIT_QUEUE}, wire.STITCH: {"queue": wire.STITCH_QUEUE}},
+        "task_routes": {
+            wire.SPLIT: {"queue": wire.SPLIT_QUEUE},
+            **dict.fromkeys((wire.STITCH, wire.RESUME, wire.RECONCILE), {"queue": wire.STITCH_QUEUE}),
+        },
         "task_default_priority": wire.PRIORITIES[0],  # split and stitch are short: they never wait behind each other
         "enable_utc": True,
     }
@@ -63,9 +66,7 @@ def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
         "task_acks_on_failure": True,  # a task that raised has already ended its job
         "task_acks_on_timeout": False,  # the hard limit kills the child; the batch is tried again, and counted
         "task_time_limit": hard,
-        "task_soft_time_limit": hard
-        * 5
-        // 6,  # an exception that spares the loaded model, if the engine lets it through
+        "task_soft_time_limit": hard * 5 // 6,  # an exception that spares the loaded model; see `stage.time_limit`
         "worker_prefetch_multiplier": 1,  # with late acknowledgement: what is reserved is what runs
         # Redis being away must not make publishers give up: the default ends after a second, a failover takes 30.
         "task_publish_retry": True,

@@ -1,34 +1,43 @@
 """The state of every job in Redis; a convenience, for the truth of a job is in the store.
 
 {prefix}jobs                sorted set: job ids by the time they were submitted
+{prefix}active              set: ids of the jobs that have not ended
 {prefix}job:{id}            hash: the fields of `JobStatus`, and how long each stage took
 {prefix}job:{id}:done       set: tiles whose fragments are in the store
 {prefix}job:{id}:dead       set: tiles that were given up; the store says why
-{prefix}job:{id}:attempts   hash: tile -> how often a worker began with it
+{prefix}job:{id}:attempts   see `attempts`, and `:troubles` likewise
 {prefix}job:{id}:peaks      hash: "stage host pid" -> most memory that this process ever had, MB
 
 Every key of a job is forgotten `keep_seconds` after the job's last change.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from redis.client import Pipeline
 
 from ocrfarm import errors
 from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob
+from ocrfarm.farm import wire
+from ocrfarm.farm.attempts import ENDED, Attempts
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.queues import Queues
 
 State = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
-ENDED = ("complete", "partial", "failed", "cancelled")
+
+_BEFORE_STITCHING = ("queued", "splitting", "recognizing")
 
 _CHANGE = """
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state or state == 'complete' or state == 'partial' or state == 'failed' or state == 'cancelled' then
   return 0
 end
-redis.call('HSET', KEYS[1], unpack(ARGV))
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+state = redis.call('HGET', KEYS[1], 'state')
+if state == 'complete' or state == 'partial' or state == 'failed' or state == 'cancelled' then
+  redis.call('SREM', KEYS[2], ARGV[1])
+end
 return 1
 """
 """An end is final: whoever comes second changes nothing."""
@@ -36,13 +45,18 @@ return 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """When what happened to a job, in seconds since 1970 (0 = not yet), and which error ended it."""
+    """When what happened to a job, in seconds since 1970 (0 = not yet), and which error ended it.
+
+    `model` is the recognizer that it needs; `waiting` says what it waits for that may never come.
+    """
 
     submitted: float = 0.0
     started: float = 0.0
     finished: float = 0.0
     error: str = ""
     error_kind: str = ""
+    model: str = ""
+    waiting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +84,21 @@ class JobStatus(Course):
         return kind(self.error) if issubclass(kind, OcrfarmError) else JobFailed(self.error)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a worker learns when it begins with a tile: `attempt` counts from 1."""
-
-    ended: bool
-    settled: bool
-    attempt: int
-
-
 class Progress:
     """Job states; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
 
     def __init__(self, broker: Broker, *, prefix: str, keep_seconds: int) -> None:
         self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
         self._change = broker.script(_CHANGE)
+        self.attempts = Attempts(broker, prefix=prefix, keep_seconds=keep_seconds)
+        self.queues = Queues(broker, prefix=prefix)
 
     def create(self, status: JobStatus) -> None:
         """Write down a new job."""
         with self._broker.talk() as pipe:
             pipe.hset(self._key(status.id), mapping={"state": status.state, "name": status.name})
-            pipe.hset(self._key(status.id), "submitted", status.submitted)
+            pipe.hset(self._key(status.id), mapping={"submitted": status.submitted, "model": status.model})
+            pipe.sadd(f"{self._prefix}active", status.id)
             pipe.zadd(f"{self._prefix}jobs", {status.id: status.submitted})
             pipe.zremrangebyscore(f"{self._prefix}jobs", 0, time.time() - self._keep)
             _keep(pipe, self._key(status.id), seconds=self._keep)
@@ -99,19 +107,12 @@ class Progress:
         """Set fields of the job's hash, `state` among them; False, and nothing set, where it ended or is unknown."""
         flat = [item for pair in fields.items() for item in pair]
         with self._broker.translated():
-            return bool(self._change(keys=[self._key(job)], args=flat))
+            return bool(self._change(keys=[self._key(job), f"{self._prefix}active"], args=[job, *flat]))
 
-    def begin(self, job: str, what: str) -> Turn:
-        """Count an attempt at a tile (or a stage) before it is touched."""
-        key = self._key(job)
-        with self._broker.talk() as pipe:
-            pipe.hget(key, "state")
-            pipe.sismember(f"{key}:done", what)
-            pipe.sismember(f"{key}:dead", what)
-            pipe.hincrby(f"{key}:attempts", what, 1)
-            _keep(pipe, self._key(job), seconds=self._keep)
-            state, done, dead, attempt, *_ = pipe.execute()
-        return Turn(state in ENDED, bool(done or dead), attempt)
+    def ended(self, job: str) -> bool:
+        """Say whether nothing more will happen to the job."""
+        with self._broker.translated():
+            return self._broker.redis.hget(self._key(job), "state") in ENDED
 
     def settle(self, job: str, tile: str, *, dead: bool = False) -> None:
         """Count a tile as read, or as given up; called when the store has it."""
@@ -119,11 +120,6 @@ class Progress:
         with self._broker.talk() as pipe:
             pipe.sadd(f"{key}:dead" if dead else f"{key}:done", tile)
             pipe.hdel(f"{key}:attempts", tile)
-
-    def forgive(self, job: str, *what: str) -> None:
-        """Forget the attempts: it went well, or what went wrong was not their fault."""
-        with self._broker.talk() as pipe:
-            pipe.hdel(f"{self._key(job)}:attempts", *what)
 
     def note_peak(self, job: str, process: str, *, megabytes: float) -> None:
         """Remember how much memory a process has had at most; `process` begins with its stage."""
@@ -149,7 +145,7 @@ class Progress:
                 pipe.scard(f"{self._key(job)}:dead")
             found = pipe.execute()
         rows = zip(chosen, found[::3], found[1::3], found[2::3], strict=True)
-        return [_status(job, record, done, dead) for job, record, done, dead in rows if record]
+        return self._with_waiting([_status(job, record, done, dead) for job, record, done, dead in rows if record])
 
     def status(self, job: str) -> JobStatus:
         """Give the status of one job; `UnknownJob` where the broker has none of this id."""
@@ -157,13 +153,22 @@ class Progress:
             raise UnknownJob(f"the broker at {self._broker.where} knows no job {job}; `ocrfarm jobs` lists them")
         return found[0]
 
+    def _with_waiting(self, found: list[JobStatus]) -> list[JobStatus]:
+        unread = self.queues.unread(status.model for status in found if status.state in _BEFORE_STITCHING)
+        return [
+            replace(status, waiting=f"no worker reads {wire.recognize_queue(status.model)}")
+            if status.model in unread and not status.ended
+            else status
+            for status in found
+        ]
+
     def _key(self, job: str) -> str:
         return f"{self._prefix}job:{job}"
 
 
 def _keep(pipe: Pipeline, key: str, *, seconds: int) -> None:
     """Put off the day when the job is forgotten."""
-    for part in ("", ":done", ":dead", ":attempts", ":peaks"):
+    for part in ("", ":done", ":dead", ":attempts", ":troubles", ":peaks"):
         pipe.expire(f"{key}{part}", seconds)
 
 
@@ -178,6 +183,7 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         failed=dead,
         error=record.get("error", ""),
         error_kind=record.get("error_kind", ""),
+        model=record.get("model", ""),
         submitted=float(record.get("submitted", 0)),
         started=float(record.get("started", 0)),
         finished=float(record.get("finished", 0)),

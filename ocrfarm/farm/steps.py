@@ -1,25 +1,26 @@
 """What each task does: read from the store, one call of the pipeline's steps, write to the store. Knows no Celery."""
 
-import json
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ocrfarm.document import Document
-from ocrfarm.errors import EngineBroke, InputError, ObjectNotFound
+from ocrfarm.errors import InputError, ObjectNotFound, OutOfTime
+from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.services import Services
+from ocrfarm.farm.tries import Fetched, Reader, store
 from ocrfarm.image import Limits, Pixels, Source, decode_tile, encode_tile, map_ahead, open_source
-from ocrfarm.pipeline import Outcome, cut_page, page_tiles, read_pixels
+from ocrfarm.pipeline import Outcome, cut_page, page_tiles
 from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
-from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
+from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
 Batch = tuple[TileId, ...]
 """Tiles that one message names; all are in the store before the batch is given out."""
@@ -105,72 +106,79 @@ def _in_batches(tiles: Iterable[tuple[Tile, bool]], budget: int, blank: set[Tile
         yield tuple(tile.id for tile in batch)
 
 
-def recognize(services: Services, job: str, *, batch: Batch) -> int:
-    """Read the tiles that nobody has read yet; give how many were read now.
+def recognize(
+    services: Services, job: str, *, batch: Batch, gives_way: Callable[[], bool] = lambda: False
+) -> tuple[int, bool]:
+    """Read the tiles that nobody has read yet; give how many were read now, and whether the batch is done.
 
     While the engine works, the next tile is fetched and the last one's fragments are stored. A tile that cannot be read
-    becomes a dead letter and the batch goes on. StoreError and BrokerError pass through.
+    becomes a dead letter and the batch goes on. Where it `gives_way` after a tile, the rest of the batch is left.
+    StoreError and BrokerError pass through, and `OutOfTime`.
     """
     manifest = services.manifest(job)
-    engine = services.engine(manifest.request.profile)
+    reader = Reader(services, job, manifest.request.profile)
     writes: list[Future[None]] = []
-    with ThreadPoolExecutor(2) as threads:
-        for tile, pixels in _ahead(threads, manifest.pick(batch), partial(_fetch, services, job)):
-            if pixels is None:
-                continue
-            try:
-                readings = read_pixels(engine, tile, pixels=pixels, profile=manifest.request.profile)
-            except EngineBroke as error:
-                _bury(services, job, tile.id, str(error))
-            else:
-                writes.append(threads.submit(_write, services, job, tile.id, readings))
+    done = True
+    with ThreadPoolExecutor(2) as threads, _watched(reader):
+        for tile, fetched in _ahead(threads, manifest.pick(batch), partial(_fetch, services, job)):
+            if fetched and (readings := reader.read(tile, fetched)):
+                writes.append(threads.submit(_write, services, job, tile, readings))
+            if fetched and tile.id != batch[-1] and gives_way():
+                done = False
+                break
     for write in writes:
         write.result()
     services.note_peak(job, "recognize")
-    return len(writes)
+    return len(writes), done
+
+
+@contextmanager
+def _watched(reader: Reader) -> Iterator[None]:
+    try:
+        yield
+    except OutOfTime:
+        reader.out_of_time()
+        raise
 
 
 def _ahead(
-    threads: ThreadPoolExecutor, tiles: list[Tile], fetch: Callable[[Tile], Pixels | None]
-) -> Iterator[tuple[Tile, Pixels | None]]:
+    threads: ThreadPoolExecutor, tiles: list[Tile], fetch: Callable[[Tile], Fetched | None]
+) -> Iterator[tuple[Tile, Fetched | None]]:
     """Give each tile with what was fetched for it, the next one already on its way."""
-    coming: deque[Future[Pixels | None]] = deque(threads.submit(fetch, tile) for tile in tiles[:1])
+    coming: deque[Future[Fetched | None]] = deque(threads.submit(fetch, tile) for tile in tiles[:1])
     for tile, following in zip(tiles, [*tiles[1:], None], strict=True):
-        pixels = coming.popleft().result()
+        fetched = coming.popleft().result()
         if following:
             coming.append(threads.submit(fetch, following))
-        yield tile, pixels
+        yield tile, fetched
 
 
-def _fetch(services: Services, job: str, tile: Tile) -> Pixels | None:
+def _fetch(services: Services, job: str, tile: Tile) -> Fetched | None:
     """Give the pixels; None where the tile needs no work: it is read, given up, or its job has ended."""
-    name = str(tile.id)
-    turn = services.progress.begin(job, name)
+    turn = services.progress.attempts.look(job, str(tile.id))
     if turn.ended or turn.settled:
         return None
     if services.store.exists(keys.fragments(job, tile.id)):
-        services.progress.settle(job, name)
+        services.progress.settle(job, str(tile.id))
         return None
-    if turn.attempt > services.settings.work.attempts:
-        _bury(services, job, tile.id, f"its worker died {turn.attempt - 1} times")
+    if turn.attempts >= services.settings.work.attempts:
+        reason = f"tile {tile.id}: took its worker down or all its time, {turn.attempts} times"
+        bury(services, job, tile=tile.id, letter=Letter(reason, turn.attempts))
         return None
     try:
-        return decode_tile(services.store.get(keys.tile(job, tile.id)))
+        return Fetched(decode_tile(services.store.get(keys.tile(job, tile.id))), turn.attempts, turn.troubles)
     except (InputError, ObjectNotFound) as error:
-        _bury(services, job, tile.id, str(error))
+        bury(services, job, tile=tile.id, letter=Letter(str(error), turn.attempts))
         return None
+    except MemoryError:
+        services.progress.attempts.begin(job, str(tile.id))
+        raise
 
 
-def _write(services: Services, job: str, tile: TileId, readings: tuple[Reading, ...]) -> None:
-    """Store what was read, then count it; somebody else's fragments of the same tile are as good."""
-    services.store.put(keys.fragments(job, tile), readings_to_bytes(readings), if_absent=True)
-    services.progress.settle(job, str(tile))
-
-
-def _bury(services: Services, job: str, tile: TileId, reason: str) -> None:
-    letter = {"tile": str(tile), "reason": reason, "time": time.time()}
-    services.store.put(keys.dead(job, tile), json.dumps(letter, ensure_ascii=False).encode())
-    services.progress.settle(job, str(tile), dead=True)
+def _write(services: Services, job: str, tile: Tile, readings: tuple[Reading, ...]) -> None:
+    """Store what was read, then count it."""
+    if store(services, job, tile=tile, readings=readings):
+        services.progress.settle(job, str(tile.id))
 
 
 def stitch(services: Services, job: str) -> Document:
@@ -199,32 +207,36 @@ def _assemble(services: Services, job: str, manifest: Manifest) -> Document:
             outcome = Outcome(size, tiles, blank=blank)
             wanted = [tile.id for tile in tiles if tile.id not in blank]
             for tile_id, found in zip(wanted, threads.map(partial(_found, services, job), wanted), strict=True):
-                if isinstance(found, Gone):
+                outcome.readings += found.readings
+                if found.reason:
                     outcome.failed[tile_id] = found.reason
-                else:
-                    outcome.readings += found
             engine += sum(reading.seconds for reading in outcome.readings)
             pages.append(outcome.assemble(manifest.request.profile))
     return Document(tuple(pages), {"engine": engine})
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """A tile without fragments, and why."""
+class Found:
+    """What the store has of a tile, and why it has not all of it."""
 
-    reason: str
+    readings: tuple[Reading, ...] = ()
+    reason: str = ""
 
 
-def _found(services: Services, job: str, tile: TileId) -> tuple[Reading, ...] | Gone:
-    """Give the fragments in the store, or why there are none."""
+def _found(services: Services, job: str, tile: TileId) -> Found:
+    """Give the fragments of the tile, or those of its parts and why there are no more."""
     try:
-        return readings_from_bytes(services.store.get(keys.fragments(job, tile)))
+        return Found(readings_from_bytes(services.store.get(keys.fragments(job, tile))))
     except ObjectNotFound:
         pass
+    parts: tuple[Reading, ...] = ()
+    for number in range(4):
+        with suppress(ObjectNotFound):
+            parts += readings_from_bytes(services.store.get(keys.fragments(job, replace(tile, part=str(number)))))
     try:
-        return Gone(json.loads(services.store.get(keys.dead(job, tile)))["reason"])
+        return Found(parts, reason_in(services.store.get(keys.dead(job, tile))))
     except ObjectNotFound:
-        return Gone("no worker has read it")
+        return Found(parts, "" if parts else "no worker has read it")
 
 
 def _timing(services: Services, job: str, manifest: Manifest, document: Document, started: float) -> dict[str, float]:

@@ -11,9 +11,14 @@ from ocrfarm.tile import TileId
 SPLIT = "ocrfarm.split"
 RECOGNIZE = "ocrfarm.recognize"
 STITCH = "ocrfarm.stitch"
+RESUME = "ocrfarm.resume"
+RECONCILE = "ocrfarm.reconcile"
 
 SPLIT_QUEUE = "split"
 STITCH_QUEUE = "stitch"
+
+LANES = ("control", "recognize")
+"""Workers that share their unacknowledged messages: those that split and stitch, and those that read."""
 
 PRIORITIES = (0, 5, 9)
 """The steps that a queue has; on Redis 0 is served first. Each is one more list in every BRPOP."""
@@ -54,19 +59,24 @@ def split_id(job: str) -> str:
     return f"{job}.split"
 
 
-def group_id(job: str) -> str:
-    """Name the chord of the job."""
-    return f"{job}.batches"
+def group_id(job: str, revival: int = 0) -> str:
+    """Name the chord of the job; each revival has one of its own, so that what an older one counted cannot end it."""
+    return f"{job}.batches.{revival}"
 
 
-def batch_id(job: str, index: int) -> str:
+def batch_id(job: str, index: int, *, revival: int = 0) -> str:
     """Name the task that reads the job's batch of this number."""
-    return f"{job}.b{index:05d}"
+    return f"{job}.b{revival}-{index:05d}"
 
 
 def stitch_id(job: str) -> str:
     """Name the task that stitches the job."""
     return f"{job}.stitch"
+
+
+def resume_id(job: str) -> str:
+    """Name the task that takes the job up again."""
+    return f"{job}.resume"
 
 
 def job_message(job: str) -> list[str]:

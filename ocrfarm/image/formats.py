@@ -2,6 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from ocrfarm.errors import NotAnImage
 
@@ -37,7 +38,7 @@ _MAGIC = (
 
 
 def detect(path: Path) -> Format:
-    """Tell the format of a file; `NotAnImage` where it is missing, a folder, empty, unreadable or something else."""
+    """Tell the format of a file; `NotAnImage` where it is missing, no file, empty, unreadable or something else."""
     head = _head(path)
     if not head:
         raise NotAnImage(f"{path}: the file is empty; copy it again")
@@ -49,14 +50,21 @@ def detect(path: Path) -> Format:
 
 def _head(path: Path) -> bytes:
     try:
+        _check_kind(path, path.stat().st_mode)
         with path.open("rb") as file:
             return file.read(_LONGEST)
-    except IsADirectoryError as error:
-        raise NotAnImage(f"{path}: this is a folder; give the image files in it") from error
     except FileNotFoundError as error:
         raise NotAnImage(f"{path}: there is no such file; check the path") from error
     except OSError as error:
         raise NotAnImage(f"{path}: the file cannot be opened ({error.strerror}); check its permissions") from error
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    """Look before the file is opened: to open a pipe is to wait until somebody writes to it."""
+    if S_ISDIR(mode):
+        raise NotAnImage(f"{path}: this is a folder; give the image files in it")
+    if not S_ISREG(mode):
+        raise NotAnImage(f"{path}: this is a pipe, a socket or a device; save its content as a file and give that")
 
 
 def _by_magic(head: bytes) -> Format | None:

@@ -1,16 +1,25 @@
 """A raster: one page, cut into boxes while it streams from top to bottom."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import pyvips
 
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
+from ocrfarm.image.band import Band
 from ocrfarm.image.orientation import Orientation
-from ocrfarm.image.overview import Overview
 from ocrfarm.image.pixels import Pixels
 from ocrfarm.image.vips import translated
+
+OVERVIEW_SIDE = 2048
+"""Pixels of the overview's longer side at most: a screen's worth, 12 MB as RGB."""
+
+_STEP = 32
+"""Rows of a strip at least: fewer cost calls; 128 cost 47 MB more on a JPEG of 16,384 columns, and no less time."""
+
+_AS_IT_IS: Mapping[Box, int] = {}
 
 
 class Raster:
@@ -26,26 +35,35 @@ class Raster:
         self._where = where
         self._overview: Pixels | None = None
 
-    def cut(self, boxes: Sequence[Box]) -> Iterator[tuple[Box, Pixels]]:
+    def cut(self, boxes: Sequence[Box], *, factors: Mapping[Box, int] = _AS_IT_IS) -> Iterator[tuple[Box, Pixels]]:
         """Give every box with its pixels, height x width (grey page) or height x width x 3, contiguous and upright.
 
-        They come in the order in which the file holds them: by top edge, then left edge, of the stored raster; for an
-        upright file this is row by row. The page is decoded once and to its end, whatever the boxes cover, so that
-        damage anywhere is found (`DamagedImage`). ValueError for a box that is empty or not inside the page.
+        A box with an entry in `factors`, a power of two, is shrunk by it (block means). Boxes come when their last row
+        has been decoded; those of one factor by top edge, then left edge, of the raster as stored: for an upright file,
+        row by row. The page is decoded once and to its end, whatever the boxes cover, so that damage anywhere is found
+        (`DamagedImage`). A box that is named twice comes once. ValueError for one that is empty or not on the page.
         """
         self._check(boxes)
-        stored = [self._orientation.stored_box(box, self.size) for box in boxes]
-        order = sorted(range(len(boxes)), key=lambda index: (stored[index].y0, stored[index].x0))
+        stored = {self._orientation.stored_box(box, self.size): box for box in boxes}
         with translated(self._where):
             image = self._open()
-            band = _Band(image, max((box.height for box in stored), default=0))
-            for index in order:
-                yield boxes[index], self._orientation.upright(band.box(stored[index]))
-            band.finish()
-        self._overview = self._orientation.upright(band.overview.pixels)
+            size = Size(image.width, image.height)
+            whole, shrink = Box(0, 0, size.width, size.height), _overview_factor(size)
+            step = max(_STEP, shrink, *factors.values())
+            groups = {
+                factor: [box for box in stored if factors.get(stored[box], 1) == factor]
+                for factor in (1, *factors.values())
+            }
+            bands = [Band(size, image.bands, boxes=group, factor=factor, step=step) for factor, group in groups.items()]
+            overview = Band(size, image.bands, boxes=[whole], factor=shrink, step=step)
+            for strip in _strips(image, step):
+                for box, pixels in chain.from_iterable(band.add(strip) for band in bands):
+                    yield stored[box], self._orientation.upright(pixels)
+                for _, pixels in overview.add(strip):
+                    self._overview = self._orientation.upright(pixels)
 
     def overview(self) -> Pixels:
-        """Give the page shrunk by a whole factor to at most 2048 pixels a side: free after a whole `cut`."""
+        """Give the page shrunk by a power of two to at most 2048 pixels a side: free after a whole `cut`."""
         if self._overview is None:
             for _ in self.cut(()):
                 pass
@@ -66,42 +84,18 @@ class Raster:
                 raise ValueError(f"{box} is not inside the page of {self.size.width} x {self.size.height}")
 
 
-class _Band:
-    """Some rows of the raster in one array that is used again and again: boxes are asked for by rising top edge."""
+def _overview_factor(size: Size) -> int:
+    factor = 1
+    while max(size.width, size.height) > OVERVIEW_SIDE * factor:
+        factor *= 2
+    return factor
 
-    def __init__(self, image: pyvips.Image, highest: int) -> None:
-        self.overview = Overview(Size(image.width, image.height), image.bands)
-        self._image = image
-        self._region = pyvips.Region.new(image)
-        channels = () if image.bands == 1 else (image.bands,)
-        self._rows = np.empty((highest + self.overview.step, image.width, *channels), np.uint8)
-        self._top = 0  # the raster's row that self._rows[0] holds
-        self._end = 0  # the raster's rows before this one have been decoded
 
-    def box(self, box: Box) -> Pixels:
-        """Give a view of a box; rows above it are forgotten."""
-        while self._end < box.y1:
-            self._read(keep_from=box.y0)
-        return self._rows[box.y0 - self._top : box.y1 - self._top, box.x0 : box.x1]
-
-    def finish(self) -> None:
-        """Decode the rest of the raster."""
-        while self._end < self._image.height:
-            self._read(keep_from=self._end)
-
-    def _read(self, *, keep_from: int) -> None:
-        height = min(self.overview.step, self._image.height - self._end)
-        if self._end - self._top + height > len(self._rows):
-            self._shift(keep_from)
-        strip = self._rows[self._end - self._top :][:height]
-        raw = self._region.fetch(0, self._end, self._image.width, height)
-        strip[...] = np.frombuffer(raw, np.uint8).reshape(strip.shape)
-        self.overview.add(strip)
-        self._end += height
-
-    def _shift(self, keep_from: int) -> None:
-        """Copy the rows that are still needed up to the start of the array."""
-        first = min(keep_from, self._end)
-        kept = self._rows[first - self._top : self._end - self._top]
-        self._rows[: len(kept)] = kept
-        self._top = first
+def _strips(image: pyvips.Image, step: int) -> Iterator[Pixels]:
+    """Decode the image from top to bottom, `step` rows at a time."""
+    region = pyvips.Region.new(image)
+    channels = () if image.bands == 1 else (image.bands,)
+    for top in range(0, image.height, step):
+        height = min(step, image.height - top)
+        raw = region.fetch(0, top, image.width, height)
+        yield np.frombuffer(raw, np.uint8).reshape(height, image.width, *channels)

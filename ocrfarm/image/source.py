@@ -24,6 +24,7 @@ class _Header:
     number: int
     stored: Size
     orientation: Orientation
+    alpha: bool = True
 
     @property
     def size(self) -> Size:
@@ -47,7 +48,7 @@ class Source:
         """Give one page; IndexError where there is none of this number (0 = first)."""
         header = self.headers[index]
         where = f"{self.path}, page {index + 1}" if len(self.headers) > 1 else str(self.path)
-        decode = partial(_decode, self.path, self.format, number=header.number, where=where)
+        decode = partial(_decode, self.path, self.format, header=header, where=where)
         return Raster(header.size, decode, orientation=header.orientation, where=where)
 
 
@@ -65,15 +66,15 @@ def open_source(path: Path, limits: Limits = _DEFAULT) -> Source:
     limits.check_bytes(path.stat().st_size, where=str(path))
     headers = tuple(_CHECKS.get(form, _by_vips)(path, form, limits))
     if form not in _BY_PILLOW:
-        _decode(path, form, number=headers[0].number, where=str(path))
+        _decode(path, form, header=headers[0], where=str(path))
     return Source(path, form, headers)
 
 
-def _decode(path: Path, form: Format, *, number: int, where: str) -> pyvips.Image:
+def _decode(path: Path, form: Format, *, header: _Header, where: str) -> pyvips.Image:
     """Open one page; by libvips only its header is read now, by Pillow all of it."""
     with vips.translated(where):
-        image = pillow.load(path, form) if form in _BY_PILLOW else vips.load(path, form, number)
-        return vips.normalised(image, where=where)
+        image = pillow.load(path, form) if form in _BY_PILLOW else vips.load(path, form, page=header.number)
+        return vips.normalised(image, where=where, alpha=header.alpha)
 
 
 def _by_pillow(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
@@ -87,15 +88,15 @@ def _by_tiff(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
     for page in tiff.pages(path, limits):
         limits.check_raster(page.size, where=str(path))
         limits.check_buffered(page.piece, kind="strip or row of tiles", where=str(path))
-        yield _Header(page.number, page.size, Orientation.exif(page.orientation))
+        yield _Header(page.number, page.size, Orientation.exif(page.orientation), page.alpha)
 
 
 def _by_vips(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
     where = str(path)
     with vips.translated(where):
-        image = vips.load(path, form, 0)
-        size, pages = Size(image.width, image.height), vips.number(image, "n-pages", 1)
-        orientation = Orientation.exif(vips.number(image, "orientation", 1))
+        image = vips.load(path, form, page=0)
+        size, pages = Size(image.width, image.height), vips.number(image, "n-pages", default=1)
+        orientation = Orientation.exif(vips.number(image, "orientation", default=1))
         limits.check_raster(size, where=where)
         limits.check_pages(pages, where=where)
         if kind := vips.buffered(image, form):

@@ -28,12 +28,14 @@ class _Tag(IntEnum):
     PLANAR_CONFIGURATION = 284
     TILE_WIDTH = 322
     TILE_LENGTH = 323
+    EXTRA_SAMPLES = 338
 
 
 _WANTED = frozenset(_Tag)
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _JPEG = (6, 7)  # values of Compression
 _SEPARATE = 2  # value of PlanarConfiguration: one colour after the other
+_UNSPECIFIED = 0  # value of ExtraSamples: a channel beside the colours that is no alpha
 _KINDS = {3: "H", 4: "I", 16: "Q"}  # field types that hold a whole number
 _MOST_ENTRIES = 4096
 """Fields of one directory; real ones have some dozens."""
@@ -41,12 +43,16 @@ _MOST_ENTRIES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One page as stored: its number as libvips counts, EXIF orientation, and the part that is decoded in one piece."""
+    """One page as stored: its number as libvips counts, EXIF orientation, and the part that is decoded in one piece.
+
+    `alpha`: the first channel behind the colours, if there is one, is not left unspecified.
+    """
 
     number: int
     size: Size
     orientation: int
     piece: Size
+    alpha: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,8 @@ def _is_auxiliary(fields: dict[int, int]) -> bool:
 
 def _directory(number: int, fields: dict[int, int]) -> Directory:
     size = Size(fields[_Tag.WIDTH], fields[_Tag.LENGTH])
-    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), _piece(size, fields))
+    alpha = fields.get(_Tag.EXTRA_SAMPLES) != _UNSPECIFIED
+    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), _piece(size, fields), alpha)
 
 
 def _piece(size: Size, fields: dict[int, int]) -> Size:
@@ -120,16 +127,27 @@ def _directories(file: BinaryIO) -> Iterator[dict[int, int]]:
 
 
 def _fields(file: BinaryIO, layout: _Layout) -> dict[int, int]:
-    """Read one directory; the file stands at the next one's offset afterwards."""
+    """Read the first number of each field of one directory; the file stands at the next one's offset afterwards."""
     count = _read(file, layout.count)[0]
     if count > _MOST_ENTRIES:
         raise struct.error("a directory claims too many fields")
     entries = [_read(file, layout.entry) for _ in range(count)]
-    return {
-        tag: struct.unpack_from(layout.order + _KINDS[kind], value)[0]
-        for tag, kind, _, value in entries
+    end = file.tell()
+    fields = {
+        tag: _first(file, layout, kind=layout.order + _KINDS[kind], count=count, value=value)
+        for tag, kind, count, value in entries
         if tag in _WANTED and kind in _KINDS
     }
+    file.seek(end)
+    return fields
+
+
+def _first(file: BinaryIO, layout: _Layout, *, kind: str, count: int, value: bytes) -> int:
+    """Give the first of a field's numbers; those that have no room in the entry stand where it points to."""
+    if count * struct.calcsize(kind) <= len(value):
+        return int(struct.unpack_from(kind, value)[0])
+    file.seek(struct.unpack(layout.offset, value)[0])
+    return int(_read(file, kind)[0])
 
 
 def _read(file: BinaryIO, layout: str) -> tuple[Any, ...]:

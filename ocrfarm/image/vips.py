@@ -39,7 +39,7 @@ def translated(where: str) -> Iterator[None]:
         raise DamagedImage(f"{where}: cannot be decoded, copy or export the file again ({reason})") from error
 
 
-def load(path: Path, form: Format, page: int) -> pyvips.Image:
+def load(path: Path, form: Format, *, page: int) -> pyvips.Image:
     """Open one page for reading from top to bottom; only the header is read now.
 
     Pixels that are missing are an error when they are fetched, never grey rows. For TIFF this takes "warning": below
@@ -50,7 +50,7 @@ def load(path: Path, form: Format, page: int) -> pyvips.Image:
     return pyvips.Operation.call(_LOADERS[form], str(path), access="sequential", fail_on=fail_on, **paged)
 
 
-def number(image: pyvips.Image, name: str, default: int) -> int:
+def number(image: pyvips.Image, name: str, *, default: int) -> int:
     """Give a whole number from the header, or the default where it says nothing of the kind."""
     return int(image.get(name)) if image.get_typeof(name) == pyvips.GValue.gint_type else default
 
@@ -59,15 +59,18 @@ def buffered(image: pyvips.Image, form: Format) -> str | None:
     """Name what makes the decoder hold the whole raster, or None where it goes row by row."""
     if form in (Format.WEBP, Format.GIF):
         return str(form.value)
-    if form is Format.JPEG and number(image, "jpeg-multiscan", 0):
+    if form is Format.JPEG and number(image, "jpeg-multiscan", default=0):
         return "progressive JPEG"
-    if form is Format.PNG and number(image, "interlaced", 0):
+    if form is Format.PNG and number(image, "interlaced", default=0):
         return "interlaced PNG"
     return None
 
 
-def normalised(image: pyvips.Image, *, where: str) -> pyvips.Image:
-    """Give 8-bit grey (1 band) or sRGB (3 bands): alpha on white, 16 bits by their upper 8, CMYK and Lab by profile."""
+def normalised(image: pyvips.Image, *, where: str, alpha: bool = True) -> pyvips.Image:
+    """Give 8-bit grey (1 band) or sRGB (3 bands): alpha on white, 16 bits by their upper 8, CMYK and Lab by profile.
+
+    `alpha`: the channel behind the colours says what is opaque; where it means something else it is dropped.
+    """
     if image.interpretation in ("cmyk", "lab", "labs"):
         image = image.colourspace("srgb")
     if image.format not in ("uchar", "ushort") or image.bands > 4:
@@ -76,8 +79,7 @@ def normalised(image: pyvips.Image, *, where: str) -> pyvips.Image:
         )
     if image.format == "ushort":
         image = image.cast("uchar", shift=True)
-    return _on_white(image.copy(interpretation="b-w" if image.bands < 3 else "srgb"))
-
-
-def _on_white(image: pyvips.Image) -> pyvips.Image:
-    return image.flatten(background=_WHITE) if image.bands in (2, 4) else image
+    image = image.copy(interpretation="b-w" if image.bands < 3 else "srgb")
+    if image.bands in (1, 3):
+        return image
+    return image.flatten(background=_WHITE) if alpha else image.extract_band(0, n=image.bands - 1)

@@ -30,28 +30,28 @@ class Column:
     right: bool = False
 
 
-def paragraphs(pen: Pen, box: Box, items: Sequence[str], size: int) -> int:
+def paragraphs(pen: Pen, box: Box, *, items: Sequence[str], size: int) -> int:
     """Write one paragraph after the other, broken at the box's width; give the y below the last line."""
     y = box.y0 + size
     for item in items:
         for line in _broken(pen, item, size, box.width):
             if y > box.y1:
                 return box.y1
-            pen.text((box.x0, y), line, size)
+            pen.text((box.x0, y), line, size=size)
             y += round(size * _LEADING)
         y += round(size * _LEADING / 3) if pen.can_write(item) else 0
     return y
 
 
-def heading(pen: Pen, box: Box, text: str, size: int) -> Box:
+def heading(pen: Pen, box: Box, *, text: str, size: int) -> Box:
     """Write a heading with a rule below it; give what is left of the box."""
-    pen.text((box.x0, box.y0 + size), text, size)
+    pen.text((box.x0, box.y0 + size), text, size=size)
     y = box.y0 + round(size * 1.5)
     pen.draw.line([(box.x0, y), (box.x1, y)], INK, pen.scaled(10))
     return Box(box.x0, min(y + size // 2, box.y1), box.x1, box.y1)
 
 
-def table(pen: Pen, box: Box, columns: Sequence[Column], rows: Sequence[Sequence[str]], size: int) -> int:
+def table(pen: Pen, box: Box, *, columns: Sequence[Column], rows: Sequence[Sequence[str]], size: int) -> int:
     """Draw as many rows as the box has room for, below a row of heads; give how many."""
     step = round(size * _ROW)
     count = max(0, min(len(rows), box.height // step - 1))
@@ -76,9 +76,8 @@ def _cell(pen: Pen, place: tuple[int, int, int], text: str, size: int, *, flush_
     left, right, base = place
     pad = round(size * _PAD)
     if text and pen.length(text, size) <= right - left - 2 * pad:
-        pen.text(
-            (right - pad, base) if flush_right else (left + pad, base), text, size, anchor="rs" if flush_right else "ls"
-        )
+        at, anchor = ((right - pad, base), "rs") if flush_right else ((left + pad, base), "ls")
+        pen.text(at, text, size=size, anchor=anchor)
 
 
 def _broken(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:

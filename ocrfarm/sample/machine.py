@@ -45,9 +45,9 @@ class Machine:
             enter, leave = max(start, x0), min(start + high, x1)
             self.line((enter, y1 - (enter - start)), (leave, y1 - (leave - start)), width=4, fill=PALE)
 
-    def label(self, x: float, y: float, text: str, size: float, *, anchor: str = "ms", angle: float = 0.0) -> None:
+    def label(self, x: float, y: float, text: str, *, size: float, anchor: str = "ms", angle: float = 0.0) -> None:
         """Write a text; its size is that on a full page."""
-        self.pen.text(self.at(x, y), text, self.pen.font_size(size), anchor=anchor, angle=angle)
+        self.pen.text(self.at(x, y), text, size=self.pen.font_size(size), anchor=anchor, angle=angle)
 
     def across(self, x0: float, x1: float, y: float, text: str) -> None:
         """Dimension a width."""
@@ -55,7 +55,7 @@ class Machine:
         for x, inward in ((x0, 60), (x1, -60)):
             self.line((x, y - 70), (x, y + 70), width=4)
             self.line((x + inward, y - 24), (x, y), (x + inward, y + 24), width=6)
-        self.label((x0 + x1) / 2, y, text, 64, anchor="mm")
+        self.label((x0 + x1) / 2, y, text, size=64, anchor="mm")
 
     def upright(self, x: float, y0: float, y1: float, text: str) -> None:
         """Dimension a height; the text reads upwards."""
@@ -63,7 +63,7 @@ class Machine:
         for y, inward in ((y0, 60), (y1, -60)):
             self.line((x - 70, y), (x + 70, y), width=4)
             self.line((x - 24, y + inward), (x, y), (x + 24, y + inward), width=6)
-        self.label(x, (y0 + y1) / 2, text, 64, anchor="mm", angle=90)
+        self.label(x, (y0 + y1) / 2, text, size=64, anchor="mm", angle=90)
 
 
 def draw_machine(pen: Pen, box: Box) -> None:
@@ -84,8 +84,8 @@ def _foundation(m: Machine) -> None:
     for x in (800, 2300, 3900, 5200, 6400):
         m.line((x, 4740), (x, 5400), (x + 60, 5460), width=10)
         m.rect(x - 50, 4740, x + 50, 4800, GREY)
-    m.label(3600, 5400, "FOUNDATION BLOCK C 30/37", 80)
-    m.label(3600, 5600, "机组基础 二次灌浆层", 76)
+    m.label(3600, 5400, "FOUNDATION BLOCK C 30/37", size=80)
+    m.label(3600, 5600, "机组基础 二次灌浆层", size=76)
 
 
 def _motor(m: Machine) -> None:
@@ -97,10 +97,10 @@ def _motor(m: Machine) -> None:
     for x in (3850, 5750):
         m.rect(x, 4650, x + 350, 4800, PAPER)
     m.line((3350, 3850), (6650, 3850), width=4, fill=GREY)
-    m.label(4950, 3700, "MOTOR 315 kW", 120)
-    m.label(4950, 3960, "400 V   50 Hz   1488 rpm", 72)
-    m.label(4950, 4180, "三相异步电动机", 84)
-    m.label(4900, 2880, "TERMINAL BOX", 56)
+    m.label(4950, 3700, "MOTOR 315 kW", size=120)
+    m.label(4950, 3960, "400 V   50 Hz   1488 rpm", size=72)
+    m.label(4950, 4180, "三相异步电动机", size=84)
+    m.label(4900, 2880, "TERMINAL BOX", size=56)
 
 
 def _coupling(m: Machine) -> None:
@@ -110,7 +110,7 @@ def _coupling(m: Machine) -> None:
     m.rect(2500, 3420, 3100, 4280, PAPER)
     m.line((2500, 3850), (3100, 3850), width=4, fill=GREY)
     m.rect(2600, 4280, 3000, 4800, PAPER)
-    m.label(2800, 3640, "BEARINGS", 60)
+    m.label(2800, 3640, "BEARINGS", size=60)
 
 
 def _pump(m: Machine) -> None:
@@ -132,7 +132,7 @@ def _pump(m: Machine) -> None:
         m.line(*vane, width=9)
     m.rect(1200, 4740, 2000, 4800, GREY)
     m.line((300, 3850), (2500, 3850), width=4, fill=GREY)
-    m.label(1600, 4560, "P-101", 110)
+    m.label(1600, 4560, "P-101", size=110)
 
 
 def _delivery(m: Machine) -> None:
@@ -142,10 +142,10 @@ def _delivery(m: Machine) -> None:
         m.rect(2280, y - 40, 2780, y, GREY)
         m.line((2380, y - 90), (2680, y - 390), (2380, y - 390), (2680, y - 90), (2380, y - 90), width=9)
         m.rect(2280, y - 440, 2780, y - 400, GREY)
-        m.label(2860, y - 200, f"{name}-10{(3100 - y) // 650 + 1}", 72, anchor="ls")
+        m.label(2860, y - 200, f"{name}-10{(3100 - y) // 650 + 1}", size=72, anchor="ls")
     m.line((2380, 1850), (2010, 1850), width=8)
     m.circle(1880, 1850, 130, width=10)
-    m.label(1880, 1850, "PI", 84, anchor="mm")
+    m.label(1880, 1850, "PI", size=84, anchor="mm")
 
 
 def _rising_main(m: Machine) -> None:
@@ -159,7 +159,7 @@ def _rising_main(m: Machine) -> None:
         (4700, 1420, "FALL 1:8 TO DRAIN DR-107", 60),
     )
     for x, y, text, size in (*names, (7000, 1440, "压力管道 至二号水库", 84)):
-        m.label(x, y - (x - 2680) * rise, text, size, anchor="mm", angle=7.3)
+        m.label(x, y - (x - 2680) * rise, text, size=size, anchor="mm", angle=7.3)
 
 
 def _flange(m: Machine) -> None:
@@ -179,10 +179,10 @@ def _flange(m: Machine) -> None:
     ):
         along, up = math.cos(math.radians(angle)), math.sin(math.radians(angle))
         m.line((x, y), (x + 620 * along, y - 620 * up), width=4, fill=GREY)
-        m.label(x + 350 * along, y - 350 * up, text, 60, anchor="mm", angle=tilt)
-    m.label(x, 4480, "VIEW A", 120)
-    m.label(x, 4640, "Delivery flange DN 300, EN 1092-1", 64)
-    m.label(x, 4790, "出水法兰 公称直径三百", 68)
+        m.label(x + 350 * along, y - 350 * up, text, size=60, anchor="mm", angle=tilt)
+    m.label(x, 4480, "VIEW A", size=120)
+    m.label(x, 4640, "Delivery flange DN 300, EN 1092-1", size=64)
+    m.label(x, 4790, "出水法兰 公称直径三百", size=68)
 
 
 def _levels(m: Machine) -> None:
@@ -194,8 +194,8 @@ def _levels(m: Machine) -> None:
     ):
         m.line((x, y), (x + 740, y), width=5)
         m.line((x + 60, y - 90), (x + 120, y), (x + 180, y - 90), (x + 60, y - 90), width=6)
-        m.label(x + 240, y - 30, text, 72, anchor="ls")
-    m.label(4800, 6900, "ELEVATION OF PUMP SET  P-101   SCALE 1:20", 120)
+        m.label(x + 240, y - 30, text, size=72, anchor="ls")
+    m.label(4800, 6900, "ELEVATION OF PUMP SET  P-101   SCALE 1:20", size=120)
 
 
 def _dimensions(m: Machine) -> None:
@@ -222,4 +222,4 @@ def _balloons(m: Machine) -> None:
         m.line((part_x, part_y), (x, y), width=4)
         m.circle(part_x, part_y, 22, fill=INK)
         m.circle(x, y, 110, width=8, fill=PAPER)
-        m.label(x, y, str(number), 84, anchor="mm")
+        m.label(x, y, str(number), size=84, anchor="mm")

@@ -99,7 +99,7 @@ class Pen:
         """Say whether there are glyphs for it."""
         return self._font is not None or not _is_han(text)
 
-    def text(self, at: Point, text: str, size: int, *, anchor: str = "ls", angle: float = 0.0) -> None:
+    def text(self, at: Point, text: str, *, size: int, anchor: str = "ls", angle: float = 0.0) -> None:
         """Write a text: `at` is where its anchor (as Pillow names it) goes, `angle` degrees counterclockwise."""
         if self.can_write(text):
             face = self._face(text, size)

@@ -70,7 +70,7 @@ def _draw(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, tuple[
     draw_machine(pen, _zone(pen, 3, 13, 62, 57))
     _notes(pen)
     _legend(pen, _zone(pen, 65, 42, 97, 57))
-    draw_site(pen, _zone(pen, 3, 59.5, 36, 97), rng)
+    draw_site(pen, _zone(pen, 3, 59.5, 36, 97), rng=rng)
     _parts(pen, _zone(pen, 38, 59.5, 62, 74), rng)
     _stamps(pen, _zone(pen, 38, 75.5, 62, 97))
     _pipes(pen, _zone(pen, 65, 59.5, 97, 71), rng)
@@ -96,42 +96,45 @@ def _frame(pen: Pen) -> None:
     for field in range(12):
         x = inner.x0 + (field + 0.5) * inner.width / 12
         for y in ((outer.y0 + inner.y0) / 2, (outer.y1 + inner.y1) / 2):
-            pen.text((x, y), str(field + 1), size, anchor="mm")
+            pen.text((x, y), str(field + 1), size=size, anchor="mm")
     for field in range(8):
         y = inner.y0 + (field + 0.5) * inner.height / 8
         for x in ((outer.x0 + inner.x0) / 2, (outer.x1 + inner.x1) / 2):
-            pen.text((x, y), "ABCDEFGH"[field], size, anchor="mm")
+            pen.text((x, y), "ABCDEFGH"[field], size=size, anchor="mm")
 
 
 def _title(pen: Pen) -> None:
     """Write a title too large for a tile, as wide as the sheet, and below it what the sheet shows."""
     box = _zone(pen, 3, 3, 97, 12)
     size = int(min(box.height * 0.8, 100 * box.width / pen.length(texts.TITLE, 100)))
-    pen.text((box.x0, box.y0 + size * 0.85), texts.TITLE, size)
+    pen.text((box.x0, box.y0 + size * 0.85), texts.TITLE, size=size)
     base = box.y0 + size * 0.85 + pen.scaled(330)
-    pen.text((box.x0, base), texts.SUBTITLE, pen.font_size(120))
-    pen.text((box.x1, base), texts.HAN_SUBTITLE, pen.font_size(120), anchor="rs")
+    pen.text((box.x0, base), texts.SUBTITLE, size=pen.font_size(120))
+    pen.text((box.x1, base), texts.HAN_SUBTITLE, size=pen.font_size(120), anchor="rs")
     pen.draw.line([(box.x0, box.y1), (box.x1, box.y1)], INK, pen.scaled(10))
 
 
 def _notes(pen: Pen) -> None:
     """Numbered notes in two columns, the right one in Han."""
-    left = heading(pen, _zone(pen, 65, 13, 80, 41), "GENERAL NOTES", pen.font_size(110))
-    paragraphs(pen, left, [f"{number}. {note}" for number, note in enumerate(texts.NOTES, 1)], pen.font_size(58))
-    right = heading(pen, _zone(pen, 82, 13, 97, 41), "总说明" if pen.can_write("总") else "NOTES", pen.font_size(110))
-    paragraphs(pen, right, texts.HAN_NOTES, pen.font_size(84))
+    left = heading(pen, _zone(pen, 65, 13, 80, 41), text="GENERAL NOTES", size=pen.font_size(110))
+    notes = [f"{number}. {note}" for number, note in enumerate(texts.NOTES, 1)]
+    paragraphs(pen, left, items=notes, size=pen.font_size(58))
+    head = "总说明" if pen.can_write("总") else "NOTES"
+    right = heading(pen, _zone(pen, 82, 13, 97, 41), text=head, size=pen.font_size(110))
+    paragraphs(pen, right, items=texts.HAN_NOTES, size=pen.font_size(84))
 
 
 def _legend(pen: Pen, box: Box) -> None:
-    left = heading(pen, box, "LEGEND", pen.font_size(100))
+    left = heading(pen, box, text="LEGEND", size=pen.font_size(100))
     columns = (Column("Mark", 0.12), Column("Meaning", 0.38), Column("Mark", 0.12), Column("Meaning", 0.38))
     half = len(texts.LEGEND) // 2
     rows = [(*first, *second) for first, second in zip(texts.LEGEND[:half], texts.LEGEND[half:], strict=True)]
-    table(pen, left, columns, rows, pen.font_size(80))
+    table(pen, left, columns=columns, rows=rows, size=pen.font_size(80))
 
 
 def _parts(pen: Pen, box: Box, rng: random.Random) -> None:
-    left = heading(pen, box, "PARTS LIST   零件明细表" if pen.can_write("零") else "PARTS LIST", pen.font_size(90))
+    head = "PARTS LIST   零件明细表" if pen.can_write("零") else "PARTS LIST"
+    left = heading(pen, box, text=head, size=pen.font_size(90))
     columns = (
         Column("Pos", 0.08, right=True), Column("Qty", 0.08, right=True), Column("Part", 0.44),
         Column("Material", 0.26), Column("kg", 0.14, right=True),
@@ -141,22 +144,23 @@ def _parts(pen: Pen, box: Box, rng: random.Random) -> None:
         (str(number), str(rng.choice((1, 1, 1, 2, 4, 12))), name, material, f"{rng.uniform(0.2, 900):.1f}")
         for number, (name, material) in enumerate(named, 1)
     ]
-    table(pen, left, columns, rows, pen.font_size(28))
+    table(pen, left, columns=columns, rows=rows, size=pen.font_size(28))
 
 
 def _stamps(pen: Pen, box: Box) -> None:
     """Leave a field white: some tiles have nothing to read."""
     pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, GREY, pen.scaled(6))
-    pen.text((box.x0 + pen.scaled(60), box.y0 + pen.scaled(110)), "RESERVED FOR STAMPS OF APPROVAL", pen.font_size(64))
+    at = (box.x0 + pen.scaled(60), box.y0 + pen.scaled(110))
+    pen.text(at, "RESERVED FOR STAMPS OF APPROVAL", size=pen.font_size(64))
 
 
 def _pipes(pen: Pen, box: Box, rng: random.Random) -> None:
-    left = heading(pen, box, "PIPE SCHEDULE", pen.font_size(90))
+    left = heading(pen, box, text="PIPE SCHEDULE", size=pen.font_size(90))
     heads = ("Line", "Service", "DN", "PN", "Length m", "bar", "°C", "Material")
     shares = (0.16, 0.16, 0.09, 0.08, 0.14, 0.1, 0.1, 0.17)
     columns = [Column(head, share, right=head in heads[2:7]) for head, share in zip(heads, shares, strict=True)]
     rows = [_pipe(number, rng) for number in range(1, 61)]
-    table(pen, left, columns, rows, pen.font_size(40))
+    table(pen, left, columns=columns, rows=rows, size=pen.font_size(40))
 
 
 def _pipe(number: int, rng: random.Random) -> tuple[str, ...]:
@@ -168,14 +172,15 @@ def _pipe(number: int, rng: random.Random) -> tuple[str, ...]:
 
 def _record(pen: Pen, box: Box, rng: random.Random) -> None:
     """Small print: a long run on the test bed, four tables side by side."""
-    left = heading(pen, box, "TEST RECORD  P-101", pen.font_size(70))
+    left = heading(pen, box, text="TEST RECORD  P-101", size=pen.font_size(70))
     heads = ("Time", "m3/h", "Head m", "kW", "Eff. %", "mm/s")
     columns = [Column(head, 1 / len(heads), right=True) for head in heads]
     for part in range(4):
         wide = left.width // 4
         x = left.x0 + part * wide
         rows = [_measured(part * 60 + row, rng) for row in range(200)]
-        table(pen, Box(x, left.y0, x + wide - pen.scaled(60), left.y1), columns, rows, pen.font_size(16))
+        part_box = Box(x, left.y0, x + wide - pen.scaled(60), left.y1)
+        table(pen, part_box, columns=columns, rows=rows, size=pen.font_size(16))
 
 
 def _measured(minute: int, rng: random.Random) -> tuple[str, ...]:
@@ -199,18 +204,18 @@ def _title_block(pen: Pen, box: Box, seed: int) -> None:
         pen.draw.rectangle([edge.x0, edge.y0, edge.x1, edge.y1], None, INK, pen.scaled(12))
     inset, size = pen.scaled(50), pen.font_size(56)
     fields = Box(box.x0 + inset, box.y0 + inset, x - inset, y - inset)
-    table(pen, fields, (Column("Sheet data", 0.25), Column("", 0.75)), texts.TITLE_BLOCK, size)
+    table(pen, fields, columns=(Column("Sheet data", 0.25), Column("", 0.75)), rows=texts.TITLE_BLOCK, size=size)
     columns = (Column("Rev", 0.1), Column("Change", 0.58), Column("Date", 0.2), Column("By", 0.12))
-    table(pen, Box(x + inset, box.y0 + inset, box.x1 - inset, y - inset), columns, texts.REVISIONS, size)
-    pen.text((x + inset, y + pen.scaled(130)), "Drawing No.", pen.font_size(64))
-    pen.text((x + inset, y + pen.scaled(480)), f"PS7-GA-{seed % 1000:03d}", pen.font_size(330))
-    pen.text(
-        (x + inset, y + pen.scaled(740)), "河滨水务局" if pen.can_write("河") else "RIVER BOARD", pen.font_size(170)
-    )
+    revisions = Box(x + inset, box.y0 + inset, box.x1 - inset, y - inset)
+    table(pen, revisions, columns=columns, rows=texts.REVISIONS, size=size)
+    pen.text((x + inset, y + pen.scaled(130)), "Drawing No.", size=pen.font_size(64))
+    pen.text((x + inset, y + pen.scaled(480)), f"PS7-GA-{seed % 1000:03d}", size=pen.font_size(330))
+    owner = "河滨水务局" if pen.can_write("河") else "RIVER BOARD"
+    pen.text((x + inset, y + pen.scaled(740)), owner, size=pen.font_size(170))
     small = Box(box.x0 + inset, y + inset, x - inset, box.y1 - inset)
     for size, share in ((SMALLEST, 0.3), (24, 0.62), (40, 1.0)):
         part = Box(small.x0, small.y0, small.x1, y + inset + round((box.y1 - y - 2 * inset) * share))
-        small = Box(small.x0, paragraphs(pen, part, texts.CONDITIONS, size) + size, small.x1, small.y1)
+        small = Box(small.x0, paragraphs(pen, part, items=texts.CONDITIONS, size=size) + size, small.x1, small.y1)
 
 
 def _grain(image: Image.Image, seed: int) -> None:

@@ -29,17 +29,17 @@ class Site:
         if len(inside) > 1:
             self.pen.draw.line(inside, fill, self.pen.scaled(width))
 
-    def along(self, start: Point, end: Point, text: str, size: float) -> None:
+    def along(self, start: Point, end: Point, *, text: str, size: float) -> None:
         """Write a name in the middle between two points that lie inside, in their direction."""
         if not all(0.01 <= share <= 0.99 for share in (*start, *end)):
             return
         (x0, y0), (x1, y1) = self.at(*start), self.at(*end)
         angle = math.degrees(math.atan2(y0 - y1, x1 - x0))
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        self.pen.text(middle, text, self.pen.font_size(size), anchor="mm", angle=angle)
+        self.pen.text(middle, text, size=self.pen.font_size(size), anchor="mm", angle=angle)
 
 
-def draw_site(pen: Pen, box: Box, rng: random.Random) -> None:
+def draw_site(pen: Pen, box: Box, *, rng: random.Random) -> None:
     """Draw it all into the box."""
     site = Site(pen, box)
     _hill(site, rng, (0.29, 0.27), 118)
@@ -64,8 +64,8 @@ def _hill(site: Site, rng: random.Random, centre: Point, top: int) -> None:
         start, end = (_ring_point(centre, 0.027 * ring, phase, turn + step) for step in (-0.03, 0.03))
         if start[0] > end[0]:
             start, end = end, start
-        site.along(start, end, f"{top - ring * 2}.0", 44)
-    site.pen.text(site.at(*centre), f"+ {top}.36", site.pen.font_size(52), anchor="mm")
+        site.along(start, end, text=f"{top - ring * 2}.0", size=44)
+    site.pen.text(site.at(*centre), f"+ {top}.36", size=site.pen.font_size(52), anchor="mm")
 
 
 def _ring_point(centre: Point, radius: float, phase: Sequence[float], turn: float) -> Point:
@@ -78,7 +78,7 @@ def _river(site: Site) -> None:
         bank = [_river_point(step / _STEPS, shift) for step in range(_STEPS + 1)]
         site.line(bank, width=12 if shift in (0, 0.11) else 4, fill=INK if shift in (0, 0.11) else PALE)
     for at, text, size in ((0.2, "RIVER ALDER", 110), (0.52, "赤杨河", 120), (0.8, "FLOW 14.2 m3/s", 64)):
-        site.along(_river_point(at - 0.05, 0.055), _river_point(at + 0.05, 0.055), text, size)
+        site.along(_river_point(at - 0.05, 0.055), _river_point(at + 0.05, 0.055), text=text, size=size)
 
 
 def _river_point(share: float, shift: float) -> Point:
@@ -96,7 +96,7 @@ def _streets(site: Site) -> None:
         for shift in (-0.011, 0.011):
             sideways = (shift, 0.0) if abs(end[1] - start[1]) > abs(end[0] - start[0]) else (0.0, shift)
             site.line([(x + sideways[0], y + sideways[1]) for x, y in (start, end)], width=7, fill=INK)
-        site.along(start, end, name, 72)
+        site.along(start, end, text=name, size=72)
 
 
 def _buildings(site: Site, rng: random.Random) -> None:
@@ -104,8 +104,8 @@ def _buildings(site: Site, rng: random.Random) -> None:
         x, y = 0.1 + 0.19 * (index % 3), 0.765 + 0.125 * (index // 3)
         wide, high = rng.uniform(0.1, 0.13), rng.uniform(0.055, 0.07)
         site.pen.draw.rectangle([site.at(x, y), site.at(x + wide, y + high)], PAPER, INK, site.pen.scaled(10))
-        site.pen.text(site.at(x + wide / 2, y + high * 0.4), name, site.pen.font_size(52), anchor="mm")
-        site.pen.text(site.at(x + wide / 2, y + high * 0.75), han, site.pen.font_size(60), anchor="mm")
+        site.pen.text(site.at(x + wide / 2, y + high * 0.4), name, size=site.pen.font_size(52), anchor="mm")
+        site.pen.text(site.at(x + wide / 2, y + high * 0.75), han, size=site.pen.font_size(60), anchor="mm")
 
 
 def _grid(site: Site) -> None:
@@ -116,8 +116,8 @@ def _grid(site: Site) -> None:
             x, y = k / 5, other / 5
             site.line([(x - 0.008, y), (x + 0.008, y)], width=5, fill=INK)
             site.line([(x, y - 0.008), (x, y + 0.008)], width=5, fill=INK)
-        site.pen.text(site.at(k / 5, 0.985), f"E 412 {k * 50:03d}", size, anchor="mb")
-        site.pen.text(site.at(0.985, k / 5), f"N 5 386 {900 - k * 50}", size, anchor="mm", angle=-90)
+        site.pen.text(site.at(k / 5, 0.985), f"E 412 {k * 50:03d}", size=size, anchor="mb")
+        site.pen.text(site.at(0.985, k / 5), f"N 5 386 {900 - k * 50}", size=size, anchor="mm", angle=-90)
 
 
 def _north(site: Site) -> None:
@@ -125,8 +125,8 @@ def _north(site: Site) -> None:
     x, y = 0.62, 0.29
     site.pen.draw.polygon([site.at(x, y - 0.06), site.at(x - 0.018, y + 0.03), site.at(x, y + 0.015)], INK)
     site.line([(x, y - 0.06), (x + 0.018, y + 0.03), (x, y + 0.015)], width=8, fill=INK)
-    site.pen.text(site.at(x + 0.03, y - 0.02), "N", site.pen.font_size(120), anchor="lm")
+    site.pen.text(site.at(x + 0.03, y - 0.02), "N", size=site.pen.font_size(120), anchor="lm")
     for k in range(5):
         left, right = site.at(0.33 + 0.05 * k, 0.735), site.at(0.38 + 0.05 * k, 0.745)
         site.pen.draw.rectangle([left, right], INK if k % 2 else PAPER, INK, site.pen.scaled(5))
-        site.pen.text(site.at(0.33 + 0.05 * k, 0.73), f"{k * 25}", site.pen.font_size(44), anchor="mb")
+        site.pen.text(site.at(0.33 + 0.05 * k, 0.73), f"{k * 25}", size=site.pen.font_size(44), anchor="mb")

@@ -8,6 +8,7 @@ jobs/{job}/tiles/{tile}.png           one tile, lossless
 jobs/{job}/fragments/{tile}.json.gz   what the recognizer read on the tile (a `tile.Reading`)
 jobs/{job}/dead/{tile}.json           why a tile could not be read
 jobs/{job}/result.json                the document, in the format ocrfarm/1
+jobs/{job}/ended.json                 how a job ended that has no document: cancelled, or failed and why
 """
 
 from ocrfarm.tile import TileId
@@ -56,3 +57,8 @@ def dead(job_id: str, tile_id: TileId | str) -> str:
 def result(job_id: str) -> str:
     """Name the finished document."""
     return f"{job(job_id)}result.json"
+
+
+def ended(job_id: str) -> str:
+    """Name the note of how a job without a document ended."""
+    return f"{job(job_id)}ended.json"

@@ -2,6 +2,7 @@
 
 import click
 
+from tests.benchmarks.accuracy import accuracy
 from tests.benchmarks.reading import read
 
 
@@ -10,6 +11,7 @@ def bench() -> None:
     """Print the figures that the documentation claims, measured on this machine."""
 
 
+bench.add_command(accuracy)
 bench.add_command(read)
 
 if __name__ == "__main__":

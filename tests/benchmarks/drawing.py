@@ -1,4 +1,4 @@
-"""A pen with several faces that finds room for each text, at any angle, and keeps a straight copy of the slanted ones."""
+"""A pen with several faces that finds room for texts at any angle, and gives straight copies of the slanted ones."""
 
 import random
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Canvas(Pen):
         """Write a text where nothing is nearer than `gap` font sizes; False where no room was found."""
         for _ in range(_TRIES):
             at = self.rng.uniform(0, self.size.width), self.rng.uniform(0, self.size.height)
-            self.text(at, text, size, anchor="mm", angle=angle)
+            self.text(at, text, size=size, anchor="mm", angle=angle)
             if self._claim(shapely.Polygon(self._labels[-1].quad(gap * size).points)):
                 return True
             self._labels.pop()

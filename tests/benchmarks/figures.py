@@ -1,6 +1,5 @@
-"""Found lines against the truth of a page and the tiles that it was cut into -> counts, and the figures made of them."""
+"""Found lines against the truth of a page and the tiles that it was cut into -> counts and figures."""
 
-import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,12 +16,6 @@ COVERS = 0.5
 NEAR_SEAM = 16.0
 """Pixels, or one text height where that is more: so near a tile's inner side a wrong line is the seam's fault."""
 
-SLANTED = 1.5
-"""Degrees off the level from which a line counts as slanted."""
-
-_WHOLE = 10.0
-"""A text height is never taken for less than this many pixels."""
-
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -31,7 +24,7 @@ class Counts:
     `right` texts are equal after NFKC, `loose` ones but for their spaces. `extra` lines are unmatched and lie on a true
     line, `twice` are those that lie on a found one too; `ghosts` are all other unmatched ones near a seam, `false`
     those elsewhere. `edits` are those of matched lines, `letters` theirs; `all_edits` counts a missed line as wholly
-    wrong. `same` of `compared` lines have the same text on a shifted grid.
+    wrong. `same` of `compared` lines have the same text on a shifted grid. `read` and `merge` are seconds for `pages`.
     """
 
     true: int = 0
@@ -53,8 +46,11 @@ class Counts:
     readable: int = 0
     readable_right: int = 0
     same: float = 0.0
+    same_loose: float = 0.0
     compared: float = 0.0
-    seconds: float = 0.0
+    read: float = 0.0
+    merge: float = 0.0
+    pages: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
@@ -75,6 +71,7 @@ class Wrong:
     """A line that is not as it should be; `found` is None where nothing was, `true` where nothing should be."""
 
     what: str
+    index: int | None
     true: str | None
     found: str | None
     quad: Quad
@@ -102,7 +99,7 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
-def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile], seconds: float = 0.0) -> Verdict:
+def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile]) -> Verdict:
     """Compare the lines found on a page with the true ones; `tiles` say which lines were cut and where seams are."""
     pairs = overlaps([with_margin(line.quad) for line in truth.lines], [line.quad for line in found])
     partner = match(pairs)
@@ -114,7 +111,6 @@ def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile], seconds: f
     edits = [distance(text, true[index]) for index, text in texts.items()]
     missed = sum(len(text) for index, text in enumerate(true) if index not in texts)
     spare = _spare(found, partner, pairs, tiles)
-    slanted = truth.readable
     counts = Counts(
         true=len(true),
         found=len(found),
@@ -130,36 +126,31 @@ def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile], seconds: f
         letters=sum(len(true[index]) for index in texts),
         all_edits=sum(edits) + missed,
         all_letters=sum(map(len, true)),
-        readable=len(slanted),
-        readable_right=len(slanted & loose),
-        seconds=seconds,
+        readable=len(truth.readable),
+        readable_right=len(truth.readable & loose),
     )
     wrong = (
-        Wrong(_kind(index, texts, loose, cut), true[index], texts.get(index), truth.lines[index].quad)
+        Wrong(_kind(index, texts, loose, cut), index, true[index], texts.get(index), truth.lines[index].quad)
         for index in range(len(true))
         if index not in right
     )
-    left_over = (Wrong(what, None, found[index].text, found[index].quad) for index, what in spare.items())
+    left_over = (Wrong(what, None, None, found[index].text, found[index].quad) for index, what in spare.items())
     return Verdict(counts, (*wrong, *left_over), texts)
 
 
-def agreement(one: Sequence[Line], other: Sequence[Line]) -> tuple[float, float]:
-    """Give how many lines have the same text at the same place on both, and how many there are (the mean of both)."""
+def agreement(one: Sequence[Line], other: Sequence[Line]) -> Counts:
+    """Count the lines that have the same text at the same place in both, and how many there are (the mean of both)."""
     partner = match(overlaps([line.quad for line in one], [line.quad for line in other]))
-    same = sum(plain(one[a].text) == plain(other[b].text) for a, b in partner.items())
-    return same, (len(one) + len(other)) / 2
+    pairs = [(plain(one[a].text), plain(other[b].text)) for a, b in partner.items()]
+    same = sum(a == b for a, b in pairs)
+    loose = sum(_bare(a) == _bare(b) for a, b in pairs)
+    return Counts(same=same, same_loose=loose, compared=(len(one) + len(other)) / 2)
 
 
 def is_cut(quad: Quad, tiles: Sequence[Tile]) -> bool:
     """Say whether the line fits in no tile."""
     bounds = quad.bounds()
     return not any(tile.box.contains(bounds) for tile in tiles)
-
-
-def is_slanted(quad: Quad) -> bool:
-    """Say whether the line is not level."""
-    (x0, y0), (x1, y1) = quad.p0, quad.p1
-    return abs(math.degrees(math.atan2(y1 - y0, x1 - x0))) > SLANTED
 
 
 def _kind(index: int, texts: Mapping[int, str], loose: set[int], cut: set[int]) -> str:
@@ -172,7 +163,10 @@ def _bare(text: str) -> str:
 
 
 def _spare(
-    found: Sequence[Line], partner: Mapping[int, int], pairs: Sequence[tuple[int, int, float, float]], tiles: Sequence[Tile]
+    found: Sequence[Line],
+    partner: Mapping[int, int],
+    pairs: Sequence[tuple[int, int, float, float]],
+    tiles: Sequence[Tile],
 ) -> dict[int, str]:
     """Say for each found line that is no true one what it is."""
     spare = sorted(set(range(len(found))) - set(partner.values()))
@@ -181,7 +175,8 @@ def _spare(
     on_found = {spare[a] for a, b, _, ios in own if ios >= COVERS and spare[a] != b}
     seams = list(chain.from_iterable(_seams(tile) for tile in tiles))
     return {
-        index: _spare_kind(index in on_truth, index in on_found, _near_seam(found[index].quad, seams)) for index in spare
+        index: _spare_kind(index in on_truth, index in on_found, _near_seam(found[index].quad, seams))
+        for index in spare
     }
 
 
@@ -202,7 +197,7 @@ def _seams(tile: Tile) -> Iterator[_Seam]:
 
 
 def _near_seam(quad: Quad, seams: Sequence[_Seam]) -> bool:
-    box, reach = quad.bounds(), max(NEAR_SEAM, max(quad.height, _WHOLE))
+    box, reach = quad.bounds(), max(NEAR_SEAM, quad.height)
     return any(
         x0 - reach <= box.x1 and box.x0 <= x1 + reach and y0 - reach <= box.y1 and box.y0 <= y1 + reach
         for x0, y0, x1, y1 in seams

@@ -151,8 +151,8 @@ def _iou(box: _Boxes, others: _Boxes) -> NDArray[np.float64]:
     height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
     common = np.maximum(width, 0) * np.maximum(height, 0)
     area = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
-    both: NDArray[np.float64] = (box[2] - box[0]) * (box[3] - box[1]) + area - common
-    return common / both
+    share: NDArray[np.float64] = common / ((box[2] - box[0]) * (box[3] - box[1]) + area - common)
+    return share
 
 
 @cache

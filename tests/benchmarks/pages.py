@@ -93,7 +93,9 @@ def _long(canvas: Canvas, low: int = 1000, high: int = 2800, han: float = 0.0, a
 def _repeated(canvas: Canvas) -> None:
     """Write figures that look alike everywhere: no text merge can tell by the letters alone where it is."""
     rng, size = canvas.rng, canvas.rng.choice((18, 22, 28, 34))
-    unit = rng.choice(("0.00 0.00 100.00", "0.00 0.00 0.00 0.00", "100.00 100.00", "11 11 11 1", "1.25 12.5 125 1.25"))
+    unit = rng.choice(
+        ("0.00 0.00 100.00", "0.00 0.00 0.00 0.00", "100.00 100.00", "47 74 474 747", "1.25 12.5 125 1.25")
+    )
     _write_long(canvas, " ".join([unit] * 40), size, rng.uniform(500, min(2000, 0.9 * canvas.size.width)), 0.0)
 
 
@@ -126,7 +128,7 @@ def _paragraph(canvas: Canvas, han: float = 0.0) -> None:
         text = make(rng, 60)
         while canvas.length(text, size) > box.width:
             text = text.rpartition(" ")[0] or text[:-1]
-        canvas.text((box.x0, box.y0 + row * step + size), text, size)
+        canvas.text((box.x0, box.y0 + row * step + size), text, size=size)
 
 
 def _label(canvas: Canvas, low: int = 14, high: int = 64, han: float = 0.0, letters: int = 18) -> None:
@@ -135,28 +137,26 @@ def _label(canvas: Canvas, low: int = 14, high: int = 64, han: float = 0.0, lett
     size = round(low * (high / low) ** rng.random())
     wide = int(0.8 * canvas.size.width / size)
     count = max(2, min(rng.randint(2, letters), wide))
-    if rng.random() < han:
-        text = _han(rng, count)
-    else:
-        text = _number(rng) if rng.random() < 0.3 else _sentence(rng, count)
+    kind = rng.random()
+    text = _han(rng, count) if kind < han else _number(rng) if kind > 0.75 else _sentence(rng, count)
     if canvas.length(text, size) < 0.9 * canvas.size.width:
         canvas.put(text, size, gap=0.5)
 
 
-def _table(canvas: Canvas) -> None:
-    """Draw cells that stand 0.9 to 1.6 font sizes apart, with rules or without."""
+def _table(canvas: Canvas, narrowest: float = 1.2) -> None:
+    """Draw cells that stand `narrowest` to 2 font sizes apart, with rules or without."""
     rng, size = canvas.rng, canvas.rng.choice((18, 20, 22, 24, 28))
-    gap, step = rng.uniform(0.9, 1.6) * size, round(size * 1.8)
-    rows = [[_cell(rng, column) for column in range(rng.randint(4, 8))] for _ in range(1)]
-    rows += [[_cell(rng, column) for column in range(len(rows[0]))] for _ in range(rng.randint(7, 13))]
-    widths = [max(canvas.length(row[column], size) for row in rows) + gap for column in range(len(rows[0]))]
+    gap, step = rng.uniform(narrowest, 2.0) * size, round(size * 1.8)
+    columns = range(rng.randint(4, 8))
+    rows = [[_cell(rng, column) for column in columns] for _ in range(rng.randint(8, 14))]
+    widths = [max(canvas.length(row[column], size) for row in rows) + gap for column in columns]
     box = canvas.room(sum(widths), len(rows) * step, size)
     if not box:
         return
     for number, row in enumerate(rows):
         x = box.x0 + gap / 2
         for text, width in zip(row, widths, strict=True):
-            canvas.text((x + width - gap, box.y0 + number * step + round(size * 1.25)), text, size, anchor="rs")
+            canvas.text((x + width - gap, box.y0 + number * step + round(size * 1.25)), text, size=size, anchor="rs")
             x += width
     if rng.random() < 0.5:
         for number in range(len(rows) + 1):
@@ -201,8 +201,8 @@ KINDS: dict[str, tuple[tuple[_Block, int], ...]] = {
         (partial(_long, low=300, high=2000, angles="vertical"), 24),
         (_label, 30),
     ),
-    "tables": ((_table, 12), (_repeated, 8), (_label, 30)),
+    "tables": ((partial(_table, narrowest=0.9), 12), (_repeated, 8), (_label, 30)),
     "big": ((partial(_label, low=200, high=600, letters=8), 8), (partial(_label, low=64, high=200), 30), (_label, 60)),
     "wide": ((partial(_long, low=3000, high=8000, han=0.2), 14), (_repeated, 4), (_label, 30)),
 }
-"""What is drawn on each kind of page, the largest first, and how often on a page of 4096 x 3072 (`wide`: 9216 x 1536)."""
+"""What is drawn on each kind of page, the largest first, and how often on 4096 x 3072 pixels (`wide`: 9216 x 1536)."""

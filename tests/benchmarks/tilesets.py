@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,10 @@ class TileSet:
         shift = "+{}+{}".format(*self.shift) if any(self.shift) else ""
         return f"{self.side}/{self.overlap}{shift}"
 
+    def is_shift_of(self, other: "TileSet") -> bool:
+        """Say whether only the shift differs."""
+        return (self.side, self.overlap) == (other.side, other.overlap) and self.shift != other.shift
+
     def tiles(self, size: Size) -> tuple[Tile, ...]:
         """Cut a page as the product does, or on the shifted grid."""
         if any(self.shift):
@@ -84,7 +88,7 @@ class Reader:
 
     def by_paddleocr(self, page: Drawn) -> tuple[Reading, ...]:
         """Let PaddleOCR's own pipeline read the page with the same models and its own defaults."""
-        return self._keep(page, "PaddleOCR", lambda: (self._paddleocr(page),))
+        return self._keep(page, None, lambda: (self._paddleocr(page),))
 
     def readable(self, page: Drawn) -> dict[int, str]:
         """Give what the recognizer reads on the straight copies of slanted lines."""
@@ -135,11 +139,14 @@ class Reader:
             engine="onnxruntime",
         )
 
-    def _keep(self, page: Drawn, what: str, make: Callable[[], tuple[Reading, ...]]) -> tuple[Reading, ...]:
-        models = json.dumps(self.profile.to_json(), sort_keys=True)
-        pixels = hashlib.sha256(page.pixels.tobytes()).hexdigest()
-        key = hashlib.sha256("\n".join((pixels, what, models, _engine_version())).encode()).hexdigest()
-        path = self.kept / f"{page.name}-{key[:32]}"
+    def _keep(self, page: Drawn, what: str | None, make: Callable[[], tuple[Reading, ...]]) -> tuple[Reading, ...]:
+        """Give what was kept, or make and keep it; without `what`, none of our own settings or code has a say in it."""
+        profile = self.profile
+        own = (what, json.dumps(profile.to_json(), sort_keys=True), _own_code()) if what else ()
+        key = hashlib.sha256("\n".join((profile.detector, profile.recognizer, versions(), *own)).encode())
+        for row in page.pixels:
+            key.update(row.tobytes())
+        path = self.kept / f"{page.name}-{key.hexdigest()[:32]}"
         if not path.is_file():
             data = readings_to_bytes(make())
             self.kept.mkdir(parents=True, exist_ok=True)
@@ -158,11 +165,10 @@ def _spread(text: str) -> tuple[Char, ...]:
 
 
 @cache
-def _engine_version() -> str:
-    """Everything but the weights and the settings that can change what is read."""
+def _own_code() -> str:
+    """Give a hash of all of ocrfarm's own code that reads."""
     sources = sorted(Path(recognize.__path__[0]).glob("*.py"))
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    return f"{code} {versions()}"
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 @cache
@@ -174,5 +180,5 @@ def versions() -> str:
 def _version(package: str) -> str:
     try:
         return version(package)
-    except importlib.metadata.PackageNotFoundError:
+    except PackageNotFoundError:
         return ""

@@ -1,6 +1,8 @@
 """Bad input: one line that says what, where and what to do; and never pixels that are not in the file."""
 
 import logging
+import os
+import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +56,21 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(NotAnImage, match="folder") as caught:
         open_source(tmp_path)
     assert_helpful(caught.value, tmp_path)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    (tmp_path / "link.png").symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.png")
+        for path in (pipe, tmp_path / "link.png", tmp_path / "socket.png", Path("/dev/zero")):
+            with pytest.raises(NotAnImage, match="a pipe, a socket or a device; save") as caught:
+                open_source(path)
+            assert_helpful(caught.value, path)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -13,7 +13,7 @@ from PIL import Image
 from ocrfarm.errors import InputError, NotAnImage
 from ocrfarm.geometry import Box
 from ocrfarm.image import open_source, to_rgb
-from tests.unit.pictures import Array, noise, pillow_bytes, write
+from tests.unit.pictures import Array, noise, pillow_bytes, tiff_directory, write
 
 W, H = 40, 30
 
@@ -41,6 +41,60 @@ def test_alpha_lies_on_white(kind: str, mode: str, tmp_path: Path) -> None:
     if found.ndim > expected.ndim:
         expected = np.dstack([expected] * 3)  # WebP has no grey
     assert np.abs(found - expected).max() <= 1
+
+
+def raw_tiff(pixels: Array, *, photometric: int, extras: list[int]) -> bytes:
+    """Give a TIFF whose ExtraSamples say what the channels behind the colours are; it has none where there are none."""
+    height, width, channels = pixels.shape
+    fields = {256: [width], 257: [height], 258: [8] * channels, 259: [1], 262: [photometric], 277: [channels]}
+    fields |= {273: [0], 278: [height], 279: [pixels.size]} | ({338: extras} if extras else {})
+    fields[273] = [8 + len(tiff_directory(fields))]
+    return b"II*\x00\x08\x00\x00\x00" + tiff_directory(fields) + pixels.tobytes()
+
+
+@pytest.mark.parametrize("level", [0, 200])
+def test_a_fourth_channel_that_is_no_alpha_is_dropped(level: int, tmp_path: Path) -> None:
+    raw = np.dstack([noise(W, H), np.full((H, W), level, np.uint8)])
+    data = pillow_bytes(Image.frombytes("RGBX", (W, H), raw.tobytes()), format="TIFF")
+    assert np.array_equal(read(tmp_path, data), raw[..., :3])
+
+
+_GREY, _RGB, _CMYK = 1, 2, 5  # values of PhotometricInterpretation
+
+
+@pytest.mark.parametrize(
+    ("photometric", "extras", "kept"),
+    [
+        pytest.param(_GREY, [0], 1, id="grey and another"),
+        pytest.param(_GREY, [0, 0, 0], 3, id="four bands from the air: red, green, blue and infrared"),
+        pytest.param(_RGB, [0], 3, id="colour and another"),
+    ],
+)
+def test_unspecified_channels_are_dropped(photometric: int, extras: list[int], kept: int, tmp_path: Path) -> None:
+    raw = np.dstack([noise(W, H), noise(W, H, seed=1)])[..., : kept + 1]
+    found = read(tmp_path, raw_tiff(raw, photometric=photometric, extras=extras))
+    assert np.array_equal(found.reshape(H, W, -1), raw[..., :kept])
+
+
+def test_an_unspecified_channel_behind_four_inks_is_dropped(tmp_path: Path) -> None:
+    inks = np.dstack([noise(W, H), noise(W, H, grey=True)])
+    spot = np.dstack([inks, np.zeros((H, W), np.uint8)])
+    expected = read(tmp_path, raw_tiff(inks, photometric=_CMYK, extras=[]))
+    assert np.array_equal(read(tmp_path, raw_tiff(spot, photometric=_CMYK, extras=[0])), expected)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(2, id="alpha"), pytest.param(999, id="of no known kind: read as alpha")])
+def test_alpha_in_a_tiff_lies_on_white(kind: int, tmp_path: Path) -> None:
+    raw = np.dstack([noise(W, H), noise(W, H, grey=True, seed=1)])
+    found = read(tmp_path, raw_tiff(raw, photometric=_RGB, extras=[kind]))
+    assert np.abs(found - on_white(raw)).max() <= 1
+
+
+def test_colours_that_alpha_has_dimmed_already_lie_on_white(tmp_path: Path) -> None:
+    alpha = noise(W, H, grey=True, seed=1)[..., None]
+    dimmed = np.minimum(noise(W, H), alpha)
+    found = read(tmp_path, raw_tiff(np.dstack([dimmed, alpha]), photometric=_RGB, extras=[1]))
+    assert np.abs(found - (dimmed + 255.0 - alpha)).max() <= 2
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])

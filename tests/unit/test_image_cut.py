@@ -30,7 +30,7 @@ def grid(size: Size, tile: int, overlap: int) -> list[Box]:
 def assert_same(raster: Raster, boxes: list[Box], whole: Array) -> None:
     assert raster.size == Size(whole.shape[1], whole.shape[0])
     found = list(raster.cut(boxes))
-    assert sorted(box for box, _ in found) == sorted(boxes)
+    assert sorted(box for box, _ in found) == sorted(set(boxes))
     for box, pixels in found:
         assert pixels.dtype == np.uint8
         assert pixels.flags.c_contiguous

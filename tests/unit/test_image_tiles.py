@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ocrfarm.errors import DamagedImage
-from ocrfarm.geometry import Size
+from ocrfarm.geometry import Box, Size
 from ocrfarm.image import decode_tile, encode_tile, map_ahead, to_rgb
-from ocrfarm.image.overview import SIDE, Overview
+from ocrfarm.image.band import Band
 from tests.unit.pictures import Array, encoded, noise
 
 
@@ -71,31 +71,33 @@ def test_a_forked_child_works_or_says_why_not(case: str, code: int) -> None:
     assert subprocess.run(command, timeout=60, check=False).returncode == code
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    width=st.integers(1, 3 * SIDE),
-    height=st.integers(1, 300),
-    upright=st.booleans(),
-    grey=st.booleans(),
-)
-def test_the_overview_is_the_mean_of_blocks(width: int, height: int, upright: bool, grey: bool) -> None:
+@given(st.integers(1, 700), st.integers(1, 300), st.booleans(), st.sampled_from([1, 2, 8, 64]), st.data())
+def test_a_shrunk_box_is_the_mean_of_blocks(
+    width: int, height: int, grey: bool, factor: int, data: st.DataObject
+) -> None:
     pixels = noise(width, height, grey=grey)
-    if upright:
-        pixels = np.ascontiguousarray(pixels.swapaxes(0, 1))
-    found = overview_of(pixels)
-    assert max(found.shape[:2]) <= SIDE
-    factor = -(-max(width, height) // SIDE)
+    cells = -(-width // factor), -(-height // factor)
+    x0, y0 = (data.draw(st.integers(0, cell - 1)) * factor for cell in cells)
+    box = Box(x0, y0, data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height)))
+    found = shrunk(pixels, factor, box)
+    assert found.shape[:2] == (-(-box.y1 // factor) - y0 // factor, -(-box.x1 // factor) - x0 // factor)
     for row, col in [(0, 0), (-1, -1), (0, -1), (found.shape[0] // 2, found.shape[1] // 3)]:
-        y, x = row % found.shape[0] * factor, col % found.shape[1] * factor
+        y, x = y0 + row % found.shape[0] * factor, x0 + col % found.shape[1] * factor
         block = pixels[y : y + factor, x : x + factor].reshape(-1, *pixels.shape[2:])
         assert np.abs(found[row, col] - block.mean(axis=0)).max() <= 0.5
 
 
-def overview_of(pixels: Array) -> Array:
-    overview = Overview(Size(pixels.shape[1], pixels.shape[0]), 1 if pixels.ndim == 2 else 3)
-    for y in range(0, len(pixels), overview.step):
-        overview.add(pixels[y : y + overview.step])
-    return overview.pixels
+def shrunk(pixels: Array, factor: int, box: Box | None = None) -> Array:
+    """Stream the pixels through a band of one box; without a box, of the whole."""
+    size = Size(pixels.shape[1], pixels.shape[0])
+    step = max(32, factor)
+    box = box or Box(0, 0, size.width, size.height)
+    band = Band(size, 1 if pixels.ndim == 2 else 3, boxes=[box], factor=factor, step=step)
+    ((found, view),) = (
+        (each, view.copy()) for y in range(0, len(pixels), step) for each, view in band.add(pixels[y : y + step])
+    )
+    assert found == box
+    return view
 
 
 def test_work_ahead_keeps_order_and_few_items() -> None:

@@ -18,7 +18,7 @@ _OF_A_TILE: tuple[Callable[[str, TileId | str], str], ...] = (keys.tile, keys.fr
 
 
 def _names(tile: TileId) -> list[str]:
-    of_the_job = [keys.request(_JOB), keys.source(_JOB), keys.manifest(_JOB), keys.result(_JOB)]
+    of_the_job = [keys.request(_JOB), keys.source(_JOB), keys.manifest(_JOB), keys.result(_JOB), keys.ended(_JOB)]
     return [*of_the_job, keys.overview(_JOB, tile.page), *(name(_JOB, tile) for name in _OF_A_TILE)]
 
 

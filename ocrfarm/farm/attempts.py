@@ -1,0 +1,80 @@
+"""How often a worker began with each tile of a job, and which of them took all their time, in Redis.
+
+{prefix}job:{id}:attempts   hash: tile, part of a tile, or stage -> how often a worker began with it and has not ended
+{prefix}job:{id}:troubles   hash: tile or part -> how often the engine broke on it or ran out of time
+
+Both are counted before anything is touched or given up, since a worker may die at any moment, and both go with the job.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ocrfarm.farm.broker import Broker
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a worker learns before it begins: `attempts` and `troubles` are those of others before it."""
+
+    ended: bool
+    settled: bool
+    attempts: int
+    troubles: int
+
+
+class Attempts:
+    """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
+
+    def __init__(self, broker: Broker, *, prefix: str, keep_seconds: int) -> None:
+        self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
+
+    def look(self, job: str, what: str) -> Turn:
+        """Say what is known of a tile (or a stage); nothing is counted."""
+        key = self._key(job)
+        with self._broker.talk() as pipe:
+            pipe.hget(key, "state")
+            pipe.sismember(f"{key}:done", what)
+            pipe.sismember(f"{key}:dead", what)
+            pipe.hget(f"{key}:attempts", what)
+            pipe.hget(f"{key}:troubles", what)
+            state, done, dead, attempts, troubles = pipe.execute()
+        return Turn(state in ENDED, bool(done or dead), int(attempts or 0), int(troubles or 0))
+
+    def begin(self, job: str, what: str) -> int:
+        """Count an attempt, and say the how manyth it is."""
+        key = self._key(job)
+        with self._broker.talk() as pipe:
+            pipe.hincrby(f"{key}:attempts", what, 1)
+            for part in ("", ":done", ":dead", ":attempts", ":troubles", ":peaks"):
+                pipe.expire(f"{key}{part}", self._keep)
+            attempt, *_ = pipe.execute()
+        return int(attempt)
+
+    def forgive(self, job: str, *what: str) -> None:
+        """Forget the attempts: it went well, or what went wrong was not their fault."""
+        with self._broker.talk() as pipe:
+            pipe.hdel(f"{self._key(job)}:attempts", *what)
+
+    def blame(self, job: str, what: str) -> None:
+        """Note that the engine broke on it or ran out of time."""
+        with self._broker.talk() as pipe:
+            pipe.hincrby(f"{self._key(job)}:troubles", what, 1)
+
+    def blame_last(self, job: str, tiles: Sequence[str]) -> None:
+        """Blame what was being read when the worker of these tiles was stopped from outside.
+
+        Tiles are read in order and one at a time, so it is the last of them, or of their parts, that has an attempt.
+        """
+        with self._broker.translated():
+            begun = self._broker.redis.hkeys(f"{self._key(job)}:attempts")
+        places = {tile: place for place, tile in enumerate(tiles)}
+        mine = [(places[name[: len(tiles[0])]], name) for name in map(str, begun) if name[: len(tiles[0])] in places]
+        if mine:
+            self.blame(job, max(mine)[1])
+
+    def _key(self, job: str) -> str:
+        return f"{self._prefix}job:{job}"
+
+
+ENDED = ("complete", "partial", "failed", "cancelled")
+"""States in which nothing more happens to a job."""

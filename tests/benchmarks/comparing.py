@@ -1,0 +1,79 @@
+"""Drawn pages read in every way by one choice of models -> counts by method, and what ocrfarm gets wrong."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from ocrfarm.document import Line
+from ocrfarm.tile import Reading, Tile
+from tests.benchmarks.figures import Counts, Truth, Verdict, agreement, judge, plain
+from tests.benchmarks.methods import Method, concatenate, methods
+from tests.benchmarks.pages import Drawn
+from tests.benchmarks.tilesets import Reader, TileSet
+
+FULL, PADDLE, OURS = "untiled, full size", "PaddleOCR, its defaults", "ocrfarm"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Adds up pages and tile sets: `counts` by method; `wrong` has a row for each line that ocrfarm gets wrong."""
+
+    reader: Reader
+    sets: tuple[TileSet, ...]
+    methods: Mapping[str, Method] = field(default_factory=methods)
+    counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, page: Drawn) -> None:
+        """Read a page on every grid and untiled, and add up what each method makes of it."""
+        truth = Truth(page.lines, self._readable(page))
+        untiled = [(PADDLE, self.reader.by_paddleocr(page)), (FULL, self.reader.whole(page))]
+        by_grid: dict[str, dict[TileSet, Sequence[Line]]] = defaultdict(dict)
+        for one in self.sets:
+            tiles = one.tiles(page.size)
+            readings = self.reader.read(page, tiles)
+            verdicts = {name: _judged(concatenate, each, page, truth, tiles)[1] for name, each in untiled}
+            for name, method in self.methods.items():
+                by_grid[name][one], verdicts[name] = _judged(method, readings, page, truth, tiles)
+            for name, verdict in verdicts.items():
+                self.counts[name] += verdict.counts
+            if OURS in verdicts:
+                self.wrong.extend(_rows(f"{page.name} {one}", verdicts[OURS], verdicts[FULL], page.lines))
+        for name, found in by_grid.items():
+            self.counts[name] += _agreement(found)
+
+    def _readable(self, page: Drawn) -> frozenset[int]:
+        read = self.reader.readable(page)
+        return frozenset(index for index, text in read.items() if _same(text, page.lines[index].text))
+
+
+def _judged(
+    method: Method, readings: Sequence[Reading], page: Drawn, truth: Truth, tiles: Sequence[Tile]
+) -> tuple[Sequence[Line], Verdict]:
+    started = time.perf_counter()
+    lines = method(readings, page.pixels)
+    taken = time.perf_counter() - started
+    verdict = judge(lines, truth, tiles)
+    times = Counts(read=sum(each.seconds for each in readings), merge=taken, pages=1)
+    return lines, replace(verdict, counts=verdict.counts + times)
+
+
+def _same(one: str, other: str) -> bool:
+    return plain(one).replace(" ", "") == plain(other).replace(" ", "")
+
+
+def _agreement(found: Mapping[TileSet, Sequence[Line]]) -> Counts:
+    """Compare each grid with the same one shifted."""
+    return sum((agreement(found[a], found[b]) for a, b in combinations(found, 2) if a.is_shift_of(b)), Counts())
+
+
+def _rows(where: str, ours: Verdict, untiled: Verdict, true: Sequence[Line]) -> Iterator[str]:
+    """Say of each wrong line what is wrong, and whether the untiled reading by the same models had it right."""
+    right = {index for index, text in untiled.texts.items() if text == plain(true[index].text)}
+    for wrong in ours.wrong:
+        box = wrong.quad.bounds()
+        cause = "" if wrong.index is None else "seam" if wrong.index in right else "model"
+        place = f"{box.x0},{box.y0} {box.width}x{box.height}"
+        yield f"{where} | {wrong.what} | {cause} | {place} | {wrong.true!r} | {wrong.found!r}"

@@ -1,0 +1,114 @@
+"""A large sheet of scanned receipts against the same receipts read one by one by the same models."""
+
+import csv
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ocrfarm.document import Line
+from ocrfarm.geometry import Quad
+from ocrfarm.recognize import Pixels
+from ocrfarm.split.plan import plan
+from ocrfarm.stitch import stitch
+from tests.benchmarks.pages import Drawn
+from tests.benchmarks.tilesets import Reader
+from tests.benchmarks.words import Score, score
+
+_PAPER = 245
+"""Grey level between the receipts."""
+
+_GAP = (8, 60)
+"""Pixels between receipts."""
+
+
+@dataclass(frozen=True)
+class _Receipt:
+    page: Drawn
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """The composed page, and at which (x, y) each receipt lies."""
+
+    page: Drawn
+    places: list[tuple[_Receipt, int, int]] = field(default_factory=list)
+
+
+def compare_sheet(reader: Reader, folder: Path, *, side: int, seed: int) -> str:
+    """Compose a sheet and say how many of its words are found on it, and how many on the receipts alone."""
+    sheet = _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
+    truth = [(line.text, line.quad) for line in sheet.page.lines]
+    tiling = reader.profile.tiling
+    readings = reader.read(sheet.page, plan(sheet.page.size, side=tiling.side, overlap=tiling.overlap))
+    started = time.perf_counter()
+    found = stitch(sheet.page.size, readings)
+    taken = time.perf_counter() - started
+    tiled = score(((line.text, line.quad) for line in found), truth)
+    alone = score(_alone(reader, sheet), truth)
+    ratio = tiled.f1 / max(alone.f1, 1e-9)
+    read = sum(each.seconds for each in readings)
+    return (
+        f"sheet {side} px, seed {seed}, {len(sheet.places)} receipts, {tiled.truth} words: "
+        f"{_told(tiled)}; alone {_told(alone)}; {ratio:.4f} x; reading {read:.0f} s, stitching {taken:.2f} s"
+    )
+
+
+def _told(found: Score) -> str:
+    wrong = found.found - found.hits
+    return f"F1 {found.f1:.4f} ({found.hits} found, {wrong} wrong, {found.duplicates} twice)"
+
+
+def _alone(reader: Reader, sheet: _Sheet) -> Iterator[tuple[str, Quad]]:
+    """Give what is read on each receipt by itself, moved to where it lies on the sheet."""
+    for receipt, x, y in sheet.places:
+        for reading in reader.whole(receipt.page):
+            yield from ((fragment.text, fragment.quad.moved(x, y)) for fragment in reading.fragments)
+
+
+def _load(path: Path) -> _Receipt:
+    grey = np.asarray(Image.open(path).convert("L"))
+    rows = csv.reader(
+        (path.parents[1] / "box" / f"{path.stem}.csv").read_text(encoding="utf-8", errors="replace").splitlines(),
+        quoting=csv.QUOTE_NONE,
+    )
+    lines = tuple(
+        Line(text, Quad.of([(float(row[k]), float(row[k + 1])) for k in range(0, 8, 2)]), 1.0)
+        for row in rows
+        if len(row) > 8 and (text := ",".join(row[8:]).strip())
+    )
+    return _Receipt(Drawn(f"receipt-{path.stem}", _rgb(grey), lines, {}), lines)
+
+
+def _compose(receipts: list[_Receipt], side: int, seed: int) -> _Sheet:
+    """Fill columns from the left, each from the top, with receipts chosen at random."""
+    rng = random.Random(seed)
+    grey = np.full((side, side), _PAPER, np.uint8)
+    lines: list[Line] = []
+    places: list[tuple[_Receipt, int, int]] = []
+    x = rng.randint(*_GAP)
+    while True:
+        y, widest = rng.randint(*_GAP), 0
+        while True:
+            receipt = rng.choice(receipts)
+            width, height = receipt.page.size.width, receipt.page.size.height
+            if x + width > side or y + height > side:
+                break
+            grey[y : y + height, x : x + width] = receipt.page.pixels[:, :, 0]
+            lines += [Line(line.text, line.quad.moved(x, y), 1.0) for line in receipt.lines]
+            places.append((receipt, x, y))
+            y, widest = y + height + rng.randint(*_GAP), max(widest, width)
+        if not widest:
+            return _Sheet(Drawn(f"sheet-{side}-{seed}", _rgb(grey), tuple(lines), {}), places)
+        x += widest + rng.randint(*_GAP)
+
+
+def _rgb(grey: NDArray[np.uint8]) -> Pixels:
+    """Show a grey picture as red, green and blue without copying it."""
+    return np.broadcast_to(grey[:, :, None], (*grey.shape, 3))
