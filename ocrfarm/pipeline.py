@@ -3,10 +3,12 @@
 The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pixels`, `assemble`.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from ocrfarm.document import Document, Page
@@ -14,8 +16,8 @@ from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Size
 from ocrfarm.image import Limits, Pixels, Raster, open_source, to_rgb
 from ocrfarm.recognize import Engine, Profile, read_tile
-from ocrfarm.split.ink import is_blank
-from ocrfarm.split.plan import plan, quarter
+from ocrfarm.split.ink import has_large_print, is_blank
+from ocrfarm.split.plan import LATTICE, coarse_levels, plan, quarter
 from ocrfarm.stitch import cover, stitch
 from ocrfarm.tile import Reading, Tile, TileId
 
@@ -24,20 +26,31 @@ Progress = Callable[[int, int], None]
 
 
 def page_tiles(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
-    """Give the tiles of a page (numbered from 0) as the profile wants them."""
-    return plan(page, side=profile.tiling.side, overlap=profile.tiling.overlap, number=number)
+    """Give the tiles of a page (numbered from 0) as the profile wants them, those of coarse levels last.
+
+    The detector sees coarse tiles at their full size, so they are as much smaller as it shrinks the native ones.
+    """
+    side, overlap = profile.tiling.side, profile.tiling.overlap
+    native = plan(page, side=side, overlap=overlap, number=number)
+    levels = coarse_levels(page, side=side, overlap=overlap) if profile.tiling.levels else ()
+    small = max(math.ceil(side * min(profile.detector_scale, 1.0) / LATTICE) * LATTICE, 2 * overlap + LATTICE)
+    coarse = (plan(page, side=small, overlap=overlap, number=number, level=level) for level in levels)
+    return native + tuple(chain.from_iterable(coarse))
 
 
-def cut_page(raster: Raster, tiles: Iterable[Tile]) -> Iterator[tuple[Tile, Pixels | None]]:
-    """Decode the page once and give each tile with its pixels, or with None where it is blank."""
+def cut_page(raster: Raster, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, Pixels | None]]:
+    """Decode the page once and give each tile with its pixels, or with None where it holds nothing to read."""
     at = {tile.box: tile for tile in tiles}
-    for box, pixels in raster.cut(list(at)):
-        yield at[box], None if is_blank(pixels) else pixels
+    factors = {tile.box: 1 << tile.id.level for tile in tiles if tile.id.level}
+    for box, pixels in raster.cut(list(at), factors=factors):
+        empty = not has_large_print(pixels) if box in factors else is_blank(pixels)
+        yield at[box], None if empty else pixels
 
 
 def read_pixels(engine: Engine, tile: Tile, *, pixels: Pixels, profile: Profile) -> tuple[Reading, ...]:
     """Read one tile; `EngineBroke` when the engine cannot."""
-    return read_tile(engine, tile, pixels=to_rgb(pixels), quarter=partial(quarter, overlap=profile.tiling.overlap))
+    parts = partial(quarter, overlap=profile.tiling.overlap)
+    return read_tile(engine, tile, pixels=to_rgb(pixels), quarter=parts, detail=profile.detector_scale)
 
 
 @dataclass(slots=True)

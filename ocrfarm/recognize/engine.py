@@ -32,6 +32,6 @@ class Engine(Protocol):
     model: str
     """The recognizer's official PaddleOCR name."""
 
-    def read(self, pixels: Pixels) -> Found:
-        """Read one array of pixels; raises `EngineBroke` when it cannot."""
+    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+        """Read one array of pixels, leaving out boxes less than `lowest` pixels high."""
         ...

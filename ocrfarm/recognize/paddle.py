@@ -49,10 +49,12 @@ class PaddleEngine:
         self._detector = _Detector(profile, detector)
         self._recognizer = _Recognizer(profile, recognizer)
 
-    def read(self, pixels: Pixels) -> Found:
-        """Find and read the lines on height x width x 3 RGB pixels."""
+    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+        """Find and read the lines, at least `lowest` pixels high, on height x width x 3 RGB pixels."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
         boxes, sure, saturated = self._detector.find(bgr)
+        high = [index for index, box in enumerate(boxes) if box.height >= lowest]
+        boxes, sure = [boxes[index] for index in high], [sure[index] for index in high]
         lines = read_lines(bgr, boxes, read=self._recognizer.read)
         fragments = tuple(
             Fragment(quad, chars, confidence(chars), detection)

@@ -67,7 +67,7 @@ class PlantedEngine:
         self.model = model
         self._seconds = seconds_per_tile
 
-    def read(self, pixels: NDArray[np.uint8]) -> Found:
+    def read(self, pixels: NDArray[np.uint8], *, lowest: float = 0.0) -> Found:
         """Find all planted lines on height x width (x 3) pixels, level ones first, then those that run down."""
         time.sleep(self._seconds)
         grey = np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[..., 0])

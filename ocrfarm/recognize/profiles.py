@@ -18,10 +18,11 @@ MAX_DETECTOR_SIDE = 4000
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Side and overlap of the tiles, in page pixels."""
+    """Side and overlap of the tiles, in page pixels; `levels`: whether coarse levels are read for large letters."""
 
     side: int = 2048
     overlap: int = 192
+    levels: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ PROFILES: dict[str, Profile] = {
         Profile("fast", f"{_TINY}_det", f"{_TINY}_rec", detector_scale=0.5),
         Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec", detector_scale=0.5),
         Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5),
-        Profile("planted", "planted", "planted", runtime=Runtime(engine="planted")),
+        Profile("planted", "planted", "planted", Tiling(levels=False), runtime=Runtime(engine="planted")),
     )
 }
 """The built-in profiles by name; `planted` needs no model and reads only pixels planted for tests and benchmarks."""
@@ -128,13 +129,14 @@ _TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "text"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
+    bool: ((bool,), "true or false"),
 }
 
 
 def _check_type(kind: type[Any], key: str, value: object) -> None:
     wanted = {item.name: item.type for item in fields(kind)}[key]
     allowed, what = _TYPES.get(wanted, ((object,), ""))
-    if not isinstance(value, allowed) or isinstance(value, bool):
+    if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
         raise SettingsError(f"{key} = {value!r} must be {what}")
 
 

@@ -1,50 +1,93 @@
 """One tile -> its readings, whatever the engine does."""
 
+import importlib
+import statistics
 import time
 from collections.abc import Callable
 
 from ocrfarm.errors import EngineBroke
-from ocrfarm.geometry import Box
+from ocrfarm.geometry import Box, Quad
 from ocrfarm.recognize.engine import Engine, Found, Pixels
 from ocrfarm.tile import Fragment, Reading, Tile
 
 Quarter = Callable[[Tile], tuple[Tile, ...]]
 """Cuts a tile in smaller, overlapping ones, or in none where it is too small (`split.quarter`)."""
 
+SMALL_PRINT = 9.0
+"""Detector pixels: the height of a box (a third more than its letters) below which lines of print run together or are
+missed. Where most boxes of a tile are lower, its quarters are read enlarged."""
 
-def read_tile(engine: Engine, tile: Tile, *, pixels: Pixels, quarter: Quarter) -> tuple[Reading, ...]:
-    """Read a tile; where the detector's contour limit is reached, its quarters are read instead.
+COARSE_PRINT = 16.0
+"""Pixels of a coarse tile: the height of a box from which on it is believed; lower print is read on a finer level."""
 
-    Gives one reading of the tile or one of each part of it, quads in page pixels; `EngineBroke` when it cannot.
+LARGEST_SCALE = 2.0
+"""Detector pixels per pixel of the picture at most; more shows no more than the scanner saw."""
+
+
+def read_tile(
+    engine: Engine, tile: Tile, *, pixels: Pixels, quarter: Quarter, detail: float = 1.0
+) -> tuple[Reading, ...]:
+    """Read a tile; where it holds too much for the detector, or too small print, its quarters are read instead.
+
+    `detail` is the engine's detector pixels per pixel. Coarse tiles are small and hold letters that hardly fit the
+    native ones: they are shown to the detector at their full size. Gives one reading of the tile or one of each part of
+    it, quads in page pixels; `EngineBroke` when it cannot.
     """
+    enlarge = 1.0 / min(detail, 1.0) if tile.id.level else 1.0
+    return _read(engine, tile, pixels=pixels, quarter=quarter, detail=detail, enlarge=enlarge)
+
+
+def _read(
+    engine: Engine, tile: Tile, *, pixels: Pixels, quarter: Quarter, detail: float, enlarge: float
+) -> tuple[Reading, ...]:
     started = time.perf_counter()
-    found = _read(engine, tile, pixels)
+    lowest = COARSE_PRINT * enlarge if tile.id.level else 0.0
+    found = _found(engine, tile, _enlarged(pixels, enlarge), lowest)
     seconds = time.perf_counter() - started
-    parts = [(part, part.box.shifted(-tile.box.x0, -tile.box.y0)) for part in quarter(tile)] if found.saturated else []
+    small = not tile.id.level and _is_small_print(found, detail) and detail * enlarge < LARGEST_SCALE
+    parts = quarter(tile) if found.saturated or small else ()
     if not parts:
-        return (_reading(engine, tile, found, seconds),)
-    return tuple(
-        reading for part, box in parts for reading in read_tile(engine, part, pixels=_cut(pixels, box), quarter=quarter)
-    )
+        return (_reading(engine, tile, found, seconds=seconds, enlarge=enlarge),)
+    larger = enlarge * 2 if small else enlarge
+    readings = [
+        _read(engine, part, pixels=cut_part(pixels, tile, part), quarter=quarter, detail=detail, enlarge=larger)
+        for part in parts
+    ]
+    return tuple(reading for each in readings for reading in each)
 
 
-def _read(engine: Engine, tile: Tile, pixels: Pixels) -> Found:
+def _is_small_print(found: Found, detail: float) -> bool:
+    heights = [fragment.quad.height * detail for fragment in found.fragments]
+    return bool(heights) and statistics.median(heights) < SMALL_PRINT
+
+
+def _found(engine: Engine, tile: Tile, pixels: Pixels, lowest: float) -> Found:
     try:
-        return engine.read(pixels)
+        return engine.read(pixels, lowest=lowest)
     except (Exception, SystemExit) as error:  # PaddleX calls sys.exit() where cv2.resize fails
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise EngineBroke(f"tile {tile.id}: {engine.model} failed ({reason})") from error
 
 
-def _cut(pixels: Pixels, box: Box) -> Pixels:
-    return pixels[box.y0 : box.y1, box.x0 : box.x1].copy()
+def _enlarged(pixels: Pixels, factor: float) -> Pixels:
+    if factor == 1.0:
+        return pixels
+    larger: Pixels = importlib.import_module("cv2").resize(pixels, None, fx=factor, fy=factor)
+    return larger
 
 
-def _reading(engine: Engine, tile: Tile, found: Found, seconds: float) -> Reading:
-    moved = tuple(_on_page(fragment, tile) for fragment in found.fragments)
+def cut_part(pixels: Pixels, tile: Tile, part: Tile) -> Pixels:
+    """Give the pixels of a part of the tile; boxes are page pixels, and one pixel of a coarse tile stands for several."""
+    level, box = tile.id.level, part.box.shifted(-tile.box.x0, -tile.box.y0)
+    at = Box(box.x0 >> level, box.y0 >> level, -(-box.x1 >> level), -(-box.y1 >> level))
+    return pixels[at.y0 : at.y1, at.x0 : at.x1].copy()
+
+
+def _reading(engine: Engine, tile: Tile, found: Found, *, seconds: float, enlarge: float) -> Reading:
+    moved = tuple(_on_page(fragment, tile, enlarge) for fragment in found.fragments)
     return Reading(tile, moved, engine.model, seconds, found.squeezed, found.saturated)
 
 
-def _on_page(fragment: Fragment, tile: Tile) -> Fragment:
-    quad = fragment.quad.moved(tile.box.x0, tile.box.y0, 2.0**tile.id.level)
+def _on_page(fragment: Fragment, tile: Tile, enlarge: float) -> Fragment:
+    quad: Quad = fragment.quad.moved(tile.box.x0, tile.box.y0, 2.0**tile.id.level / enlarge)
     return Fragment(quad, fragment.chars, fragment.confidence, fragment.detection)

@@ -34,6 +34,13 @@ _STRIP = 64
 """Rows that are looked at together, a multiple of two cells: small enough for the processor's cache, large enough for
 numpy: of 2048 x 2048 RGB pixels, 16 rows at a time cost a tenth more (grey: twice as much), 256 a fifth more."""
 
+_STROKE = 70
+"""Grey levels by which a thick stroke differs from the paper; lines of small print, averaged with the paper between and
+round their letters, differ less."""
+
+_STROKE_PIXELS = 24
+"""Places where four neighbouring pixels are all stroke: one letter 20 pixels high has twice as many."""
+
 _Grey = NDArray[np.uint8]
 _Sums = NDArray[np.uint16]
 
@@ -56,6 +63,18 @@ def is_blank(pixels: NDArray[np.uint8]) -> bool:
             return False
         strips.append(cells)
     return not any(map(_stands_out, _contrast(np.concatenate(strips, axis=2))))
+
+
+def has_large_print(pixels: NDArray[np.uint8]) -> bool:
+    """Say whether a coarse tile (height x width, or x 3) holds strokes that small print, shrunk so far, cannot have.
+
+    A stroke of letters worth a coarse look is two pixels thick there and clearly darker, or lighter, than its paper.
+    """
+    grey = pixels if pixels.ndim == 2 else pixels.min(axis=2)
+    paper = int(np.median(grey))
+    apart = np.abs(grey.astype(np.int16) - paper) >= _STROKE
+    thick = apart[1:, 1:] & apart[:-1, 1:] & apart[1:, :-1] & apart[:-1, :-1]
+    return bool(np.count_nonzero(thick) >= _STROKE_PIXELS)
 
 
 def _is_flat(pixels: _Grey) -> bool:

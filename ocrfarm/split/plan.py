@@ -13,6 +13,9 @@ array whose sides are no multiples of 32."""
 MIN_SIDE = 64
 """Pixels. Below this the detector pads what it is given with black."""
 
+_READABLE = 12
+"""Pixels; letters lower than this are hardly found."""
+
 _LARGEST_PART = 0.75
 """Of a side: parts that overlap more than this are hardly smaller than what they were cut from."""
 
@@ -51,6 +54,20 @@ def quarter(tile: Tile, overlap: int) -> tuple[Tile, ...]:
         Tile(_part(tile.id, row, col), _box(tile.box, cols[col], rows[row], tile.id.level), tile.page)
         for row, col in product(range(len(rows)), range(len(cols)))
     )
+
+
+def coarse_levels(page: Size, *, side: int, overlap: int) -> tuple[int, ...]:
+    """Give the levels on which letters too large for the tiles are read: none for a page that is one tile.
+
+    The first level shrinks by so much that letters half as high as the overlap, the highest that some tile surely shows
+    whole with room around, are still `_READABLE` high; then on by the same factor until one tile holds the page.
+    """
+    step = max(1, (overlap // 2 // _READABLE).bit_length() - 1)
+    level, levels = 0, []
+    while max(page.width, page.height) > side << level:
+        level += step
+        levels.append(level)
+    return tuple(levels)
 
 
 def level_size(size: Size, level: int) -> Size:

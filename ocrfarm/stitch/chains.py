@@ -10,7 +10,7 @@ import numpy as np
 
 from ocrfarm.stitch.cuts import FREE, Cuts
 from ocrfarm.stitch.groups import Neighbours
-from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
+from ocrfarm.stitch.pieces import Floats, Pieces
 from ocrfarm.stitch.seams import Seam, Span, find_seam
 
 REFIT = 1.3
@@ -26,7 +26,7 @@ GOOD_OVERLAP = 1.5
 """Text heights of overlap that hold two or three whole letters to agree on."""
 
 SECOND_CHOICE = 0.6
-"""Share of a doubtful view that better ones must show for it to be left out."""
+"""Share of a turned view that better ones must show for it to be left out."""
 
 SHOWN, LETTER = 0.5, 0.35
 """Share of a view that the chain must show, and text heights that it may hide of it in any case: less than a letter.
@@ -34,9 +34,6 @@ Where more is hidden text would be lost, so the view makes a line of its own."""
 
 UPRIGHT = 0.707
 """Cosine of 45 degrees: a view turned further than this from the others is not read with them."""
-
-READABLE = 32.0
-"""Pixels of a tile's own scale: the text height that the models read best."""
 
 
 class Part(NamedTuple):
@@ -71,7 +68,6 @@ class _View:
     end: float
     opens: int  # grade of the start, see cuts.py
     closes: int
-    doubtful: bool
     turned: bool
     depth: float
     quality: tuple[float, float]  # side depth, confidence
@@ -120,20 +116,18 @@ def _views(pieces: Pieces, cuts: Cuts, group: Sequence[int]) -> list[_View]:
         straight = np.flatnonzero(~turned)
         first, last = straight[spans[0][straight].argmin()], straight[spans[1][straight].argmax()]
         spans = _spans(mids, mids[1, last] - mids[0, first])
-    doubtful = turned | _worse_level(pieces, rows)
     table = zip(
         group,
         *spans.tolist(),
         cuts.grade[rows].tolist(),
-        doubtful.tolist(),
         turned.tolist(),
         cuts.depth[rows].tolist(),
         cuts.side_depth[rows].tolist(),
         strict=True,
     )
     return [
-        _View(piece, start, end, opens, closes, doubt, turn, deep, (side, pieces.fragments[piece].confidence))
-        for piece, start, end, (opens, closes), doubt, turn, deep, side in table
+        _View(piece, start, end, opens, closes, turn, deep, (side, pieces.fragments[piece].confidence))
+        for piece, start, end, (opens, closes), turn, deep, side in table
     ]
 
 
@@ -144,21 +138,10 @@ def _spans(mids: Floats, axis: Floats) -> Floats:
     return np.sort(mids[..., 0] * (x / norm) + mids[..., 1] * (y / norm), axis=0)
 
 
-def _worse_level(pieces: Pieces, rows: Ints) -> Flags:
-    """Say which views were read at a scale where the text is further from its best height than at another one."""
-    level = np.array([pieces.tiles[tile].id.level for tile in pieces.tile[rows].tolist()])
-    misfit = {
-        one: abs(math.log2(float(pieces.height[rows][level == one].max()) / 2.0**one / READABLE))
-        for one in sorted(set(level.tolist()))
-    }
-    worse: Flags = level != min(misfit, key=lambda one: (misfit[one], one))
-    return worse
-
-
 def _pool(views: Sequence[_View]) -> list[_View]:
-    """Leave out the doubtful views that the others show."""
-    sure = [view for view in views if not view.doubtful]
-    pool = sure + [view for view in views if view.doubtful and view.shown_by(sure) < SECOND_CHOICE]
+    """Leave out the turned views that the others show."""
+    sure = [view for view in views if not view.turned]
+    pool = sure + [view for view in views if view.turned and view.shown_by(sure) < SECOND_CHOICE]
     return [view for view in pool if not view.turned] or pool
 
 

@@ -1,6 +1,7 @@
 """Readings of many tiles -> the lines of one page, step by step."""
 
 from collections.abc import Iterable
+from functools import reduce
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from ocrfarm.geometry import Size
 from ocrfarm.stitch.chains import Joined, Part, chain_group
 from ocrfarm.stitch.cuts import Cuts, find_cuts
 from ocrfarm.stitch.groups import find_groups
+from ocrfarm.stitch.levels import merge_levels
 from ocrfarm.stitch.lines import make_line
 from ocrfarm.stitch.links import Links, find_links
 from ocrfarm.stitch.nearby import nearby
@@ -24,8 +26,17 @@ def stitch(size: Size, readings: Iterable[Reading]) -> tuple[Line, ...]:
     The same readings give the same lines, whatever their order and however often one of them comes. `size` is the
     page's, in pixels. Missing tiles are no error: what the others saw is joined.
     """
+    levels: dict[int, list[Reading]] = {}
+    for reading in readings:
+        levels.setdefault(reading.tile.id.level, []).append(reading)
+    by_level = [_lines(size, of_level) for _, of_level in sorted(levels.items())]
+    return in_reading_order(reduce(merge_levels, by_level) if by_level else [])
+
+
+def _lines(size: Size, readings: Iterable[Reading]) -> list[Line]:
+    """Join what the tiles of one level read."""
     pieces = gather(size, readings)
-    return in_reading_order([make_line(pieces, line) for line in join(pieces)])
+    return [make_line(pieces, joined) for joined in join(pieces)]
 
 
 def join(pieces: Pieces) -> list[Joined]:

@@ -20,7 +20,10 @@ class Stub:
     model = "stub"
 
     def __init__(self, answer: Callable[[Pixels], Found]) -> None:
-        self.read = answer
+        self._answer = answer
+
+    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+        return self._answer(pixels)
 
 
 def read(answer: Callable[[Pixels], Found]) -> tuple[Reading, ...]:

@@ -203,17 +203,6 @@ def test_text_of_spaces_and_text_off_the_page_is_nothing() -> None:
     assert texts(read((LEFT, [seen("  ", 10, 10, 60, 30), seen("abc", -90, 10, -20, 30)]))) == []
 
 
-def test_a_level_whose_letters_are_of_a_good_size_is_preferred() -> None:
-    native = Reading(Tile(TileId(0, 0, 0, 0), LEFT, PAGE), (seen("BIG TITL", 200, 200, 1090, 400),), "m")
-    coarse = Reading(
-        Tile(TileId(0, 1, 0, 0), Box(0, 0, 2000, 1000), PAGE), (seen("BIG TITLE", 200, 200, 1200, 400),), "m"
-    )
-    assert texts([native, coarse]) == ["BIG TITLE"]
-    small = Reading(native.tile, (seen("small", 200, 700, 260, 716),), "m")
-    blurred = Reading(coarse.tile, (seen("srnall", 200, 700, 260, 716),), "m")
-    assert texts([small, blurred]) == ["small"]
-
-
 def test_the_parts_of_a_tile_are_tiles_of_their_own() -> None:
     boxes = [Box(0, 0, 600, 600), Box(400, 0, 1000, 600), Box(0, 400, 600, 1000), Box(400, 400, 1000, 1000)]
     size = Size(1000, 1000)

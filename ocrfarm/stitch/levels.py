@@ -1,0 +1,92 @@
+"""Lines of several levels -> one page: large letters from the coarse levels, everything else from the fine ones.
+
+A native tile that is smaller than a letter sees strokes, and reads what it likes into them. A coarse tile sees blocks
+of small print as something like letters, and does the same. Which of the two is wrong shows in what lies inside what.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ocrfarm.document import Line
+from ocrfarm.stitch.pieces import SMALLEST, Flags, Floats
+
+SOUND = 0.75
+"""Mean confidence of a line that can be believed by itself; garbage read into strokes has more only by chance."""
+
+COARSE_SOUND, SINGLE_SOUND = 0.8, 0.95
+"""The same for a coarse line, of which nothing else is known, and for one of a single letter: any blot may be one."""
+
+SMALL = 0.5
+"""Share of a coarse line's height up to which what lies inside it is print of another size, no letter of it."""
+
+EXPLAINED = 0.15
+"""Share of a coarse line's area in small print from which on it is no more than that print seen from afar; lines of
+text with their leading cover a third and more."""
+
+SAME_LINE = 0.7
+"""Share of a coarse line's length that a fine line as high has to have, to be that line, better placed: coarse boxes
+of short words are a good deal too long."""
+
+REACH = 0.05
+"""Heights of a coarse line beyond its sides, up to which another line's middle lies inside it."""
+
+
+def merge_levels(fine: Sequence[Line], coarse: Sequence[Line]) -> list[Line]:
+    """Put coarse lines where the fine level saw no more than parts of their letters, and drop those parts."""
+    kept, table = np.ones(len(fine), np.bool_), _Table(fine)
+    taken = []
+    for line in coarse:
+        inside = table.inside(line) & kept
+        if not _is_sound(line) or table.is_seen_already(line, inside):
+            continue
+        kept &= ~(inside & ~table.is_small_print(line))
+        taken.append(line)
+    return [line for line, keep in zip(fine, kept.tolist(), strict=True) if keep] + taken
+
+
+def _is_sound(coarse: Line) -> bool:
+    single = len(coarse.text.replace(" ", "")) == 1
+    return coarse.confidence >= (SINGLE_SOUND if single else COARSE_SOUND)
+
+
+class _Table:
+    """The fine lines in columns: middle (m, 2), length and height in pixels, and which are sound."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        corners = np.array([line.quad.points for line in lines], np.float64).reshape(-1, 4, 2)
+        self._middle: Floats = corners.mean(axis=1)
+        along = corners[:, 1] + corners[:, 2] - corners[:, 0] - corners[:, 3]
+        self._along: Floats = along / np.maximum(np.hypot(along[:, :1], along[:, 1:]), SMALLEST)
+        self._length = np.array([line.quad.length for line in lines], np.float64)
+        self._height = np.array([line.quad.height for line in lines], np.float64)
+        letters = np.array([len(line.text.replace(" ", "")) for line in lines], np.int64)
+        self._sound: Flags = (np.array([line.confidence for line in lines], np.float64) >= SOUND) & (letters > 1)
+
+    def inside(self, line: Line) -> Flags:
+        """Say which lines have their middle inside this one."""
+        one = _Table([line])
+        margin = 2 * REACH * one._height
+        return _within(self._middle - one._middle, one._along, one._length + margin, one._height + margin)
+
+    def is_small_print(self, line: Line) -> Flags:
+        """Say which lines are sound and too low to be letters of this one."""
+        small: Flags = self._sound & (self._height < SMALL * line.quad.height)
+        return small
+
+    def is_seen_already(self, line: Line, inside: Flags) -> bool:
+        """Say whether the fine level has the line itself, or the print that only looked like one."""
+        area = self._length * self._height
+        print_inside = float(area[inside & self.is_small_print(line)].sum())
+        as_large = (self._height >= SMALL * line.quad.height) & (self._length >= SAME_LINE * line.quad.length)
+        round_it = _within(_Table([line])._middle - self._middle, self._along, self._length, self._height)
+        seen = self._sound & as_large & (inside | round_it)
+        return bool(seen.any()) or print_inside >= EXPLAINED * line.quad.length * line.quad.height
+
+
+def _within(away: Floats, along: Floats, length: Floats, height: Floats) -> Flags:
+    """Say which points, given by the way to them from the middle of a box, lie inside it."""
+    forth = (away * along).sum(axis=1)
+    across = away[:, 1] * along[:, 0] - away[:, 0] * along[:, 1]
+    within: Flags = (np.abs(forth) <= length / 2) & (np.abs(across) <= height / 2)
+    return within
