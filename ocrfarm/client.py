@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocrfarm.document import Document
 from ocrfarm.errors import NotAnImage, ObjectNotFound, SettingsError, TimeoutReached, UnknownJob
@@ -20,6 +20,7 @@ from ocrfarm.storage.store import Store
 
 if TYPE_CHECKING:  # celery and redis take 0.4 s to import: only a client that talks to a farm pays for them
     from ocrfarm.farm.progress import JobStatus, Progress
+    from ocrfarm.farm.submit import Counter
 
 _POLL_SECONDS = (0.05, 1.0)
 """First and longest pause between two looks at a job; each is a quarter longer than the one before."""
@@ -49,7 +50,8 @@ class Client:
         """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
 
         priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
-        `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it.
+        `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it; `FarmBusy`
+        where it has enough to do: come back after the error's `retry_after` seconds.
         """
         wanted = find_profile(profile)
         with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
@@ -57,15 +59,14 @@ class Client:
                 name, source = name or source, self._fetched(source, Path(folder) / "source")
             content = source if isinstance(source, bytes) else checked_file(Path(source))
             name = name or ("bytes" if isinstance(content, bytes) else content.name)
-            manifest, submit = (importlib.import_module(f"ocrfarm.farm.{part}") for part in ("manifest", "submit"))
+            manifest, submit = _part("manifest"), _part("submit")
             request = manifest.Request(name, wanted, time.time(), priority)
-            job = submit.submit(self._app, self._store, progress=self._progress, request=request, source=content)
-        return Job(job, self._store, self._progress)
+            return Job(submit.submit(self._counter, request, source=content), self)
 
     def job(self, job_id: str) -> "Job":
         """Give the job of this id; `UnknownJob` for what cannot be one."""
-        importlib.import_module("ocrfarm.farm.wire").checked_job_id(job_id)
-        return Job(job_id, self._store, self._progress)
+        _part("wire").checked_job_id(job_id)
+        return Job(job_id, self)
 
     def jobs(self) -> "list[JobStatus]":
         """Give the state of every job that the broker remembers, newest first."""
@@ -77,13 +78,14 @@ class Client:
 
     @cached_property
     def _progress(self) -> "Progress":
-        progress: Progress = importlib.import_module("ocrfarm.farm.services").open_progress(self._settings)
+        progress: Progress = _part("services").open_progress(self._settings)
         return progress
 
     @cached_property
-    def _app(self) -> object:
-        app: object = importlib.import_module("ocrfarm.farm.app").make_app(self._settings)
-        return app
+    def _counter(self) -> "Counter":
+        app = _part("app").make_app(self._settings)
+        counter: Counter = _part("submit").open_counter(self._settings, app, store=self._store)
+        return counter
 
     def _fetched(self, url: str, path: Path) -> Path:
         bucket, _, key = url.removeprefix("s3://").partition("/")
@@ -97,17 +99,15 @@ class Job:
     """One picture that was handed in."""
 
     id: str
-    _store: Store
-    _progress: "Progress"
+    _client: Client
 
     def status(self) -> "JobStatus":
-        """Say how far the job is; `UnknownJob` where nobody knows it."""
+        """Say how far the job is, from the store where the broker has forgotten it; `UnknownJob` where nobody knows."""
         try:
-            return self._progress.status(self.id)
+            return self._client._progress.status(self.id)
         except UnknownJob:
-            if not self._store.exists(keys.result(self.id)):
-                raise
-            return self._status_from_store()
+            status: JobStatus = _part("remember").remembered(self._client._store, self.id)
+            return status
 
     def progress(self, timeout: float | None = None, *, heartbeat: bool = False) -> Iterator["JobStatus"]:
         """Give the status whenever it has changed, the final one last; `TimeoutReached` after `timeout` seconds.
@@ -139,35 +139,36 @@ class Job:
         Raises the error that ended a failed job (`NotAnImage`, `JobFailed`, ...), or `JobCancelled`.
         """
         try:
-            return document_from_json(self._store.get(keys.result(self.id)))
+            return self._document()
         except ObjectNotFound:
             status = self.wait(timeout)
         if status.state in ("failed", "cancelled"):
             raise status.failure()
-        return document_from_json(self._store.get(keys.result(self.id)))
+        return self._document()
 
     def overview(self, page: int = 0) -> bytes:
         """Give the page shrunk to at most 2048 pixels a side, as PNG."""
-        return self._store.get(keys.overview(self.id, page))
+        return self._client._store.get(keys.overview(self.id, page))
 
     def cancel(self) -> bool:
         """Stop the job: queued tiles are skipped, running ones end; False where it had ended before."""
-        cancelled: bool = importlib.import_module("ocrfarm.farm.submit").cancel(self._progress, self.id)
+        cancelled: bool = _part("submit").cancel(self._client._counter, self.id)
         return cancelled
 
-    def _status_from_store(self) -> "JobStatus":
-        """Say how a job ended that the broker has forgotten."""
-        document = document_from_json(self._store.get(keys.result(self.id)))
-        coverages = [page.coverage for page in document.pages]
-        status: JobStatus = importlib.import_module("ocrfarm.farm.progress").JobStatus(
-            self.id,
-            "complete" if document.complete else "partial",
-            tiles=sum(coverage.tiles for coverage in coverages),
-            blank=sum(coverage.blank for coverage in coverages),
-            done=sum(coverage.read for coverage in coverages),
-            failed=sum(coverage.failed for coverage in coverages),
-        )
-        return status
+    def resume(self) -> None:
+        """Take the job up again where it stands, even if it ended; what could not be read is tried again.
+
+        A job that is complete stays so. `UnknownJob` where nothing of it is left.
+        """
+        _part("submit").resume(self._client._counter, self.id)
+
+    def _document(self) -> Document:
+        return document_from_json(self._client._store.get(keys.result(self.id)))
+
+
+def _part(name: str) -> Any:  # noqa: ANN401 - a module
+    """Give a module of the farm, which is imported when it is needed."""
+    return importlib.import_module(f"ocrfarm.farm.{name}")
 
 
 def checked_file(path: Path) -> Path:

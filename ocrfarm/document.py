@@ -38,7 +38,7 @@ class Coverage:
 
     `area` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's pixels per
     page pixel; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held
-    more contours than the detector lists even after they were cut in four.
+    more contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why.
     """
 
     tiles: int
@@ -49,6 +49,7 @@ class Coverage:
     squeezed: int = 0
     saturated: int = 0
     gaps: tuple[Gap, ...] = ()
+    tiling: str = ""
 
     @property
     def failed(self) -> int:

@@ -6,7 +6,7 @@ The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pix
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,15 +14,28 @@ from pathlib import Path
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Size
-from ocrfarm.image import Limits, Pixels, Raster, open_source, to_rgb
+from ocrfarm.image import Limits, Pixels, Raster, Source, open_source, to_rgb
 from ocrfarm.recognize import Engine, Profile, read_tile
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import LATTICE, coarse_levels, plan, quarter
+from ocrfarm.split.scale import print_height, suitable_overlap
 from ocrfarm.stitch import cover, stitch
 from ocrfarm.tile import Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
 """Called with how many tiles are done and how many there are."""
+
+
+def fitted(source: Source, profile: Profile) -> Profile:
+    """Choose the overlap by the print at the top of the first page that is larger than a tile, unless it is set."""
+    tiling = profile.tiling
+    large = [number for number, size in enumerate(source.pages) if max(size.width, size.height) > tiling.side]
+    if tiling.overlap:
+        return profile
+    height = print_height(source.page(large[0]).beginning(tiling.side)) if large else None
+    seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
+    overlap = min(suitable_overlap(height), (tiling.side // 2 - 1) // LATTICE * LATTICE)
+    return replace(profile, tiling=replace(tiling, overlap=overlap, reason=f"overlap {overlap} px: {seen}"))
 
 
 def page_tiles(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
@@ -73,7 +86,8 @@ class Outcome:
             failed=self.failed,
             scale=profile.detector_scale,
         )
-        return Page(self.size, stitch(self.size, self.readings), coverage)
+        tiled = replace(coverage, tiling=f"{profile.tiling.side} px tiles, {profile.tiling.reason}")
+        return Page(self.size, stitch(self.size, self.readings), tiled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,7 @@ def read(
     """Read every page of a picture; `InputError` where it cannot be decoded."""
     started = time.perf_counter()
     source = open_source(path, limits or Limits())
+    profile = fitted(source, profile)
     outcomes = [Outcome(size, page_tiles(size, profile, number=number)) for number, size in enumerate(source.pages)]
     total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
     for number, outcome in enumerate(outcomes):

@@ -62,8 +62,7 @@ class Work:
     batch_pixels: of one message; 32 megapixels is about 8 tiles, 5 to 30 seconds on a CPU and 1 on a GPU, against
         10 milliseconds that a message costs.
     attempts: how often a tile may take its worker down with it before it is given up.
-    recognize_seconds: hard limit of any batch, whose own limit comes from its pixels and its model; with
-        shutdown_seconds it stays under the 300 that a lost batch waits for.
+    recognize_seconds: hard limit of any batch, whose own limit comes from its pixels and its model.
     split_seconds: hard limit of splitting or stitching one job.
     shutdown_seconds: what a running batch gets to end after SIGTERM before it is put back in its queue.
     load_seconds: what a worker gets to load its models; a replacement for a dead one is killed when it takes longer.

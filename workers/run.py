@@ -3,25 +3,30 @@
 from functools import cache, partial
 
 from celery import Celery
+from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
 
 from ocrfarm.farm.app import Lane, make_app
 from ocrfarm.farm.flow import register
+from ocrfarm.farm.orphans import die_with_parent
 from ocrfarm.farm.services import open_services
 from ocrfarm.settings import Settings
-from workers import health
+from workers import beat, health
 
 
 def control(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
     """Split, stitch or both, until told to stop."""
     app = make_app(settings, Lane.CONTROL)
     register(app, cache(partial(open_services, settings)))
+    beat.reconcile(app, settings)
+    beat.renew(app, settings, lane=Lane.CONTROL)
     return work(app, settings, queues=queues, name=name, concurrency=concurrency)
 
 
 def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
     """Consume the queues with so many forked children; give the exit code."""
     health.install(app, settings.places.health, name=name)
+    worker_process_init.connect(die_with_parent, weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
         queues=queues,

@@ -1,4 +1,4 @@
-"""`ocrfarm submit|status|wait|result|cancel|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+"""`ocrfarm submit|status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import time
 from pathlib import Path
@@ -70,6 +70,14 @@ def cancel(job_id: str) -> None:
 
 
 @click.command()
+@_job
+def resume(job_id: str) -> None:
+    """Take the job up again where it stands; what could not be read is tried again."""
+    Client().job(job_id).resume()
+    click.echo("taken up again")
+
+
+@click.command()
 def jobs() -> None:
     """List the jobs that the broker remembers, newest first."""
     for each in Client().jobs():
@@ -80,4 +88,5 @@ def _row(status: "JobStatus") -> str:
     settled = status.done + status.blank + status.failed
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.submitted))
     row = f"{status.id}  {when}  {status.state:<11}  {settled}/{status.tiles} tiles  {status.name}"
-    return f"{row}\n    {status.error_kind}: {status.error}" if status.error else row
+    more = f"{status.error_kind}: {status.error}" if status.error else status.waiting
+    return f"{row}\n    {more}" if more else row

@@ -19,6 +19,7 @@ _COMMANDS = {
     "wait": "jobs",
     "result": "jobs",
     "cancel": "jobs",
+    "resume": "jobs",
     "jobs": "jobs",
     "up": "up",
     "models": "models",

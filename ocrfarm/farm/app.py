@@ -9,12 +9,13 @@ from kombu import Queue
 from ocrfarm.farm import wire
 from ocrfarm.settings import Settings
 
-CLAIM_SECONDS = 180
-"""For 160 s the worker whose batch was the last of a chord holds the right to start stitching; if it dies, its message
-must not come back earlier, or nobody would start it."""
+LEASE_SECONDS = 300
+"""How long a message stays with a worker that no longer says that it lives; then another gets it.
 
-MARGIN_SECONDS = 30
-"""Between the longest that a message may be worked on and the moment when it is given to somebody else."""
+More than the 160 s for which the worker whose batch was the last of a chord holds the right to start stitching: if it
+dies, its message must not come back earlier, or nobody would start it. And more than workers' clocks may differ, since
+each compares the others' times with its own. `renewal` says how often a worker that lives extends its leases.
+"""
 
 
 class Lane(StrEnum):
@@ -22,6 +23,11 @@ class Lane(StrEnum):
 
     CONTROL = "control"
     RECOGNIZE = "recognize"
+
+
+def renewal() -> float:
+    """Give the seconds between two extensions of a lease: several may fail."""
+    return min(15.0, LEASE_SECONDS / 8)
 
 
 def make_app(settings: Settings, lane: Lane = Lane.CONTROL) -> Celery:
@@ -51,7 +57,7 @@ def _messages() -> dict[str, Any]:
         "task_default_queue": wire.SPLIT_QUEUE,
         "task_routes": {
             wire.SPLIT: {"queue": wire.SPLIT_QUEUE},
-            **dict.fromkeys((wire.STITCH, wire.RESUME, wire.RECONCILE), {"queue": wire.STITCH_QUEUE}),
+            **{name: {"queue": wire.STITCH_QUEUE} for name in (wire.STITCH, wire.RESUME, wire.RECONCILE)},
         },
         "task_default_priority": wire.PRIORITIES[0],  # split and stitch are short: they never wait behind each other
         "enable_utc": True,
@@ -81,8 +87,9 @@ def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # True kills tiles that could still be stored
         "broker_transport_options": {
             **_server_options(settings),
-            # After this long an unacknowledged message is given to another worker, the first being dead.
-            "visibility_timeout": max(CLAIM_SECONDS, hard + settings.work.shutdown_seconds + MARGIN_SECONDS),
+            # After this long an unacknowledged message is given to another worker, the first being dead: a living one
+            # extends its leases, so that a task may take longer.
+            "visibility_timeout": LEASE_SECONDS,
             # One set of keys per lane: the shortest visibility of all that share them would win.
             "unacked_key": f"unacked_{lane}",
             "unacked_index_key": f"unacked_{lane}_index",
@@ -129,7 +136,12 @@ def _server_options(settings: Settings) -> dict[str, Any]:
 
 
 def _worker(settings: Settings, lane: Lane) -> dict[str, Any]:
+    load = settings.load
     return {
+        # A child that once had more is replaced after its task, which bounds what leaks; see `workers.recognize` for
+        # models that are larger than this from the start. In KiB.
+        "worker_max_memory_per_child": (load.recognize_megabytes if lane is Lane.RECOGNIZE else load.split_megabytes)
+        << 10,
         # A replacement for a dead child is killed when it is not up in time: the default of 4 s is shorter than
         # loading a model, so the worker would live and never work.
         "worker_proc_alive_timeout": settings.work.load_seconds,

@@ -10,7 +10,7 @@ from redis.client import Pipeline
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from ocrfarm.errors import BrokerError, BrokerUnreachable
+from ocrfarm.errors import BrokerError, BrokerFull, BrokerUnreachable
 
 PATIENT = 30
 """Tries of a worker, with at most 5 seconds between them: it outlives a restart of the broker by two minutes."""
@@ -47,12 +47,14 @@ class Broker:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn errors of redis-py into `BrokerUnreachable` and `BrokerError`."""
+        """Turn errors of redis-py into `BrokerUnreachable`, `BrokerFull` and `BrokerError`."""
         try:
             yield
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
             message = f"the broker at {self.where} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
             raise BrokerUnreachable(message) from error
+        except redis.exceptions.OutOfMemoryError as error:
+            raise BrokerFull(f"the broker at {self.where} has no memory left ({error}); raise its maxmemory") from error
         except redis.exceptions.RedisError as error:
             raise BrokerError(f"the broker at {self.where} refused a command: {error}") from error
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ocrfarm.recognize.profiles import Profile
+from ocrfarm.tile import Tile
 
 BASE_SECONDS = 30.0
 """For what does not grow with the pixels: a store that is slow, a second detector that is loaded."""
@@ -22,6 +23,11 @@ class Budget(NamedTuple):
 
     soft: float
     hard: float
+
+
+def pixels_of(tile: Tile) -> int:
+    """Give the pixels that are read; a coarse tile has fewer than its box."""
+    return tile.box.area >> 2 * tile.id.level
 
 
 def tile_seconds(pixels: int, profile: Profile) -> float:

@@ -1,52 +1,53 @@
-"""Who calls whom: split -> chord of recognize batches -> stitch; `submit` calls split."""
+"""Who calls whom: split -> chord of recognize batches -> stitch; `submit` calls split, and reconcile what got lost."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from celery import Celery, Task, chord
+from celery import Celery, chord
 from celery.canvas import Signature
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from ocrfarm.errors import JobFailed, OcrfarmError
+from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, OutOfTime
 from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
+from ocrfarm.farm.budget import batch_budget, pixels_of
+from ocrfarm.farm.manifest import Manifest
+from ocrfarm.farm.reconcile import stuck_jobs
+from ocrfarm.farm.revive import batches, drop_dead, lack
 from ocrfarm.farm.services import Services
-from ocrfarm.farm.submit import end_failed
+from ocrfarm.farm.stage import Open, Stage, memory_limit, time_limit
 
 _PAUSE_SECONDS = 3
 """Before a task goes back to its queue because a service is away: no busy loop."""
 
-Open = Callable[[], Services]
-"""Gives the services of this process; called in the child, never before the fork."""
-
 
 def register(app: Celery, services: Open) -> None:
-    """Give the app the three tasks; each is a thin wrapper round one function of `steps`."""
+    """Give the app its tasks; each is a thin wrapper round one function."""
+    base = type("Stage", (Stage,), {"services": staticmethod(services), "abstract": True})
 
-    class Stage(Task):  # type: ignore[type-arg]
-        """A task that ends its job when it fails for good."""
-
-        throws = (OcrfarmError,)
-
-        def on_failure(
-            self, exc: BaseException, task_id: str, args: tuple[str, ...], kwargs: object, einfo: object
-        ) -> None:
-            """Whatever went wrong, the job ends and says why."""
-            end_failed(services().progress, args[0], error=exc)
-
-    @app.task(base=Stage, name=wire.SPLIT, shared=False, ignore_result=True)
+    @app.task(base=base, name=wire.SPLIT, shared=False, ignore_result=True)
     def split(job: str) -> None:
-        _once(services(), job, wire.SPLIT, lambda: _publish_batches(app, services(), job))
+        with memory_limit(services().settings.load.split_megabytes):
+            _once(services(), job, wire.SPLIT, lambda: _publish_batches(app, services(), job))
 
-    @app.task(base=Stage, name=wire.RECOGNIZE, shared=False)
+    @app.task(base=base, name=wire.RECOGNIZE, shared=False)
     def recognize(job: str, tiles: list[str]) -> str:
         return _tiles(services(), job, tiles)
 
-    @app.task(base=Stage, name=wire.STITCH, shared=False, ignore_result=True)
+    @app.task(base=base, name=wire.STITCH, shared=False, ignore_result=True)
     def stitch(job: str) -> None:
         _once(services(), job, wire.STITCH, lambda: steps.stitch(services(), job))
+
+    @app.task(base=base, name=wire.RESUME, shared=False, ignore_result=True)
+    def resume(job: str) -> None:
+        _once(services(), job, wire.RESUME, lambda: _resume(app, services(), job))
+
+    @app.task(name=wire.RECONCILE, shared=False, ignore_result=True, throws=(OcrfarmError,), acks_late=False)
+    def reconcile() -> None:
+        for job in stuck_jobs(services()):
+            _take_up(app, services(), job)
 
 
 def _publish_batches(app: Celery, services: Services, job: str) -> None:
@@ -55,53 +56,125 @@ def _publish_batches(app: Celery, services: Services, job: str) -> None:
     Celery keeps one batch back and tells the chord its size just before it sends the last one. All ids are fixed: a
     second split of the same job repeats the same messages, and the chord counts each of them once.
     """
+    with closing(steps.split(services, job)) as found:
+        _publish(app, services, job, batches=found)
+
+
+def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[steps.Batch]) -> None:
+    revival = services.upkeep.revivals(job)
     stitch = app.signature(wire.STITCH, wire.job_message(job), immutable=True)
-    with closing(steps.split(services, job)) as batches:
-        header = chord(_header(app, services, job, batches), stitch, app=app, task_id=wire.group_id(job))
-        header.apply_async(task_id=wire.stitch_id(job))
+    header = _header(app, services, job, batches, revival)
+    chord(header, stitch, app=app, task_id=wire.group_id(job, revival)).apply_async(task_id=wire.stitch_id(job))
 
 
-def _header(app: Celery, services: Services, job: str, batches: Iterator[steps.Batch]) -> Iterator[Signature[Any]]:
+def _header(
+    app: Celery, services: Services, job: str, batches: Iterable[steps.Batch], revival: int
+) -> Iterator[Signature[Any]]:
     for index, batch in enumerate(batches):
+        if services.progress.ended(job):
+            raise JobCancelled(f"job {job} ended while it was split")
         manifest = services.manifest(job)
-        queue = wire.recognize_queue(manifest.request.profile.recognizer)
+        profile = manifest.request.profile
+        queue = wire.recognize_queue(profile.recognizer)
         declare(app, queue)
-        asked = manifest.request.priority
-        step = wire.priority(len(manifest.tiles)) if asked is None else asked
-        message, task_id = wire.batch_message(job, batch), wire.batch_id(job, index)
-        yield app.signature(wire.RECOGNIZE, message, task_id=task_id, queue=queue, priority=step)
+        pixels = sum(pixels_of(tile) for tile in manifest.pick(batch))
+        soft, hard = batch_budget(pixels, profile, most=services.settings.work.recognize_seconds)
+        yield app.signature(
+            wire.RECOGNIZE,
+            wire.batch_message(job, batch),
+            task_id=wire.batch_id(job, index, revival=revival),
+            queue=queue,
+            priority=_step(manifest),
+            soft_time_limit=soft,
+            time_limit=hard,
+        )
+
+
+def _step(manifest: Manifest) -> int:
+    asked = manifest.request.priority
+    return wire.priority(len(manifest.tiles)) if asked is None else asked
+
+
+def _resume(app: Celery, services: Services, job: str) -> None:
+    """Take a job up because somebody asks for it, even where it has ended: what was given up is tried again."""
+    status = services.progress.status(job)
+    if status.state == "complete":
+        return
+    drop_dead(services.store, job)
+    services.upkeep.reopen(job, done=set(lack(services.store, job).read))
+    _take_up(app, services, job)
+
+
+def _take_up(app: Celery, services: Services, job: str) -> None:
+    """Publish what the job lacks, and nothing else."""
+    left = lack(services.store, job)
+    if left.picture:
+        return
+    if left.split:
+        task_id = wire.split_id(job)
+        app.signature(wire.SPLIT, wire.job_message(job), task_id=task_id, ignore_result=True).apply_async()
+    elif left.tiles:
+        services.progress.change(job, state="recognizing")
+        found = batches(left.tiles, services.settings.work.batch_pixels)
+        _publish(app, services, job, batches=found)
+    else:
+        app.signature(wire.STITCH, wire.job_message(job), task_id=wire.stitch_id(job)).apply_async()
 
 
 def _once(services: Services, job: str, stage: str, work: Callable[[], object]) -> None:
     """Split or stitch; attempts are counted, so that a picture which kills its worker does not do so for ever."""
-    turn = services.progress.begin(job, stage)
-    if turn.ended:
+    attempts = services.progress.attempts
+    if attempts.look(job, stage).ended and stage != wire.RESUME:
         return
-    if turn.attempt > services.settings.work.attempts:
-        raise JobFailed(f"job {job}: {stage} lost its worker {turn.attempt - 1} times; is there enough memory?")
+    if (attempt := attempts.begin(job, stage)) > services.settings.work.attempts:
+        raise JobFailed(f"job {job}: {stage} lost its worker {attempt - 1} times; is there enough memory?")
     try:
-        work()
-    except SoftTimeLimitExceeded as error:
+        with time_limit():
+            work()
+    except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise JobFailed(f"job {job}: {stage} was not done in the time that OCRFARM_SPLIT_SECONDS allows") from error
+    except MemoryError as error:
+        raise JobFailed(f"job {job}: {stage} needs more memory than OCRFARM_SPLIT_MEGABYTES allows") from error
     except OcrfarmError as error:
         _step_back(services, job, error, stage)
-    services.progress.forgive(job, stage)
+    attempts.forgive(job, stage)
 
 
 def _tiles(services: Services, job: str, names: list[str]) -> str:
+    if services.progress.ended(job):
+        return "the job has ended"
+    others = _Others(services, job)
     try:
-        return f"read {steps.recognize(services, job, batch=wire.tiles_of(names))}"
-    except SoftTimeLimitExceeded as error:
+        with time_limit():
+            count, done = steps.recognize(services, job, batch=wire.tiles_of(names), gives_way=others.wait)
+    except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise Reject("out of time", requeue=True) from error
+    except MemoryError as error:
+        raise SystemExit(1) from error  # another process begins with empty hands; what it was at has been counted
     except OcrfarmError as error:
         _step_back(services, job, error, *names)
         return ""
+    if not done:
+        raise Reject("smaller jobs first", requeue=True)
+    return f"read {count}"
+
+
+class _Others:
+    """Whether a smaller job waits for this worker: it does not wait for the end of a batch, only for that of a tile."""
+
+    def __init__(self, services: Services, job: str) -> None:
+        self._services, self._job = services, job
+
+    def wait(self) -> bool:
+        manifest = self._services.manifest(self._job)
+        queue, step = wire.recognize_queue(manifest.request.profile.recognizer), _step(manifest)
+        return step > 0 and self._services.progress.queues.waiting(queue, step)
 
 
 def _step_back(services: Services, job: str, error: OcrfarmError, *counted: str) -> None:
     """Put the message back where the error may pass; raise the error otherwise."""
     if not error.retryable:
         raise error
-    services.progress.forgive(job, *counted)
+    services.progress.attempts.forgive(job, *counted)
     time.sleep(_PAUSE_SECONDS)
     raise Reject(str(error), requeue=True) from error

@@ -20,7 +20,9 @@ class Letter:
 
 
 def bury(services: Services, job: str, *, tile: TileId, letter: Letter) -> None:
-    """Write the letter; a whole tile counts as settled from then on."""
+    """Write the letter; a whole tile counts as settled from then on. Nothing is written once the job has ended."""
+    if services.progress.ended(job):
+        return
     whole = TileId(tile.page, tile.level, tile.row, tile.col)
     note = {
         "tile": str(tile),

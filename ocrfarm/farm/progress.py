@@ -12,8 +12,8 @@ Every key of a job is forgotten `keep_seconds` after the job's last change.
 """
 
 import time
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 from redis.client import Pipeline
 
@@ -94,12 +94,13 @@ class Progress:
         self.queues = Queues(broker, prefix=prefix)
 
     def create(self, status: JobStatus) -> None:
-        """Write down a new job."""
+        """Write down a job, a new one or one that the broker has forgotten."""
+        known: dict[Any, Any] = {name: value for name, value in asdict(status).items() if value and name != "id"}
         with self._broker.talk() as pipe:
-            pipe.hset(self._key(status.id), mapping={"state": status.state, "name": status.name})
-            pipe.hset(self._key(status.id), mapping={"submitted": status.submitted, "model": status.model})
-            pipe.sadd(f"{self._prefix}active", status.id)
+            pipe.hset(self._key(status.id), mapping=known)
             pipe.zadd(f"{self._prefix}jobs", {status.id: status.submitted})
+            if not status.ended:
+                pipe.sadd(f"{self._prefix}active", status.id)
             pipe.zremrangebyscore(f"{self._prefix}jobs", 0, time.time() - self._keep)
             _keep(pipe, self._key(status.id), seconds=self._keep)
 
@@ -179,8 +180,8 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         name=record.get("name", ""),
         tiles=int(record.get("tiles", 0)),
         blank=int(record.get("blank", 0)),
-        done=done,
-        failed=dead,
+        done=max(done, int(record.get("done", 0))),
+        failed=max(dead, int(record.get("failed", 0))),
         error=record.get("error", ""),
         error_kind=record.get("error_kind", ""),
         model=record.get("model", ""),

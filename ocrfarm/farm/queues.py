@@ -2,10 +2,12 @@
 
 {prefix}{queue}, {prefix}{queue}:5, {prefix}{queue}:9    lists of messages, by priority (Celery's own)
 {prefix}unacked_{lane}                                   hash: messages that a worker has in hand (Celery's own)
+{prefix}unacked_{lane}_index                             sorted set: when each of them was taken (Celery's own)
 {prefix}reads:{recognizer}                               there while a worker with this recognizer lives
 """
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 
 from ocrfarm.farm import wire
@@ -52,25 +54,50 @@ class Queues:
 
     def jobs(self, models: Iterable[str]) -> set[str]:
         """Give the jobs that have any message, waiting or in hand, in the queues of all stages and these models."""
-        queues = [wire.SPLIT_QUEUE, wire.STITCH_QUEUE, *(wire.recognize_queue(model) for model in models)]
         # In hand before and after: a message may be put back meanwhile, or taken.
         messages = list(self._in_hand())
-        messages += [message for queue in queues for step in wire.PRIORITIES for message in self._messages(queue, step)]
+        messages += [message for name in self._lists(models) for message in self._messages(name)]
         messages += self._in_hand()
-        return {found.group(1) for message in messages if (found := _ID.search(message))}
+        return {job for message in messages if (job := _job(message))}
+
+    def drop(self, job: str, model: str) -> None:
+        """Take the waiting messages of a job out of the queues; those in hand find out for themselves.
+
+        A worker would throw each of them away too, but needs 10 milliseconds for that.
+        """
+        for name in self._lists([model] if model else []):
+            mine = [message for message in self._messages(name) if _job(message) == job]
+            with self._broker.talk() as pipe:
+                for message in mine:  # in the order of the list, so that each is found at once
+                    pipe.lrem(name, 1, message)
+
+    def renew(self, lane: str, tags: Iterable[str]) -> None:
+        """Extend the leases of messages that this worker has in hand; Celery compares them with the workers' clocks."""
+        if leases := dict.fromkeys(tags, time.time()):
+            with self._broker.talk() as pipe:
+                pipe.zadd(f"{self._prefix}unacked_{lane}_index", leases, xx=True)
 
     def _in_hand(self) -> Iterator[str]:
         with self._broker.translated():
             for lane in wire.LANES:
                 yield from map(str, self._broker.redis.hvals(f"{self._prefix}unacked_{lane}"))
 
-    def _messages(self, queue: str, step: int) -> Iterator[str]:
+    def _messages(self, name: str) -> Iterator[str]:
         """Give the messages of one list from where they come in, so that one that moves is seen twice, never missed."""
-        name, start = self._list(queue, step), 0
+        start = 0
         with self._broker.translated():
             while chunk := self._broker.redis.lrange(name, start, start + _CHUNK - 1):
                 yield from map(str, chunk)
                 start += _CHUNK
 
+    def _lists(self, models: Iterable[str]) -> list[str]:
+        queues = [wire.SPLIT_QUEUE, wire.STITCH_QUEUE, *map(wire.recognize_queue, models)]
+        return [self._list(queue, step) for queue in queues for step in wire.PRIORITIES]
+
     def _list(self, queue: str, step: int) -> str:
         return f"{self._prefix}{queue}:{step}" if step else f"{self._prefix}{queue}"
+
+
+def _job(message: str) -> str:
+    found = _ID.search(message)
+    return found.group(1) if found else ""

@@ -5,15 +5,19 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ocrfarm.farm.broker import HASTY, PATIENT, Broker
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.progress import Progress
-from ocrfarm.recognize import Engine, Profile, Runtime, WeightsFolders, load_engine
+from ocrfarm.farm.upkeep import Upkeep
+from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.storage import keys, open_store
 from ocrfarm.storage.store import Store
+
+_MARGIN_SECONDS = 86_400
+"""Between the moment when a job is past its time and the one when the broker forgets it by itself."""
 
 _MANIFESTS = 4
 """Manifests that a worker remembers: it works on few jobs at a time, and one of 5,000 tiles takes 3 MB."""
@@ -26,6 +30,7 @@ class Services:
     settings: Settings
     store: Store
     progress: Progress
+    upkeep: Upkeep
     engine: Callable[[Profile], Engine]
     _manifests: dict[str, Manifest] = field(default_factory=dict)
 
@@ -55,26 +60,36 @@ class Engines:
 
     def __call__(self, profile: Profile) -> Engine:
         """Give the engine, loading it if needed: `WeightsError`, `EngineError`."""
+        profile = replace(profile, name="", tiling=Tiling())  # engines do not mind how a page is cut
         wanted = profile.run_on(self._runtime) if self._runtime else profile
-        if wanted not in self._loaded:
+        engine = self._loaded.pop(wanted, None)  # and in again at the end: the first is the one that rested longest
+        if not engine:
             while len(self._loaded) >= self.KEPT:
                 self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[wanted] = load_engine(wanted, self._folders)
-        return self._loaded[wanted]
+            engine = load_engine(wanted, self._folders)
+        self._loaded[wanted] = engine
+        return engine
 
 
 def open_services(settings: Settings, runtime: Runtime | None = None) -> Services:
     """Open everything for a worker: it outlives a restart of the broker."""
-    places = settings.places
-    progress = open_progress(settings, tries=PATIENT)
     folders = WeightsFolders(settings.cache_folder, settings.models_folder)
-    return Services(settings, open_store(places.store), progress, Engines(runtime, folders))
+    progress, upkeep = open_progress(settings, tries=PATIENT), open_upkeep(settings, tries=PATIENT)
+    return Services(settings, open_store(settings.places.store), progress, upkeep, Engines(runtime, folders))
 
 
 def open_progress(settings: Settings, *, tries: int = HASTY) -> Progress:
     """Open the job states with the settings' broker; `tries` as a person wants it, or as a worker needs it."""
-    places = settings.places
-    return Progress(Broker(places.broker, tries=tries), prefix=places.prefix, keep_seconds=settings.work.keep_seconds)
+    places, keep = settings.places, settings.keep
+    longest = max(keep.keep_complete, keep.keep_partial, keep.keep_failed, keep.keep_cancelled)
+    # A job that is past its time is only found as long as the broker knows it.
+    seconds = max(settings.work.keep_seconds, longest + _MARGIN_SECONDS)
+    return Progress(Broker(places.broker, tries=tries), prefix=places.prefix, keep_seconds=seconds)
+
+
+def open_upkeep(settings: Settings, *, tries: int = HASTY) -> Upkeep:
+    """Open the reconciler's memory."""
+    return Upkeep(Broker(settings.places.broker, tries=tries), prefix=settings.places.prefix)
 
 
 def peak_megabytes() -> float:

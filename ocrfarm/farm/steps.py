@@ -1,6 +1,5 @@
 """What each task does: read from the store, one call of the pipeline's steps, write to the store. Knows no Celery."""
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,12 +11,14 @@ from pathlib import Path
 
 from ocrfarm.document import Document
 from ocrfarm.errors import InputError, ObjectNotFound, OutOfTime
+from ocrfarm.farm.budget import pixels_of
 from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.manifest import Manifest, Request
+from ocrfarm.farm.orphans import scratch_folder
 from ocrfarm.farm.services import Services
-from ocrfarm.farm.tries import Fetched, Reader, store
+from ocrfarm.farm.tries import Fetched, Reader, put_readings
 from ocrfarm.image import Limits, Pixels, Source, decode_tile, encode_tile, map_ahead, open_source
-from ocrfarm.pipeline import Outcome, cut_page, page_tiles
+from ocrfarm.pipeline import Outcome, cut_page, fitted, page_tiles
 from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
@@ -43,9 +44,10 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
     store, started = services.store, time.time()
     request = Request.from_bytes(store.get(keys.request(job)))
     services.progress.change(job, state="splitting", started=started)
-    with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder, _named(request.name, Path(folder)) as path:
+    with scratch_folder() as folder, _named(request.name, folder) as path:
         store.get_file(keys.source(job), path)
         source = open_source(path, Limits(**services.settings.limits.given))
+        request = replace(request, profile=fitted(source, request.profile))
         tiles = [page_tiles(size, request.profile, number=number) for number, size in enumerate(source.pages)]
         manifest = Manifest(request, source.pages, tuple(tile for page in tiles for tile in page))
         store.put(keys.manifest(job), manifest.to_bytes())
@@ -69,7 +71,7 @@ def _named(name: str, folder: Path) -> Iterator[Path]:
 
 def _budget(services: Services, manifest: Manifest) -> int:
     """Give the pixels of one batch."""
-    pixels = sum(tile.box.area for tile in manifest.tiles)
+    pixels = sum(map(pixels_of, manifest.tiles))
     return min(services.settings.work.batch_pixels, pixels // BATCHES)
 
 
@@ -99,7 +101,7 @@ def _in_batches(tiles: Iterable[tuple[Tile, bool]], budget: int, blank: set[Tile
             blank.add(tile.id)
             continue
         batch.append(tile)
-        if sum(tile.box.area for tile in batch) >= budget:
+        if sum(map(pixels_of, batch)) >= budget:
             yield tuple(tile.id for tile in batch)
             batch = []
     if batch:
@@ -177,7 +179,7 @@ def _fetch(services: Services, job: str, tile: Tile) -> Fetched | None:
 
 def _write(services: Services, job: str, tile: Tile, readings: tuple[Reading, ...]) -> None:
     """Store what was read, then count it."""
-    if store(services, job, tile=tile, readings=readings):
+    if put_readings(services, job, tile=tile, readings=readings):
         services.progress.settle(job, str(tile.id))
 
 
@@ -194,8 +196,15 @@ def stitch(services: Services, job: str) -> Document:
         timing = _timing(services, job, manifest, document, started)
         document = replace(document, timing={**document.timing, **timing})
         services.store.put(keys.result(job), document_to_json(document))
-    progress.change(job, state="complete" if document.complete else "partial", finished=time.time())
+    progress.change(job, **_end(document))
     return document
+
+
+def _end(document: Document) -> dict[str, str | float]:
+    """Give what the job's record says from now on; the sets of tiles are forgotten before it is."""
+    coverages = [page.coverage for page in document.pages]
+    counts = {"done": sum(each.read for each in coverages), "failed": sum(each.failed for each in coverages)}
+    return {"state": "complete" if document.complete else "partial", "finished": time.time(), **counts}
 
 
 def _assemble(services: Services, job: str, manifest: Manifest) -> Document:

@@ -1,60 +1,126 @@
-"""What a client does: hand a picture in, and cancel a job; needs no engine and no image library."""
+"""What a client does: hand a picture in, cancel a job, take it up again; needs no engine and no image library."""
 
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from ocrfarm.errors import BrokerUnreachable, OcrfarmError
+from ocrfarm.errors import BrokerUnreachable, FarmBusy, OcrfarmError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.progress import JobStatus, Progress
+from ocrfarm.farm.remember import note, remembered
+from ocrfarm.farm.services import open_progress, open_upkeep
+from ocrfarm.farm.upkeep import Upkeep
+from ocrfarm.settings import Load, Settings
 from ocrfarm.storage import keys
 from ocrfarm.storage.store import Store
 
 _HASTE = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2}
 """A person waits: three seconds, where a worker tries for a minute."""
 
+_SOONEST, _LATEST = 5.0, 600.0
+"""Seconds: a refused client comes back neither at once nor tomorrow."""
 
-def submit(app: Celery, store: Store, *, progress: Progress, request: Request, source: Path | bytes) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where jobs are handed in: the queues, the store, the states, and how much the farm takes."""
+
+    app: Celery
+    store: Store
+    progress: Progress
+    upkeep: Upkeep
+    load: Load
+
+
+def open_counter(settings: Settings, app: Celery, *, store: Store) -> Counter:
+    """Open the counter of the settings' farm; nothing is contacted yet."""
+    return Counter(app, store, open_progress(settings), open_upkeep(settings), settings.load)
+
+
+def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
     """Hand in a picture and give the job's id.
 
-    `BrokerUnreachable`, `StoreError`: then the job has failed, and no worker has heard of it.
+    `FarmBusy`: come back later, nothing was handed in. `BrokerUnreachable`, `StoreError`: the job has failed, and no
+    worker has heard of it.
     """
-    job = wire.new_job_id()
-    progress.create(JobStatus(job, "queued", request.name, submitted=request.submitted))
+    _admit(counter)
+    job, model, progress, store = wire.new_job_id(), request.profile.recognizer, counter.progress, counter.store
+    progress.create(JobStatus(job, "queued", request.name, submitted=request.submitted, model=model))
     try:
         store.put(keys.request(job), request.to_bytes())
         if isinstance(source, Path):
             store.put_file(keys.source(job), source)
         else:
             store.put(keys.source(job), source)
-        _publish(app, job)
+        _publish(counter.app, wire.SPLIT, job, task_id=wire.split_id(job))
     except OcrfarmError as error:
-        end_failed(progress, job, error=error)
+        end_failed(progress, job, error=error, store=store)
         raise
     return job
 
 
-def _publish(app: Celery, job: str) -> None:
-    split = app.signature(wire.SPLIT, wire.job_message(job), task_id=wire.split_id(job), ignore_result=True)
+def _admit(counter: Counter) -> None:
+    """Refuse what is more than the farm takes; others may come in at the same moment, so a few more are let in."""
+    load, active = counter.load, counter.upkeep.active()
+    statuses = counter.progress.statuses(*active) if active else []
+    tiles = sum(status.tiles - status.blank - status.done - status.failed for status in statuses)
+    over = max(len(active) / load.most_jobs, tiles / load.most_tiles)
+    if over >= 1:
+        after = _come_back(statuses, tiles - load.most_tiles * 9 // 10)
+        claim = f"{len(active)} jobs with {tiles} tiles wait, {load.most_jobs} and {load.most_tiles} are allowed"
+        raise FarmBusy(f"the farm has enough to do ({claim}); come back in {after:.0f} seconds", after)
+
+
+def _come_back(statuses: list[JobStatus], tiles: int) -> float:
+    """Give the seconds until so many tiles are done, at the pace of the jobs that are being read."""
+    begun = [status for status in statuses if status.started]
+    done = sum(status.done for status in begun)
+    seconds = time.time() - min((status.started for status in begun), default=time.time())
+    return min(max(max(tiles, 1) * seconds / done if done else 0.0, _SOONEST), _LATEST)
+
+
+def _publish(app: Celery, name: str, job: str, *, task_id: str) -> None:
+    task = app.signature(name, wire.job_message(job), task_id=task_id, ignore_result=True)
     try:
-        split.apply_async(retry_policy=_HASTE)
+        task.apply_async(retry_policy=_HASTE)
     except OperationalError as error:
         raise BrokerUnreachable(
             f"the broker does not answer ({error}); is it running, is OCRFARM_BROKER right?"
         ) from error
 
 
-def cancel(progress: Progress, job: str) -> bool:
+def cancel(counter: Counter, job: str) -> bool:
     """Cancel the job: its queued tiles are skipped, running ones end; False where it had ended before."""
-    progress.status(job)
-    return progress.change(job, state="cancelled", finished=time.time())
+    progress, finished = counter.progress, time.time()
+    model = progress.status(job).model
+    if not progress.change(job, state="cancelled", finished=finished):
+        return False
+    progress.queues.drop(job, model)
+    counter.store.put(keys.ended(job), note(JobStatus(job, "cancelled", finished=finished)))
+    return True
 
 
-def end_failed(progress: Progress, job: str, *, error: BaseException) -> None:
+def resume(counter: Counter, job: str) -> None:
+    """Take a job up again, even one that has ended or that the broker has forgotten; what was read is kept.
+
+    What was given up is tried again. `UnknownJob` where the store has no request of it.
+    """
+    try:
+        counter.progress.status(job)
+    except UnknownJob:
+        counter.progress.create(remembered(counter.store, job))
+    _publish(counter.app, wire.RESUME, job, task_id=wire.resume_id(job))
+
+
+def end_failed(progress: Progress, job: str, *, error: BaseException, store: Store) -> None:
     """End the job as failed; a client can raise the same error again."""
-    kind = type(error).__name__
+    kind, finished = type(error).__name__, time.time()
     text = str(error) if isinstance(error, OcrfarmError) else f"a fault inside ocrfarm ({kind}: {error}); see the log"
-    progress.change(job, state="failed", error=text, error_kind=kind, finished=time.time())
+    if progress.change(job, state="failed", error=text, error_kind=kind, finished=finished):
+        with suppress(OcrfarmError):  # the store may be what failed; the broker knows it
+            store.put(keys.ended(job), note(JobStatus(job, "failed", finished=finished, error=text, error_kind=kind)))

@@ -1,20 +1,21 @@
 """How one tile is read: whole; where that gave trouble, in parts; then by the light model; then not at all.
 
 A tile is whole at its first try, and at its second if its worker died for no known reason, which is rarely the tile's
-fault. Where the engine broke on it, or it took all its time, its parts are tried one by one, each by the job's model and
-then by the light one. No pixel is tried more often than the setting `attempts` says.
+fault. Where the engine broke on it, or it took all its time, its parts are tried one by one, each by the job's model
+and then by the light one. No pixel is tried more often than the setting `attempts` says.
 """
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 
 from ocrfarm.errors import EngineBroke, ObjectNotFound, OcrfarmError
-from ocrfarm.farm.budget import tile_seconds
+from ocrfarm.farm.budget import pixels_of, tile_seconds
 from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.services import Services
-from ocrfarm.image import Pixels, to_rgb
-from ocrfarm.recognize import Engine, Profile, find_profile, read_tile
+from ocrfarm.image import Pixels
+from ocrfarm.pipeline import read_pixels
+from ocrfarm.recognize import Engine, Profile, find_profile
+from ocrfarm.recognize.read import cut_part
 from ocrfarm.split.plan import quarter
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, readings_to_bytes
@@ -45,7 +46,7 @@ class Reader:
         attempts, name = fetched.attempts, str(tile.id)
         if not fetched.troubles and attempts < WHOLE:
             try:
-                return self._try(self._engine, tile, fetched.pixels)
+                return self._try(tile, fetched.pixels)
             except (EngineBroke, MemoryError):
                 self._services.progress.attempts.blame(self._job, name)
                 attempts += 1
@@ -64,13 +65,13 @@ class Reader:
             attempts.forgive(self._job, str(tile.id))
 
     def _patience(self, tile: Tile) -> float:
-        return min(tile_seconds(tile.box.area, self._profile), self._services.settings.work.recognize_seconds / 2)
+        return min(tile_seconds(pixels_of(tile), self._profile), self._services.settings.work.recognize_seconds / 2)
 
-    def _try(self, engine: Engine, tile: Tile, pixels: Pixels) -> tuple[Reading, ...]:
+    def _try(self, tile: Tile, pixels: Pixels, *, light: bool = False) -> tuple[Reading, ...]:
+        engine, profile = self._light() if light else (self._engine, self._profile)
         self._services.progress.attempts.begin(self._job, str(tile.id))
         self._at = tile, time.monotonic()
-        parts = partial(quarter, overlap=self._profile.tiling.overlap)
-        readings = read_tile(engine, tile, pixels=to_rgb(pixels), quarter=parts)
+        readings = read_pixels(engine, tile, pixels=pixels, profile=profile)
         self._at = None
         return readings
 
@@ -90,13 +91,13 @@ class Reader:
         if part != tile and (letter := self._buried(part)):
             return letter
         try:
-            readings = self._tried(part, _cut(pixels, part, tile), used)
+            readings = self._tried(part, cut_part(pixels, tile, part=part), used)
         except EngineBroke as error:
             letter = Letter(str(error), used + self._services.progress.attempts.look(self._job, str(part.id)).attempts)
             if part != tile:
                 bury(self._services, self._job, tile=part.id, letter=letter)
             return letter
-        store(self._services, self._job, tile=part, readings=readings)
+        put_readings(self._services, self._job, tile=part, readings=readings)
         self._services.progress.attempts.forgive(self._job, str(part.id))
         return None
 
@@ -106,18 +107,18 @@ class Reader:
         problem: Exception = EngineBroke(f"tile {part.id}: took its worker down or all its time, {used + before} times")
         for attempt in range(before, self._services.settings.work.attempts - used):
             try:
-                return self._try(self._light() if attempt else self._engine, part, pixels)
+                return self._try(part, pixels, light=attempt > 0)
             except (EngineBroke, MemoryError) as error:
                 problem = error
         raise EngineBroke(str(problem) or f"tile {part.id}: there was not enough memory") from problem
 
-    def _light(self) -> Engine:
+    def _light(self) -> tuple[Engine, Profile]:
         """Give the engine of the light models, or the job's own where this worker cannot load them."""
-        fast = find_profile("fast")
+        light = replace(find_profile("fast"), tiling=self._profile.tiling, runtime=self._profile.runtime)
         try:
-            return self._services.engine(replace(fast, tiling=self._profile.tiling, runtime=self._profile.runtime))
+            return self._services.engine(light), light
         except OcrfarmError:
-            return self._engine
+            return self._engine, self._profile
 
     def _buried(self, part: Tile) -> Letter | None:
         try:
@@ -126,14 +127,9 @@ class Reader:
             return None
 
 
-def store(services: Services, job: str, *, tile: Tile, readings: tuple[Reading, ...]) -> bool:
+def put_readings(services: Services, job: str, *, tile: Tile, readings: tuple[Reading, ...]) -> bool:
     """Store what was read; False where the job has ended. Somebody else's fragments of the same tile are as good."""
     if services.progress.ended(job):
         return False
     services.store.put(keys.fragments(job, tile.id), readings_to_bytes(readings), if_absent=True)
     return True
-
-
-def _cut(pixels: Pixels, part: Tile, tile: Tile) -> Pixels:
-    box = part.box.shifted(-tile.box.x0, -tile.box.y0)
-    return pixels[box.y0 : box.y1, box.x0 : box.x1].copy()

@@ -5,7 +5,6 @@ itself, by a signal or by a crash. Nothing else needs to be told. Every server h
 none of its children stays behind.
 """
 
-import ctypes
 import json
 import os
 import select
@@ -18,6 +17,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ocrfarm.farm.orphans import adopt_orphans, die_with_parent
 
 POLL_SECONDS = 0.25
 """How often dead servers are looked for."""
@@ -34,9 +35,6 @@ _SOCKET_SECONDS = 10.0
 
 _KILL_SECONDS = 2.0
 """What a killed process takes to go, at most."""
-
-_PR_SET_CHILD_SUBREAPER = 36
-"""From linux/prctl.h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def main(spec_path: str) -> int:
     spec = Spec.from_json(Path(spec_path).read_text(encoding="utf-8"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    _adopt_orphans()
+    adopt_orphans()
     running: list[Running] = []
     try:
         running.append(Running(spec.broker, _start(spec, spec.broker)))
@@ -106,12 +104,6 @@ def main(spec_path: str) -> int:
     return 0
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of children whose own parent has died, so that they can be waited for (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def _leave(*_: object) -> None:
     sys.exit(0)
 
@@ -125,7 +117,12 @@ def _parent_is_gone() -> bool:
 def _start(spec: Spec, server: Server) -> subprocess.Popen[bytes]:
     with (Path(spec.logs) / f"{server.name}.log").open("ab") as log:
         return subprocess.Popen(
-            server.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
+            server.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            preexec_fn=die_with_parent,  # this process has one thread, so that running Python in between is safe
         )
 
 

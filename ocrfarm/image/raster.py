@@ -62,6 +62,12 @@ class Raster:
                 for _, pixels in overview.add(strip):
                     self._overview = self._orientation.upright(pixels)
 
+    def beginning(self, rows: int) -> Pixels:
+        """Give the first rows of the raster as stored, turned upright: a look at the page for a part of its cost."""
+        with translated(self._where):
+            image = self._open()
+            return self._orientation.upright(next(_strips(image, min(rows, image.height))))
+
     def overview(self) -> Pixels:
         """Give the page shrunk by a power of two to at most 2048 pixels a side: free after a whole `cut`."""
         if self._overview is None:

@@ -18,11 +18,15 @@ MAX_DETECTOR_SIDE = 4000
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Side and overlap of the tiles, in page pixels; `levels`: whether coarse levels are read for large letters."""
+    """How a page is cut: side and overlap of the tiles in page pixels; overlap 0: chosen by the page's print.
+
+    `levels` says whether coarse levels are read for large letters; `reason` says why the tiles are as they are.
+    """
 
     side: int = 2048
-    overlap: int = 192
+    overlap: int = 0
     levels: bool = True
+    reason: str = "as the profile has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ PROFILES: dict[str, Profile] = {
         Profile("fast", f"{_TINY}_det", f"{_TINY}_rec", detector_scale=0.5),
         Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec", detector_scale=0.5),
         Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5),
-        Profile("planted", "planted", "planted", Tiling(levels=False), runtime=Runtime(engine="planted")),
+        Profile("planted", "planted", "planted", Tiling(overlap=192, levels=False), runtime=Runtime(engine="planted")),
     )
 }
 """The built-in profiles by name; `planted` needs no model and reads only pixels planted for tests and benchmarks."""
@@ -150,7 +154,7 @@ def _checked(profile: Profile) -> Profile:
         ),
         (tiling.overlap % LATTICE == 0, f"overlap {tiling.overlap} must be a multiple of 32"),
         (
-            0 < tiling.overlap < tiling.side / 2,
+            0 <= tiling.overlap < tiling.side / 2,
             f"overlap {tiling.overlap} must be more than 0 and under half of the tile side",
         ),
         (0.1 <= profile.detector_scale <= 4, f"detector_scale {profile.detector_scale} must be between 0.1 and 4"),

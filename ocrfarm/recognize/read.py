@@ -50,7 +50,7 @@ def _read(
         return (_reading(engine, tile, found, seconds=seconds, enlarge=enlarge),)
     larger = enlarge * 2 if small else enlarge
     readings = [
-        _read(engine, part, pixels=cut_part(pixels, tile, part), quarter=quarter, detail=detail, enlarge=larger)
+        _read(engine, part, pixels=cut_part(pixels, tile, part=part), quarter=quarter, detail=detail, enlarge=larger)
         for part in parts
     ]
     return tuple(reading for each in readings for reading in each)
@@ -76,8 +76,8 @@ def _enlarged(pixels: Pixels, factor: float) -> Pixels:
     return larger
 
 
-def cut_part(pixels: Pixels, tile: Tile, part: Tile) -> Pixels:
-    """Give the pixels of a part of the tile; boxes are page pixels, and one pixel of a coarse tile stands for several."""
+def cut_part(pixels: Pixels, tile: Tile, *, part: Tile) -> Pixels:
+    """Give the pixels of a tile's part; boxes are page pixels, and one pixel of a coarse tile stands for several."""
     level, box = tile.id.level, part.box.shifted(-tile.box.x0, -tile.box.y0)
     at = Box(box.x0 >> level, box.y0 >> level, -(-box.x1 >> level), -(-box.y1 >> level))
     return pixels[at.y0 : at.y1, at.x0 : at.x1].copy()

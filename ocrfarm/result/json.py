@@ -76,6 +76,7 @@ def _coverage_to_json(coverage: Coverage) -> Json:
         "scale": coverage.scale,
         "squeezed": coverage.squeezed,
         "saturated": coverage.saturated,
+        "tiling": coverage.tiling,
         "gaps": [
             {"box": [gap.box.x0, gap.box.y0, gap.box.x1, gap.box.y1], "reason": gap.reason} for gap in coverage.gaps
         ],
@@ -84,5 +85,7 @@ def _coverage_to_json(coverage: Coverage) -> Json:
 
 def _coverage_from_json(data: Json) -> Coverage:
     gaps = tuple(Gap(Box(*gap["box"]), gap["reason"]) for gap in data["gaps"])
-    numbers = {name: data[name] for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated")}
+    numbers = {
+        name: data[name] for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated", "tiling")
+    }
     return Coverage(**numbers, gaps=gaps)

@@ -18,7 +18,7 @@ from tests.benchmarks.sheets import compare_sheet
 from tests.benchmarks.tables import table
 from tests.benchmarks.tilesets import Reader, TileSet, versions
 
-_MODELS = ("fast", "fast@1.0", "accurate")
+_MODELS = ("fast", "fast@1.0", "accurate", "accurate@1.0")
 _SETS = ("640/96", "1024/128", "1024/128+320+416", "2048/192")
 _QUICK_SETS = ("1024/128", "1024/128+320+416")
 _CACHE = Path(tempfile.gettempdir()) / "ocrfarm-accuracy"

@@ -23,13 +23,15 @@ class Comparison:
     reader: Reader
     sets: tuple[TileSet, ...]
     methods: Mapping[str, Method] = field(default_factory=methods)
+    paddleocr: bool = True
     counts: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     wrong: list[str] = field(default_factory=list)
 
     def add(self, page: Drawn) -> None:
         """Read a page on every grid and untiled, and add up what each method makes of it."""
         truth = Truth(page.lines, self._readable(page))
-        untiled = [(PADDLE, self.reader.by_paddleocr(page)), (FULL, self.reader.whole(page))]
+        untiled = [(PADDLE, self.reader.by_paddleocr(page))] if self.paddleocr else []
+        untiled.append((FULL, self.reader.whole(page)))
         by_grid: dict[str, dict[TileSet, Sequence[Line]]] = defaultdict(dict)
         for one in self.sets:
             tiles = one.tiles(page.size)
@@ -70,10 +72,15 @@ def _agreement(found: Mapping[TileSet, Sequence[Line]]) -> Counts:
 
 
 def _rows(where: str, ours: Verdict, untiled: Verdict, true: Sequence[Line]) -> Iterator[str]:
-    """Say of each wrong line what is wrong, and whether the untiled reading by the same models had it right."""
+    """Say of each wrong line what is wrong and why.
+
+    Cause `models`: the untiled reading by the same models is wrong too; `seam`: it is right, and the line is cut by a
+    tile's side or near one; `chance`: it is right, but there is no seam: the models read another tile another way.
+    """
     right = {index for index, text in untiled.texts.items() if text == plain(true[index].text)}
     for wrong in ours.wrong:
         box = wrong.quad.bounds()
-        cause = "" if wrong.index is None else "seam" if wrong.index in right else "model"
+        cause = "models" if wrong.index not in right else "seam" if wrong.near_seam else "chance"
+        cause = cause if wrong.true else ""
         place = f"{box.x0},{box.y0} {box.width}x{box.height}"
         yield f"{where} | {wrong.what} | {cause} | {place} | {wrong.true!r} | {wrong.found!r}"

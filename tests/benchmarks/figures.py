@@ -8,13 +8,17 @@ from itertools import chain
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
 from ocrfarm.tile import Tile
-from tests.benchmarks.matching import distance, match, overlaps, with_margin
+from tests.benchmarks.matching import Pair, distance, match, overlaps, overlaps_with_truth
 
 COVERS = 0.5
 """Share of the smaller quad (IoS) from which two quads are taken to show the same text."""
 
 NEAR_SEAM = 16.0
 """Pixels, or one text height where that is more: so near a tile's inner side a wrong line is the seam's fault."""
+
+
+_Seam = tuple[int, int, int, int]
+"""A tile's inner side: x0, y0, x1, y1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Wrong:
     true: str | None
     found: str | None
     quad: Quad
+    near_seam: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def plain(text: str) -> str:
 
 def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile]) -> Verdict:
     """Compare the lines found on a page with the true ones; `tiles` say which lines were cut and where seams are."""
-    pairs = overlaps([with_margin(line.quad) for line in truth.lines], [line.quad for line in found])
+    pairs = overlaps_with_truth([line.quad for line in truth.lines], [line.quad for line in found])
     partner = match(pairs)
     texts = {index: plain(found[other].text) for index, other in partner.items()}
     true = [plain(line.text) for line in truth.lines]
@@ -110,7 +115,8 @@ def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile]) -> Verdict
     cut = {index for index, line in enumerate(truth.lines) if is_cut(line.quad, tiles)}
     edits = [distance(text, true[index]) for index, text in texts.items()]
     missed = sum(len(text) for index, text in enumerate(true) if index not in texts)
-    spare = _spare(found, partner, pairs, tiles)
+    seams = list(chain.from_iterable(_seams(tile) for tile in tiles))
+    spare = _spare(found, partner, pairs, seams)
     counts = Counts(
         true=len(true),
         found=len(found),
@@ -130,11 +136,19 @@ def judge(found: Sequence[Line], truth: Truth, tiles: Sequence[Tile]) -> Verdict
         readable_right=len(truth.readable & loose),
     )
     wrong = (
-        Wrong(_kind(index, texts, loose, cut), index, true[index], texts.get(index), truth.lines[index].quad)
+        Wrong(
+            _kind(index, texts, loose, cut),
+            index,
+            true[index],
+            texts.get(index),
+            *_placed(truth.lines[index].quad, seams),
+        )
         for index in range(len(true))
         if index not in right
     )
-    left_over = (Wrong(what, None, None, found[index].text, found[index].quad) for index, what in spare.items())
+    left_over = (
+        Wrong(what, None, None, found[index].text, *_placed(found[index].quad, seams)) for index, what in spare.items()
+    )
     return Verdict(counts, (*wrong, *left_over), texts)
 
 
@@ -163,17 +177,13 @@ def _bare(text: str) -> str:
 
 
 def _spare(
-    found: Sequence[Line],
-    partner: Mapping[int, int],
-    pairs: Sequence[tuple[int, int, float, float]],
-    tiles: Sequence[Tile],
+    found: Sequence[Line], partner: Mapping[int, int], pairs: Sequence[Pair], seams: Sequence[_Seam]
 ) -> dict[int, str]:
     """Say for each found line that is no true one what it is."""
     spare = sorted(set(range(len(found))) - set(partner.values()))
     on_truth = {b for _, b, _, ios in pairs if ios >= COVERS}
     own = overlaps([found[index].quad for index in spare], [line.quad for line in found])
     on_found = {spare[a] for a, b, _, ios in own if ios >= COVERS and spare[a] != b}
-    seams = list(chain.from_iterable(_seams(tile) for tile in tiles))
     return {
         index: _spare_kind(index in on_truth, index in on_found, _near_seam(found[index].quad, seams))
         for index in spare
@@ -186,8 +196,8 @@ def _spare_kind(on_truth: bool, on_found: bool, near_seam: bool) -> str:
     return "ghosts" if near_seam else "false"
 
 
-_Seam = tuple[int, int, int, int]
-"""A tile's inner side: x0, y0, x1, y1."""
+def _placed(quad: Quad, seams: Sequence[_Seam]) -> tuple[Quad, bool]:
+    return quad, _near_seam(quad, seams)
 
 
 def _seams(tile: Tile) -> Iterator[_Seam]:

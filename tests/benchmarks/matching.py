@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 from ocrfarm.geometry import Quad
 
 LEAST_IOU = 0.5
-MARGIN = 0.3
-"""Text heights: detectors leave a margin around the ink, so the true quads get one too. With this one they fit the
-detectors' quads best (mean IoU .82); with 0.2, one line in thirty on a page with tables is missed by its size alone."""
+MARGINS = (0.0, 0.2, 0.4)
+"""Text heights. Detectors leave a margin around the ink: next to none around long lines, much around short small ones.
+A true quad is taken with the one that fits best, or one line in thirty would be missed by the size of its box alone."""
+
+Pair = tuple[int, int, float, float]
+"""Index of a line, index of another one, their IoU, and their IoS: the common share of the smaller quad."""
 
 
-def with_margin(quad: Quad) -> Quad:
-    """Grow the quad of the ink by `MARGIN` on all sides, in its own frame."""
-    reach = MARGIN * quad.height
+def with_margin(quad: Quad, margin: float) -> Quad:
+    """Grow a quad by so many text heights on all sides, in its own frame."""
+    reach = margin * quad.height
     (ux, uy), (vx, vy) = _unit(quad.p0, quad.p1, reach), _unit(quad.p0, quad.p3, reach)
     steps = ((-1, -1), (1, -1), (1, 1), (-1, 1))
     return Quad.of(
@@ -25,8 +28,18 @@ def with_margin(quad: Quad) -> Quad:
     )
 
 
-def overlaps(one: Sequence[Quad], other: Sequence[Quad]) -> list[tuple[int, int, float, float]]:
-    """List the pairs that overlap: index, index of the other, IoU and IoS (of the smaller one's area)."""
+def overlaps_with_truth(true: Sequence[Quad], found: Sequence[Quad]) -> list[Pair]:
+    """List the pairs of a true quad of ink and a found one that overlap, at the margin that fits them best."""
+    best: dict[tuple[int, int], Pair] = {}
+    for margin in MARGINS:
+        for pair in overlaps([with_margin(quad, margin) for quad in true], found):
+            if pair[:2] not in best or best[pair[:2]][2] < pair[2]:
+                best[pair[:2]] = pair
+    return sorted(best.values())
+
+
+def overlaps(one: Sequence[Quad], other: Sequence[Quad]) -> list[Pair]:
+    """List the pairs that overlap."""
     a, b = _shapes(one), _shapes(other)
     first, second = shapely.STRtree(b).query(a, predicate="intersects")
     common = shapely.area(shapely.intersection(a[first], b[second]))
@@ -36,7 +49,7 @@ def overlaps(one: Sequence[Quad], other: Sequence[Quad]) -> list[tuple[int, int,
     return list(zip(first.tolist(), second.tolist(), iou.tolist(), ios.tolist(), strict=True))
 
 
-def match(pairs: Sequence[tuple[int, int, float, float]]) -> dict[int, int]:
+def match(pairs: Sequence[Pair]) -> dict[int, int]:
     """Give for each first index its partner: the pairs of at least `LEAST_IOU`, best first, each index once."""
     best = sorted((-iou, a, b) for a, b, iou, _ in pairs if iou >= LEAST_IOU)
     partner: dict[int, int] = {}

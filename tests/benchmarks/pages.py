@@ -143,10 +143,10 @@ def _label(canvas: Canvas, low: int = 14, high: int = 64, han: float = 0.0, lett
         canvas.put(text, size, gap=0.5)
 
 
-def _table(canvas: Canvas, narrowest: float = 1.2) -> None:
-    """Draw cells that stand `narrowest` to 2 font sizes apart, with rules or without."""
+def _table(canvas: Canvas, narrowest: float = 1.6) -> None:
+    """Draw cells that stand `narrowest` to 2.4 font sizes apart, with rules or without."""
     rng, size = canvas.rng, canvas.rng.choice((18, 20, 22, 24, 28))
-    gap, step = rng.uniform(narrowest, 2.0) * size, round(size * 1.8)
+    gap, step = rng.uniform(narrowest, 2.4) * size, round(size * 1.8)
     columns = range(rng.randint(4, 8))
     rows = [[_cell(rng, column) for column in columns] for _ in range(rng.randint(8, 14))]
     widths = [max(canvas.length(row[column], size) for row in rows) + gap for column in columns]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import redis
-from celery import Celery
 
 from ocrfarm.document import Document, Line
 from ocrfarm.errors import DamagedImage, NotAnImage, TooLarge
@@ -19,7 +18,7 @@ from ocrfarm.farm.local import EmbeddedFarm, Shape
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.services import open_progress
-from ocrfarm.farm.submit import cancel, submit
+from ocrfarm.farm.submit import Counter, cancel, open_counter, submit
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.pipeline import read
@@ -30,8 +29,8 @@ from ocrfarm.settings import Limits, Settings
 from ocrfarm.storage import keys, open_store
 from ocrfarm.storage.store import Store
 
-PROFILE = replace(find_profile("planted"), tiling=Tiling(512, 128))
-MANY_TILES = replace(PROFILE, tiling=Tiling(256, 96))
+PROFILE = replace(find_profile("planted"), tiling=Tiling(512, 128, levels=False))
+MANY_TILES = replace(PROFILE, tiling=Tiling(256, 96, levels=False))
 MOST_PIXELS = 20_000_000
 
 
@@ -40,13 +39,13 @@ class Desk:
     """What a client has: the farm's addresses and nothing of its insides."""
 
     farm: EmbeddedFarm
-    app: Celery
+    counter: Counter
     store: Store
     progress: Progress
 
     def submit(self, source: Path | bytes, name: str = "page.png", *, many: bool = False) -> str:
         request = Request(name, MANY_TILES if many else PROFILE, time.time())
-        return submit(self.app, self.store, progress=self.progress, request=request, source=source)
+        return submit(self.counter, request, source=source)
 
     def wait(self, job: str, until: Callable[[JobStatus], bool] = lambda status: status.ended) -> JobStatus:
         deadline = time.monotonic() + 60
@@ -67,7 +66,8 @@ def desk() -> Iterator[Desk]:
         farm.wait_ready()
         settings = farm.settings
         store = open_store(settings.places.store)
-        yield Desk(farm, make_app(settings), store, open_progress(settings, tries=3))
+        counter = open_counter(settings, make_app(settings), store=store)
+        yield Desk(farm, counter, store, open_progress(settings, tries=3))
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_a_cancelled_job_ends_at_once_and_the_next_one_runs(
 ) -> None:
     job = desk.submit(large_page, many=True)
     desk.wait(job, lambda status: status.tiles > 0)
-    assert cancel(desk.progress, job)
+    assert cancel(desk.counter, job)
     assert desk.wait(desk.submit(page[0])).state == "complete"
     assert desk.progress.status(job).state == "cancelled"
     assert not desk.store.exists(keys.result(job))

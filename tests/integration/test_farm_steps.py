@@ -1,6 +1,7 @@
 """The tasks without their processes: what they read, write and count, against a real Valkey."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import redis
+from celery import Celery
 
 from ocrfarm.document import Line
 from ocrfarm.errors import (
@@ -26,7 +28,8 @@ from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.services import Services
-from ocrfarm.farm.submit import cancel, end_failed, submit
+from ocrfarm.farm.submit import Counter, cancel, end_failed, submit
+from ocrfarm.farm.upkeep import Upkeep
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
@@ -38,7 +41,7 @@ from tests.integration.servers import ValkeyServer
 MESSAGE_BYTES = 2_500
 """With all of Celery's headers and the chord's body, which every message carries; one tile has a million bytes."""
 
-PROFILE = replace(find_profile("planted"), tiling=Tiling(256, 64))
+PROFILE = replace(find_profile("planted"), tiling=Tiling(256, 64, levels=False))
 
 
 @dataclass
@@ -50,7 +53,7 @@ class CountingEngine:
     before: Callable[[int], None] = lambda _: None
     planted: PlantedEngine = field(default_factory=PlantedEngine)
 
-    def read(self, pixels: Pixels) -> Found:
+    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
         self.reads += 1
         self.before(self.reads)
         return self.planted.read(pixels)
@@ -65,8 +68,17 @@ class Bench:
 
     def submit(self, source: bytes, name: str = "page.png") -> str:
         app = make_app(self.services.settings)
-        request = Request(name, PROFILE, time.time())
-        return submit(app, self.services.store, progress=self.services.progress, request=request, source=source)
+        return submit(self.counter(app), Request(name, PROFILE, time.time()), source=source)
+
+    def counter(self, app: Celery | None = None) -> Counter:
+        services = self.services
+        return Counter(
+            app or make_app(services.settings),
+            services.store,
+            services.progress,
+            services.upkeep,
+            services.settings.load,
+        )
 
     def status(self, job: str) -> JobStatus:
         return self.services.progress.status(job)
@@ -80,8 +92,10 @@ def bench(valkey_server: ValkeyServer) -> Bench:
     prefix = f"{uuid.uuid4().hex}:"
     settings = Settings(Places(broker=valkey_server.url, store="memory:", prefix=prefix))
     engine = CountingEngine()
-    progress = Progress(Broker(valkey_server.url), prefix=prefix, keep_seconds=60)
-    return Bench(Services(settings, open_store("memory:"), progress, lambda _: engine), engine)
+    broker = Broker(valkey_server.url)
+    progress = Progress(broker, prefix=prefix, keep_seconds=60)
+    upkeep = Upkeep(broker, prefix=prefix)
+    return Bench(Services(settings, open_store("memory:"), progress, upkeep, lambda _: engine), engine)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +133,8 @@ def test_blank_tiles_are_marked_and_neither_stored_nor_sent(bench: Bench) -> Non
 def test_a_batch_that_runs_twice_does_the_work_once(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
     job = bench.submit(page[0])
     batches = list(steps.split(bench.services, job))
-    first = sum(steps.recognize(bench.services, job, batch=batch) for batch in batches)
-    assert sum(steps.recognize(bench.services, job, batch=batch) for batch in batches) == 0
+    first = sum(steps.recognize(bench.services, job, batch=batch)[0] for batch in batches)
+    assert sum(steps.recognize(bench.services, job, batch=batch)[0] for batch in batches) == 0
     assert bench.engine.reads == first == bench.status(job).done
 
 
@@ -131,7 +145,7 @@ def test_fragments_in_the_store_count_even_where_the_broker_forgot(
     (batch, *_) = list(steps.split(bench.services, job))
     steps.recognize(bench.services, job, batch=batch)
     forgetful = replace(bench.services, progress=_empty(bench))
-    assert steps.recognize(forgetful, job, batch=batch) == 0
+    assert steps.recognize(forgetful, job, batch=batch) == (0, True)
     assert bench.engine.reads == len(batch)
 
 
@@ -154,11 +168,11 @@ def test_splitting_and_stitching_twice_changes_nothing(bench: Bench, page: tuple
 def test_a_tile_that_breaks_the_engine_is_a_gap_and_the_rest_is_read(
     bench: Bench, page: tuple[bytes, tuple[Line, ...]]
 ) -> None:
-    def break_at_two(count: int) -> None:
-        if count == 2:
+    def break_on_one_tile(count: int) -> None:
+        if 2 <= count <= 1 + 1 + 4 * 2:  # the tile, and each part by the job's model and by the light one
             raise RuntimeError("no such kernel")
 
-    bench.engine.before = break_at_two
+    bench.engine.before = break_on_one_tile
     job = bench.submit(page[0])
     for batch in steps.split(bench.services, job):
         steps.recognize(bench.services, job, batch=batch)
@@ -168,8 +182,13 @@ def test_a_tile_that_breaks_the_engine_is_a_gap_and_the_rest_is_read(
     assert document.lines
     status = bench.status(job)
     assert (status.state, status.failed) == ("partial", 1)
-    (letter,) = bench.services.store.list(f"{keys.job(job)}dead/")
-    assert "no such kernel" in json.loads(bench.services.store.get(letter))["reason"]
+    store = bench.services.store
+    names = list(store.list(f"{keys.job(job)}dead/"))
+    assert len(names) == 1 + 4  # the tile and its parts
+    letters = [json.loads(store.get(name)) for name in names]
+    assert all("no such kernel" in letter["reason"] for letter in letters)
+    assert all(letter["attempts"] == 3 and str(os.getpid()) in letter["worker"] for letter in letters)
+    assert all(store.exists(letter["pixels"]) for letter in letters)
 
 
 def test_a_tile_that_kills_its_worker_is_given_up_after_three_times(
@@ -178,11 +197,11 @@ def test_a_tile_that_kills_its_worker_is_given_up_after_three_times(
     job = bench.submit(page[0])
     (batch, *_) = list(steps.split(bench.services, job))
     for _ in range(3):
-        bench.services.progress.begin(job, str(batch[0]))
+        bench.services.progress.attempts.begin(job, str(batch[0]))
     steps.recognize(bench.services, job, batch=batch[:1])
     assert bench.engine.reads == 0
     assert bench.status(job).failed == 1
-    assert steps.recognize(bench.services, job, batch=batch[:1]) == 0
+    assert steps.recognize(bench.services, job, batch=batch[:1]) == (0, True)
     assert bench.status(job).failed == 1
 
 
@@ -198,9 +217,9 @@ def test_a_tile_that_is_damaged_in_the_store_is_a_gap(bench: Bench, page: tuple[
 def test_tiles_of_a_cancelled_job_are_skipped(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
     job = bench.submit(page[0])
     batches = list(steps.split(bench.services, job))
-    assert cancel(bench.services.progress, job)
-    assert not cancel(bench.services.progress, job)
-    assert [steps.recognize(bench.services, job, batch=batch) for batch in batches] == [0] * len(batches)
+    assert cancel(bench.counter(), job)
+    assert not cancel(bench.counter(), job)
+    assert [steps.recognize(bench.services, job, batch=batch)[0] for batch in batches] == [0] * len(batches)
     assert bench.engine.reads == 0
     steps.stitch(bench.services, job)
     assert bench.status(job).state == "cancelled"
@@ -221,12 +240,12 @@ def test_bad_pictures_raise_typed_errors_with_the_users_name(
 
 def test_an_error_travels_through_the_job_record(bench: Bench) -> None:
     job = bench.submit(b"x")
-    end_failed(bench.services.progress, job, error=DamagedImage("a.png: cut short"))
+    end_failed(bench.services.progress, job, error=DamagedImage("a.png: cut short"), store=bench.services.store)
     failure = bench.status(job).failure()
     assert isinstance(failure, DamagedImage)
     assert str(failure) == "a.png: cut short"
     other = bench.submit(b"x")
-    end_failed(bench.services.progress, other, error=ZeroDivisionError("oops"))
+    end_failed(bench.services.progress, other, error=ZeroDivisionError("oops"), store=bench.services.store)
     assert type(bench.status(other).failure()) is JobFailed
 
 
@@ -282,7 +301,7 @@ def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
         outcome = app.tasks[wire.RECOGNIZE].apply(tuple(wire.batch_message(job, batch)))
         assert str(outcome.state) == "REJECTED"
     assert bench.status(job).failed == 0
-    assert bench.services.progress.begin(job, str(batch[0])).attempt == 1
+    assert bench.services.progress.attempts.look(job, str(batch[0])).attempts == 0
 
 
 def test_requests_and_manifests_survive_the_store() -> None:

@@ -15,7 +15,7 @@ import pytest
 from ocrfarm.farm.app import make_app
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.services import open_progress
-from ocrfarm.farm.submit import submit
+from ocrfarm.farm.submit import open_counter, submit
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Tiling, find_profile
@@ -27,7 +27,7 @@ from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
 from tests.integration.servers import S3Server, ValkeyServer
 
-PROFILE = replace(find_profile("planted"), tiling=Tiling(512, 128))
+PROFILE = replace(find_profile("planted"), tiling=Tiling(512, 128, levels=False))
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def _appear(folder: Path, *names: str) -> None:
 def test_workers_read_a_page_and_leave_when_told(settings: Settings) -> None:
     pixels, lines = planted_page(Size(1500, 900), seed=2, lines=12)
     with workers(settings, "split", "stitch", "recognize --profile planted") as running:
-        app, store, progress = make_app(settings), open_store(settings.places.store), open_progress(settings)
-        request = Request("page.png", PROFILE, time.time())
-        job = submit(app, store, progress=progress, request=request, source=encode_tile(pixels))
+        store, progress = open_store(settings.places.store), open_progress(settings)
+        counter = open_counter(settings, make_app(settings), store=store)
+        job = submit(counter, Request("page.png", PROFILE, time.time()), source=encode_tile(pixels))
         deadline = time.monotonic() + 60
         while not (status := progress.status(job)).ended:
             assert time.monotonic() < deadline, status

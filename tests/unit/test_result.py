@@ -20,7 +20,7 @@ boxes = st.builds(Box, *[st.integers(0, 10**6)] * 4)
 gaps = st.builds(Gap, boxes, texts)
 counts = st.integers(0, 10**6)
 coverages = st.builds(
-    Coverage, counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple)
+    Coverage, counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple), texts
 )
 sizes = st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6))
 pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages)

@@ -1,0 +1,57 @@
+"""Nothing outlives its owner: processes end with their parents, temporary folders with their processes."""
+
+import ctypes
+import fcntl
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+"""From linux/prctl.h."""
+
+_FOLDER, _LOCK = "ocrfarm-split-", "lock"
+_YOUNG_SECONDS = 60
+"""A folder without a lock that is younger than this is being made."""
+
+
+def die_with_parent(*_: object, **__: object) -> None:
+    """Let the system kill this process when its parent has died, in whatever way (Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of children whose own parent has died, so that they can be waited for (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give an empty folder that is gone afterwards; those of processes that were killed are removed first."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        if _is_abandoned(old):
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder, (Path(folder) / _LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Path(folder)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Say whether the process that made the folder is gone: the system has taken its lock away."""
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except FileNotFoundError:
+        return folder.exists() and folder.stat().st_mtime < time.time() - _YOUNG_SECONDS
+    except OSError:  # it is held, or another user's
+        return False

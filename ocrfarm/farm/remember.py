@@ -1,0 +1,48 @@
+"""A job's status from the store alone: what can be told of a job that the broker has forgotten."""
+
+import json
+from typing import Any
+
+from ocrfarm.errors import ObjectNotFound, UnknownJob
+from ocrfarm.farm.manifest import Request
+from ocrfarm.farm.progress import JobStatus
+from ocrfarm.result.json import document_from_json
+from ocrfarm.storage import keys
+from ocrfarm.storage.store import Store
+
+
+def remembered(store: Store, job: str) -> JobStatus:
+    """Give the status; `queued` for a job that has not ended. `UnknownJob` where the store has no request of it."""
+    try:
+        request = Request.from_bytes(store.get(keys.request(job)))
+    except ObjectNotFound as error:
+        raise UnknownJob(f"neither the broker nor the store knows job {job}; `ocrfarm jobs` lists them") from error
+    known: dict[str, Any] = {"name": request.name, "submitted": request.submitted, "model": request.profile.recognizer}
+    for look in (_from_document, _from_note):
+        try:
+            return JobStatus(id=job, **known | look(store, job))
+        except ObjectNotFound:
+            continue
+    return JobStatus(id=job, state="queued", **known)
+
+
+def note(status: JobStatus) -> bytes:
+    """Give the note of how a job without a document ended."""
+    said = {"error": status.error, "error_kind": status.error_kind, "finished": status.finished}
+    return json.dumps({"state": status.state, **said}, ensure_ascii=False).encode()
+
+
+def _from_note(store: Store, job: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(store.get(keys.ended(job)))
+    return found
+
+
+def _from_document(store: Store, job: str) -> dict[str, Any]:
+    document = document_from_json(store.get(keys.result(job)))
+    coverages = [page.coverage for page in document.pages]
+    counts = {name: sum(getattr(each, name) for each in coverages) for name in ("tiles", "blank", "failed")}
+    return {
+        **counts,
+        "done": sum(each.read for each in coverages),
+        "state": "complete" if document.complete else "partial",
+    }

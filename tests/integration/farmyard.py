@@ -1,0 +1,185 @@
+"""A farm of real worker processes whose engine, servers and processes a test can break."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ocrfarm.client import Client
+from ocrfarm.document import Document
+from ocrfarm.errors import BrokerUnreachable
+from ocrfarm.farm.app import make_app
+from ocrfarm.farm.manifest import Request
+from ocrfarm.farm.progress import JobStatus
+from ocrfarm.farm.submit import Counter as Desk
+from ocrfarm.farm.submit import open_counter, submit
+from ocrfarm.geometry import Box, Size
+from ocrfarm.image import encode_tile
+from ocrfarm.recognize import Profile, Tiling, find_profile
+from ocrfarm.recognize.planted import plant
+from ocrfarm.result import document_from_json
+from ocrfarm.settings import Settings
+from ocrfarm.storage import keys, open_store
+from tests.integration.standin import reads
+
+SIDE, OVERLAP = 512, 128
+STRIDE = SIDE - OVERLAP
+PROFILE = replace(find_profile("planted"), tiling=Tiling(SIDE, OVERLAP, levels=False))
+CONTROL, READER = "split stitch", "recognize --profile planted"
+_READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A page whose every line is different, and what is written on it."""
+
+    png: bytes
+    lines: dict[str, Box]
+
+
+def sheet(across: int, down: int, words: dict[tuple[int, int], str] | None = None) -> Sheet:
+    """Draw a page of so many tiles; `words` go where only one tile (row, column), and its first quarter, sees them."""
+    size = Size(SIDE + STRIDE * (across - 1), SIDE + STRIDE * (down - 1))
+    pixels, lines = np.full((size.height, size.width), 255, np.uint8), dict[str, Box]()
+    taken = {
+        Box(150 + STRIDE * col, 150 + STRIDE * row, 192 + STRIDE * col, 162 + STRIDE * row): word
+        for (row, col), word in (words or {}).items()
+    }
+    for box, word in taken.items():
+        plant(pixels, word, x=box.x0, y=box.y0, height=12)
+    for y in range(20, size.height - 30, 60):
+        for x in range(20 + y % 37, size.width - 110, 120):
+            box = Box(x, y, x + 90, y + 16)
+            if not any(box.intersection(other) for other in taken):
+                text = f"{x:05d}.{y:05d}"
+                plant(pixels, text, x=x, y=y, height=16)
+                lines[text] = box
+    return Sheet(encode_tile(pixels), lines)
+
+
+@dataclass
+class Yard:
+    """One farm's workers, by name, and what its clients need."""
+
+    settings: Settings
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.health = self.folder / "health"
+        self.settings = replace(self.settings, places=replace(self.settings.places, health=str(self.health)))
+        self.store = open_store(self.settings.places.store)
+        self.desk: Desk = open_counter(self.settings, make_app(self.settings), store=self.store)
+
+    @property
+    def client(self) -> Client:
+        return Client(settings=self.settings)
+
+    def start(self, name: str, arguments: str, **environment: str) -> None:
+        """Start a worker; `ready` waits for it."""
+        command = [sys.executable, "-m", "tests.integration.standin", *arguments.split(), "--name", name]
+        variables = os.environ | self.settings.to_env() | {"STANDIN_FOLDER": str(self.folder)}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command, env=variables | self.environment | environment, stdout=log, stderr=log, process_group=0
+            )
+
+    def ready(self, *names: str) -> None:
+        """Wait until these workers consume (all of them without names)."""
+        self.until(lambda: all((self.health / f"{name}.ready").exists() for name in names or self.running))
+
+    def until(self, done: Callable[[], bool], seconds: float = _READY_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.05)
+
+    def end(self, name: str, how: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
+        """Send a signal to a worker's parent process, wait for its end and give its exit code."""
+        process = self.running.pop(name)
+        process.send_signal(how)
+        (self.health / f"{name}.ready").unlink(missing_ok=True)
+        try:
+            return process.wait(seconds)
+        finally:
+            _kill_group(process)
+
+    def children(self, name: str) -> list[int]:
+        """Give the process ids of a worker's children."""
+        parent = str(self.running[name].pid)
+        return [int(place.name) for place in Path("/proc").glob("[0-9]*") if _parent(place) == parent]
+
+    def submit(self, source: bytes, *, profile: Profile = PROFILE, priority: int | None = None) -> str:
+        return submit(self.desk, Request("page.png", profile, time.time(), priority), source=source)
+
+    def status(self, job: str) -> JobStatus:
+        return self.desk.progress.status(job)
+
+    def wait(
+        self, job: str, until: Callable[[JobStatus], bool] = lambda status: status.ended, seconds: float = 60
+    ) -> JobStatus:
+        """Wait for a job, through outages of the broker."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                status = self.client.job(job).status()
+            except BrokerUnreachable:
+                time.sleep(0.2)
+            else:
+                if until(status):
+                    return status
+                assert time.monotonic() < deadline, f"{status}\n{self.logs()}"
+            time.sleep(0.05)
+
+    def document(self, job: str) -> Document:
+        return document_from_json(self.store.get(keys.result(job)))
+
+    def reads(self) -> list[str]:
+        return reads(self.folder)
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}" for log in self.folder.glob("*.log")
+        )
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+
+def lost_and_doubled(document: Document, lines: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Give the lines that are missing, and those that are there more than once (or were never written)."""
+    found, wanted = Counter(line.text for line in document.lines), set(lines)
+    return sorted(wanted - found.keys()), sorted(text for text, times in found.items() if times > 1)
+
+
+@contextmanager
+def yard(settings: Settings, folder: Path, **environment: str) -> Iterator[Yard]:
+    """Give a farm without workers; those that are started are gone afterwards."""
+    place = Yard(settings, folder, environment)
+    try:
+        yield place
+    finally:
+        for process in place.running.values():
+            _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _parent(process: Path) -> str:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[1]
+    except OSError:
+        return ""

@@ -1,0 +1,61 @@
+"""What a worker's parent process does every so often: says that it reads its queue, or calls the reconciler."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.worker import WorkController, state
+from kombu.exceptions import OperationalError
+
+from ocrfarm.errors import BrokerError
+from ocrfarm.farm import wire
+from ocrfarm.farm.app import Lane, renewal
+from ocrfarm.farm.queues import ANNOUNCE_SECONDS
+from ocrfarm.farm.services import open_progress
+from ocrfarm.settings import Settings
+
+_numbers = count()
+
+
+def announce(app: Celery, settings: Settings, *, model: str) -> None:
+    """Let the worker of this app say again and again that it reads the queue of a recognizer."""
+    _every(app, ANNOUNCE_SECONDS, partial(open_progress(settings, tries=0).queues.announce, model))
+
+
+def reconcile(app: Celery, settings: Settings) -> None:
+    """Let the worker of this app call the reconciler; where many do so, one at a time is heard."""
+    seconds = settings.load.reconcile_seconds
+    call = partial(app.send_task, wire.RECONCILE, expires=seconds, retry=False, ignore_result=True)
+    _every(app, seconds, call)
+
+
+def renew(app: Celery, settings: Settings, *, lane: Lane) -> None:
+    """Let the worker of this app extend the leases of the messages that it has in hand."""
+    queues = open_progress(settings, tries=0).queues
+
+    def extend() -> None:
+        queues.renew(lane, [request.message.delivery_tag for request in state.reserved_requests])
+
+    _every(app, renewal(), extend)
+
+
+def _every(app: Celery, seconds: float, work: Callable[[], object]) -> None:
+    def safely() -> None:
+        with suppress(BrokerError, OperationalError):  # the broker is away: the next time will do
+            work()
+
+    class Beat(bootsteps.StartStopStep):
+        """Calls from the worker's own timer."""
+
+        name = f"workers.beat.{next(_numbers)}"
+        requires = ("celery.worker.components:Timer",)
+
+        def start(self, parent: WorkController) -> None:
+            safely()
+            timer: Any = parent.timer  # of kombu's event loop, whose methods the stubs of Celery do not know
+            timer.call_repeatedly(seconds, safely)
+
+    app.steps["worker"].add(Beat)
