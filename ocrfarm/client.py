@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocrfarm.document import Document
 from ocrfarm.errors import NotAnImage, ObjectNotFound, SettingsError, TimeoutReached, UnknownJob
-from ocrfarm.recognize.profiles import find_profile
+from ocrfarm.recognize.profiles import Profile, find_profile
 from ocrfarm.result.json import document_from_json
 from ocrfarm.settings import Settings
 from ocrfarm.storage import keys, open_store
@@ -45,18 +45,24 @@ class Client:
         self._settings = replace(settings, places=places)
 
     def submit(
-        self, source: str | Path | bytes, *, profile: str = "fast", priority: int | None = None, name: str = ""
+        self,
+        source: str | Path | bytes,
+        *,
+        profile: str | Profile = "fast",
+        priority: int | None = None,
+        name: str = "",
     ) -> "Job":
         """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
 
+        An https:// address is taken where the settings allow it.
         priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
         `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it; `FarmBusy`
         where it has enough to do: come back after the error's `retry_after` seconds.
         """
-        wanted = find_profile(profile)
+        wanted = find_profile(profile) if isinstance(profile, str) else profile
         with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
-            if isinstance(source, str) and source.startswith("s3://"):
-                name, source = name or source, self._fetched(source, Path(folder) / "source")
+            if isinstance(source, str) and source.startswith(("s3://", "https://", "http://")):
+                name, source = name or source.partition("?")[0], self._fetched(source, Path(folder) / "source")
             content = source if isinstance(source, bytes) else checked_file(Path(source))
             name = name or ("bytes" if isinstance(content, bytes) else content.name)
             manifest, submit = _part("manifest"), _part("submit")
@@ -88,6 +94,9 @@ class Client:
         return counter
 
     def _fetched(self, url: str, path: Path) -> Path:
+        if not url.startswith("s3://"):
+            _part("fetch").fetch(url, path, access=self._settings.access)
+            return path
         bucket, _, key = url.removeprefix("s3://").partition("/")
         _, _, options = self._settings.places.store.partition("?")
         open_store(f"s3://{bucket}{'?' + options if options else ''}").get_file(key, path)

@@ -1,14 +1,30 @@
-"""Flower, on this host only and without buttons: the view of workers and tasks."""
+"""Flower, on this host only, behind a password and without buttons: the view of workers and tasks."""
 
 import importlib
+import os
+from urllib.parse import parse_qsl, urlsplit
 
+from ocrfarm.errors import SettingsError
 from ocrfarm.farm.app import make_app
 from ocrfarm.settings import Settings
 
+USER = "ocrfarm"
+
 
 def serve(settings: Settings, *, port: int) -> int:
-    """Serve the dashboard until told to stop."""
+    """Serve the dashboard until told to stop; `SettingsError` without a password."""
+    password = settings.access.flower_password
+    if not password or "," in password:  # a comma would begin another user
+        raise SettingsError("Flower needs a password without commas: set OCRFARM_FLOWER_PASSWORD; its user is ocrfarm")
+    os.environ["FLOWER_BASIC_AUTH"] = f"{USER}:{password}"  # not an argument: every user of the host sees those
     app = make_app(settings)
+    app.conf.broker_use_ssl = _tls(app.conf.broker_url)
     importlib.import_module("flower.command")
     app.start(["flower", "--address=127.0.0.1", f"--port={port}", "--read-only=True"])
     return 0
+
+
+def _tls(url: str) -> dict[str, str] | None:
+    """Give what the URL says of TLS, which Flower does not read from there when it counts messages."""
+    parts = urlsplit(url)
+    return dict(parse_qsl(parts.query)) if parts.scheme == "rediss" else None

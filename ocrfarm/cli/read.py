@@ -31,14 +31,17 @@ Reader = Callable[[Path, OnTile], tuple[Document, list[bytes]]]
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--tile", default=0, help="Side of the tiles in pixels, a multiple of 32; as the profile has it.")
+@click.option("--overlap", default=0, help="Pixels that tiles share, a multiple of 32; else by the page's print.")
 @click.option("--in-process", is_flag=True, help="Read without a farm, in this process.")
-def read(files: tuple[Path, ...], out: Path, *, profile: str, in_process: bool) -> None:
+def read(files: tuple[Path, ...], out: Path, *, profile: str, tile: int, overlap: int, in_process: bool) -> None:
     """Read pictures and write OUT/NAME.json, OUT/NAME.txt and OUT/NAME.preview.png.
 
     FILES are pictures, or folders with pictures. OCRFARM_BROKER and OCRFARM_STORE name a farm; without them one is
     started on this machine and ended afterwards. A picture that cannot be read does not stop the others.
     """
-    settings, wanted, found = Settings.from_env(os.environ), find_profile(profile), pictures(files)
+    settings, found = Settings.from_env(os.environ), pictures(files)
+    wanted = find_profile(profile).tiled(side=tile, overlap=overlap)
     codes = [_code(partial(checked_file, path)) for path in found]
     there = [path for path, code in zip(found, codes, strict=True) if not code]
     if there:
@@ -74,10 +77,10 @@ def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bo
         folders = WeightsFolders(settings.cache_folder, settings.models_folder)
         yield partial(_in_process, load_engine(wanted, folders), wanted, settings)
     elif settings.places.broker:
-        yield partial(_over_farm, Client(settings=settings), profile, lambda: None)
+        yield partial(_over_farm, Client(settings=settings), wanted, lambda: None)
     else:
         with importlib.import_module("ocrfarm.farm.local").EmbeddedFarm(profile, base=settings) as farm:
-            yield partial(_over_farm, Client(settings=farm.settings), profile, farm.check)
+            yield partial(_over_farm, Client(settings=farm.settings), wanted, farm.check)
 
 
 def _in_process(
@@ -92,7 +95,7 @@ def _in_process(
 
 
 def _over_farm(
-    client: Client, profile: str, check: Callable[[], None], path: Path, on_tile: OnTile
+    client: Client, profile: Profile, check: Callable[[], None], path: Path, on_tile: OnTile
 ) -> tuple[Document, list[bytes]]:
     job = client.submit(path, profile=profile)
     try:

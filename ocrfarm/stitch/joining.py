@@ -1,6 +1,6 @@
 """Readings of many tiles -> the lines of one page, step by step."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
 import numpy as np
@@ -10,7 +10,7 @@ from ocrfarm.geometry import Size
 from ocrfarm.stitch.chains import Joined, Part, chain_group
 from ocrfarm.stitch.cuts import Cuts, find_cuts
 from ocrfarm.stitch.groups import find_groups
-from ocrfarm.stitch.levels import merge_levels
+from ocrfarm.stitch.levels import Level, merge_levels, shared_by_tiles
 from ocrfarm.stitch.lines import make_line
 from ocrfarm.stitch.links import Links, find_links
 from ocrfarm.stitch.nearby import nearby
@@ -29,14 +29,15 @@ def stitch(size: Size, readings: Iterable[Reading]) -> tuple[Line, ...]:
     levels: dict[int, list[Reading]] = {}
     for reading in readings:
         levels.setdefault(reading.tile.id.level, []).append(reading)
-    by_level = [_lines(size, of_level) for _, of_level in sorted(levels.items())]
-    return in_reading_order(reduce(merge_levels, by_level) if by_level else [])
+    by_level = [_level(size, of_level) for _, of_level in sorted(levels.items())]
+    return in_reading_order(reduce(merge_levels, by_level).lines if by_level else [])
 
 
-def _lines(size: Size, readings: Iterable[Reading]) -> list[Line]:
+def _level(size: Size, readings: Sequence[Reading]) -> Level:
     """Join what the tiles of one level read."""
     pieces = gather(size, readings)
-    return [make_line(pieces, joined) for joined in join(pieces)]
+    lines = [make_line(pieces, joined) for joined in join(pieces)]
+    return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 
 
 def join(pieces: Pieces) -> list[Joined]:

@@ -4,11 +4,15 @@ A native tile that is smaller than a letter sees strokes, and reads what it like
 of small print as something like letters, and does the same. Which of the two is wrong shows in what lies inside what.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from ocrfarm.document import Line
+from ocrfarm.geometry import Box
 from ocrfarm.stitch.pieces import SMALLEST, Flags, Floats
 
 SOUND = 0.75
@@ -32,17 +36,35 @@ REACH = 0.05
 """Heights of a coarse line beyond its sides, up to which another line's middle lies inside it."""
 
 
-def merge_levels(fine: Sequence[Line], coarse: Sequence[Line]) -> list[Line]:
+class Level(NamedTuple):
+    """The lines of one level, and how many pixels of the page its neighbouring tiles share at least."""
+
+    lines: Sequence[Line]
+    shared: float
+
+
+def shared_by_tiles(boxes: Iterable[Box]) -> float:
+    """Give the least overlap of neighbouring columns or rows of tiles, in pixels; infinity for a single tile.
+
+    No tile shows letters whole that are higher than this and lie across a seam.
+    """
+    columns, rows = zip(*(((box.x0, box.x1), (box.y0, box.y1)) for box in boxes), strict=True)
+    pairs = (pair for spans in (columns, rows) for pair in pairwise(sorted(set(spans))))
+    return min((float(end - start) for (_, end), (start, _) in pairs if end > start), default=math.inf)
+
+
+def merge_levels(fine: Level, coarse: Level) -> Level:
     """Put coarse lines where the fine level saw no more than parts of their letters, and drop those parts."""
-    kept, table = np.ones(len(fine), np.bool_), _Table(fine)
+    kept, table = np.ones(len(fine.lines), np.bool_), _Table(fine)
     taken = []
-    for line in coarse:
+    for line in coarse.lines:
         inside = table.inside(line) & kept
         if not _is_sound(line) or table.is_seen_already(line, inside):
             continue
         kept &= ~(inside & ~table.is_small_print(line))
         taken.append(line)
-    return [line for line, keep in zip(fine, kept.tolist(), strict=True) if keep] + taken
+    left = [line for line, keep in zip(fine.lines, kept.tolist(), strict=True) if keep]
+    return Level(left + taken, coarse.shared)
 
 
 def _is_sound(coarse: Line) -> bool:
@@ -53,7 +75,8 @@ def _is_sound(coarse: Line) -> bool:
 class _Table:
     """The fine lines in columns: middle (m, 2), length and height in pixels, and which are sound."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, level: Level) -> None:
+        lines, self._shared = level
         corners = np.array([line.quad.points for line in lines], np.float64).reshape(-1, 4, 2)
         self._middle: Floats = corners.mean(axis=1)
         along = corners[:, 1] + corners[:, 2] - corners[:, 0] - corners[:, 3]
@@ -65,7 +88,7 @@ class _Table:
 
     def inside(self, line: Line) -> Flags:
         """Say which lines have their middle inside this one."""
-        one = _Table([line])
+        one = _Table(Level([line], math.inf))
         margin = 2 * REACH * one._height
         return _within(self._middle - one._middle, one._along, one._length + margin, one._height + margin)
 
@@ -79,8 +102,9 @@ class _Table:
         area = self._length * self._height
         print_inside = float(area[inside & self.is_small_print(line)].sum())
         as_large = (self._height >= SMALL * line.quad.height) & (self._length >= SAME_LINE * line.quad.length)
-        round_it = _within(_Table([line])._middle - self._middle, self._along, self._length, self._height)
-        seen = self._sound & as_large & (inside | round_it)
+        away = _Table(Level([line], math.inf))._middle - self._middle
+        round_it = _within(away, self._along, self._length, self._height)
+        seen = self._sound & as_large & (inside | round_it) & (self._height < self._shared)
         return bool(seen.any()) or print_inside >= EXPLAINED * line.quad.length * line.quad.height
 
 

@@ -36,9 +36,11 @@ class Comparison:
         for one in self.sets:
             tiles = one.tiles(page.size)
             readings = self.reader.read(page, tiles)
+            coarse = self.reader.coarse(page, one) if OURS in self.methods else ()
             verdicts = {name: _judged(concatenate, each, page, truth, tiles)[1] for name, each in untiled}
             for name, method in self.methods.items():
-                by_grid[name][one], verdicts[name] = _judged(method, readings, page, truth, tiles)
+                all_readings = readings + coarse if name == OURS else readings
+                by_grid[name][one], verdicts[name] = _judged(method, all_readings, page, truth, tiles)
             for name, verdict in verdicts.items():
                 self.counts[name] += verdict.counts
             if OURS in verdicts:

@@ -15,10 +15,11 @@ from typing import Any
 
 from ocrfarm import recognize
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.pipeline import read_pixels
+from ocrfarm.image.band import Band
+from ocrfarm.pipeline import page_tiles, read_pixels
 from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine
 from ocrfarm.recognize.models import find_model
-from ocrfarm.split.ink import is_blank
+from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import plan
 from ocrfarm.tile import Char, Fragment, Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
 from tests.benchmarks.pages import Drawn
@@ -82,6 +83,12 @@ class Reader:
         """Read every tile that is not blank."""
         return self._keep(page, repr(tiles), lambda: self._read(page.pixels, tiles))
 
+    def coarse(self, page: Drawn, tile_set: TileSet) -> tuple[Reading, ...]:
+        """Read the tiles of the coarse levels that the product adds to such tiles."""
+        profile = self.profile.tiled(side=tile_set.side, overlap=tile_set.overlap)
+        tiles = page_tiles(page.size, profile, number=0)
+        return self.read(page, tuple(tile for tile in tiles if tile.id.level))
+
     def whole(self, page: Drawn) -> tuple[Reading, ...]:
         """Read the page at once, at full size, whatever the detector's limit."""
         return self.read(page, (_whole(page),))
@@ -107,9 +114,8 @@ class Reader:
     def _read(self, pixels: Pixels, tiles: Iterable[Tile]) -> tuple[Reading, ...]:
         readings: list[Reading] = []
         for tile in tiles:
-            box = tile.box
-            part = pixels[box.y0 : box.y1, box.x0 : box.x1].copy()
-            if not is_blank(part):
+            part = _shown(pixels, tile)
+            if has_large_print(part) if tile.id.level else not is_blank(part):
                 readings += read_pixels(self.engine, tile, pixels=part, profile=self.profile)
         return tuple(readings)
 
@@ -182,3 +188,11 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+def _shown(pixels: Pixels, tile: Tile) -> Pixels:
+    """Give a tile's pixels, shrunk as its level says."""
+    size, factor = Size(pixels.shape[1], pixels.shape[0]), 1 << tile.id.level
+    band = Band(size, 3, boxes=[tile.box], factor=factor, step=size.height)
+    ((_, part),) = band.add(pixels)
+    return part.copy()

@@ -1,6 +1,7 @@
 """Servers between a client and its server, or in place of it, that do what a sound one does not."""
 
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -86,3 +87,35 @@ def _shut(ends: list[socket]) -> None:
     for end in ends:
         with suppress(OSError):
             end.shutdown(SHUT_RDWR)
+
+
+@contextmanager
+def tls_terminator(port: int, context: ssl.SSLContext) -> Iterator[int]:
+    """Speak TLS to clients and plain text to a server on this host; gives the port for clients."""
+    ends: list[socket] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                suppress(OSError),
+                create_connection(("127.0.0.1", port)) as server,
+                context.wrap_socket(self.request, server_side=True) as client,
+            ):
+                ends.extend((client, server))
+                back = threading.Thread(target=_pump, args=(server, client, b"", b""))
+                back.start()
+                _pump(client, server, b"", b"")
+                back.join()
+
+    with _serving(_Quiet(("127.0.0.1", 0), Handler)) as url:
+        yield urlsplit(url).port or 0
+        _shut(ends)
+
+
+class _Quiet(socketserver.ThreadingTCPServer):
+    """A client that goes away is no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing."""

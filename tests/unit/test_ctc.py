@@ -60,6 +60,7 @@ def test_no_place_is_beyond_the_line() -> None:
         ("a----b", 0.05, "a b"),  # twice as far apart
         ("a----b", 0.001, "ab"),
         ("ab", 0.3, "ab"),  # no room
+        ("中----中", 0.3, "中中"),  # Han text has no spaces
         ("a- -b", 0.3, "a b"),  # the model saw it: not put in twice
     ],
 )

@@ -1,0 +1,295 @@
+"""Who may do what: a broker behind TLS with users, a store with roles, a dashboard with a password."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3.session
+import pytest
+import redis
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ocrfarm.errors import BrokerError, SettingsError, UnknownJob
+from ocrfarm.farm import wire
+from ocrfarm.farm.app import declare, make_app
+from ocrfarm.farm.fetch import fetch
+from ocrfarm.farm.services import open_progress
+from ocrfarm.farm.submit import cancel
+from ocrfarm.settings import Access, Load, Places, Settings, Work
+from ocrfarm.storage import keys
+from tests.architecture.source import ROOT
+from tests.conftest import BUCKET
+from tests.integration.certificates import certificate, server_context
+from tests.integration.damage import tls_terminator
+from tests.integration.farmyard import CONTROL, READER, Yard, lost_and_doubled, sheet, yard
+from tests.integration.servers import S3Server, ValkeyServer, free_ports, seaweedfs, valkey
+
+SECURITY = ROOT / "docs" / "security"
+PAGE = sheet(3, 2)
+WORK = Work(recognize_seconds=10, shutdown_seconds=1)
+WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD = "worker-secret-1", "client-secret-2", "flower-secret-3"
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """Give a broker with the users of docs/security/redis.acl, and another one that may do all."""
+    with valkey(tmp_path) as server:
+        with redis.Redis.from_url(server.url) as admin:
+            admin.execute_command("ACL", "SETUSER", "admin", "on", ">admin", "~*", "&*", "+@all")
+            for line in (SECURITY / "redis.acl").read_text(encoding="utf-8").splitlines():
+                admin.execute_command("ACL", "SETUSER", *_with_hashes(line).split()[1:])
+        yield server
+
+
+def _with_hashes(line: str) -> str:
+    for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD)):
+        line = line.replace(f"{name}_SHA256", hashlib.sha256(password.encode()).hexdigest())
+    return line
+
+
+@contextmanager
+def _tls_farm(server: ValkeyServer, folder: Path) -> Iterator[Yard]:
+    file = certificate(folder)
+    with tls_terminator(server.port, server_context(file)) as port:
+
+        def url(user: str, password: str) -> str:
+            return f"rediss://{user}:{password}@127.0.0.1:{port}/0?ssl_ca_certs={file}"
+
+        places = Places(url("ocrfarm-client", CLIENT_PASSWORD), f"{folder}/store")
+        settings = Settings(places, work=WORK, load=Load(reconcile_seconds=2, stuck_seconds=3))
+        worker = url("ocrfarm-worker", WORKER_PASSWORD)
+        with yard(settings, folder, OCRFARM_BROKER=worker, OCRFARM_FLOWER_PASSWORD=FLOWER_PASSWORD) as farm:
+            yield farm
+
+
+def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServer, tmp_path: Path) -> None:
+    with _tls_farm(guarded, tmp_path) as farm:
+        port = free_ports(1)[0]
+        farm.start("control", CONTROL)
+        farm.start("reader", READER)
+        farm.ready()
+        farm.start("flower", f"flower --port {port}")
+        job = farm.submit(PAGE.png)
+        assert farm.wait(job).state == "complete"
+        assert lost_and_doubled(farm.document(job), PAGE.lines) == ([], [])
+        other = farm.submit(PAGE.png)
+        cancel(farm.desk, other)
+        farm.client.job(other).resume()
+        farm.wait(other, lambda status: status.state == "complete")
+        _the_dashboard_shows_and_changes_nothing(port)
+        assert farm.end("reader") == farm.end("control") == 0
+        with redis.Redis.from_url(guarded.url, username="admin", password="admin") as admin:
+            refused = admin.execute_command("ACL", "LOG")
+        assert not refused, refused
+        _no_secret_is_told(farm)
+
+
+def _the_dashboard_shows_and_changes_nothing(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while _status(port, "/", user=False) != 401:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    pages = ["/", "/workers", "/tasks", "/api/workers?refresh=1", "/api/tasks", "/api/queues/length"]
+    assert {path: _status(port, path, user=True) for path in pages} == dict.fromkeys(pages, 200)
+    changes = ["/api/task/revoke/x?terminate=true", "/api/worker/shutdown/x", "/api/task/send-task/ocrfarm.split"]
+    assert {path: _status(port, path, user=True, data=b"{}") for path in changes} == dict.fromkeys(changes, 403)
+
+
+def _status(port: int, path: str, *, user: bool, data: bytes | None = None) -> int:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data)
+    if user:
+        token = base64.b64encode(f"ocrfarm:{FLOWER_PASSWORD}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            _no_secret_in(answer.read().decode(errors="replace"), path)
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
+
+
+def _no_secret_is_told(farm: Yard) -> None:
+    for log in farm.folder.glob("*.log"):
+        _no_secret_in(log.read_text(errors="replace"), str(log))
+    for process in farm.running.values():
+        _no_secret_in(Path(f"/proc/{process.pid}/cmdline").read_text(), "command line")
+
+
+def _no_secret_in(text: str, where: str) -> None:
+    assert not [secret for secret in (WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD) if secret in text], where
+
+
+def test_users_reach_nothing_but_the_farms_keys(guarded: ValkeyServer) -> None:
+    for user, password in (("ocrfarm-worker", WORKER_PASSWORD), ("ocrfarm-client", CLIENT_PASSWORD)):
+        with redis.Redis.from_url(guarded.url, username=user, password=password) as server:
+            assert server.set("ocrfarm:mine", 1)
+            for command in (
+                ("GET", "other:key"),
+                ("FLUSHALL",),
+                ("CONFIG", "GET", "*"),
+                ("KEYS", "*"),
+                ("ACL", "LIST"),
+            ):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    server.execute_command(*command)
+    with pytest.raises(BrokerError, match="refused"):
+        url = guarded.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
+        open_progress(Settings(Places(url, prefix="other:"))).statuses()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer, tmp_path: Path) -> None:
+    with tls_terminator(guarded.port, server_context(certificate(tmp_path))) as port:
+        places = Places(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
+        with pytest.raises(BrokerError, match="certificate"):
+            open_progress(Settings(places), tries=0).statuses()
+        app = make_app(Settings(places))
+        assert app.conf.broker_url.endswith("ssl_cert_reqs=required")
+
+
+ROLES = ("client", "split", "recognize", "stitch")
+MAY = {
+    "client": {"put source", "get result", "list"},
+    "split": {"get source", "put tile", "list"},
+    "recognize": {"get tile", "get fragments", "put fragments", "list"},
+    "stitch": {"get source", "get tile", "get result", "get fragments", "put result", "delete tile", "list"},
+}
+
+
+@pytest.fixture(scope="module")
+def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Give a store with one key for each role, limited as docs/security/s3-ROLE.json says."""
+    folder = tmp_path_factory.mktemp("roles")
+    admin = {"name": "admin", "credentials": [_key("ocrfarm")], "actions": ["Admin"]}
+    identities = [admin, *({"name": role, "credentials": [_key(role)], "policyNames": [role]} for role in ROLES)]
+    policies = [{"name": role, "content": _policy(role)} for role in ROLES]
+    (folder / "identities.json").write_text(json.dumps({"identities": identities, "policies": policies}))
+    with seaweedfs(folder, folder / "identities.json") as server:
+        _s3(server, "ocrfarm").create_bucket(Bucket=BUCKET)
+        yield server
+
+
+def _key(name: str) -> dict[str, str]:
+    return {"accessKey": name, "secretKey": f"{name}-secret"}
+
+
+def _policy(role: str) -> str:
+    return (SECURITY / f"s3-{role}.json").read_text(encoding="utf-8").replace("BUCKET", BUCKET)
+
+
+def _s3(server: S3Server, role: str) -> Any:
+    config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2})
+    session = boto3.session.Session(role, f"{role}-secret", region_name="us-east-1")
+    return session.client("s3", endpoint_url=server.endpoint, config=config)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str) -> None:
+    job = wire.new_job_id()
+    names = {
+        "source": keys.source(job),
+        "tile": keys.tile(job, "p0000-l0-r0000-c0000"),
+        "fragments": keys.fragments(job, "p0000-l0-r0000-c0000"),
+        "result": keys.result(job),
+    }
+    for name in names.values():
+        _s3(roles, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")
+    client = _s3(roles, role)
+    tries: dict[str, tuple[Any, dict[str, Any]]] = {
+        f"get {what}": (client.get_object, {"Key": name}) for what, name in names.items()
+    }
+    tries |= {f"put {what}": (client.put_object, {"Key": name, "Body": b"y"}) for what, name in names.items()}
+    tries |= {"delete tile": (client.delete_object, {"Key": names["tile"]}), "list": (client.list_objects_v2, {})}
+    tries |= {"put elsewhere": (client.put_object, {"Key": "other/key", "Body": b"y"})}
+    assert {what for what, (call, arguments) in tries.items() if _allowed(call, arguments)} == MAY[role]
+
+
+def _allowed(call: Any, arguments: dict[str, Any]) -> bool:
+    try:
+        call(Bucket=BUCKET, **arguments)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDenied", error
+        return False
+    return True
+
+
+def test_a_farm_of_roles_reads_a_page(
+    roles: S3Server, valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key_of(role: str) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": role, "AWS_SECRET_ACCESS_KEY": f"{role}-secret"}
+
+    for name, value in (key_of("client") | {"AWS_EC2_METADATA_DISABLED": "true"}).items():
+        monkeypatch.setenv(name, value)
+    places = Places(valkey_server.url, roles.url(BUCKET), prefix=f"{uuid.uuid4().hex}:")
+    with yard(Settings(places, work=WORK, load=Load(reconcile_seconds=2)), tmp_path) as farm:
+        for role, command in (("split", "split"), ("stitch", "stitch"), ("recognize", READER)):
+            farm.start(role, command, **key_of(role))
+        farm.ready()
+        job = farm.submit(PAGE.png)
+        assert farm.wait(job).state == "complete", farm.logs()
+        assert lost_and_doubled(farm.document(job), PAGE.lines) == ([], [])
+        bad = farm.submit(b"no picture")
+        assert farm.wait(bad).state == "failed"
+        farm.until(lambda: farm.store.exists(keys.ended(bad)))
+
+
+def test_a_dashboard_without_a_password_does_not_start() -> None:
+    command = [sys.executable, "-m", "workers", "flower"]
+    environment = os.environ | {"OCRFARM_BROKER": "redis://127.0.0.1:1/0"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (SettingsError.exit_code, 1)
+    assert "OCRFARM_FLOWER_PASSWORD" in ended.stderr
+
+
+@pytest.mark.parametrize("job", ["../../etc/passwd", "01ARZ3NDEKTSV4RRFFQ69G5FAV/../x", "", "x" * 5000, "\0", "a:b"])
+def test_a_job_id_is_no_path(job: str, tmp_path: Path) -> None:
+    settings = Settings(Places("redis://127.0.0.1:1/0", str(tmp_path)))
+    with yard(settings, tmp_path) as farm, pytest.raises(UnknownJob):
+        farm.client.job(job)
+
+
+def test_messages_with_paths_in_them_reach_nothing_and_hurt_nobody(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "request.json").write_text("{}")
+    with yard(Settings(places, work=WORK), tmp_path) as farm:
+        farm.start("control", CONTROL)
+        farm.start("reader", READER)
+        farm.ready()
+        before = [farm.children(name) for name in ("control", "reader")]
+        with make_app(farm.settings) as app:
+            declare(app, "recognize.planted")
+            for name in (wire.SPLIT, wire.STITCH, wire.RESUME):
+                for job in ("../../secret", "/etc", "", "..", "x\0y"):
+                    app.send_task(name, [job])
+                app.send_task(name, [{"not": "text"}])
+            good = farm.submit(PAGE.png)
+            for tiles in (["../../x"], ["p0000-l0-r9999-c0000"], [], "text", [["list"]]):
+                app.send_task(wire.RECOGNIZE, [wire.new_job_id(), tiles], queue="recognize.planted")
+        assert farm.wait(good).state == "complete"
+        assert [farm.children(name) for name in ("control", "reader")] == before
+    assert sorted(path.name for path in (tmp_path / "secret").iterdir()) == ["request.json"]
+
+
+def test_addresses_are_refused_unless_they_are_allowed(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="OCRFARM_URL_SOURCES"):
+        fetch("https://example.org/a.png", tmp_path / "a", access=Access())
+    settings = Settings(Places("redis://127.0.0.1:1/0", str(tmp_path)))
+    with yard(replace(settings), tmp_path) as farm, pytest.raises(SettingsError):
+        farm.client.submit("https://example.org/a.png")
