@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +16,11 @@ from ocrfarm.tile import Char
 BLANK = 0
 """CTC's class for "no character here"."""
 
-SPACE_PER_GAP = 3.0
-"""How many powers of ten less sure of a space the model may be for each line height of empty room between two
-characters. PaddleOCR's recognizers drop every eighth space on dense print, though they half saw it: on scanned
-receipts a space is put back where log10(p) + 3 x gap > 0, which restores 88 % of the lost ones, four right for each
-wrong one."""
+SPACE_PER_GAP, ONE_SIDE, USUAL_SHARE = 3.0, 0.17, 0.2
+"""When a lost space is put back. PaddleOCR's recognizers drop every eighth space on dense print, though they half saw
+it: there, log10(p) + 3 x room > 0, where room is the gap between two characters in line heights, less .17 for each "1"
+beside it (a digit with white on both sides) and .2 of the line's usual gap (wide fonts). On scanned receipts this
+restores 83 % of the lost spaces, seven right for each wrong one; on drawn pages 95 %, five right for each wrong one."""
 
 _UNSPACED = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff5e]")
 """Han, kana and their punctuation: no spaces stand between these."""
@@ -53,11 +54,14 @@ def decode(probabilities: NDArray[np.float32], alphabet: Alphabet, *, columns: f
     that of the run's first step, as in PaddleOCR.
     """
     runs = _runs(probabilities)
+    usual = median([after.start - before.end for before, after in pairwise(runs)] or [0]) * step
     chars: list[Char] = []
     for before, run in zip([None, *runs], runs, strict=False):
         if before and _may_be_parted(alphabet, before, run):
             space = float(probabilities[before.end - 1 : run.start + 1, alphabet.space].max())
-            if _is_space(space, gap=(run.start - before.end) * step):
+            ones = (alphabet.classes[before.best], alphabet.classes[run.best]).count("1")
+            room = (run.start - before.end) * step - ONE_SIDE * ones - USUAL_SHARE * usual
+            if math.log10(max(space, 1e-9)) + SPACE_PER_GAP * room > 0:
                 chars.append(Char(" ", _place(before.end, run.start, columns), space))
         sure = float(probabilities[run.start, run.best])
         chars.append(Char(alphabet.classes[run.best], _place(run.start, run.end, columns), sure))
@@ -80,11 +84,6 @@ def _may_be_parted(alphabet: Alphabet, before: _Run, run: _Run) -> bool:
 
 def _place(start: int, end: int, columns: float) -> float:
     return min((start + end) / 2 / columns, 1.0)
-
-
-def _is_space(probability: float, gap: float) -> bool:
-    """Say whether the room between two characters, in line heights, is a space that the model nearly saw."""
-    return math.log10(max(probability, 1e-9)) + SPACE_PER_GAP * gap > 0
 
 
 def _half_width(chars: list[Char]) -> tuple[Char, ...]:

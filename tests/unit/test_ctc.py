@@ -6,7 +6,7 @@ from ocrfarm.recognize.ctc import Alphabet, decode
 from ocrfarm.tile import Char
 
 COLON = "\uff1a"  # full width
-ALPHABET = Alphabet(["blank", "a", "b", " ", COLON, "中"], 3)
+ALPHABET = Alphabet(["blank", "a", "b", " ", COLON, "中", "1"], 3)
 STEP = 1 / 6  # line heights: 8 pixels of 48
 
 
@@ -60,6 +60,9 @@ def test_no_place_is_beyond_the_line() -> None:
         ("a----b", 0.05, "a b"),  # twice as far apart
         ("a----b", 0.001, "ab"),
         ("ab", 0.3, "ab"),  # no room
+        ("a--1", 0.2, "a1"),  # a "1" has white beside it anyway
+        ("a--b--a--b--a--b", 0.12, "ababab"),  # a wide font
+        ("a-b-a-b----a-b-a", 0.1, "abab aba"),
         ("中----中", 0.3, "中中"),  # Han text has no spaces
         ("a- -b", 0.3, "a b"),  # the model saw it: not put in twice
     ],
