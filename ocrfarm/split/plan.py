@@ -59,10 +59,10 @@ def quarter(tile: Tile, overlap: int) -> tuple[Tile, ...]:
 def coarse_levels(page: Size, *, side: int, overlap: int) -> tuple[int, ...]:
     """Give the levels on which letters too large for the tiles are read: none for a page that is one tile.
 
-    The first level shrinks by so much that letters half as high as the overlap, the highest that some tile surely shows
-    whole with room around, are still `_READABLE` high; then on by the same factor until one tile holds the page.
+    The first level shrinks by so much that letters three quarters as high as the overlap, which some tile shows whole,
+    are still `_READABLE` high; then on by the same factor until one tile holds the page.
     """
-    step = max(1, (overlap // 2 // _READABLE).bit_length() - 1)
+    step = max(1, (overlap * 3 // 4 // _READABLE).bit_length() - 1)
     level, levels = 0, []
     while max(page.width, page.height) > side << level:
         level += step

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
-from ocrfarm.split.plan import LATTICE, level_size, plan, quarter
+from ocrfarm.split.plan import LATTICE, coarse_levels, level_size, plan, quarter
 from ocrfarm.tile import Tile, TileId
 
 sizes = st.builds(Size, st.integers(1, 3000), st.integers(1, 3000))
@@ -178,3 +178,21 @@ def test_cutting_again_and_again_ends() -> None:
 def test_a_negative_overlap_of_parts_is_refused() -> None:
     with pytest.raises(SettingsError, match="is negative"):
         quarter(plan(Size(500, 500), side=512, overlap=64)[0], -1)
+
+
+@pytest.mark.parametrize(
+    ("side", "overlap", "page", "levels"),
+    [
+        (2048, 192, 2048, ()),
+        (2048, 192, 2049, (3,)),
+        (2048, 128, 16384, (3,)),
+        (2048, 192, 65536, (3, 6)),
+        (640, 96, 4096, (2, 4)),
+        (256, 32, 1000, (1, 2)),
+    ],
+)
+def test_coarse_levels_go_on_until_one_tile_holds_the_page(
+    side: int, overlap: int, page: int, levels: tuple[int, ...]
+) -> None:
+    assert coarse_levels(Size(page, 100), side=side, overlap=overlap) == levels
+    assert coarse_levels(Size(100, page), side=side, overlap=overlap) == levels
