@@ -1,0 +1,110 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from ocrfarm.errors import EngineBroke
+from ocrfarm.geometry import Size
+from ocrfarm.image import open_source
+from ocrfarm.pipeline import cut_page, fitted, page_tiles, read
+from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
+from ocrfarm.recognize.planted import PlantedEngine, planted_page
+
+PLANTED = find_profile("planted").tiled(side=512, overlap=128)
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> tuple[Path, list[str]]:
+    pixels, truth = planted_page(Size(1500, 1300), seed=3, lines=25)
+    pixels[:600, 900:] = 255
+    path = tmp_path / "sheet.png"
+    Image.fromarray(pixels).save(path)
+    kept = [line.text for line in truth if line.quad.bounds().x1 <= 900 or line.quad.bounds().y0 >= 600]
+    return path, sorted(kept)
+
+
+def test_every_planted_line_is_read_once(sheet: tuple[Path, list[str]]) -> None:
+    path, texts = sheet
+    heard: list[tuple[int, int]] = []
+    run = read(path, PlantedEngine(), profile=PLANTED, on_tile=lambda done, total: heard.append((done, total)))
+    (page,) = run.document.pages
+    assert set(texts) <= {line.text for line in page.lines}
+    assert len({line.quad for line in page.lines}) == len(page.lines)
+    assert page.coverage.complete
+    assert page.coverage.blank > 0
+    assert heard == [(done, page.coverage.tiles) for done in range(1, page.coverage.tiles + 1)]
+    assert {"wall", "split", "engine", "stitch"} <= run.document.timing.keys()
+    assert run.overviews[0].shape == (1300, 1500)
+
+
+class Breaks(PlantedEngine):
+    """Breaks on its second tile."""
+
+    count = 0
+
+    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+        self.count += 1
+        if self.count == 2:
+            raise EngineBroke("on purpose")
+        return super().read(pixels, lowest=lowest)
+
+
+def test_a_tile_that_fails_is_a_gap_and_not_the_end(sheet: tuple[Path, list[str]]) -> None:
+    run = read(sheet[0], Breaks(), profile=PLANTED)
+    coverage = run.document.pages[0].coverage
+    assert not run.document.complete
+    assert coverage.failed == 1
+    assert "on purpose" in coverage.gaps[0].reason
+    assert coverage.area < 1
+
+
+def drawn(path: Path, height: int) -> Path:
+    """Write a page with rows of print of this height."""
+    picture = Image.new("L", (2400, 1000), 255)
+    font = ImageFont.load_default(height)
+    for y in range(10, 990 - height, 2 * height):
+        ImageDraw.Draw(picture).text((20, y), "HEIGHT OF PRINT " * 20, 0, font)
+    picture.save(path)
+    return path
+
+
+@pytest.mark.parametrize(("height", "overlaps"), [(20, {128}), (56, {160, 192, 224}), (120, {256})])
+def test_the_overlap_is_chosen_by_the_print(tmp_path: Path, height: int, overlaps: set[int]) -> None:
+    profile = fitted(open_source(drawn(tmp_path / "page.png", height)), find_profile("fast"))
+    assert profile.tiling.overlap in overlaps
+    assert "px high at the top of page 1" in profile.tiling.reason
+
+
+def test_an_overlap_that_is_set_stays(tmp_path: Path) -> None:
+    profile = find_profile("fast").tiled(overlap=96)
+    assert fitted(open_source(drawn(tmp_path / "page.png", 40)), profile) == profile
+
+
+def coarse(tmp_path: Path, letters: int) -> set[int]:
+    """Give the levels on which a page with letters of this height is looked at."""
+    picture = Image.new("L", (3000, 3000), 255)
+    ImageDraw.Draw(picture).text((100, 100), "LARGE", 0, ImageFont.load_default(letters), stroke_width=letters // 40)
+    picture.save(tmp_path / "page.png")
+    profile = Profile("test", "PP-OCRv6_tiny_det", "PP-OCRv6_tiny_rec", Tiling(side=512, overlap=96))
+    raster = open_source(tmp_path / "page.png").page(0)
+    tiles = page_tiles(raster.size, replace(profile, detector_scale=0.5), number=0)
+    return {tile.id.level for tile, pixels in cut_page(raster, tiles) if pixels is not None}
+
+
+def test_large_letters_are_looked_at_on_coarse_levels(tmp_path: Path) -> None:
+    assert coarse(tmp_path, 24) == {0}
+    assert coarse(tmp_path, 400) >= {0, 2}
+
+
+def test_coarse_tiles_are_shrunk(tmp_path: Path) -> None:
+    pixels = np.full((1600, 1600), 255, np.uint8)
+    pixels[200:1400, 200:1400] = 0
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    raster = open_source(tmp_path / "page.png").page(0)
+    tiles = page_tiles(raster.size, find_profile("fast").tiled(side=512, overlap=96), number=0)
+    for tile, found in cut_page(raster, tiles):
+        if found is not None:
+            factor = 1 << tile.id.level
+            assert found.shape == (-(-tile.box.height // factor), -(-tile.box.width // factor))
