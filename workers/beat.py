@@ -1,5 +1,7 @@
-"""What a worker's parent process does every so often: says that it reads its queue, or calls the reconciler."""
+"""What a worker's parent process does now and then: extend its leases, say what it reads, call the reconciler."""
 
+import importlib
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -33,11 +35,18 @@ def reconcile(app: Celery, settings: Settings) -> None:
 
 
 def renew(app: Celery, settings: Settings, *, lane: Lane) -> None:
-    """Let the worker of this app extend the leases of the messages that it has in hand."""
+    """Let the worker of this app extend the leases of the messages that it has in hand.
+
+    Celery times leases by each worker's own clock, and one that is fast would take away what others work on. So it is
+    given the broker's clock instead.
+    """
     queues = open_progress(settings, tries=0).queues
+    transport: Any = importlib.import_module("kombu.transport.redis")
 
     def extend() -> None:
-        queues.renew(lane, [request.message.delivery_tag for request in state.reserved_requests])
+        now = queues.renew(lane, [request.message.delivery_tag for request in state.reserved_requests])
+        ahead = now - time.time()
+        transport.time = lambda: time.time() + ahead
 
     _every(app, renewal(), extend)
 

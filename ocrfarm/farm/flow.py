@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from celery import Celery, chord
 from celery.canvas import Signature
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, OutOfTime
+from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, OutOfTime
 from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
 from ocrfarm.farm.budget import batch_budget, pixels_of
@@ -175,6 +175,7 @@ def _step_back(services: Services, job: str, error: OcrfarmError, *counted: str)
     """Put the message back where the error may pass; raise the error otherwise."""
     if not error.retryable:
         raise error
-    services.progress.attempts.forgive(job, *counted)
+    with suppress(BrokerError):  # it is what is away: then the attempt counts
+        services.progress.attempts.forgive(job, *counted)
     time.sleep(_PAUSE_SECONDS)
     raise Reject(str(error), requeue=True) from error

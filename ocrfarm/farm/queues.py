@@ -7,7 +7,6 @@
 """
 
 import re
-import time
 from collections.abc import Iterable, Iterator
 
 from ocrfarm.farm import wire
@@ -71,11 +70,14 @@ class Queues:
                 for message in mine:  # in the order of the list, so that each is found at once
                     pipe.lrem(name, 1, message)
 
-    def renew(self, lane: str, tags: Iterable[str]) -> None:
-        """Extend the leases of messages that this worker has in hand; Celery compares them with the workers' clocks."""
-        if leases := dict.fromkeys(tags, time.time()):
-            with self._broker.talk() as pipe:
-                pipe.zadd(f"{self._prefix}unacked_{lane}_index", leases, xx=True)
+    def renew(self, lane: str, tags: Iterable[str]) -> float:
+        """Extend the leases of messages that this worker has in hand; give the time by the broker's clock."""
+        with self._broker.translated():
+            seconds, micros = self._broker.redis.time()
+            now = seconds + micros / 1e6
+            if leases := dict.fromkeys(tags, now):
+                self._broker.redis.zadd(f"{self._prefix}unacked_{lane}_index", leases, xx=True)
+            return now
 
     def _in_hand(self) -> Iterator[str]:
         with self._broker.translated():

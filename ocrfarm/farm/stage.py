@@ -51,9 +51,9 @@ class Stage(Task):  # type: ignore[type-arg]
     def on_failure(
         self, exc: BaseException, task_id: str, args: tuple[Any, ...], kwargs: object, einfo: object
     ) -> None:
-        """Whatever went wrong, the job ends and says why."""
+        """Whatever went wrong, the job ends and says why; what may pass is left to the reconciler."""
         services = type(self).services()
-        if args:
+        if args and not (isinstance(exc, OcrfarmError) and exc.retryable):
             end_failed(services.progress, args[0], error=exc, store=services.store)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ocrfarm.document import Document
-from ocrfarm.errors import InputError, ObjectNotFound, OutOfTime
+from ocrfarm.errors import InputError, ObjectNotFound
 from ocrfarm.farm.budget import pixels_of
 from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.manifest import Manifest, Request
@@ -121,7 +121,7 @@ def recognize(
     reader = Reader(services, job, manifest.request.profile)
     writes: list[Future[None]] = []
     done = True
-    with ThreadPoolExecutor(2) as threads, _watched(reader):
+    with ThreadPoolExecutor(2) as threads:
         for tile, fetched in _ahead(threads, manifest.pick(batch), partial(_fetch, services, job)):
             if fetched and (readings := reader.read(tile, fetched)):
                 writes.append(threads.submit(_write, services, job, tile, readings))
@@ -132,15 +132,6 @@ def recognize(
         write.result()
     services.note_peak(job, "recognize")
     return len(writes), done
-
-
-@contextmanager
-def _watched(reader: Reader) -> Iterator[None]:
-    try:
-        yield
-    except OutOfTime:
-        reader.out_of_time()
-        raise
 
 
 def _ahead(

@@ -8,7 +8,7 @@ and then by the light one. No pixel is tried more often than the setting `attemp
 import time
 from dataclasses import dataclass, replace
 
-from ocrfarm.errors import EngineBroke, ObjectNotFound, OcrfarmError
+from ocrfarm.errors import EngineBroke, ObjectNotFound, OcrfarmError, OutOfTime
 from ocrfarm.farm.budget import pixels_of, tile_seconds
 from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.services import Services
@@ -38,7 +38,6 @@ class Reader:
 
     def __init__(self, services: Services, job: str, profile: Profile) -> None:
         self._services, self._job, self._profile = services, job, profile
-        self._at: tuple[Tile, float] | None = None
         self._engine = services.engine(profile)
 
     def read(self, tile: Tile, fetched: Fetched) -> tuple[Reading, ...]:
@@ -53,13 +52,10 @@ class Reader:
         self._read_parts(tile, fetched.pixels, attempts)
         return ()
 
-    def out_of_time(self) -> None:
-        """Blame the tile that was being read, if it had all the time that its pixels may take."""
-        if not self._at:
-            return
-        tile, since = self._at
+    def _blame(self, tile: Tile, seconds: float) -> None:
+        """Blame a tile if it had all the time that its pixels may take; a batch may also be slow as a whole."""
         attempts = self._services.progress.attempts
-        if time.monotonic() - since >= self._patience(tile):
+        if seconds >= self._patience(tile):
             attempts.blame(self._job, str(tile.id))
         else:
             attempts.forgive(self._job, str(tile.id))
@@ -68,12 +64,14 @@ class Reader:
         return min(tile_seconds(pixels_of(tile), self._profile), self._services.settings.work.recognize_seconds / 2)
 
     def _try(self, tile: Tile, pixels: Pixels, *, light: bool = False) -> tuple[Reading, ...]:
-        engine, profile = self._light() if light else (self._engine, self._profile)
         self._services.progress.attempts.begin(self._job, str(tile.id))
-        self._at = tile, time.monotonic()
-        readings = read_pixels(engine, tile, pixels=pixels, profile=profile)
-        self._at = None
-        return readings
+        since = time.monotonic()
+        try:
+            engine, profile = self._light() if light else (self._engine, self._profile)
+            return read_pixels(engine, tile, pixels=pixels, profile=profile)
+        except OutOfTime:
+            self._blame(tile, time.monotonic() - since)
+            raise
 
     def _read_parts(self, tile: Tile, pixels: Pixels, attempts: int) -> None:
         parts = quarter(tile, self._profile.tiling.overlap)
@@ -97,8 +95,8 @@ class Reader:
             if part != tile:
                 bury(self._services, self._job, tile=part.id, letter=letter)
             return letter
+        self._services.progress.attempts.forgive(self._job, str(part.id))  # before the store may prove to be away
         put_readings(self._services, self._job, tile=part, readings=readings)
-        self._services.progress.attempts.forgive(self._job, str(part.id))
         return None
 
     def _tried(self, part: Tile, pixels: Pixels, used: int) -> tuple[Reading, ...]:

@@ -23,7 +23,7 @@ _KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
 _STRIP = 256
 """Rows copied at a time."""
 
-_REASONS = (OSError, SyntaxError, ValueError, IndexError, OverflowError, struct.error)
+_REASONS = (OSError, SyntaxError, ValueError, IndexError, OverflowError, MemoryError, struct.error)
 """What Pillow's plugins raise for files that are not as they should be."""
 
 

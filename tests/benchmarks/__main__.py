@@ -3,7 +3,10 @@
 import click
 
 from tests.benchmarks.accuracy import accuracy
+from tests.benchmarks.chaos import chaos
+from tests.benchmarks.mutating import mutants
 from tests.benchmarks.reading import read
+from tests.benchmarks.soak import soak
 
 
 @click.group()
@@ -12,7 +15,10 @@ def bench() -> None:
 
 
 bench.add_command(accuracy)
+bench.add_command(chaos)
+bench.add_command(mutants)
 bench.add_command(read)
+bench.add_command(soak)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

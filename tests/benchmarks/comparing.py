@@ -35,7 +35,7 @@ class Comparison:
         by_grid: dict[str, dict[TileSet, Sequence[Line]]] = defaultdict(dict)
         for one in self.sets:
             tiles = one.tiles(page.size)
-            readings = self.reader.read(page, tiles)
+            readings = self.reader.read(page, one)
             coarse = self.reader.coarse(page, one) if OURS in self.methods else ()
             verdicts = {name: _judged(concatenate, each, page, truth, tiles)[1] for name, each in untiled}
             for name, method in self.methods.items():

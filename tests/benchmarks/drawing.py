@@ -41,12 +41,12 @@ class Canvas(Pen):
         self.face: Path | None = None
         self._shapes: list[shapely.Polygon] = []
 
-    def put(self, text: str, size: int, *, angle: float = 0.0, gap: float = 0.6) -> bool:
-        """Write a text where nothing is nearer than `gap` font sizes; False where no room was found."""
+    def put(self, text: str, size: int, *, angle: float = 0.0) -> bool:
+        """Write a text where nothing is nearer than its own font size; False where no room was found."""
         for _ in range(_TRIES):
             at = self.rng.uniform(0, self.size.width), self.rng.uniform(0, self.size.height)
             self.text(at, text, size=size, anchor="mm", angle=angle)
-            if self._claim(shapely.Polygon(self._labels[-1].quad(gap * size).points)):
+            if self._claim(shapely.Polygon(self._labels[-1].quad(size).points)):
                 return True
             self._labels.pop()
         return False

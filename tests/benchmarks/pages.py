@@ -140,7 +140,7 @@ def _label(canvas: Canvas, low: int = 14, high: int = 64, han: float = 0.0, lett
     kind = rng.random()
     text = _han(rng, count) if kind < han else _number(rng) if kind > 0.75 else _sentence(rng, count)
     if canvas.length(text, size) < 0.9 * canvas.size.width:
-        canvas.put(text, size, gap=0.5)
+        canvas.put(text, size)
 
 
 def _table(canvas: Canvas, narrowest: float = 1.6) -> None:

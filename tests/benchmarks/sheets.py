@@ -14,10 +14,10 @@ from PIL import Image
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Pixels
-from ocrfarm.split.plan import plan
+from ocrfarm.split.scale import print_height, suitable_overlap
 from ocrfarm.stitch import stitch
 from tests.benchmarks.pages import Drawn
-from tests.benchmarks.tilesets import Reader
+from tests.benchmarks.tilesets import Reader, TileSet
 from tests.benchmarks.words import Score, score
 
 _PAPER = 245
@@ -45,8 +45,8 @@ def compare_sheet(reader: Reader, folder: Path, *, side: int, seed: int) -> str:
     """Compose a sheet and say how many of its words are found on it, and how many on the receipts alone."""
     sheet = _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
     truth = [(line.text, line.quad) for line in sheet.page.lines]
-    tiling = reader.profile.tiling
-    readings = reader.read(sheet.page, plan(sheet.page.size, side=tiling.side, overlap=tiling.overlap))
+    tiles = _tiles(reader, sheet.page)
+    readings = reader.read(sheet.page, tiles) + reader.coarse(sheet.page, tiles)
     started = time.perf_counter()
     found = stitch(sheet.page.size, readings)
     taken = time.perf_counter() - started
@@ -55,9 +55,15 @@ def compare_sheet(reader: Reader, folder: Path, *, side: int, seed: int) -> str:
     ratio = tiled.f1 / max(alone.f1, 1e-9)
     read = sum(each.seconds for each in readings)
     return (
-        f"sheet {side} px, seed {seed}, {len(sheet.places)} receipts, {tiled.truth} words: "
+        f"sheet {side} px, tiles {tiles}, seed {seed}, {len(sheet.places)} receipts, {tiled.truth} words: "
         f"{_told(tiled)}; alone {_told(alone)}; {ratio:.4f} x; reading {read:.0f} s, stitching {taken:.2f} s"
     )
+
+
+def _tiles(reader: Reader, page: Drawn) -> TileSet:
+    """Choose the tiles as the product does."""
+    side, overlap = reader.profile.tiling.side, reader.profile.tiling.overlap
+    return TileSet(side, overlap or suitable_overlap(print_height(page.pixels[:side])))
 
 
 def _told(found: Score) -> str:

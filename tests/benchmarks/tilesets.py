@@ -6,9 +6,9 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ocrfarm import recognize
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.image.band import Band
 from ocrfarm.pipeline import page_tiles, read_pixels
-from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine
+from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine, read_tile
 from ocrfarm.recognize.models import find_model
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import plan
@@ -79,19 +79,20 @@ class Reader:
         """The real engine, loaded when it is first needed."""
         return load_engine(self.profile, self.folders)
 
-    def read(self, page: Drawn, tiles: Sequence[Tile]) -> tuple[Reading, ...]:
+    def read(self, page: Drawn, tile_set: TileSet) -> tuple[Reading, ...]:
         """Read every tile that is not blank."""
-        return self._keep(page, repr(tiles), lambda: self._read(page.pixels, tiles))
+        return self._tiles(page, tile_set.tiles(page.size), tile_set)
 
     def coarse(self, page: Drawn, tile_set: TileSet) -> tuple[Reading, ...]:
         """Read the tiles of the coarse levels that the product adds to such tiles."""
-        profile = self.profile.tiled(side=tile_set.side, overlap=tile_set.overlap)
-        tiles = page_tiles(page.size, profile, number=0)
-        return self.read(page, tuple(tile for tile in tiles if tile.id.level))
+        tiles = page_tiles(page.size, self._profile(tile_set), number=0)
+        return self._tiles(page, tuple(tile for tile in tiles if tile.id.level), tile_set)
 
     def whole(self, page: Drawn) -> tuple[Reading, ...]:
         """Read the page at once, at full size, whatever the detector's limit."""
-        return self.read(page, (_whole(page),))
+        tile, detail = _whole(page), self.profile.detector_scale
+        make = partial(read_tile, pixels=page.pixels, quarter=lambda _: (), detail=detail)
+        return self._keep(page, "whole", lambda: make(self.engine, tile))
 
     def by_paddleocr(self, page: Drawn) -> tuple[Reading, ...]:
         """Let PaddleOCR's own pipeline read the page with the same models and its own defaults."""
@@ -111,13 +112,19 @@ class Reader:
         (reading,) = self._keep(page, "straight", read)
         return dict(zip(page.straight, (fragment.text for fragment in reading.fragments), strict=True))
 
-    def _read(self, pixels: Pixels, tiles: Iterable[Tile]) -> tuple[Reading, ...]:
-        readings: list[Reading] = []
-        for tile in tiles:
-            part = _shown(pixels, tile)
-            if has_large_print(part) if tile.id.level else not is_blank(part):
-                readings += read_pixels(self.engine, tile, pixels=part, profile=self.profile)
-        return tuple(readings)
+    def _tiles(self, page: Drawn, tiles: Sequence[Tile], tile_set: TileSet) -> tuple[Reading, ...]:
+        profile = self._profile(tile_set)
+
+        def read() -> Iterator[Reading]:
+            for tile in tiles:
+                part = _shown(page.pixels, tile)
+                if has_large_print(part) if tile.id.level else not is_blank(part):
+                    yield from read_pixels(self.engine, tile, pixels=part, profile=profile)
+
+        return self._keep(page, f"{tile_set} {tiles!r}", lambda: tuple(read()))
+
+    def _profile(self, tile_set: TileSet) -> Profile:
+        return self.profile.tiled(side=tile_set.side, overlap=tile_set.overlap)
 
     def _paddleocr(self, page: Drawn) -> Reading:
         started = time.perf_counter()
@@ -173,7 +180,8 @@ def _spread(text: str) -> tuple[Char, ...]:
 @cache
 def _own_code() -> str:
     """Give a hash of all of ocrfarm's own code that reads."""
-    sources = sorted(Path(recognize.__path__[0]).glob("*.py"))
+    root = Path(recognize.__path__[0]).parent
+    sources = sorted(path for folder in ("recognize", "split", "image") for path in (root / folder).glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

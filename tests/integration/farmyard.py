@@ -36,6 +36,15 @@ PROFILE = replace(find_profile("planted"), tiling=Tiling(SIDE, OVERLAP, levels=F
 CONTROL, READER = "split stitch", "recognize --profile planted"
 _READY_SECONDS = 60
 
+SKEWED = """
+import runpy, sys, time
+skew, real = float(sys.argv.pop(1)), time.time
+if skew:
+    time.time = lambda: real() + skew
+runpy.run_module("tests.integration.standin", run_name="__main__", alter_sys=True)
+"""
+"""Starts a worker whose clock is wrong by so many seconds."""
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -45,8 +54,11 @@ class Sheet:
     lines: dict[str, Box]
 
 
-def sheet(across: int, down: int, words: dict[tuple[int, int], str] | None = None) -> Sheet:
-    """Draw a page of so many tiles; `words` go where only one tile (row, column), and its first quarter, sees them."""
+def sheet(across: int, down: int, words: dict[tuple[int, int], str] | None = None, *, mark: str = "") -> Sheet:
+    """Draw a page of so many tiles; `words` go where only one tile (row, column), and its first quarter, sees them.
+
+    Lines begin with the mark, of at most three characters, so that pages differ.
+    """
     size = Size(SIDE + STRIDE * (across - 1), SIDE + STRIDE * (down - 1))
     pixels, lines = np.full((size.height, size.width), 255, np.uint8), dict[str, Box]()
     taken = {
@@ -59,7 +71,7 @@ def sheet(across: int, down: int, words: dict[tuple[int, int], str] | None = Non
         for x in range(20 + y % 37, size.width - 110, 120):
             box = Box(x, y, x + 90, y + 16)
             if not any(box.intersection(other) for other in taken):
-                text = f"{x:05d}.{y:05d}"
+                text = f"{mark}{x:04d}.{y:04d}"
                 plant(pixels, text, x=x, y=y, height=16)
                 lines[text] = box
     return Sheet(encode_tile(pixels), lines)
@@ -86,7 +98,8 @@ class Yard:
 
     def start(self, name: str, arguments: str, **environment: str) -> None:
         """Start a worker; `ready` waits for it."""
-        command = [sys.executable, "-m", "tests.integration.standin", *arguments.split(), "--name", name]
+        command = [sys.executable, "-c", SKEWED, environment.get("STANDIN_SKEW", "0")]
+        command += [*arguments.split(), "--name", name]
         variables = os.environ | self.settings.to_env() | {"STANDIN_FOLDER": str(self.folder)}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(

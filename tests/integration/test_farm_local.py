@@ -84,7 +84,10 @@ def test_a_kept_folder_is_locked_while_its_farm_runs_and_kept_afterwards(tmp_pat
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with EmbeddedFarm("planted", folder=tmp_path, shape=Shape(1, flower_port=port)):
+    with EmbeddedFarm("planted", folder=tmp_path, shape=Shape(1, flower_port=port)) as farm:
+        password = tmp_path / "flower-password"
+        assert farm.settings.access.flower_password == password.read_text()
+        assert password.stat().st_mode & 0o777 == 0o600
         with pytest.raises(FarmError, match="another farm"):
             EmbeddedFarm("planted", folder=tmp_path, shape=SHAPE).__enter__()
         assert _opens(port, 30), "Flower did not open its port"

@@ -109,3 +109,18 @@ def test_models_that_leave_no_memory_for_tiles_are_reported(place: Yard) -> None
     place.start("fat", READER)
     place.until((place.health / "fat.broken").exists)
     assert "OCRFARM_RECOGNIZE_MEGABYTES" in (place.health / "fat.broken").read_text()
+
+
+def test_a_task_that_takes_longer_than_a_lease_is_given_to_nobody_else(place: Yard) -> None:
+    """Not even to a worker whose clock is ahead by five minutes."""
+    for name in ("control", "one", "two"):
+        place.end(name)
+    place.settings = replace(place.settings, work=Work(recognize_seconds=60, shutdown_seconds=1))
+    place.start("control", CONTROL)
+    place.start("slow", READER, STANDIN_SECONDS="6")
+    place.ready()
+    place.start("fast", READER, STANDIN_SECONDS="6", STANDIN_SKEW="300")
+    place.ready()
+    job = place.submit(sheet(2, 2).png)
+    assert place.wait(job).state == "complete"
+    assert len(place.reads()) == 4

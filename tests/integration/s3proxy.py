@@ -1,0 +1,96 @@
+"""An HTTP proxy before a store that is slow, or answers some requests with an error."""
+
+import http.client
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+_ERROR = b"<Error><Code>InternalError</Code><Message>as told</Message></Error>"
+
+
+_Answer = tuple[int, list[tuple[str, str]], bytes, str]
+"""Status, headers, body, and the length that the store gave."""
+
+
+class Mood:
+    """How the proxy behaves just now: seconds before each answer, and which share of requests fails (every n-th)."""
+
+    def __init__(self) -> None:
+        self.seconds, self.every, self.count = 0.0, 0, itertools.count(1)
+
+    def fails(self) -> bool:
+        """Say whether this request is one that fails."""
+        return bool(self.every) and next(self.count) % self.every == 0
+
+
+_OWN = ("content-length", "connection", "transfer-encoding", "keep-alive")
+"""Headers that belong to one connection."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    target = ""
+    mood = Mood()
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        time.sleep(self.mood.seconds)
+        if self.mood.fails():
+            self._answer(500, [], _ERROR)
+            return
+        connection = http.client.HTTPConnection(self.target, timeout=30)
+        try:
+            self._answer(*self._asked(connection, body))
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True  # as the store itself when it is away
+        finally:
+            connection.close()
+
+    def _asked(self, connection: http.client.HTTPConnection, body: bytes) -> _Answer:
+        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        headers = [pair for pair in response.getheaders() if pair[0].lower() not in _OWN]
+        return response.status, headers, response.read(), response.getheader("Content-Length", "0")
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str = "") -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(body)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that were killed."""
+
+
+@contextmanager
+def moody_proxy(endpoint: str) -> Iterator[tuple[str, Mood]]:
+    """Pass requests on to the endpoint as they are (their signatures stay good); give the proxy's URL and its mood."""
+    mood = Mood()
+    handler = type("Handler", (_Handler,), {"target": urlsplit(endpoint).netloc, "mood": mood})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", mood
+        finally:
+            server.shutdown()
+            thread.join()
