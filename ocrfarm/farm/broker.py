@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import redis
+from kombu.exceptions import OperationalError
 from redis.backoff import ExponentialBackoff
 from redis.client import Pipeline
 from redis.commands.core import Script
@@ -57,6 +58,19 @@ class Broker:
             raise BrokerFull(f"the broker at {self.where} has no memory left ({error}); raise its maxmemory") from error
         except redis.exceptions.RedisError as error:
             raise BrokerError(f"the broker at {self.where} refused a command: {error}") from error
+
+
+@contextmanager
+def publishing() -> Iterator[None]:
+    """Turn what Celery lets through when it cannot send a message into `BrokerUnreachable` and `BrokerFull`."""
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise BrokerFull(f"the broker has no memory left ({error}); raise its maxmemory") from error
+    except (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+        raise BrokerUnreachable(
+            f"the broker does not answer ({error}); is it running, is OCRFARM_BROKER right?"
+        ) from error
 
 
 def _client_url(url: str) -> str:

@@ -12,6 +12,7 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, OutOfTime
 from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
+from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.budget import batch_budget, pixels_of
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.reconcile import stuck_jobs
@@ -46,8 +47,9 @@ def register(app: Celery, services: Open) -> None:
 
     @app.task(name=wire.RECONCILE, shared=False, ignore_result=True, throws=(OcrfarmError,), acks_late=False)
     def reconcile() -> None:
-        for job in stuck_jobs(services()):
-            _take_up(app, services(), job)
+        with publishing():
+            for job in stuck_jobs(services()):
+                _take_up(app, services(), job)
 
 
 def _publish_batches(app: Celery, services: Services, job: str) -> None:
@@ -129,7 +131,7 @@ def _once(services: Services, job: str, stage: str, work: Callable[[], object]) 
     if (attempt := attempts.begin(job, stage)) > services.settings.work.attempts:
         raise JobFailed(f"job {job}: {stage} lost its worker {attempt - 1} times; is there enough memory?")
     try:
-        with time_limit():
+        with time_limit(), publishing():
             work()
     except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise JobFailed(f"job {job}: {stage} was not done in the time that OCRFARM_SPLIT_SECONDS allows") from error

@@ -32,16 +32,22 @@ def stuck_jobs(services: Services) -> Iterator[str]:
     if upkeep.was_emptied():
         _recover(services)
     _sweep(services)
-    if not (active := upkeep.active()):
+    idle = {status: upkeep.idle_seconds(status) for status in _unfinished(services)}
+    for status, seconds in idle.items():
+        if status.waiting and load.unread_seconds and seconds >= load.unread_seconds:
+            _fail(services, status, f"{status.waiting} for {seconds:.0f} s; start one")
+    resting = {status: seconds for status, seconds in idle.items() if seconds >= load.stuck_seconds}
+    if not resting:  # looking through the queues is what costs
         return
-    statuses = [status for status in services.progress.statuses(*active) if not status.ended]
-    moving = services.progress.queues.jobs({status.model for status in statuses if status.model})
-    for status in statuses:
-        idle = upkeep.idle_seconds(status)
-        if status.waiting and load.unread_seconds and idle >= load.unread_seconds:
-            _fail(services, status, f"{status.waiting} for {idle:.0f} s; start one")
-        elif status.id not in moving and idle >= load.stuck_seconds and _worth_it(services, status, idle):
+    moving = services.progress.queues.jobs({status.model for status in resting if status.model})
+    for status, seconds in resting.items():
+        if status.id not in moving and _worth_it(services, status, seconds):
             yield status.id
+
+
+def _unfinished(services: Services) -> list[JobStatus]:
+    active = services.upkeep.active()
+    return [status for status in services.progress.statuses(*active) if not status.ended] if active else []
 
 
 def _worth_it(services: Services, status: JobStatus, idle: float) -> bool:

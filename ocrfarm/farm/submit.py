@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 
-from ocrfarm.errors import BrokerUnreachable, FarmBusy, OcrfarmError, UnknownJob
+from ocrfarm.errors import FarmBusy, OcrfarmError, UnknownJob
 from ocrfarm.farm import wire
+from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.remember import note, remembered
@@ -86,18 +86,14 @@ def _come_back(statuses: list[JobStatus], tiles: int) -> float:
 
 def _publish(app: Celery, name: str, job: str, *, task_id: str) -> None:
     task = app.signature(name, wire.job_message(job), task_id=task_id, ignore_result=True)
-    try:
+    with publishing():
         task.apply_async(retry_policy=_HASTE)
-    except OperationalError as error:
-        raise BrokerUnreachable(
-            f"the broker does not answer ({error}); is it running, is OCRFARM_BROKER right?"
-        ) from error
 
 
 def cancel(counter: Counter, job: str) -> bool:
     """Cancel the job: its queued tiles are skipped, running ones end; False where it had ended before."""
     progress, finished = counter.progress, time.time()
-    model = progress.status(job).model
+    model = _known(counter, job).model
     if not progress.change(job, state="cancelled", finished=finished):
         return False
     progress.queues.drop(job, model)
@@ -105,15 +101,22 @@ def cancel(counter: Counter, job: str) -> bool:
     return True
 
 
+def _known(counter: Counter, job: str) -> JobStatus:
+    """Give the job's status; where the broker has forgotten it, tell it what the store knows."""
+    try:
+        return counter.progress.status(job)
+    except UnknownJob:
+        status = remembered(counter.store, job)
+        counter.progress.create(status)
+        return status
+
+
 def resume(counter: Counter, job: str) -> None:
     """Take a job up again, even one that has ended or that the broker has forgotten; what was read is kept.
 
     What was given up is tried again. `UnknownJob` where the store has no request of it.
     """
-    try:
-        counter.progress.status(job)
-    except UnknownJob:
-        counter.progress.create(remembered(counter.store, job))
+    _known(counter, job)
     _publish(counter.app, wire.RESUME, job, task_id=wire.resume_id(job))
 
 

@@ -2,7 +2,7 @@
 
 The engine reads planted lines, and does what the words that it meets say. STANDIN_FOLDER: where it writes down each
 array that it read; STANDIN_SECONDS: how long each takes; STANDIN_VISIBILITY: seconds after
-which a message of a dead worker comes back, instead of five minutes; STANDIN_DIE: where a task kills itself;
+which a message of a dead worker comes back, instead of five minutes; STANDIN_DIE: where tasks kill themselves;
 STANDIN_FILE_BYTES: how long a file can be, as on a disk that is full.
 """
 
@@ -141,6 +141,6 @@ if __name__ == "__main__":
     if "STANDIN_FILE_BYTES" in os.environ:
         most = int(os.environ["STANDIN_FILE_BYTES"])
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    if "STANDIN_DIE" in os.environ:
-        _die_after(os.environ["STANDIN_DIE"])
+    for place in filter(None, os.environ.get("STANDIN_DIE", "").split(",")):
+        _die_after(place)
     sys.exit(main(sys.argv[1:]))

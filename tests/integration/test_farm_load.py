@@ -63,7 +63,7 @@ def test_a_small_job_does_not_wait_for_a_large_one(place: Yard) -> None:
     place.ready()
     small = sheet(5, 4)
     alone = _seconds(place, small.png)
-    large = place.submit(sheet(9, 7).png, profile=SMALL_TILES)
+    large = place.submit(sheet(8, 6).png, profile=SMALL_TILES)
     place.wait(large, lambda status: status.done > 0)
     behind = _seconds(place, small.png)
     assert not place.status(large).ended

@@ -28,14 +28,17 @@ def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Yard]:
     work = Work(recognize_seconds=5, shutdown_seconds=1)
     load = Load(reconcile_seconds=2, stuck_seconds=4)
     with yard(Settings(places, work=work, load=load), tmp_path, STANDIN_VISIBILITY="4", STANDIN_SECONDS="0.05") as farm:
-        farm.start("control", CONTROL)
-        farm.start("one", READER)
-        farm.start("two", READER)
-        farm.ready()
         yield farm
 
 
+def _start(place: Yard, **commands: str) -> None:
+    for name, command in commands.items():
+        place.start(name, command)
+    place.ready()
+
+
 def test_every_worker_is_replaced_under_load_and_nothing_is_lost_or_doubled(place: Yard) -> None:
+    _start(place, control=CONTROL, one=READER, two=READER)
     job = place.submit(PAGE.png, profile=SMALL_TILES)
     place.wait(job, lambda status: status.done > 2)
     for name, command in (("one", READER), ("control", CONTROL), ("two", READER)):
@@ -51,6 +54,7 @@ def test_every_worker_is_replaced_under_load_and_nothing_is_lost_or_doubled(plac
 
 
 def test_workers_that_are_killed_leave_no_children_and_cost_time_only(place: Yard) -> None:
+    _start(place, control=CONTROL, one=READER, two=READER)
     job = place.submit(PAGE.png, profile=SMALL_TILES)
     place.wait(job, lambda status: status.done > 2)
     children = [child for name in place.running for child in place.children(name)]
@@ -84,17 +88,15 @@ def test_a_killed_split_leaves_its_temporary_files_to_the_next(tmp_path: Path, m
 
 
 def test_a_disk_that_is_full_fails_the_job_with_the_reason(place: Yard) -> None:
-    place.end("control")
     place.start("control", CONTROL, STANDIN_FILE_BYTES="50000")
     failure = place.wait(place.submit(PAGE.png)).failure()
     assert isinstance(failure, StoreFull), failure
     place.end("control")
-    place.start("control", CONTROL)
+    _start(place, control=CONTROL, one=READER)
     assert place.wait(place.submit(PAGE.png)).state == "complete"
 
 
 def test_a_picture_that_needs_too_much_memory_fails_its_job_only(place: Yard) -> None:
-    place.end("control")
     place.settings = replace(place.settings, load=Load(split_megabytes=150))
     place.start("control", CONTROL)
     large = sheet(14, 14)
@@ -113,8 +115,6 @@ def test_models_that_leave_no_memory_for_tiles_are_reported(place: Yard) -> None
 
 def test_a_task_that_takes_longer_than_a_lease_is_given_to_nobody_else(place: Yard) -> None:
     """Not even to a worker whose clock is ahead by five minutes."""
-    for name in ("control", "one", "two"):
-        place.end(name)
     place.settings = replace(place.settings, work=Work(recognize_seconds=60, shutdown_seconds=1))
     place.start("control", CONTROL)
     place.start("slow", READER, STANDIN_SECONDS="6")
