@@ -10,11 +10,11 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.worker import WorkController, state
-from kombu.exceptions import OperationalError
 
 from ocrfarm.errors import BrokerError
 from ocrfarm.farm import wire
 from ocrfarm.farm.app import Lane, renewal
+from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.queues import ANNOUNCE_SECONDS
 from ocrfarm.farm.services import open_progress
 from ocrfarm.settings import Settings
@@ -53,7 +53,7 @@ def renew(app: Celery, settings: Settings, *, lane: Lane) -> None:
 
 def _every(app: Celery, seconds: float, work: Callable[[], object]) -> None:
     def safely() -> None:
-        with suppress(BrokerError, OperationalError):  # the broker is away: the next time will do
+        with suppress(BrokerError), publishing():  # the broker is away: the next time will do
             work()
 
     class Beat(bootsteps.StartStopStep):

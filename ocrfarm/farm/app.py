@@ -90,6 +90,7 @@ def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
             "interval_max": 5,
         },
         "broker_connection_retry_on_startup": True,
+        "broker_channel_error_retry": True,  # a broker without memory is one that is away: the default ends the worker
         "broker_connection_max_retries": None,  # a worker keeps its loaded model while Redis is away
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # True kills tiles that could still be stored
         "broker_transport_options": {
