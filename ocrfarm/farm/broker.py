@@ -11,7 +11,7 @@ from redis.client import Pipeline
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from ocrfarm.errors import BrokerError, BrokerFull, BrokerUnreachable
+from ocrfarm.errors import BrokerError, BrokerFull, BrokerUnreachable, OcrfarmError
 
 PATIENT = 30
 """Tries of a worker, with at most 5 seconds between them: it outlives a restart of the broker by two minutes."""
@@ -21,6 +21,9 @@ HASTY = 2
 
 _SOCKET_SECONDS = 10
 """The slowest answer that is waited for; every command of ours takes microseconds."""
+
+
+_AWAY = (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 class Broker:
@@ -51,7 +54,7 @@ class Broker:
         """Turn errors of redis-py into `BrokerUnreachable`, `BrokerFull` and `BrokerError`."""
         try:
             yield
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+        except _AWAY as error:
             message = f"the broker at {self.where} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
             raise BrokerUnreachable(message) from error
         except redis.exceptions.OutOfMemoryError as error:
@@ -67,10 +70,17 @@ def publishing() -> Iterator[None]:
         yield
     except redis.exceptions.OutOfMemoryError as error:
         raise BrokerFull(f"the broker has no memory left ({error}); raise its maxmemory") from error
-    except (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+    except _AWAY as error:
         raise BrokerUnreachable(
             f"the broker does not answer ({error}); is it running, is OCRFARM_BROKER right?"
         ) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Say whether an error, ours or one that Celery met at the broker, has to do with what was away or full."""
+    if isinstance(error, OcrfarmError):
+        return error.retryable
+    return isinstance(error, (*_AWAY, redis.exceptions.OutOfMemoryError))
 
 
 def _client_url(url: str) -> str:

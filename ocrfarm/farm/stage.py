@@ -13,6 +13,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from ocrfarm.errors import BrokerError, OcrfarmError, OutOfTime
+from ocrfarm.farm.broker import may_pass
 from ocrfarm.farm.services import Services, open_progress
 from ocrfarm.farm.submit import end_failed
 
@@ -53,7 +54,7 @@ class Stage(Task):  # type: ignore[type-arg]
     ) -> None:
         """Whatever went wrong, the job ends and says why; what may pass is left to the reconciler."""
         services = type(self).services()
-        if args and not (isinstance(exc, OcrfarmError) and exc.retryable):
+        if args and not may_pass(exc):
             end_failed(services.progress, args[0], error=exc, store=services.store)
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.recognize.planted import planted_page
+from ocrfarm.storage.s3 import S3Store
 from tests.integration.servers import S3Server, ValkeyServer, need
 from tests.unit.pictures import encoded, noise
 
@@ -242,3 +243,22 @@ def test_a_sample_page_comes_with_its_truth(tmp_path: Path) -> None:
     truth = json.loads((tmp_path / "s.png.json").read_text())
     assert (truth["width"], truth["height"]) == (1024, 1024)
     assert run("sample", "no/such/folder/s.png", "--side", 1024, cwd=tmp_path).returncode == 7
+
+
+def test_a_picture_in_a_bucket_is_read_over_a_farm(tmp_path: Path, s3: S3Store, valkey_server: ValkeyServer) -> None:
+    expected = page(tmp_path / "sheet.png")
+    s3.put_file("scans/sheet.png", tmp_path / "sheet.png")
+    bucket = s3.url.partition("?")[0]
+    farm = {"OCRFARM_BROKER": valkey_server.url, "OCRFARM_STORE": s3.url, "OCRFARM_PREFIX": f"{tmp_path.name}:"}
+    workers = [sys.executable, "-m", "workers"]
+    commands = [[*workers, "split", "stitch"], [*workers, "recognize", "--profile", "planted", "--concurrency", "1"]]
+    started = [subprocess.Popen(command, env=os.environ | farm, stderr=subprocess.DEVNULL) for command in commands]
+    try:
+        job = run("submit", f"{bucket.rstrip('/')}/scans/sheet.png", *PLANTED, cwd=tmp_path, **farm).stdout.strip()
+        ended = run("result", job, "--out", "out", "--timeout", 60, cwd=tmp_path, **farm)
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait(60)
+    assert ended.returncode == 0, ended.stderr
+    assert texts(tmp_path / "out" / f"{job}.json") == expected
