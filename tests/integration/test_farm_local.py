@@ -59,7 +59,7 @@ def test_nothing_outlives_its_owner(how: signal.Signals) -> None:
         folder = Path(owner.stdout.readline().strip())
     assert len(_processes(str(folder))) >= 5  # watchdog, broker, two workers and their children
     owner.send_signal(how)
-    owner.wait(10)
+    owner.wait(30)
     assert _gone(folder, 5)
 
 
