@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 import redis
+from billiard.einfo import ExceptionInfo
 from celery import Celery
 
 from ocrfarm.document import Line
@@ -19,6 +20,7 @@ from ocrfarm.errors import (
     JobCancelled,
     JobFailed,
     NotAnImage,
+    StoreFull,
     StoreUnreachable,
     UnknownJob,
 )
@@ -302,6 +304,24 @@ def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
         assert str(outcome.state) == "REJECTED"
     assert bench.status(job).failed == 0
     assert bench.services.progress.attempts.look(job, str(batch[0])).attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (redis.exceptions.ConnectionError("the broker went while Celery counted"), "queued"),
+        (redis.exceptions.OutOfMemoryError("no room"), "queued"),
+        (StoreUnreachable("the store does not answer"), "queued"),
+        (StoreFull("no room"), "failed"),
+        (ZeroDivisionError("oops"), "failed"),
+    ],
+)
+def test_a_task_fails_its_job_unless_the_reason_may_pass(bench: Bench, error: Exception, state: str) -> None:
+    app = make_app(bench.services.settings)
+    flow.register(app, lambda: bench.services)
+    job = bench.submit(b"x")
+    app.tasks[wire.RECOGNIZE].on_failure(error, "id", (job, []), {}, ExceptionInfo((type(error), error, None)))
+    assert bench.status(job).state == state
 
 
 def test_requests_and_manifests_survive_the_store() -> None:
