@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 
 import redis
+from celery.exceptions import SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 from redis.backoff import ExponentialBackoff
 from redis.client import Pipeline
@@ -77,10 +78,13 @@ def publishing() -> Iterator[None]:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Say whether an error, ours or one that Celery met at the broker, has to do with what was away or full."""
+    """Say whether an error, ours or one that Celery met at the broker, has to do with what was away or full.
+
+    So has a time limit that ends while nothing of ours runs: Celery waits for the broker.
+    """
     if isinstance(error, OcrfarmError):
         return error.retryable
-    return isinstance(error, (*_AWAY, redis.exceptions.OutOfMemoryError))
+    return isinstance(error, (*_AWAY, redis.exceptions.OutOfMemoryError, SoftTimeLimitExceeded))
 
 
 def _client_url(url: str) -> str:

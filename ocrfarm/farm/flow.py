@@ -126,28 +126,28 @@ def _take_up(app: Celery, services: Services, job: str) -> None:
 def _once(services: Services, job: str, stage: str, work: Callable[[], object]) -> None:
     """Split or stitch; attempts are counted, so that a picture which kills its worker does not do so for ever."""
     attempts = services.progress.attempts
-    if attempts.look(job, stage).ended and stage != wire.RESUME:
-        return
-    if (attempt := attempts.begin(job, stage)) > services.settings.work.attempts:
-        raise JobFailed(f"job {job}: {stage} lost its worker {attempt - 1} times; is there enough memory?")
     try:
         with time_limit(), publishing():
+            if attempts.look(job, stage).ended and stage != wire.RESUME:
+                return
+            if (attempt := attempts.begin(job, stage)) > services.settings.work.attempts:
+                raise JobFailed(f"job {job}: {stage} lost its worker {attempt - 1} times; is there enough memory?")
             work()
+            attempts.forgive(job, stage)
     except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise JobFailed(f"job {job}: {stage} was not done in the time that OCRFARM_SPLIT_SECONDS allows") from error
     except MemoryError as error:
         raise JobFailed(f"job {job}: {stage} needs more memory than OCRFARM_SPLIT_MEGABYTES allows") from error
     except OcrfarmError as error:
         _step_back(services, job, error, stage)
-    attempts.forgive(job, stage)
 
 
 def _tiles(services: Services, job: str, names: list[str]) -> str:
-    if services.progress.ended(job):
-        return "the job has ended"
     others = _Others(services, job)
     try:
         with time_limit():
+            if services.progress.ended(job):
+                return "the job has ended"
             count, done = steps.recognize(services, job, batch=wire.tiles_of(names), gives_way=others.wait)
     except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise Reject("out of time", requeue=True) from error

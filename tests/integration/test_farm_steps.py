@@ -12,6 +12,7 @@ import pytest
 import redis
 from billiard.einfo import ExceptionInfo
 from celery import Celery
+from celery.exceptions import SoftTimeLimitExceeded
 
 from ocrfarm.document import Line
 from ocrfarm.errors import (
@@ -311,6 +312,7 @@ def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
     [
         (redis.exceptions.ConnectionError("the broker went while Celery counted"), "queued"),
         (redis.exceptions.OutOfMemoryError("no room"), "queued"),
+        (SoftTimeLimitExceeded(), "queued"),
         (StoreUnreachable("the store does not answer"), "queued"),
         (StoreFull("no room"), "failed"),
         (ZeroDivisionError("oops"), "failed"),
@@ -320,7 +322,10 @@ def test_a_task_fails_its_job_unless_the_reason_may_pass(bench: Bench, error: Ex
     app = make_app(bench.services.settings)
     flow.register(app, lambda: bench.services)
     job = bench.submit(b"x")
-    app.tasks[wire.RECOGNIZE].on_failure(error, "id", (job, []), {}, ExceptionInfo((type(error), error, None)))
+    try:
+        raise error
+    except type(error):
+        app.tasks[wire.RECOGNIZE].on_failure(error, "id", (job, []), {}, ExceptionInfo())
     assert bench.status(job).state == state
 
 
