@@ -26,7 +26,8 @@ _Memory = dict[str, list[tuple[float, float]]]
 @click.option("--seed", default=0, show_default=True, help="Which faults, and when.")
 def soak(minutes: float, seed: int) -> None:
     """Keep three jobs going, do something bad every 30 seconds, and look at every process's memory."""
-    chance, memory = random.Random(seed), _Memory(defaultdict(list))
+    chance = random.Random(seed)
+    memory: _Memory = defaultdict(list)
     ended, harm = Counter[str](), Counter[str]()
     with arena_for(FAULTS[0]) as arena:
         start = fault_at = time.monotonic()

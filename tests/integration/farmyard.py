@@ -89,12 +89,9 @@ class Yard:
     def __post_init__(self) -> None:
         self.health = self.folder / "health"
         self.settings = replace(self.settings, places=replace(self.settings.places, health=str(self.health)))
+        self.client = Client(settings=self.settings)
         self.store = open_store(self.settings.places.store)
         self.desk: Desk = open_counter(self.settings, make_app(self.settings), store=self.store)
-
-    @property
-    def client(self) -> Client:
-        return Client(settings=self.settings)
 
     def start(self, name: str, arguments: str, **environment: str) -> None:
         """Start a worker; `ready` waits for it."""
