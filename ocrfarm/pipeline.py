@@ -17,10 +17,10 @@ from ocrfarm.geometry import Size
 from ocrfarm.image import Limits, Pixels, Raster, Source, open_source, to_rgb
 from ocrfarm.recognize import Engine, Profile, read_tile
 from ocrfarm.split.ink import has_large_print, is_blank
-from ocrfarm.split.plan import LATTICE, coarse_levels, plan, quarter
+from ocrfarm.split.plan import coarse_levels, plan, quarter
 from ocrfarm.split.scale import print_height, suitable_overlap
 from ocrfarm.stitch import cover, stitch
-from ocrfarm.tile import Reading, Tile, TileId
+from ocrfarm.tile import LATTICE, Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
 """Called with how many tiles are done and how many there are."""
@@ -29,9 +29,9 @@ Progress = Callable[[int, int], None]
 def fitted(source: Source, profile: Profile) -> Profile:
     """Choose the overlap by the print at the top of the first page that is larger than a tile, unless it is set."""
     tiling = profile.tiling
-    large = [number for number, size in enumerate(source.pages) if max(size.width, size.height) > tiling.side]
     if tiling.overlap:
         return profile
+    large = [number for number, size in enumerate(source.pages) if max(size.width, size.height) > tiling.side]
     height = print_height(source.page(large[0]).beginning(tiling.side)) if large else None
     seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
     overlap = min(suitable_overlap(height), (tiling.side // 2 - 1) // LATTICE * LATTICE)

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 from ocrfarm.geometry import Box, Quad, Size
 
+LATTICE = 32
+"""Pixels. The detector gives shifted text the same answer only for shifts by its stride of 32, and it resamples any
+array whose sides are no multiples of 32."""
+
 _NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+))?")
 
 

@@ -45,10 +45,6 @@ class Manifest:
         known = {tile.id: tile for tile in self.tiles}
         return [known[tile_id] for tile_id in ids]
 
-    def to_read(self, page: int) -> tuple[Tile, ...]:
-        """Give the tiles of a page that hold something."""
-        return tuple(tile for tile in self.tiles if tile.id.page == page and tile.id not in self.blank)
-
     def to_bytes(self) -> bytes:
         """Give JSON."""
         data = {

@@ -22,9 +22,9 @@ from ocrfarm.recognize import ctc
 from ocrfarm.recognize.crops import confidence, ordered, read_lines
 from ocrfarm.recognize.engine import Found, Pixels
 from ocrfarm.recognize.models import Model
-from ocrfarm.recognize.profiles import LATTICE, Profile, Runtime
+from ocrfarm.recognize.profiles import Profile, Runtime
 from ocrfarm.recognize.runtime import check_providers, engine_options
-from ocrfarm.tile import Char, Fragment
+from ocrfarm.tile import LATTICE, Char, Fragment
 
 LINE_HEIGHT = 48
 """Pixels: the recognizers' input height."""

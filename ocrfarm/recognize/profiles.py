@@ -8,9 +8,7 @@ from typing import Any
 
 from ocrfarm.errors import SettingsError, UnknownProfile
 from ocrfarm.recognize.models import find_model
-
-LATTICE = 32
-"""Detectors are equivariant only to shifts by their stride, 32 pixels: tile sides and origins are multiples of it."""
+from ocrfarm.tile import LATTICE
 
 MAX_DETECTOR_SIDE = 4000
 """Pixels; PaddleX shrinks anything larger with no more than a log line, so ocrfarm never hands it more."""

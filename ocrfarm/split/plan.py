@@ -4,11 +4,7 @@ from itertools import product
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
-from ocrfarm.tile import Tile, TileId
-
-LATTICE = 32
-"""Pixels. The detector gives shifted text the same answer only for shifts by its stride of 32, and it resamples any
-array whose sides are no multiples of 32."""
+from ocrfarm.tile import LATTICE, Tile, TileId
 
 MIN_SIDE = 64
 """Pixels. Below this the detector pads what it is given with black."""

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrfarm.split.plan import LATTICE
+from ocrfarm.tile import LATTICE
 
 _COLUMN = 64
 """Pixels. Columns this wide are narrower than most words, so that the white between rows of print shows in them."""

@@ -58,10 +58,13 @@ def merge_levels(fine: Level, coarse: Level) -> Level:
     kept, table = np.ones(len(fine.lines), np.bool_), _Table(fine)
     taken = []
     for line in coarse.lines:
-        inside = table.inside(line) & kept
-        if not _is_sound(line) or table.is_seen_already(line, inside):
+        if not _is_sound(line):
             continue
-        kept &= ~(inside & ~table.is_small_print(line))
+        one = _Table(Level([line], math.inf))
+        inside = table.inside(one) & kept
+        if table.is_seen_already(one, inside):
+            continue
+        kept &= ~(inside & ~table.is_small_print(one))
         taken.append(line)
     left = [line for line, keep in zip(fine.lines, kept.tolist(), strict=True) if keep]
     return Level(left + taken, coarse.shared)
@@ -73,7 +76,7 @@ def _is_sound(coarse: Line) -> bool:
 
 
 class _Table:
-    """The fine lines in columns: middle (m, 2), length and height in pixels, and which are sound."""
+    """Lines in columns: middle (m, 2), length and height in pixels, and which are sound; `one` is a coarse line."""
 
     def __init__(self, level: Level) -> None:
         lines, self._shared = level
@@ -86,26 +89,24 @@ class _Table:
         letters = np.array([len(line.text.replace(" ", "")) for line in lines], np.int64)
         self._sound: Flags = (np.array([line.confidence for line in lines], np.float64) >= SOUND) & (letters > 1)
 
-    def inside(self, line: Line) -> Flags:
-        """Say which lines have their middle inside this one."""
-        one = _Table(Level([line], math.inf))
+    def inside(self, one: "_Table") -> Flags:
+        """Say which lines have their middle inside the coarse one."""
         margin = 2 * REACH * one._height
         return _within(self._middle - one._middle, one._along, one._length + margin, one._height + margin)
 
-    def is_small_print(self, line: Line) -> Flags:
-        """Say which lines are sound and too low to be letters of this one."""
-        small: Flags = self._sound & (self._height < SMALL * line.quad.height)
+    def is_small_print(self, one: "_Table") -> Flags:
+        """Say which lines are sound and too low to be letters of the coarse one."""
+        small: Flags = self._sound & (self._height < SMALL * one._height)
         return small
 
-    def is_seen_already(self, line: Line, inside: Flags) -> bool:
-        """Say whether the fine level has the line itself, or the print that only looked like one."""
+    def is_seen_already(self, one: "_Table", inside: Flags) -> bool:
+        """Say whether the fine level has the coarse line itself, or the print that only looked like one."""
         area = self._length * self._height
-        print_inside = float(area[inside & self.is_small_print(line)].sum())
-        as_large = (self._height >= SMALL * line.quad.height) & (self._length >= SAME_LINE * line.quad.length)
-        away = _Table(Level([line], math.inf))._middle - self._middle
-        round_it = _within(away, self._along, self._length, self._height)
+        print_inside = float(area[inside & self.is_small_print(one)].sum())
+        as_large = (self._height >= SMALL * one._height) & (self._length >= SAME_LINE * one._length)
+        round_it = _within(one._middle - self._middle, self._along, self._length, self._height)
         seen = self._sound & as_large & (inside | round_it) & (self._height < self._shared)
-        return bool(seen.any()) or print_inside >= EXPLAINED * line.quad.length * line.quad.height
+        return bool(seen.any()) or print_inside >= EXPLAINED * float(one._length[0] * one._height[0])
 
 
 def _within(away: Floats, along: Floats, length: Floats, height: Floats) -> Flags:

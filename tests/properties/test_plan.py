@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
-from ocrfarm.split.plan import LATTICE, coarse_levels, level_size, plan, quarter
-from ocrfarm.tile import Tile, TileId
+from ocrfarm.split.plan import coarse_levels, level_size, plan, quarter
+from ocrfarm.tile import LATTICE, Tile, TileId
 
 sizes = st.builds(Size, st.integers(1, 3000), st.integers(1, 3000))
 levels = st.integers(0, 3)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ocrfarm.errors import DamagedImage, InputError, NotAnImage, TooLarge
-from ocrfarm.geometry import Box
+from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, open_source
 from tests.unit.pictures import FORMATS, Array, directory_first, encoded, noise, png_claiming, tiff_directory, write
 
@@ -222,4 +222,5 @@ def test_formats_that_must_be_held_whole_have_their_own_limit(kind: str, name: s
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif", "deflate.tif", "onestrip.tif"])
 def test_formats_that_stream_do_not(kind: str, tmp_path: Path) -> None:
-    open_source(write(tmp_path, kind, encoded(noise(50, 200), kind)), Limits(buffered_pixels=1_700))
+    source = open_source(write(tmp_path, kind, encoded(noise(50, 200), kind)), Limits(buffered_pixels=1_700))
+    assert source.pages == (Size(50, 200),)
