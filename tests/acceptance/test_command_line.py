@@ -211,10 +211,13 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     pixels, _ = planted_page(Size(8000, 8000), seed=2, lines=100)
     Image.fromarray(pixels).save(tmp_path / "x.png", compress_level=1)
     (tmp_path / "tmp").mkdir()
-    command = [*OCRFARM, "read", "x.png", "--out", "out", *PLANTED]
+    small_tiles = ["--tile", "256", "--overlap", "96"]  # thousands: the job goes on for many seconds
+    command = [*OCRFARM, "read", "x.png", "--out", "out", *PLANTED, *small_tiles]
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as reading:
-        time.sleep(2.5)
+        while not list((tmp_path / "tmp").glob("*/data/store/jobs/*/fragments/*")):
+            assert reading.poll() is None
+            time.sleep(0.05)
         reading.send_signal(signal.SIGINT)
         _, complaint = reading.communicate(timeout=30)
     assert (reading.returncode, complaint.strip()) == (130, "ocrfarm: interrupted")
