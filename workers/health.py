@@ -10,6 +10,7 @@ from celery.signals import worker_ready
 from celery.worker import WorkController
 
 from ocrfarm.errors import OcrfarmError
+from ocrfarm.storage.files import whole_file
 
 BEAT_SECONDS = 5.0
 """A heartbeat stops while the broker is away, so who watches it must allow for the longest outage of the broker."""
@@ -46,4 +47,5 @@ def broken(folder: str, name: str, *, error: OcrfarmError) -> None:
     """Say why the models cannot be loaded."""
     if folder:
         note = {"kind": type(error).__name__, "message": str(error)}
-        (Path(folder) / f"{name}.broken").write_text(json.dumps(note), encoding="utf-8")
+        with whole_file(Path(folder) / f"{name}.broken") as file:  # who waits for it may look at any moment
+            file.write_text(json.dumps(note), encoding="utf-8")

@@ -1,14 +1,12 @@
 """What `read` and `result` leave behind: files beside one another, a summary on the screen."""
 
-import errno
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ocrfarm.document import Document
-from ocrfarm.errors import NoImages, StoreDenied, StoreFull
+from ocrfarm.errors import NoImages
 from ocrfarm.result import document_to_json, document_to_text, page_to_preview
+from ocrfarm.storage.files import translated, whole_file
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
@@ -48,24 +46,10 @@ def write_results(folder: Path, stem: str, *, document: Document, overviews: Ite
 
 
 def _write(path: Path, data: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing(path):
+    with translated(f"cannot write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(data)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Translate what can go wrong while a file is written: `StoreDenied`, `StoreFull`."""
-    try:
-        yield
-    except OSError as error:
-        kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreDenied
-        raise kind(f"{path}: cannot be written ({error.strerror}); make room or name another place") from error
+    with whole_file(path) as file:
+        file.write_bytes(data)
 
 
 def summary(document: Document) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from ocrfarm.cli.output import writing
 from ocrfarm.errors import WeightsError
 from ocrfarm.geometry import Size
 from ocrfarm.recognize import WeightsFolders
 from ocrfarm.recognize.models import MODELS
 from ocrfarm.settings import Settings
+from ocrfarm.storage.files import translated
 
 
 @click.command()
@@ -21,7 +21,7 @@ from ocrfarm.settings import Settings
 def sample(path: Path, side: int, *, seed: int) -> None:
     """Draw a sheet with text of every kind into the PNG file PATH, and its truth into PATH.json."""
     drawing = importlib.import_module("ocrfarm.sample")
-    with writing(path):
+    with translated(f"cannot write {path}"):
         lines = drawing.write_sample(path, Size(side, side), seed=seed, font=_han_font())
     click.echo(f"{path}: {side} x {side} pixels, {len(lines)} lines; their truth is in {path}.json")
 
