@@ -1,6 +1,7 @@
 """Word, Line, Coverage, Page and Document: what OCR yields."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ocrfarm.geometry import Box, Quad, Size
 
@@ -13,15 +14,20 @@ class Word:
     quad: Quad
 
 
+Look = Literal["", "confirmed", "corrected", "uncertain"]
+"""What came of reading a line again as a whole: the same letters, better ones, or other ones that were not taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text: quad in page pixels, confidence 0..1, its words, and the recognizer that read it."""
+    """One line of text: quad in page pixels, confidence 0..1, its words, which recognizer read it, its second look."""
 
     text: str
     quad: Quad
     confidence: float
     words: tuple[Word, ...] = ()
     model: str = ""
+    look: Look = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,8 @@ class Coverage:
 
     `area` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's pixels per
     page pixel; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held
-    more contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why.
+    more contours than the detector lists even after they were cut in four; `looks` counts the places that were read a
+    second time; `tiling` says how the page was cut and why.
     """
 
     tiles: int
@@ -48,6 +55,7 @@ class Coverage:
     scale: float = 1.0
     squeezed: int = 0
     saturated: int = 0
+    looks: int = 0
     gaps: tuple[Gap, ...] = ()
     tiling: str = ""
 

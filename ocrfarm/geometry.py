@@ -96,6 +96,12 @@ class Quad:
         """Mean extent across the reading direction, pixels: the height of the line."""
         return (math.dist(self.p0, self.p3) + math.dist(self.p1, self.p2)) / 2
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Mean of the corners."""
+        xs, ys = zip(*self.points, strict=True)
+        return sum(xs) / 4, sum(ys) / 4
+
     def moved(self, dx: float, dy: float, scale: float = 1.0) -> "Quad":
         """Multiply every corner by `scale`, then add (dx, dy) pixels."""
         return Quad.of([(x * scale + dx, y * scale + dy) for x, y in self.points])

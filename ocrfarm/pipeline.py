@@ -1,11 +1,12 @@
 """The stages in order, in one process: what it gives is right by definition, and the farm must give the same.
 
-The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pixels`, `assemble`.
+The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pixels`, `looks`, `read_again`, `assemble`.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -13,14 +14,14 @@ from pathlib import Path
 
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import EngineBroke
-from ocrfarm.geometry import Size
-from ocrfarm.image import Limits, Pixels, Raster, Source, open_source, to_rgb
-from ocrfarm.recognize import Engine, Profile, read_tile
+from ocrfarm.geometry import Box, Size
+from ocrfarm.image import Limits, Pixels, Raster, Source, mosaic, open_source, to_rgb
+from ocrfarm.recognize import Engine, Profile, read_look, read_tile
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import coarse_levels, plan, quarter
 from ocrfarm.split.scale import print_height, suitable_overlap
-from ocrfarm.stitch import cover, stitch
-from ocrfarm.tile import LATTICE, Reading, Tile, TileId
+from ocrfarm.stitch import cover, look_again, stitch
+from ocrfarm.tile import LATTICE, Look, Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
 """Called with how many tiles are done and how many there are."""
@@ -66,15 +67,41 @@ def read_pixels(engine: Engine, tile: Tile, *, pixels: Pixels, profile: Profile)
     return read_tile(engine, tile, pixels=to_rgb(pixels), quarter=parts, detail=profile.detector_scale)
 
 
+def read_again(
+    engine: Engine, look: Look, *, shown: Sequence[tuple[Box, Pixels]], profile: Profile
+) -> tuple[Look, Reading]:
+    """Read a place a second time, cut from the tiles that show it; `EngineBroke` when the engine cannot."""
+    pixels = to_rgb(mosaic(look.tile.box, shown))
+    return look, read_look(engine, look, pixels=pixels, detail=profile.detector_scale)
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What became of the tiles of one page: read, found blank, or failed for a reason."""
+    """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second look."""
 
     size: Size
     tiles: tuple[Tile, ...]
     readings: list[Reading] = field(default_factory=list)
     blank: set[TileId] = field(default_factory=set)
     failed: dict[TileId, str] = field(default_factory=dict)
+    again: list[tuple[Look, Reading]] = field(default_factory=list)
+
+    def looks(self) -> tuple[Look, ...]:
+        """Give the places that deserve a second look."""
+        return look_again(self.size, self.readings)
+
+    def showing(self, look: Look) -> list[Tile]:
+        """Give the native tiles, with print on them, that show a part of the place."""
+        return [
+            tile
+            for tile in self.tiles
+            if not tile.id.level and tile.id not in self.blank and tile.box.intersection(look.tile.box)
+        ]
+
+    @property
+    def engine_seconds(self) -> float:
+        """Seconds inside the engine."""
+        return sum(reading.seconds for reading in (*self.readings, *(reading for _, reading in self.again)))
 
     def assemble(self, profile: Profile) -> Page:
         """Stitch what was read and say what was not."""
@@ -86,8 +113,9 @@ class Outcome:
             failed=self.failed,
             scale=profile.detector_scale,
         )
-        tiled = replace(coverage, tiling=f"{profile.tiling.side} px tiles, {profile.tiling.reason}")
-        return Page(self.size, stitch(self.size, self.readings), tiled)
+        tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
+        lines = stitch(self.size, self.readings, self.again)
+        return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +143,11 @@ def read(
             if on_tile:
                 on_tile(done, total)
         overviews.append(raster.overview())
+        _look_again(outcome, raster, engine=engine, profile=profile)
     stitching = time.perf_counter()
     pages = tuple(outcome.assemble(profile) for outcome in outcomes)
     ended = time.perf_counter()
-    engine_seconds = sum(reading.seconds for outcome in outcomes for reading in outcome.readings)
+    engine_seconds = sum(outcome.engine_seconds for outcome in outcomes)
     timing = {
         "wall": ended - started,
         "split": stitching - started - engine_seconds,
@@ -136,3 +165,17 @@ def _read_into(outcome: Outcome, engine: Engine, tile: Tile, pixels: Pixels | No
         outcome.readings += read_pixels(engine, tile, pixels=pixels, profile=profile)
     except EngineBroke as error:
         outcome.failed[tile.id] = str(error)
+
+
+def _look_again(outcome: Outcome, raster: Raster, *, engine: Engine, profile: Profile) -> None:
+    """Decode the page once more where places on it deserve it; where a second look fails, the first reading stands."""
+    waiting = {look: {tile.box for tile in outcome.showing(look)} for look in outcome.looks()}
+    there: dict[Box, Pixels] = {}
+    wanted = {box for boxes in waiting.values() for box in boxes}
+    for box, pixels in raster.cut(sorted(wanted)) if wanted else ():
+        there[box] = pixels.copy()
+        for look in [look for look, boxes in waiting.items() if boxes <= there.keys()]:
+            shown = [(each, there[each]) for each in sorted(waiting.pop(look))]
+            with suppress(EngineBroke):
+                outcome.again.append(read_again(engine, look, shown=shown, profile=profile))
+        there = {each: kept for each, kept in there.items() if any(each in boxes for boxes in waiting.values())}

@@ -13,7 +13,10 @@ LATTICE = 32
 """Pixels. The detector gives shifted text the same answer only for shifts by its stride of 32, and it resamples any
 array whose sides are no multiples of 32."""
 
-_NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+))?")
+LOOK = "x"
+"""The part that marks the tiles of a second look; these are numbered by column."""
+
+_NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+|x))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,7 +24,7 @@ class TileId:
     """Which tile: page, level (0 = native pixels, 1 = half size, ...), row and column of the grid.
 
     `part` is empty for a whole tile; a tile that is read again in four has the parts "0" (top left), "1", "2" and "3"
-    (bottom right), and a part of a part has two digits.
+    (bottom right), and a part of a part has two digits. `LOOK` is the part of the tiles that are cut for a second look.
     """
 
     page: int
@@ -106,6 +109,19 @@ class Reading:
     saturated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A place that is read a second time, cut from what the first tiles show of it.
+
+    `whole`: the one line is read as it is, its quad being known. Otherwise `lines` are those that end in the tile
+    though their letters go on: everything in it is looked for, and what continues them counts.
+    """
+
+    tile: Tile
+    lines: tuple[Quad, ...]
+    whole: bool
+
+
 def readings_to_bytes(readings: Iterable[Reading]) -> bytes:
     """Give gzipped JSON; the same readings give the same bytes."""
     data = [_reading_to_json(reading) for reading in readings]
@@ -129,6 +145,23 @@ def tile_to_json(tile: Tile) -> dict[str, Any]:
 def tile_from_json(data: dict[str, Any]) -> Tile:
     """Read what `tile_to_json` gave."""
     return Tile(TileId.parse(data["id"]), Box(*data["box"]), Size(*data["page"]))
+
+
+def looks_to_bytes(looks: Iterable[Look]) -> bytes:
+    """Give JSON; quads come back exactly as they were."""
+    data = [
+        {"tile": tile_to_json(look.tile), "lines": [quad.points for quad in look.lines], "whole": look.whole}
+        for look in looks
+    ]
+    return json.dumps(data).encode()
+
+
+def looks_from_bytes(data: bytes) -> tuple[Look, ...]:
+    """Read what `looks_to_bytes` wrote."""
+    return tuple(
+        Look(tile_from_json(item["tile"]), tuple(map(Quad.of, item["lines"])), item["whole"])
+        for item in json.loads(data)
+    )
 
 
 def _reading_to_json(reading: Reading) -> dict[str, Any]:

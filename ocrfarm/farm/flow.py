@@ -14,6 +14,7 @@ from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.budget import batch_budget, pixels_of
+from ocrfarm.farm.looks import is_look, named, read_looks
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.reconcile import stuck_jobs
 from ocrfarm.farm.revive import batches, drop_dead, lack
@@ -39,7 +40,7 @@ def register(app: Celery, services: Open) -> None:
 
     @app.task(base=base, name=wire.STITCH, shared=False, ignore_result=True)
     def stitch(job: str) -> None:
-        _once(services(), job, wire.STITCH, lambda: steps.stitch(services(), job))
+        _once(services(), job, wire.STITCH, lambda: _stitch(app, services(), job))
 
     @app.task(base=base, name=wire.RESUME, shared=False, ignore_result=True)
     def resume(job: str) -> None:
@@ -62,15 +63,24 @@ def _publish_batches(app: Celery, services: Services, job: str) -> None:
         _publish(app, services, job, batches=found)
 
 
-def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[steps.Batch]) -> None:
-    revival = services.upkeep.revivals(job)
+def _stitch(app: Celery, services: Services, job: str) -> None:
+    """Stitch; what is in doubt then is read again by one more chord, whose callback comes here once more.
+
+    A second delivery of the same message repeats messages with the same ids, which the chord counts once.
+    """
+    if doubted := steps.stitch(services, job):
+        _publish(app, services, job, batches=doubted, look="2")
+
+
+def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[steps.Batch], look: str = "1") -> None:
+    wave = wire.Wave(services.upkeep.revivals(job), look)
     stitch = app.signature(wire.STITCH, wire.job_message(job), immutable=True)
-    header = _header(app, services, job, batches, revival)
-    chord(header, stitch, app=app, task_id=wire.group_id(job, revival)).apply_async(task_id=wire.stitch_id(job))
+    header = _header(app, services, job, batches, wave)
+    chord(header, stitch, app=app, task_id=wire.group_id(job, wave)).apply_async(task_id=wire.stitch_id(job, wave))
 
 
 def _header(
-    app: Celery, services: Services, job: str, batches: Iterable[steps.Batch], revival: int
+    app: Celery, services: Services, job: str, batches: Iterable[steps.Batch], wave: wire.Wave
 ) -> Iterator[Signature[Any]]:
     for index, batch in enumerate(batches):
         if services.progress.ended(job):
@@ -79,12 +89,12 @@ def _header(
         profile = manifest.request.profile
         queue = wire.recognize_queue(profile.recognizer)
         declare(app, queue)
-        pixels = sum(pixels_of(tile) for tile in manifest.pick(batch))
+        pixels = sum(pixels_of(tile) for tile in named(services, job, batch))
         soft, hard = batch_budget(pixels, profile, most=services.settings.work.recognize_seconds)
         yield app.signature(
             wire.RECOGNIZE,
             wire.batch_message(job, batch),
-            task_id=wire.batch_id(job, index, revival=revival),
+            task_id=wire.batch_id(job, index, wave=wave),
             queue=queue,
             priority=_step(manifest),
             soft_time_limit=soft,
@@ -148,7 +158,10 @@ def _tiles(services: Services, job: str, names: list[str]) -> str:
         with time_limit():
             if services.progress.ended(job):
                 return "the job has ended"
-            count, done = steps.recognize(services, job, batch=wire.tiles_of(names), gives_way=others.wait)
+            batch = wire.tiles_of(names)
+            if is_look(batch):
+                return f"read {read_looks(services, job, batch=batch)} again"
+            count, done = steps.recognize(services, job, batch=batch, gives_way=others.wait)
     except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise Reject("out of time", requeue=True) from error
     except MemoryError as error:

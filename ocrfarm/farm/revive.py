@@ -9,7 +9,7 @@ from ocrfarm.farm.manifest import Manifest
 from ocrfarm.split.plan import quarter
 from ocrfarm.storage import keys
 from ocrfarm.storage.store import Store
-from ocrfarm.tile import Tile, TileId
+from ocrfarm.tile import LOOK, Tile, TileId
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,10 @@ def lack(store: Store, job: str) -> Lack:
 
 
 def drop_dead(store: Store, job: str) -> None:
-    """Forget what was given up, and the document that lacks it: it is tried again."""
-    store.delete([*store.list(_folder(keys.dead(job, "x"))), keys.result(job), keys.ended(job)])
+    """Forget what was given up, and the document that lacks it: it is tried again, and what was in doubt with it."""
+    again = [key for key in store.list(_folder(keys.fragments(job, "x"))) if f"-q{LOOK}." in key]
+    lacking = [keys.result(job), keys.ended(job), keys.looks(job)]
+    store.delete([*store.list(_folder(keys.dead(job, "x"))), *again, *lacking])
 
 
 def batches(tiles: Iterable[Tile], budget: int) -> list[tuple[TileId, ...]]:

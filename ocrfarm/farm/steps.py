@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,12 +13,14 @@ from ocrfarm.document import Document
 from ocrfarm.errors import InputError, ObjectNotFound
 from ocrfarm.farm.budget import pixels_of
 from ocrfarm.farm.letters import Letter, bury, reason_in
+from ocrfarm.farm.looks import second_look
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.orphans import scratch_folder
 from ocrfarm.farm.services import Services
 from ocrfarm.farm.tries import Fetched, Reader, put_readings
 from ocrfarm.image import Limits, Pixels, Source, decode_tile, encode_tile, map_ahead, open_source
 from ocrfarm.pipeline import Outcome, cut_page, fitted, page_tiles
+from ocrfarm.recognize import Profile
 from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
@@ -174,21 +176,29 @@ def _write(services: Services, job: str, tile: Tile, readings: tuple[Reading, ..
         services.progress.settle(job, str(tile.id))
 
 
-def stitch(services: Services, job: str) -> Document:
-    """Put the job's pages together from what is in the store, store the document and end the job; repeating is safe."""
+def stitch(services: Services, job: str) -> tuple[Batch, ...]:
+    """Put the job's pages together from what is in the store, store the document and end the job; repeating is safe.
+
+    Where the first readings leave places in doubt, their batches are given instead: once these are read, or given up,
+    the next call ends the job.
+    """
     progress, started = services.progress, time.time()
     try:
         document = document_from_json(services.store.get(keys.result(job)))
     except ObjectNotFound:
         progress.change(job, state="stitching")
         manifest = Manifest.from_bytes(services.store.get(keys.manifest(job)))
-        document = _assemble(services, job, manifest)
+        outcomes = _outcomes(services, job, manifest)
+        if unread := second_look(services, job, outcomes):
+            progress.change(job, state="recognizing")
+            return unread
+        document = _assemble(outcomes, manifest.request.profile)
         services.note_peak(job, "stitch")
         timing = _timing(services, job, manifest, document, started)
         document = replace(document, timing={**document.timing, **timing})
         services.store.put(keys.result(job), document_to_json(document))
     progress.change(job, **_end(document))
-    return document
+    return ()
 
 
 def _end(document: Document) -> dict[str, str | float]:
@@ -198,8 +208,9 @@ def _end(document: Document) -> dict[str, str | float]:
     return {"state": "complete" if document.complete else "partial", "finished": time.time(), **counts}
 
 
-def _assemble(services: Services, job: str, manifest: Manifest) -> Document:
-    pages, engine = [], 0.0
+def _outcomes(services: Services, job: str, manifest: Manifest) -> list[Outcome]:
+    """Give what became of the tiles of every page."""
+    outcomes = []
     with ThreadPoolExecutor(DOWNLOADS) as threads:
         for number, size in enumerate(manifest.pages):
             tiles = tuple(tile for tile in manifest.tiles if tile.id.page == number)
@@ -210,9 +221,13 @@ def _assemble(services: Services, job: str, manifest: Manifest) -> Document:
                 outcome.readings += found.readings
                 if found.reason:
                     outcome.failed[tile_id] = found.reason
-            engine += sum(reading.seconds for reading in outcome.readings)
-            pages.append(outcome.assemble(manifest.request.profile))
-    return Document(tuple(pages), {"engine": engine})
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _assemble(outcomes: Sequence[Outcome], profile: Profile) -> Document:
+    pages = tuple(outcome.assemble(profile) for outcome in outcomes)
+    return Document(pages, {"engine": sum(outcome.engine_seconds for outcome in outcomes)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ocrfarm.errors import UnknownJob
 from ocrfarm.tile import TileId
@@ -59,19 +60,29 @@ def split_id(job: str) -> str:
     return f"{job}.split"
 
 
-def group_id(job: str, revival: int = 0) -> str:
-    """Name the chord of the job; each revival has one of its own, so that what an older one counted cannot end it."""
-    return f"{job}.batches.{revival}"
+class Wave(NamedTuple):
+    """Which chord of a job: each revival has its own, so that what an older one counted cannot end it.
+
+    `look` is "1" for the tiles and "2" for the places that are read a second time.
+    """
+
+    revival: int = 0
+    look: str = "1"
 
 
-def batch_id(job: str, index: int, *, revival: int = 0) -> str:
+def group_id(job: str, wave: Wave) -> str:
+    """Name the chord of the job."""
+    return f"{job}.batches.{wave.revival}-{wave.look}"
+
+
+def batch_id(job: str, index: int, *, wave: Wave) -> str:
     """Name the task that reads the job's batch of this number."""
-    return f"{job}.b{revival}-{index:05d}"
+    return f"{job}.b{wave.revival}-{wave.look}-{index:05d}"
 
 
-def stitch_id(job: str) -> str:
-    """Name the task that stitches the job."""
-    return f"{job}.stitch"
+def stitch_id(job: str, wave: Wave | None = None) -> str:
+    """Name the task that stitches the job, after this wave or whenever it is needed."""
+    return f"{job}.stitch-{wave.look}" if wave else f"{job}.stitch"
 
 
 def resume_id(job: str) -> str:

@@ -5,6 +5,7 @@ Importing this package imports pyvips and Pillow: workers and the pipeline do, t
 
 from ocrfarm.image.codec import decode_tile, encode_tile
 from ocrfarm.image.limits import Limits
+from ocrfarm.image.mosaic import mosaic
 from ocrfarm.image.pixels import Pixels, to_rgb
 from ocrfarm.image.raster import Raster
 from ocrfarm.image.source import Source, open_source
@@ -18,6 +19,7 @@ __all__ = [
     "decode_tile",
     "encode_tile",
     "map_ahead",
+    "mosaic",
     "open_source",
     "to_rgb",
 ]

@@ -3,7 +3,7 @@
 from ocrfarm.recognize.engine import Engine, Found, Pixels
 from ocrfarm.recognize.load import load_engine
 from ocrfarm.recognize.profiles import Profile, Runtime, Tiling, find_profile
-from ocrfarm.recognize.read import read_tile
+from ocrfarm.recognize.read import read_look, read_tile
 from ocrfarm.recognize.weights import WeightsFolders
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "WeightsFolders",
     "find_profile",
     "load_engine",
+    "read_look",
     "read_tile",
 ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from ocrfarm.geometry import Quad
 from ocrfarm.tile import Fragment
 
 if TYPE_CHECKING:  # the client knows profiles, not pixels: it starts without numpy
@@ -17,8 +18,8 @@ Pixels: TypeAlias = "NDArray[np.uint8]"
 class Found:
     """What an engine found; the fragments' quads are in pixels of the array that it was given.
 
-    `squeezed` counts lines that were longer than the recognizer's widest input; `saturated` says that the detector
-    reached its contour limit, so text may be missing.
+    `squeezed` counts lines that were longer than the recognizer's widest input, even in pieces; `saturated` says that
+    the detector reached its contour limit, so text may be missing.
     """
 
     fragments: tuple[Fragment, ...]
@@ -34,4 +35,8 @@ class Engine(Protocol):
 
     def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
         """Read one array of pixels, leaving out boxes less than `lowest` pixels high."""
+        ...
+
+    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+        """Read one line whose quad, in pixels of the array, is known; the fragment has the same quad."""
         ...

@@ -19,11 +19,13 @@ from paddlex.inference.utils.official_models import official_models
 from ocrfarm.errors import WeightsError
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import ctc
-from ocrfarm.recognize.crops import confidence, ordered, read_lines
+from ocrfarm.recognize.crops import confidence, crop, ordered, read_lines
 from ocrfarm.recognize.engine import Found, Pixels
 from ocrfarm.recognize.models import Model
+from ocrfarm.recognize.pieces import join_pieces, piece_spans
 from ocrfarm.recognize.profiles import Profile, Runtime
 from ocrfarm.recognize.runtime import check_providers, engine_options
+from ocrfarm.recognize.whites import inked_columns
 from ocrfarm.tile import LATTICE, Char, Fragment
 
 LINE_HEIGHT = 48
@@ -63,6 +65,12 @@ class PaddleEngine:
         )
         squeezed = sum(self._recognizer.squeezes(quad) for quad, _ in lines)
         return Found(fragments, squeezed, saturated)
+
+    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+        """Read one line whose place on height x width x 3 RGB pixels is known; see `Engine`."""
+        bgr = np.ascontiguousarray(pixels[:, :, ::-1])
+        (chars,) = self._recognizer.read([crop(bgr, line)])
+        return Fragment(line, chars, confidence(chars))
 
 
 class _Detector:
@@ -116,11 +124,22 @@ class _Recognizer:
         self._alphabet = ctc.Alphabet(classes, classes.index(" "))
 
     def squeezes(self, quad: Quad) -> bool:
-        """Say whether a line is too long for the widest input and so was read narrower than it is."""
-        return quad.length / max(quad.height, 1) * LINE_HEIGHT > self._widest
+        """Say whether even the pieces of a line are too long for the widest input and so are read narrower."""
+        start, end = piece_spans(math.ceil(quad.length), math.ceil(quad.height))[0]
+        return (end - start) / max(quad.height, 1) * LINE_HEIGHT > self._widest
 
     def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
-        """Read every crop (height x width x 3, BGR), in batches of like width."""
+        """Read every crop (height x width x 3, BGR), long ones in pieces."""
+        spans = [piece_spans(crop.shape[1], crop.shape[0]) for crop in crops]
+        pieces = [crop[:, start:end] for crop, own in zip(crops, spans, strict=True) for start, end in own]
+        texts = iter(self._read(pieces))
+        return [
+            join_pieces(own, [next(texts) for _ in own], height=crop.shape[0])
+            for crop, own in zip(crops, spans, strict=True)
+        ]
+
+    def _read(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
+        """Read crops in batches of like width."""
         widths = [min(math.ceil(LINE_HEIGHT * crop.shape[1] / crop.shape[0]), self._widest) for crop in crops]
         order = sorted(range(len(crops)), key=lambda index: (widths[index], index))
         read: list[tuple[Char, ...]] = [()] * len(crops)
@@ -148,7 +167,7 @@ class _Recognizer:
         probabilities = self._model.runner(x=[batch])[0]
         step = bucket / probabilities.shape[1]  # pixels
         return [
-            ctc.decode(line, self._alphabet, columns=image.shape[1] / step, step=step / LINE_HEIGHT)
+            ctc.decode(line, self._alphabet, ink=inked_columns(image), step=step, height=LINE_HEIGHT)
             for line, image in zip(probabilities, images, strict=True)
         ]
 

@@ -79,6 +79,15 @@ class PlantedEngine:
         down = tuple(_turned_back(fragment, grey.shape[1]) for fragment in _fragments(np.rot90(grey), turned))
         return Found(level + down)
 
+    def read_line(self, pixels: NDArray[np.uint8], line: Quad) -> Fragment:
+        """Give the characters of all planted lines whose middle is inside the quad's bounds, as one line."""
+        found = self.read(pixels).fragments
+        inside = [fragment for fragment in found if line.bounds().contains(fragment.quad.part(0.5, 0.5).bounds())]
+        chars = [
+            char._replace(at=_place_on(line, fragment.quad, char.at)) for fragment in inside for char in fragment.chars
+        ]
+        return Fragment(line, tuple(sorted(chars, key=lambda char: char.at)), float(bool(chars)))
+
 
 def plant(pixels: NDArray[np.uint8], text: str, *, x: int, y: int, height: int, down: bool = False) -> Quad:
     """Draw a line into height x width (x 3) pixels, in place, and give its quad.
@@ -176,6 +185,12 @@ def _turned_back(fragment: Fragment, width: int) -> Fragment:
     """Turn a fragment that was found on the array turned by a quarter counterclockwise back on to the array."""
     quad = Quad.of([(width - y, x) for x, y in fragment.quad.points])
     return Fragment(quad, fragment.chars, fragment.confidence)
+
+
+def _place_on(line: Quad, quad: Quad, at: float) -> float:
+    """Give where on the line (0 = start, 1 = end) the place `at` of another quad lies."""
+    (x, y), (x0, y0), (x1, y1) = quad.part(at, at).p0, line.p0, line.p1
+    return ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / max(line.length**2, 1.0)
 
 
 def _extent(text: str, x: int, y: int, height: int, down: bool) -> Box:

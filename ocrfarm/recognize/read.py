@@ -3,12 +3,14 @@
 import importlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Box, Quad
 from ocrfarm.recognize.engine import Engine, Found, Pixels
-from ocrfarm.tile import Fragment, Reading, Tile
+from ocrfarm.tile import Fragment, Look, Reading, Tile
 
 Quarter = Callable[[Tile], tuple[Tile, ...]]
 """Cuts a tile in smaller, overlapping ones, or in none where it is too small (`split.quarter`)."""
@@ -56,14 +58,38 @@ def _read(
     return tuple(reading for each in readings for reading in each)
 
 
+def read_look(engine: Engine, look: Look, *, pixels: Pixels, detail: float = 1.0) -> Reading:
+    """Read a place a second time: one line as it is, or all that the detector finds when it sees every pixel.
+
+    `pixels` are those of the look's tile, `detail` is the engine's detector pixels per pixel; quads are page pixels.
+    `EngineBroke` when it cannot.
+    """
+    if not look.whole:
+        enlarge = 1.0 / min(detail, 1.0)
+        (reading,) = _read(engine, look.tile, pixels=pixels, quarter=lambda _: (), detail=detail, enlarge=enlarge)
+        return reading
+    (line,), box, started = look.lines, look.tile.box, time.perf_counter()
+    with _told(engine, look.tile):
+        found = engine.read_line(pixels, line.moved(-box.x0, -box.y0))
+    fragments = (replace(found, quad=line),) if found.chars else ()
+    return Reading(look.tile, fragments, engine.model, time.perf_counter() - started)
+
+
 def _is_small_print(found: Found, detail: float) -> bool:
     heights = [fragment.quad.height * detail for fragment in found.fragments]
     return bool(heights) and statistics.median(heights) < SMALL_PRINT
 
 
 def _found(engine: Engine, tile: Tile, pixels: Pixels, lowest: float) -> Found:
-    try:
+    with _told(engine, tile):
         return engine.read(pixels, lowest=lowest)
+
+
+@contextmanager
+def _told(engine: Engine, tile: Tile) -> Iterator[None]:
+    """Translate whatever goes wrong inside an engine."""
+    try:
+        yield
     except (Exception, SystemExit) as error:  # PaddleX calls sys.exit() where cv2.resize fails
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise EngineBroke(f"tile {tile.id}: {engine.model} failed ({reason})") from error

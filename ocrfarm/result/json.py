@@ -54,12 +54,13 @@ def _line_to_json(line: Line) -> Json:
         "confidence": round(line.confidence, 4),
         "words": [{"text": word.text, "quad": _quad_to_json(word.quad)} for word in line.words],
         "model": line.model,
+        **({"look": line.look} if line.look else {}),
     }
 
 
 def _line_from_json(data: Json) -> Line:
     words = tuple(Word(word["text"], Quad.of(word["quad"])) for word in data["words"])
-    return Line(data["text"], Quad.of(data["quad"]), data["confidence"], words, data["model"])
+    return Line(data["text"], Quad.of(data["quad"]), data["confidence"], words, data["model"], data.get("look", ""))
 
 
 def _quad_to_json(quad: Quad) -> list[list[float]]:
@@ -76,6 +77,7 @@ def _coverage_to_json(coverage: Coverage) -> Json:
         "scale": coverage.scale,
         "squeezed": coverage.squeezed,
         "saturated": coverage.saturated,
+        "looks": coverage.looks,
         "tiling": coverage.tiling,
         "gaps": [
             {"box": [gap.box.x0, gap.box.y0, gap.box.x1, gap.box.y1], "reason": gap.reason} for gap in coverage.gaps
@@ -88,4 +90,4 @@ def _coverage_from_json(data: Json) -> Coverage:
     numbers = {
         name: data[name] for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated", "tiling")
     }
-    return Coverage(**numbers, gaps=gaps)
+    return Coverage(**numbers, looks=data.get("looks", 0), gaps=gaps)

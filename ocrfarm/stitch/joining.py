@@ -9,6 +9,7 @@ from ocrfarm.document import Line
 from ocrfarm.geometry import Size
 from ocrfarm.stitch.chains import Joined, Part, chain_group
 from ocrfarm.stitch.cuts import Cuts, find_cuts
+from ocrfarm.stitch.doubts import find_looks
 from ocrfarm.stitch.groups import find_groups
 from ocrfarm.stitch.levels import Level, merge_levels, shared_by_tiles
 from ocrfarm.stitch.lines import make_line
@@ -16,28 +17,56 @@ from ocrfarm.stitch.links import Links, find_links
 from ocrfarm.stitch.nearby import nearby
 from ocrfarm.stitch.order import in_reading_order
 from ocrfarm.stitch.pieces import Pieces, gather
+from ocrfarm.stitch.second import continuing, settled
 from ocrfarm.stitch.sweep import find_ghosts, sweep
-from ocrfarm.tile import Reading
+from ocrfarm.tile import Look, Reading
+
+Again = tuple[Look, Reading]
+"""A place that was looked at a second time, and what was read there."""
 
 
-def stitch(size: Size, readings: Iterable[Reading]) -> tuple[Line, ...]:
+def stitch(size: Size, readings: Iterable[Reading], again: Iterable[Again] = ()) -> tuple[Line, ...]:
     """Join what overlapping tiles read into the lines of one page, in reading order.
 
     The same readings give the same lines, whatever their order and however often one of them comes. `size` is the
-    page's, in pixels. Missing tiles are no error: what the others saw is joined.
+    page's, in pixels. Missing tiles are no error: what the others saw is joined. `again` holds what came of the places
+    that `look_again` gave for the same readings; where a look failed, the first reading stands.
     """
-    levels: dict[int, list[Reading]] = {}
-    for reading in readings:
-        levels.setdefault(reading.tile.id.level, []).append(reading)
-    by_level = [_level(size, of_level) for _, of_level in sorted(levels.items())]
+    levels = _by_level(readings)
+    looks = list(again)
+    by_level = [_level(size, levels[level], () if level else looks) for level in sorted(levels)]
     return in_reading_order(reduce(merge_levels, by_level).lines if by_level else [])
 
 
-def _level(size: Size, readings: Sequence[Reading]) -> Level:
+def look_again(size: Size, readings: Iterable[Reading]) -> tuple[Look, ...]:
+    """Give the places of the page whose text the first readings leave in doubt, in a fixed order."""
+    native = _by_level(readings).get(0, [])
+    pieces = gather(size, native)
+    joined = join(pieces)
+    return find_looks(size, pieces, find_cuts(pieces), joined=joined) if joined else ()
+
+
+def _by_level(readings: Iterable[Reading]) -> dict[int, list[Reading]]:
+    levels: dict[int, list[Reading]] = {}
+    for reading in readings:
+        levels.setdefault(reading.tile.id.level, []).append(reading)
+    return levels
+
+
+def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> Level:
     """Join what the tiles of one level read."""
-    pieces = gather(size, readings)
+    searched = [continuing(look, reading) for look, reading in again if not look.whole]
+    pieces = gather(size, [*readings, *searched])
+    answers = {look.lines[0]: line for look, reading in again if look.whole for line in _lines_alone(size, reading)}
     lines = [make_line(pieces, joined) for joined in join(pieces)]
+    lines = [settled(line, answers[line.quad]) if line.quad in answers else line for line in lines]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
+
+
+def _lines_alone(size: Size, reading: Reading) -> list[Line]:
+    """Make a line of each fragment."""
+    pieces = gather(size, [reading])
+    return [make_line(pieces, _alone(pieces, piece)) for piece in range(len(pieces))]
 
 
 def join(pieces: Pieces) -> list[Joined]:
@@ -54,7 +83,11 @@ def _joined(pieces: Pieces, cuts: Cuts, links: Links) -> list[Joined]:
     groups, neighbours = find_groups(pieces, links)
     alone = np.ones(len(pieces), np.bool_)
     alone[[piece for group in groups for piece in group]] = False
-    lines = [Joined((Part(piece, 0, len(pieces.fragments[piece].chars)),)) for piece in np.flatnonzero(alone).tolist()]
+    lines = [_alone(pieces, piece) for piece in np.flatnonzero(alone).tolist()]
     for group in groups:
         lines += chain_group(pieces, cuts, group=group, neighbours=neighbours)
     return lines
+
+
+def _alone(pieces: Pieces, piece: int) -> Joined:
+    return Joined((Part(piece, 0, len(pieces.fragments[piece].chars)),))

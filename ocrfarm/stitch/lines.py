@@ -34,9 +34,15 @@ def make_line(pieces: Pieces, joined: Joined) -> Line:
         one, two = text.part[i], text.part[j - 1]
         quad = _between(_edge(parts[one], quads[one], bounds[i]), _edge(parts[two], quads[two], bounds[j]))
         words.append(Word("".join(text.chars[i:j]), quad))
-    whole = _between(_edge(parts[0], quads[0], bounds[0]), _edge(parts[-1], quads[-1], bounds[-1]))
     sure = [sure for char, sure in zip(text.chars, text.sure, strict=True) if char.strip()]
-    return Line("".join(text.chars), whole, sum(sure) / max(len(sure), 1), tuple(words), _model(pieces, parts))
+    certainty = sum(sure) / max(len(sure), 1)
+    return Line("".join(text.chars), line_quad(pieces, joined), certainty, tuple(words), _model(pieces, parts))
+
+
+def line_quad(pieces: Pieces, joined: Joined) -> Quad:
+    """Give the quad from the start of the first view to the end of the last."""
+    first, last = (pieces.fragments[joined.parts[at].piece].quad for at in (0, -1))
+    return Quad(first.p0, last.p1, last.p2, first.p3)
 
 
 def _gather(pieces: Pieces, parts: Sequence[Part]) -> _Text:

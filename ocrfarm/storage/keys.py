@@ -6,6 +6,7 @@ jobs/{job}/manifest.json              pages, tiles (blank ones marked), batches
 jobs/{job}/overview/p0000.png         the page shrunk to at most 2048 pixels a side
 jobs/{job}/tiles/{tile}.png           one tile, lossless
 jobs/{job}/fragments/{tile}.json.gz   what the recognizer read on the tile (a `tile.Reading`)
+jobs/{job}/looks.json                 which places are read a second time (`tile.Look`s, each with a tile of its own)
 jobs/{job}/dead/{tile}.json           why a tile could not be read
 jobs/{job}/result.json                the document, in the format ocrfarm/1
 jobs/{job}/ended.json                 how a job ended that has no document: cancelled, or failed and why
@@ -47,6 +48,11 @@ def tile(job_id: str, tile_id: TileId | str) -> str:
 def fragments(job_id: str, tile_id: TileId | str) -> str:
     """Name the reading of a tile."""
     return f"{job(job_id)}fragments/{tile_id}.json.gz"
+
+
+def looks(job_id: str) -> str:
+    """Name the list of places that are read a second time."""
+    return f"{job(job_id)}looks.json"
 
 
 def dead(job_id: str, tile_id: TileId | str) -> str:

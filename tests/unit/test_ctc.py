@@ -6,8 +6,8 @@ from ocrfarm.recognize.ctc import Alphabet, decode
 from ocrfarm.tile import Char
 
 COLON = "\uff1a"  # full width
-ALPHABET = Alphabet(["blank", "a", "b", " ", COLON, "中", "1"], 3)
-STEP = 1 / 6  # line heights: 8 pixels of 48
+ALPHABET = Alphabet(["blank", "a", "b", " ", COLON, "中", "1", "."], 3)
+STEP, HEIGHT = 8, 48  # pixels
 
 
 def probabilities(path: str, space: float = 0.0) -> NDArray[np.float32]:
@@ -19,8 +19,10 @@ def probabilities(path: str, space: float = 0.0) -> NDArray[np.float32]:
     return steps
 
 
-def read(path: str, *, columns: float | None = None, space: float = 0.0) -> tuple[Char, ...]:
-    return decode(probabilities(path, space), ALPHABET, columns=columns or len(path), step=STEP)
+def read(path: str, *, columns: int | None = None, space: float = 0.0) -> tuple[Char, ...]:
+    """Decode a line on which every letter fills its time step with ink."""
+    ink = np.repeat([letter not in "- " for letter in path[:columns]], STEP)
+    return decode(probabilities(path, space), ALPHABET, ink=ink, step=STEP, height=HEIGHT)
 
 
 def text(chars: tuple[Char, ...]) -> str:
@@ -55,15 +57,18 @@ def test_no_place_is_beyond_the_line() -> None:
 @pytest.mark.parametrize(
     ("path", "space", "expected"),
     [
-        ("a--b", 0.2, "a b"),  # a third of a height apart, and the model half saw a space
-        ("a--b", 0.05, "ab"),  # ... but hardly saw one
-        ("a----b", 0.05, "a b"),  # twice as far apart
-        ("a----b", 0.001, "ab"),
+        ("ab-ab", 0.2, "ab ab"),  # a sixth of a height apart, and the model half saw a space
+        ("ab-ab", 0.05, "abab"),  # ... but hardly saw one
+        ("ab--ab", 0.02, "ab ab"),  # twice as far apart
+        ("ab--ab", 0.005, "abab"),
         ("ab", 0.3, "ab"),  # no room
-        ("a--1", 0.2, "a1"),  # a "1" has white beside it anyway
+        ("ab-1b", 0.15, "ab1b"),  # a "1" has white beside it anyway
         ("a--b--a--b--a--b", 0.12, "ababab"),  # a wide font
         ("a-b-a-b----a-b-a", 0.1, "abab aba"),
-        ("中----中", 0.3, "中中"),  # Han text has no spaces
+        ("1.-1ab", 0.3, "1.1ab"),  # the point of a number
+        ("1-.1ab", 0.3, "1.1ab"),
+        ("a.-bab", 0.3, "a. bab"),
+        ("ab中----中", 0.3, "ab中中"),  # Han text has no spaces
         ("a- -b", 0.3, "a b"),  # the model saw it: not put in twice
     ],
 )

@@ -1,0 +1,123 @@
+"""The second look: places that the first stitching doubts are cut from the stored tiles and read in a second wave.
+
+A look that cannot be read leaves a dead letter like any tile, but costs nothing: the first reading stands.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+
+from ocrfarm.errors import EngineBroke, ObjectNotFound
+from ocrfarm.farm.letters import Letter, bury
+from ocrfarm.farm.services import Services
+from ocrfarm.farm.tries import put_readings
+from ocrfarm.geometry import Box
+from ocrfarm.image import Pixels, decode_tile
+from ocrfarm.pipeline import Outcome, read_again
+from ocrfarm.storage import keys
+from ocrfarm.tile import LOOK, Look, Reading, Tile, TileId, looks_from_bytes, looks_to_bytes, readings_from_bytes
+
+BATCH = 16
+"""Places that one message names: they lie near one another and share tiles, which are fetched and decoded once."""
+
+TILES = 4
+"""Decoded tiles that are kept while a batch is read, 12.6 MB each at a side of 2048: those round one corner."""
+
+
+def is_look(batch: Sequence[TileId]) -> bool:
+    """Say whether a batch names places of a second look."""
+    return any(tile.part == LOOK for tile in batch)
+
+
+def stored_looks(services: Services, job: str) -> tuple[Look, ...]:
+    """Give the places that the job's first stitching doubted; `ObjectNotFound` before that."""
+    return looks_from_bytes(services.store.get(keys.looks(job)))
+
+
+def named(services: Services, job: str, batch: Sequence[TileId]) -> list[Tile]:
+    """Give the tiles that a batch names, of the page's grid or of the second look."""
+    if not is_look(batch):
+        return services.manifest(job).pick(batch)
+    tiles = {look.tile.id: look.tile for look in stored_looks(services, job)}
+    return [tiles[name] for name in batch]
+
+
+def second_look(services: Services, job: str, outcomes: Sequence[Outcome]) -> tuple[tuple[TileId, ...], ...]:
+    """Give each outcome what its looks brought; give the batches of those that nobody has read yet, if any.
+
+    Which places are looked at is decided once and stored, before any of them is read.
+    """
+    try:
+        looks = stored_looks(services, job)
+    except ObjectNotFound:
+        looks = tuple(chain.from_iterable(outcome.looks() for outcome in outcomes))
+        services.store.put(keys.looks(job), looks_to_bytes(looks))
+    unread = []
+    for look in looks:
+        outcome = outcomes[look.tile.id.page]
+        if readings := _read(services, job, look):
+            outcome.again += [(look, reading) for reading in readings if reading.tile == look.tile]
+        elif not services.store.exists(keys.dead(job, look.tile.id)):
+            unread.append((outcome.showing(look)[0].id, look.tile.id))
+    names = [name for _, name in sorted(unread)]
+    return tuple(tuple(names[at : at + BATCH]) for at in range(0, len(names), BATCH))
+
+
+def _read(services: Services, job: str, look: Look) -> tuple[Reading, ...]:
+    try:
+        return readings_from_bytes(services.store.get(keys.fragments(job, look.tile.id)))
+    except ObjectNotFound:
+        return ()
+
+
+def read_looks(services: Services, job: str, *, batch: Sequence[TileId]) -> int:
+    """Read the places that nobody has read yet; give how many. StoreError, BrokerError and OutOfTime pass through."""
+    desk = _Desk(services, job)
+    looks = {look.tile.id: look for look in stored_looks(services, job)}
+    return sum(desk.read(looks[name]) for name in batch)
+
+
+class _Desk:
+    """Reads places of one job, one after the other."""
+
+    def __init__(self, services: Services, job: str) -> None:
+        self._services, self._job = services, job
+        self._manifest = services.manifest(job)
+        self._profile = self._manifest.request.profile
+        self._engine = services.engine(self._profile)
+        self._tile = lru_cache(TILES)(self._fetch)
+
+    def read(self, look: Look) -> bool:
+        """Read and store one place; False where that is done, given up, or its job has ended."""
+        name, attempts = str(look.tile.id), self._services.progress.attempts
+        turn = attempts.look(self._job, name)
+        if turn.ended or self._services.store.exists(keys.fragments(self._job, name)):
+            return False
+        if turn.attempts >= self._services.settings.work.attempts:
+            return self._give_up(look, f"took its worker down or all its time, {turn.attempts} times", turn.attempts)
+        attempts.begin(self._job, name)
+        try:
+            _, reading = read_again(self._engine, look, shown=self._shown(look), profile=self._profile)
+        except (EngineBroke, MemoryError) as error:
+            return self._give_up(look, str(error) or "there was not enough memory", turn.attempts + 1)
+        put_readings(self._services, self._job, tile=look.tile, readings=(reading,))
+        attempts.forgive(self._job, name)
+        return True
+
+    def _give_up(self, look: Look, reason: str, attempts: int) -> bool:
+        bury(self._services, self._job, tile=look.tile.id, letter=Letter(f"look {look.tile.id}: {reason}", attempts))
+        return False
+
+    def _shown(self, look: Look) -> list[tuple[Box, Pixels]]:
+        """Give the stored tiles that show a part of the place."""
+        page = self._manifest.pages[look.tile.id.page]
+        tiles = tuple(tile for tile in self._manifest.tiles if tile.id.page == look.tile.id.page)
+        showing = Outcome(page, tiles).showing(look)
+        return [(tile.box, pixels) for tile in showing if (pixels := self._tile(tile.id)) is not None]
+
+    def _fetch(self, tile: TileId) -> Pixels | None:
+        """Give a tile's pixels; None where it was blank: the manifest was read before that was known."""
+        try:
+            return decode_tile(self._services.store.get(keys.tile(self._job, tile)))
+        except ObjectNotFound:
+            return None

@@ -1,0 +1,110 @@
+"""Lines of the first stitching -> which places deserve a second look, each for a written reason.
+
+A joined line is read again as a whole where its seams do not prove that the text is right. A line that ends where a
+border cut through its letters, and that no other tile continues, is incomplete for certain: its end is searched again.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.stitch.chains import Joined, Part
+from ocrfarm.stitch.cuts import HARD, Cuts
+from ocrfarm.stitch.lines import line_quad
+from ocrfarm.stitch.pieces import Pieces
+from ocrfarm.tile import LATTICE, LOOK, Look, Tile, TileId
+
+AGREEMENT = 1.0
+"""Share of the letters at a seam that both tiles must have read alike."""
+
+ANCHORS = 3
+"""Letters that both must have read alike at the same place."""
+
+SURE_LETTERS, NEAR_SEAM = 0.6, 2
+"""Least mean confidence of so many letters on each side of a seam."""
+
+SURE = 0.6
+"""Least confidence of every view that a line is made of."""
+
+SEARCH_SIDE = 512
+"""Pixels of the tile that is searched round an open end at least; it is half as large as a first tile, where that is
+more, so that it sees as much of the line's rest as the detector needs to find it."""
+
+SEARCH_GRID = 8
+"""The tiles' places are multiples of this part of their side, so that ends near one another share one."""
+
+LARGEST = 32_000_000
+"""Pixels of the box round a line that is read again: a slanted line across a very large page is left as it is."""
+
+
+def find_looks(size: Size, pieces: Pieces, cuts: Cuts, *, joined: Sequence[Joined]) -> tuple[Look, ...]:
+    """Give the looks of a page in a fixed order."""
+    open_ends = [end for line in joined for end in _open_ends(pieces, cuts, line)]
+    searches = _searches(size, pieces, open_ends)
+    doubtful = [line_quad(pieces, line) for line in joined if is_doubtful(pieces, cuts, line)]
+    frame = Box(0, 0, size.width, size.height)
+    lines = [(box, (quad,)) for quad in doubtful if (box := _around(quad, frame)) and box.area <= LARGEST]
+    wanted = [*((box, quads, False) for box, quads in searches), *((box, quads, True) for box, quads in sorted(lines))]
+    return tuple(
+        Look(Tile(TileId(pieces.tiles[0].id.page, 0, 0, index, LOOK), box, size), quads, whole)
+        for index, (box, quads, whole) in enumerate(wanted)
+    )
+
+
+def is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
+    """Say whether the seams of a line fail to prove its text."""
+    if line.anchors is None:
+        return False
+    models = {pieces.models[int(pieces.tile[part.piece])] for part in line.parts}
+    weakest = min(pieces.fragments[part.piece].confidence for part in line.parts)
+    return (
+        line.agreement < AGREEMENT
+        or line.anchors < ANCHORS
+        or line.turned
+        or len(models) > 1
+        or weakest < SURE
+        or any(bool(cuts.sliced[part.piece]) for part in line.parts)
+        or any(_sure_at_seam(pieces, one, two) < SURE_LETTERS for one, two in pairwise(line.parts))
+    )
+
+
+def _sure_at_seam(pieces: Pieces, one: Part, two: Part) -> float:
+    before = pieces.fragments[one.piece].chars[max(one.stop - NEAR_SEAM, one.first) : one.stop]
+    after = pieces.fragments[two.piece].chars[two.first : min(two.first + NEAR_SEAM, two.stop)]
+    sure = [char.confidence for char in (*before, *after)]
+    return sum(sure) / max(len(sure), 1)
+
+
+def _open_ends(pieces: Pieces, cuts: Cuts, line: Joined) -> Iterator[tuple[int, int]]:
+    """Give the fragments at whose start (0) or end (1) the line was cut through letters and not continued."""
+    if line.turned:
+        return
+    first, last = line.parts[0].piece, line.parts[-1].piece
+    for piece, end in ((first, 0), (last, 1)):
+        if cuts.grade[piece, end] == HARD and not cuts.sliced[piece]:
+            yield piece, end
+
+
+def _searches(size: Size, pieces: Pieces, ends: Sequence[tuple[int, int]]) -> list[tuple[Box, tuple[Quad, ...]]]:
+    """Give the boxes to search and the lines that end in each."""
+    found: dict[Box, list[Quad]] = {}
+    for piece, end in ends:
+        quad = pieces.fragments[piece].quad
+        x, y = quad.part(end, end).centre
+        box = pieces.tiles[int(pieces.tile[piece])].box
+        side = max(SEARCH_SIDE, max(box.width, box.height) // (2 * LATTICE) * LATTICE)
+        found.setdefault(_search_box(size, x, y, side), []).append(quad)
+    return sorted((box, tuple(sorted(quads))) for box, quads in found.items())
+
+
+def _search_box(size: Size, x: float, y: float, side: int) -> Box:
+    grid = side // SEARCH_GRID
+    across, down = (round((at - side / 2) / grid) * grid for at in (x, y))
+    x0, y0 = (max(min(at, extent - side), 0) for at, extent in ((across, size.width), (down, size.height)))
+    return Box(x0, y0, min(x0 + side, size.width), min(y0 + side, size.height))
+
+
+def _around(quad: Quad, frame: Box) -> Box | None:
+    box = quad.bounds()
+    margin = round(quad.height / 2)
+    return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin).intersection(frame)
