@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks.chaos import FAULTS, JOBS, PATIENCE, SMALL_TILES, WORKERS, Arena, arena_for
-from tests.integration.farmyard import PROFILE, Sheet, lost_and_doubled, sheet
+from tests.benchmarks.chaos import PATIENCE, PROFILES
+from tests.benchmarks.faults import FAULTS, PLAIN, WORKERS, Arena, arena_for
+from tests.integration.farmyard import Sheet, lost_and_doubled, sheet
 
 _PAUSE_SECONDS = 30
 _LOOK_SECONDS = 2
-_UNHARMED = [fault for fault in FAULTS if not fault.variables and not fault.word]
+_UNHARMED = [fault for fault in FAULTS if fault.setting == PLAIN and not fault.word]
 """Faults that need neither special workers nor special pages."""
 
 _Memory = dict[str, list[tuple[float, float]]]
@@ -29,16 +30,16 @@ def soak(minutes: float, seed: int) -> None:
     chance = random.Random(seed)
     memory: _Memory = defaultdict(list)
     ended, harm = Counter[str](), Counter[str]()
-    with arena_for(FAULTS[0]) as arena:
+    with arena_for() as arena:
         start = fault_at = time.monotonic()
         jobs: dict[str, tuple[Sheet, float]] = {}
         while time.monotonic() < start + minutes * 60 or jobs:
             over = time.monotonic() >= start + minutes * 60
             for job in [*jobs]:
                 _look(arena, job, jobs, ended)
-            while len(jobs) < JOBS and not over:
+            while len(jobs) < len(PROFILES) and not over:
                 page = sheet(chance.randint(1, 5), chance.randint(1, 4), mark=f"{chance.randrange(1000):03d}")
-                profile = chance.choice((PROFILE, SMALL_TILES))
+                profile = chance.choice(PROFILES)
                 jobs[arena.farm.submit(page.png, profile=profile)] = page, time.monotonic()
             if time.monotonic() >= fault_at + _PAUSE_SECONDS and not over:
                 fault = chance.choice(_UNHARMED)
