@@ -82,9 +82,12 @@ def _round(fault: Fault, arena: Arena) -> Outcome:
     seconds = time.monotonic() - started
     arena.tidy()
     again = Counter(farm.reads()[before:])
-    losses = [_losses(farm, job, page) for job, page, state in zip(jobs, sheets, states, strict=True) if state in _READ]
-    lost, doubled = (sum(each) for each in zip(*losses, strict=True)) if losses else (0, 0)
-    return Outcome(states, seconds, sum(count - 1 for count in again.values()), lost, doubled)
+    read = [(job, page) for job, page, state in zip(jobs, sheets, states, strict=True) if state in _READ]
+    losses = [_losses(farm, job, page) for job, page in read]
+    lost, doubled = ([text for loss in losses for text in loss[kind]] for kind in (0, 1))
+    if lost or doubled:
+        click.echo(f"! {fault.name}: lost {lost}, doubled {doubled}", err=True)
+    return Outcome(states, seconds, sum(count - 1 for count in again.values()), len(lost), len(doubled))
 
 
 def _state(fault: Fault, farm: Yard, job: str) -> str:
@@ -98,12 +101,12 @@ def _state(fault: Fault, farm: Yard, job: str) -> str:
     return status.state
 
 
-def _losses(farm: Yard, job: str, page: Sheet) -> tuple[int, int]:
-    """Count the lines that are missing although nothing says that their place was not read, and those found twice."""
+def _losses(farm: Yard, job: str, page: Sheet) -> tuple[list[str], list[str]]:
+    """Give the lines that are missing although nothing says that their place was not read, and those found twice."""
     document = farm.document(job)
     gaps = [gap.box for each in document.pages for gap in each.coverage.gaps]
     lost, doubled = lost_and_doubled(document, page.lines)
-    return sum(not any(page.lines[text].intersection(gap) for gap in gaps) for text in lost), len(doubled)
+    return [text for text in lost if not any(page.lines[text].intersection(gap) for gap in gaps)], doubled
 
 
 def _mark() -> str:

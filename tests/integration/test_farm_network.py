@@ -59,7 +59,7 @@ def test_a_worker_without_a_network_is_done_without_and_comes_back(place: Yard, 
     with namespace() as away, line_to(valkey_server.port, host=away.host) as line:
         place.start("control", CONTROL)
         place.start("near", READER)
-        place.start("far", READER, inside=away.inside, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
+        place.start_inside(away.inside, "far", READER, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
         place.ready()
         children = place.children("far")
         job = _reading(place)
