@@ -5,17 +5,16 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import click
 
 from ocrfarm.recognize import Profile
-from tests.benchmarks.faults import DEFAULT_LEASE, FAULTS, SMALL_TILES, Arena, Fault, Setting, arena_for
+from tests.benchmarks.faults import DEFAULT_LEASE, FAULTS, SMALL_TILES, Arena, Fault, arena_for
 from tests.integration.farmyard import PROFILE, Sheet, Yard, lost_and_doubled, sheet
 
 PROFILES: tuple[Profile, ...] = (PROFILE, SMALL_TILES, PROFILE)
-"""Of the three jobs of a round: 6, 40 and 6 tiles."""
+"""Of the three jobs of a round: 6, 24 and 6 tiles."""
 
 PATIENCE = 240
 """Seconds after which a job counts as stuck."""
@@ -24,28 +23,23 @@ _READ = ("complete", "partial")
 
 
 @click.command()
-@click.option("--rounds", default=20, show_default=True, help="Rounds of each quick fault.")
-@click.option("--slow-rounds", default=5, show_default=True, help="Rounds of those that take half a minute each.")
+@click.option("--rounds", default=20, show_default=True, help="Rounds of each quick fault; 0: leave them out.")
+@click.option("--slow-rounds", default=5, show_default=True, help="Rounds of each slow one.")
 @click.option("--only", default="", help="Faults whose name holds this text.")
 @click.option("--default-lease", is_flag=True, help="One more: a killed worker with nothing made quicker (6 minutes).")
 def chaos(rounds: int, slow_rounds: int, only: str, default_lease: bool) -> None:
     """Run three jobs a round against each fault and say how they ended."""
     columns = (
-        f"{'fault':34}{'rounds':>7}{'jobs':>6}  {'ended':34}{'recovery s':>12}{'again':>7}{'lost':>6}{'doubled':>8}"
+        f"{'fault':36}{'rounds':>7}{'jobs':>6}  {'ended':34}{'recovery s':>12}{'again':>7}{'lost':>6}{'doubled':>8}"
     )
     click.echo(columns)
-    chosen = [fault for fault in (*FAULTS, *((DEFAULT_LEASE,) if default_lease else ())) if only in fault.name]
+    counts = {fault: slow_rounds if fault.slow else rounds for fault in FAULTS} | {DEFAULT_LEASE: int(default_lease)}
+    chosen = [fault for fault, count in counts.items() if count and only in fault.name]
     # What is done to equal farms is done to one farm, one after the other.
     for setting, faults in itertools.groupby(chosen, key=lambda fault: fault.setting):
-        for row in _rows(setting, faults, {False: rounds, True: slow_rounds}):
-            click.echo(row)
-
-
-def _rows(setting: Setting, faults: Iterable[Fault], rounds: dict[bool, int]) -> Iterator[str]:
-    with arena_for(setting) as arena:
-        for fault in faults:
-            count = 1 if fault is DEFAULT_LEASE else rounds[fault.slow]
-            yield _row(fault, [_round(fault, arena) for _ in range(count)])
+        with arena_for(setting) as arena:
+            for fault in faults:
+                click.echo(_row(fault, [_round(fault, arena) for _ in range(counts[fault])]))
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ def _row(fault: Fault, outcomes: list[Outcome]) -> str:
     recovery = f"{statistics.median(seconds):.1f}/{max(seconds):.1f}"
     again, lost, doubled = (sum(getattr(each, name) for each in outcomes) for name in ("again", "lost", "doubled"))
     jobs = states.total()
-    return f"{fault.name:34}{len(outcomes):>7}{jobs:>6}  {ended:34}{recovery:>12}{again:>7}{lost:>6}{doubled:>8}"
+    return f"{fault.name:36}{len(outcomes):>7}{jobs:>6}  {ended:34}{recovery:>12}{again:>7}{lost:>6}{doubled:>8}"
 
 
 def _round(fault: Fault, arena: Arena) -> Outcome:

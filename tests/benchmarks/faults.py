@@ -25,9 +25,9 @@ from tests.integration.servers import S3Server, ValkeyServer, seaweedfs, valkey
 LEASE = 10
 """Seconds after which a dead worker's message comes back, instead of 300: else a night would not be enough."""
 
-SMALL_TILES = replace(PROFILE, tiling=Tiling(256, 96, levels=False))
+SMALL_TILES = replace(PROFILE, tiling=Tiling(320, 96, levels=False))
 WORKERS = {"control": CONTROL, "one": READER, "two": READER}
-TILE_SECONDS = 0.1
+TILE_SECONDS = 0.06
 """What reading a tile takes: long enough that a worker mostly has one in hand when it is killed."""
 
 
@@ -142,18 +142,18 @@ def _stall_line(arena: Arena) -> None:
 
 
 def _cut_line(arena: Arena) -> None:
-    arena.line.cut(6)
+    arena.line.cut(3)
 
 
 def _slow_store(arena: Arena) -> None:
     arena.mood.seconds = 0.5
-    time.sleep(6)
+    time.sleep(3)
     arena.mood.seconds = 0.0
 
 
 def _faulty_store(arena: Arena) -> None:
     arena.mood.every = 3
-    time.sleep(6)
+    time.sleep(3)
     arena.mood.every = 0
 
 
@@ -192,7 +192,7 @@ FAULTS = (
     Fault("none", _nothing),
     Fault("child SIGKILL", _kill_children),
     Fault("worker SIGKILL", lambda arena: arena.kill("one")),
-    Fault("every worker SIGKILL", lambda arena: arena.kill(*WORKERS)),
+    Fault("every worker SIGKILL", lambda arena: arena.kill(*WORKERS), slow=True),
     Fault("poison tile", _nothing, PARTIAL, "CRASH"),
     Fault("tile hangs, soft limit ends it", _nothing, PARTIAL, "HANG", slow=True),
     Fault("tile hangs, hard limit ends it", _nothing, PARTIAL, "STICK", slow=True),
@@ -208,11 +208,11 @@ FAULTS = (
     Fault("store down for 3 s", _store_away(3)),
     Fault("store down for 15 s", _store_away(15), slow=True),
     Fault("rolling restart", _rolling_restart, slow=True),
-    Fault("store slow for 6 s", _slow_store, setting=_MOODY),
-    Fault("store: every third answer 500", _faulty_store, setting=_MOODY),
-    Fault("broker cut off for 6 s", _cut_line, setting=_LINE),
+    Fault("store slow for 3 s", _slow_store, setting=_MOODY),
+    Fault("store: every third answer 500, 3 s", _faulty_store, setting=_MOODY),
+    Fault("broker cut off for 3 s", _cut_line, setting=_LINE, slow=True),
     Fault("broker silent for 10 s", _stall_line, setting=_LINE, slow=True),
-    Fault("one worker cut off for 6 s", _cut_line, setting=_ONE_ON_THE_LINE),
+    Fault("one worker cut off for 3 s", _cut_line, setting=_ONE_ON_THE_LINE, slow=True),
     Fault("one worker unheard for 10 s", _stall_line, setting=_ONE_ON_THE_LINE, slow=True),
     Fault("splitter killed half way", _nothing, setting=_dies("split")),
     Fault("stitcher killed half way", _nothing, setting=_dies("stitch")),
