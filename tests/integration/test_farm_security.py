@@ -22,7 +22,7 @@ import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ocrfarm.errors import BrokerError, InputError, SettingsError, UnknownJob
+from ocrfarm.errors import BrokerError, SettingsError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.app import declare, make_app
 from ocrfarm.farm.fetch import fetch
@@ -36,7 +36,6 @@ from tests.integration.certificates import certificate, server_context
 from tests.integration.damage import tls_terminator
 from tests.integration.farmyard import CONTROL, READER, Yard, lost_and_doubled, sheet, yard
 from tests.integration.servers import S3Server, ValkeyServer, free_ports, seaweedfs, valkey
-from tests.unit.pictures import encoded, noise, png_claiming, tiff_directory
 
 SECURITY = ROOT / "docs" / "security"
 PAGE = sheet(3, 2)
@@ -294,32 +293,3 @@ def test_addresses_are_refused_unless_they_are_allowed(tmp_path: Path) -> None:
     settings = Settings(Places("redis://127.0.0.1:1/0", str(tmp_path)))
     with yard(replace(settings), tmp_path) as farm, pytest.raises(SettingsError):
         farm.client.submit("https://example.org/a.png")
-
-
-def _hostile() -> dict[str, bytes]:
-    picture = noise(40, 40)
-    return {
-        "a header of 100,000 x 100,000": png_claiming(100_000, 100_000),
-        "a header of 2^31 pixels": png_claiming(2**31 - 1, 1),
-        "a long page": png_claiming(1, 2**31 - 1),
-        "a TIFF in a circle": b"II*\0\x08\0\0\0" + tiff_directory({256: [9], 257: [9]}, following=8),
-        "a TIFF of huge strips": b"II*\0\x08\0\0\0" + tiff_directory({256: [90_000], 257: [20_000], 278: [2**32 - 1]}),
-        "a GIF that ends early": encoded(picture, "gif")[:-20],
-        "a WebP of another size": encoded(picture, "webp")[:24] + b"\xff\x3f\xff\x3f" + encoded(picture, "webp")[28:],
-        "a JPEG-2000 without its end": encoded(picture, "jp2")[:-200],
-        "a PDF of one huge page": b"%PDF-1.4\n1 0 obj<</Type/Page/MediaBox[0 0 99999 99999]>>endobj\n%%EOF",
-        "a text": b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
-    }
-
-
-def test_hostile_pictures_fail_with_a_reason_and_hurt_no_worker(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
-    with yard(Settings(places, work=WORK), tmp_path) as farm:
-        farm.start("control", CONTROL)
-        farm.ready()
-        before = farm.children("control")
-        jobs = {what: farm.submit(data) for what, data in _hostile().items()}
-        failures = {what: farm.wait(job).failure() for what, job in jobs.items()}
-        assert all(isinstance(failure, InputError) for failure in failures.values()), failures
-        assert all("\n" not in str(failure) and "page.png" in str(failure) for failure in failures.values())
-        assert farm.children("control") == before

@@ -32,6 +32,7 @@ from ocrfarm.farm.app import make_app
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.progress import JobStatus, Progress
+from ocrfarm.farm.reconcile import stuck_jobs
 from ocrfarm.farm.services import Services
 from ocrfarm.farm.submit import Counter, cancel, end_failed, submit
 from ocrfarm.farm.upkeep import Upkeep
@@ -39,7 +40,7 @@ from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
 from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
-from ocrfarm.settings import Places, Settings
+from ocrfarm.settings import Load, Places, Settings
 from ocrfarm.storage import keys, open_store
 from tests.integration.servers import ValkeyServer
 
@@ -307,6 +308,31 @@ def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
         assert str(outcome.state) == "REJECTED"
     assert bench.status(job).failed == 0
     assert bench.services.progress.attempts.look(job, str(batch[0])).attempts == 0
+
+
+def test_a_store_that_is_away_counts_against_no_job(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that cannot be taken up has not been taken up, however often that is so."""
+
+    def away(key: str) -> bool:
+        raise StoreUnreachable("the store does not answer")
+
+    load = Load(stuck_seconds=0, revivals=3)
+    services = replace(bench.services, settings=replace(bench.services.settings, load=load))
+    monkeypatch.setattr(services.upkeep, "take_office", lambda *_: True)
+    job = bench.submit(page[0])
+    list(steps.split(services, job))  # and no message is sent
+    with redis.Redis.from_url(services.settings.places.broker) as server:
+        server.delete(f"{services.settings.places.prefix}split")
+    with monkeypatch.context() as patched:
+        patched.setattr(services.store, "exists", away)
+        for _ in range(5):
+            with pytest.raises(StoreUnreachable):
+                list(stuck_jobs(services))
+    assert [list(stuck_jobs(services)) for _ in range(3)] == [[job]] * 3
+    assert list(stuck_jobs(services)) == []
+    assert "taken up 3 times" in bench.status(job).error
 
 
 @pytest.fixture
