@@ -39,7 +39,7 @@ def chaos(rounds: int, slow_rounds: int, only: str, default_lease: bool) -> None
     for setting, faults in itertools.groupby(chosen, key=lambda fault: fault.setting):
         with arena_for(setting) as arena:
             for fault in faults:
-                click.echo(_row(fault, [_round(fault, arena) for _ in range(counts[fault])]))
+                click.echo(_row(fault, [played(fault, arena) for _ in range(counts[fault])]))
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def _row(fault: Fault, outcomes: list[Outcome]) -> str:
     return f"{fault.name:36}{len(outcomes):>7}{jobs:>6}  {ended:34}{recovery:>12}{again:>7}{lost:>6}{doubled:>8}"
 
 
-def _round(fault: Fault, arena: Arena) -> Outcome:
+def played(fault: Fault, arena: Arena) -> Outcome:
+    """Play one round: three jobs, one fault, and what became of them."""
     farm, before = arena.farm, len(arena.farm.reads())
     words = {(1, 1): fault.word} if fault.word else {}
     sheets = [sheet(3, 2, words if not number else None, mark=_mark()) for number in range(len(PROFILES))]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import redis
 
@@ -236,7 +237,7 @@ def arena_for(setting: Setting = PLAIN) -> Iterator[Arena]:
             (folder / name).mkdir()
         broker = stack.enter_context(valkey(folder / "broker"))
         store = stack.enter_context(seaweedfs(folder / "store"))
-        os.environ |= store.environment | {"AWS_EC2_METADATA_DISABLED": "true"}
+        stack.enter_context(patch.dict(os.environ, store.environment | {"AWS_EC2_METADATA_DISABLED": "true"}))
         S3Store(store.url("chaos")).create_bucket()
         endpoint, mood = stack.enter_context(moody_proxy(store.endpoint))
         line = stack.enter_context(line_to(broker.port))

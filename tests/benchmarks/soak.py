@@ -2,6 +2,7 @@
 
 import os
 import random
+import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -121,9 +122,9 @@ def _report(course: Course, seconds: float) -> None:
 
 
 def _growth(looks: list[tuple[float, float]], seconds: float) -> str:
-    """Say how the last third compares with the first."""
+    """Say how the last third compares with the first, by the median: a worker that has just been replaced has less."""
     thirds = [[size for at, size in looks if low <= at / seconds < low + 1 / 3 and size] for low in (0.0, 2 / 3)]
     if not all(thirds):
         return "too short"
-    first, last = (sum(third) / len(third) for third in thirds)
+    first, last = (statistics.median(third) for third in thirds)
     return f"{first:7.1f} -> {last:7.1f} MB  {last / first - 1:+.1%}"
