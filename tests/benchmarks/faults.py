@@ -172,10 +172,16 @@ def _rolling_restart(arena: Arena) -> None:
     for name, command in WORKERS.items():
         arena.farm.start(f"new-{name}", command)
         arena.farm.ready(f"new-{name}")
-        assert arena.farm.end(name) == 0, "a worker that is told to leave says that all is well"
+        _leave(arena, name)
         arena.start(name)
         arena.farm.ready(name)
-        assert arena.farm.end(f"new-{name}") == 0
+        _leave(arena, f"new-{name}")
+
+
+def _leave(arena: Arena, name: str) -> None:
+    """Tell a worker to end, which must say that all is well."""
+    code = arena.farm.end(name)
+    assert code == 0, f"{name} ended with {code}\n{arena.farm.log(name)[-5000:]}"
 
 
 def _dies(where: str) -> Setting:
