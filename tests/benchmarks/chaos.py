@@ -39,24 +39,26 @@ def chaos(rounds: int, slow_rounds: int, only: str, default_lease: bool) -> None
     for setting, faults in itertools.groupby(chosen, key=lambda fault: fault.setting):
         with arena_for(setting) as arena:
             for fault in faults:
-                click.echo(_row(fault, [played(fault, arena) for _ in range(counts[fault])]))
+                outcomes = [played(fault, arena) for _ in range(counts[fault])]
+                click.echo(_row(fault, outcomes))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one round."""
+    """What became of one round; `wrong` is what is not as it should be."""
 
     states: list[str]
     seconds: float
     again: int
     lost: int
     doubled: int
+    wrong: list[str]
 
 
 def _row(fault: Fault, outcomes: list[Outcome]) -> str:
     states = Counter(state for outcome in outcomes for state in outcome.states)
     ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    ended += "" if states.keys() <= set(fault.ends) else " !"
+    ended += " !" if any(outcome.wrong for outcome in outcomes) else ""
     seconds = [outcome.seconds for outcome in outcomes]
     recovery = f"{statistics.median(seconds):.1f}/{max(seconds):.1f}"
     again, lost, doubled = (sum(getattr(each, name) for each in outcomes) for name in ("again", "lost", "doubled"))
@@ -80,9 +82,11 @@ def played(fault: Fault, arena: Arena) -> Outcome:
     read = [(job, page) for job, page, state in zip(jobs, sheets, states, strict=True) if state in _READ]
     losses = [_losses(farm, job, page) for job, page in read]
     lost, doubled = ([text for loss in losses for text in loss[kind]] for kind in (0, 1))
-    if lost or doubled:
-        click.echo(f"! {fault.name}: lost {lost}, doubled {doubled}", err=True)
-    return Outcome(states, seconds, sum(count - 1 for count in again.values()), len(lost), len(doubled))
+    wrong = [*arena.complaints, *(state for state in states if state not in fault.ends), *lost, *doubled]
+    arena.complaints.clear()
+    for each in wrong:
+        click.echo(f"! {fault.name}: {each}", err=True)
+    return Outcome(states, seconds, sum(count - 1 for count in again.values()), len(lost), len(doubled), wrong)
 
 
 def _state(fault: Fault, farm: Yard, job: str) -> str:

@@ -81,6 +81,10 @@ def _harm(arena: Arena, course: Course, chance: random.Random) -> None:
     fault = chance.choice(_UNHARMED)
     course.harm[fault.name] += 1
     fault.act(arena)
+    for complaint in arena.complaints:
+        course.ended["complaints"] += 1
+        click.echo(f"! {fault.name}: {complaint}")
+    arena.complaints.clear()
 
 
 def _settle(arena: Arena, course: Course) -> None:

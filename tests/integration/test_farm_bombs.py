@@ -8,6 +8,7 @@ from ocrfarm.errors import InputError
 from ocrfarm.settings import Load, Places, Settings, Work
 from tests.integration.bombs import bombs
 from tests.integration.farmyard import CONTROL, READER, Yard, yard
+from tests.integration.scripts import run_python
 from tests.integration.servers import ValkeyServer
 
 MEGABYTES = 400
@@ -48,3 +49,20 @@ def _peak_megabytes(process: int) -> float:
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     (peak,) = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
     return peak / 1024
+
+
+def test_loaders_that_were_never_hardened_are_shut_in_a_worker(tmp_path: Path) -> None:
+    script = """
+import sys, pyvips
+def opens():
+    try:
+        return pyvips.Image.new_from_file(sys.argv[1]).width
+    except pyvips.Error:
+        return 0
+pyvips.Image.black(4, 4).write_to_file(sys.argv[1])
+print(opens(), end=" ")
+from workers import run
+from ocrfarm.farm import steps
+print(opens())
+"""
+    assert run_python(script, str(tmp_path / "picture.v")) == "4 0"
