@@ -34,7 +34,8 @@ def make_app(settings: Settings, lane: Lane = Lane.CONTROL) -> Celery:
     """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet."""
     url = _with_certificates(settings.places.broker)
     app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False)
-    app.conf.update(_messages(), **_delivery(settings, lane), **_redis(settings), **_worker(settings, lane))
+    app.conf.update(_messages(), **_time(settings), **_delivery(settings, lane))
+    app.conf.update(_redis(settings), **_worker(settings, lane))
     return app
 
 
@@ -71,15 +72,28 @@ def _messages() -> dict[str, Any]:
     }
 
 
+def _time(settings: Settings) -> dict[str, Any]:
+    """Give limits by task, not by lane: who reads the last batch sends the message to stitch, and limits with it."""
+    control = (wire.SPLIT, wire.STITCH, wire.RESUME, wire.RECONCILE)
+    return {
+        "task_annotations": {
+            wire.RECOGNIZE: _limits(settings.work.recognize_seconds),
+            **{name: _limits(settings.work.split_seconds) for name in control},
+        }
+    }
+
+
+def _limits(hard: int) -> dict[str, int]:
+    """Give a hard limit, and before it a soft one: an exception that spares the loaded model; `stage.time_limit`."""
+    return {"time_limit": hard, "soft_time_limit": hard * 5 // 6}
+
+
 def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
-    hard = settings.work.split_seconds if lane is Lane.CONTROL else settings.work.recognize_seconds
     return {
         "task_acks_late": True,  # a message outlives the death of its worker
         "task_reject_on_worker_lost": True,  # run again at once; attempts are counted, so no poison tile loops
         "task_acks_on_failure": True,  # a task that raised has already ended its job
         "task_acks_on_timeout": False,  # the hard limit kills the child; the batch is tried again, and counted
-        "task_time_limit": hard,
-        "task_soft_time_limit": hard * 5 // 6,  # an exception that spares the loaded model; see `stage.time_limit`
         "worker_prefetch_multiplier": 1,  # with late acknowledgement: what is reserved is what runs
         # Redis being away must not make publishers give up: the default ends after a second, a failover takes 30.
         "task_publish_retry": True,

@@ -146,6 +146,9 @@ def _once(services: Services, job: str, stage: str, work: Callable[[], object]) 
             attempts.forgive(job, stage)
     except (SoftTimeLimitExceeded, OutOfTime) as error:
         raise JobFailed(f"job {job}: {stage} was not done in the time that OCRFARM_SPLIT_SECONDS allows") from error
+    except KeyboardInterrupt:  # the worker is told to leave, which says nothing against the picture
+        attempts.forgive(job, stage)
+        raise
     except MemoryError as error:
         raise JobFailed(f"job {job}: {stage} needs more memory than OCRFARM_SPLIT_MEGABYTES allows") from error
     except OcrfarmError as error:

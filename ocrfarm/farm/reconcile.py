@@ -52,7 +52,9 @@ def _unfinished(services: Services) -> list[JobStatus]:
 
 def _worth_it(services: Services, status: JobStatus, idle: float) -> bool:
     """Say whether to take the job up; fail it where that has been no use, or its picture never came."""
-    if status.state == "queued" and not services.store.exists(keys.source(status.id)):
+    # Asked of every job: where the store is away, this ends the look before anything is counted.
+    handed_in = services.store.exists(keys.source(status.id))
+    if status.state == "queued" and not handed_in:
         if idle >= _UPLOAD_SECONDS:
             _fail(services, status, "its picture was never handed in whole; submit it again")
         return False

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, ClassVar
 
+from billiard.common import TERM_SIGNAL
 from celery import Task
 from celery.worker.request import Request
 from celery.worker.state import task_ready
@@ -18,6 +19,9 @@ from ocrfarm.farm.services import Services, open_progress
 from ocrfarm.farm.submit import end_failed
 
 _log = logging.getLogger(__name__)
+
+_Handler = Any
+"""What `signal.signal` takes."""
 
 Open = Callable[[], Services]
 """Gives the services of this process; opened when first used, and safe to go on with after a fork."""
@@ -68,16 +72,33 @@ def blame(task: Any, *args: Any) -> None:  # noqa: ANN401 - what a message holds
 
 @contextmanager
 def time_limit() -> Iterator[None]:
-    """Let the soft time limit raise what no `except Exception` swallows, such as those round an engine's calls."""
-    before = signal.signal(signal.SIGUSR1, _stop)
+    """Let the soft time limit, and the order to end, raise what no `except` round an engine's calls swallows."""
+    handlers = {signal.SIGUSR1: _stop, TERM_SIGNAL: _leaving(signal.getsignal(TERM_SIGNAL))}
+    before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise OutOfTime
+
+
+def _leaving(before: _Handler) -> _Handler:
+    """Let the handler of the worker's pool do its work, but not raise SystemExit, which an engine may raise too.
+
+    It would be taken for one that broke, and the next tile be begun in the moments before the process is killed.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        try:
+            before(number, frame)
+        except SystemExit as order:
+            raise KeyboardInterrupt from order
+
+    return leave if callable(before) else before
 
 
 @contextmanager

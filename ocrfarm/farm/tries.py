@@ -69,7 +69,7 @@ class Reader:
         try:
             engine, profile = self._light() if light else (self._engine, self._profile)
             return read_pixels(engine, tile, pixels=pixels, profile=profile)
-        except OutOfTime:
+        except (OutOfTime, KeyboardInterrupt):
             self._blame(tile, time.monotonic() - since)
             raise
 

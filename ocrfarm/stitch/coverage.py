@@ -1,8 +1,10 @@
 """Planned tiles and what became of them -> which part of the page was really read; exact, in whole pixels."""
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +28,14 @@ def cover(
     failed: Mapping[TileId, str],
     scale: float,
 ) -> Coverage:
-    """Count tiles and pixels; a tile is read when it, or each of its four parts, has a reading.
+    """Count tiles and pixels; a tile is read when it has a reading, or its parts that have one cover it.
 
     `area` is the share of the page inside a read or blank tile, and the gaps are all the rest, each with the reason
     from `failed` (by tile or by part). Levels are looked at one by one: what a coarse level misses is a gap too, and
     `area` is that of the finest level. `scale` is handed on.
     """
     by_id = {reading.tile.id: reading for reading in readings}
-    in_parts = _in_parts(by_id)
+    in_parts = _in_parts(tiles, by_id)
     current = [reading for name, reading in by_id.items() if name not in in_parts]
     read = {tile.id for tile in tiles} & (by_id.keys() | in_parts)
     seen = [tile for tile in tiles if tile.id in blank] + [reading.tile for reading in by_id.values()]
@@ -53,18 +55,25 @@ def cover(
     )
 
 
-def _in_parts(names: Iterable[TileId]) -> set[TileId]:
-    """Give the tiles (and parts) all four parts of which were read, themselves or in parts."""
-    done, whole = set(names), set[TileId]()
-    pending = [name for name in done if name.part]
-    while pending:
-        name = pending.pop()
-        above = replace(name, part=name.part[:-1])
-        if above not in whole and all(replace(above, part=f"{above.part}{quarter}") in done for quarter in "0123"):
-            whole.add(above)
-            done.add(above)
-            pending += [above] if above.part else []
-    return whole
+def _in_parts(tiles: Iterable[Tile], readings: Mapping[TileId, Reading]) -> set[TileId]:
+    """Give the tiles, and the parts with a reading, that the readings of their own parts cover.
+
+    How many parts there are is not asked: a tile that is narrow or low is cut in two.
+    """
+    parts: dict[TileId, list[Box]] = defaultdict(list)
+    for name, reading in readings.items():
+        for length in range(len(name.part)):
+            parts[replace(name, part=name.part[:length])].append(reading.tile.box)
+    boxes = {tile.id: tile.box for tile in (*tiles, *(reading.tile for reading in readings.values()))}
+    return {name for name, found in parts.items() if name in boxes and _cover(found, boxes[name])}
+
+
+def _cover(boxes: list[Box], whole: Box) -> bool:
+    """Say whether the boxes leave nothing of the whole one free."""
+    xs = _edges(whole.x0, whole.x1, (x for box in boxes for x in (box.x0, box.x1)))
+    ys = _edges(whole.y0, whole.y1, (y for box in boxes for y in (box.y0, box.y1)))
+    cells = (Box(x0, y0, x1, y1) for (x0, x1), (y0, y1) in product(pairwise(xs), pairwise(ys)))
+    return all(any(box.contains(cell) for box in boxes) for cell in cells)
 
 
 def _reasons(failed: Mapping[TileId, str]) -> dict[TileId, str]:
@@ -79,8 +88,8 @@ def _of_level(tiles: Iterable[Tile], level: int) -> list[Tile]:
 def _look(size: Size, seen: list[Tile], missing: list[Tile], reasons: Mapping[Tile, str]) -> tuple[float, list[Gap]]:
     """Give the share of the page that was seen, and the gaps, on the grid of all the tiles' edges."""
     boxes = [tile.box for tile in (*seen, *missing)]
-    xs = _edges(size.width, (x for box in boxes for x in (box.x0, box.x1)))
-    ys = _edges(size.height, (y for box in boxes for y in (box.y0, box.y1)))
+    xs = _edges(0, size.width, (x for box in boxes for x in (box.x0, box.x1)))
+    ys = _edges(0, size.height, (y for box in boxes for y in (box.y0, box.y1)))
     why = [NO_TILE, *sorted({reasons[tile] for tile in missing})]
     cells: _Cells = np.zeros((len(ys) - 1, len(xs) - 1), np.int64)  # an index of `why`, or -1 where it was seen
     for tile in sorted(missing, reverse=True):
@@ -92,8 +101,8 @@ def _look(size: Size, seen: list[Tile], missing: list[Tile], reasons: Mapping[Ti
     return area / max(size.area, 1), gaps
 
 
-def _edges(extent: int, edges: Iterable[int]) -> list[int]:
-    return sorted({0, extent, *(edge for edge in edges if 0 < edge < extent)})
+def _edges(start: int, end: int, edges: Iterable[int]) -> list[int]:
+    return sorted({start, end, *(edge for edge in edges if start < edge < end)})
 
 
 def _slices(xs: list[int], ys: list[int], box: Box) -> tuple[slice, slice]:

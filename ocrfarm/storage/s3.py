@@ -44,6 +44,8 @@ _LIMITS = Config(
     tcp_keepalive=True,
 )
 
+_EMPTY = 416  # the status of a request for the first byte of an object that has none
+
 _Verdict = tuple[type[StoreError], str]
 _ABSENT = (ObjectNotFound, "there is no such object; was it written?")
 _NO_BUCKET = (StoreError, "the bucket does not exist; create it, or correct the store URL")
@@ -140,13 +142,13 @@ class S3Store:
         """Say whether there is an object of this name."""
         with _translated(f"look at {key}", self._address):
             try:
-                self._client().head_object(**self._at(key))
+                # One byte and not HEAD, whose answer has no words: a missing bucket would look like a missing object.
+                self._client().get_object(**self._at(key), Range="bytes=0-0")["Body"].read()
             except aws.ClientError as error:
-                if _status(error) != 404:
+                if error.response["Error"].get("Code") == "NoSuchKey":
+                    return False
+                if _status(error) != _EMPTY:
                     raise
-                # An answer to HEAD has no words, so that a missing bucket looks alike: this request names it.
-                self._client().list_objects_v2(Bucket=self._address.bucket, MaxKeys=1)
-                return False
             return True
 
     def list(self, prefix: str) -> Iterator[str]:

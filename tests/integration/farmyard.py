@@ -95,7 +95,11 @@ class Yard:
 
     def start(self, name: str, arguments: str, **environment: str) -> None:
         """Start a worker; `ready` waits for it."""
-        command = [sys.executable, "-c", SKEWED, environment.get("STANDIN_SKEW", "0")]
+        self.start_inside((), name, arguments, **environment)
+
+    def start_inside(self, place: tuple[str, ...], name: str, arguments: str, **environment: str) -> None:
+        """Start a worker by a command that leads to another place, such as a network of its own."""
+        command = [*place, sys.executable, "-c", SKEWED, environment.get("STANDIN_SKEW", "0")]
         command += [*arguments.split(), "--name", name]
         variables = os.environ | self.settings.to_env() | {"STANDIN_FOLDER": str(self.folder)}
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -10,17 +10,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 _ERROR = b"<Error><Code>InternalError</Code><Message>as told</Message></Error>"
-
+_FULL = b"<Error><Code>InsufficientStorage</Code><Message>as told</Message></Error>"
 
 _Answer = tuple[int, list[tuple[str, str]], bytes, str]
 """Status, headers, body, and the length that the store gave."""
 
 
 class Mood:
-    """How the proxy behaves just now: seconds before each answer, and which share of requests fails (every n-th)."""
+    """How the store seems just now: slow by so many seconds, failing at every n-th request, full."""
 
     def __init__(self) -> None:
-        self.seconds, self.every, self.count = 0.0, 0, itertools.count(1)
+        self.seconds, self.every, self.count, self.full = 0.0, 0, itertools.count(1), False
 
     def fails(self) -> bool:
         """Say whether this request is one that fails."""
@@ -41,6 +41,9 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(self.mood.seconds)
         if self.mood.fails():
             self._answer(500, [], _ERROR)
+            return
+        if self.mood.full and self.command == "PUT":
+            self._answer(507, [], _FULL)
             return
         connection = http.client.HTTPConnection(self.target, timeout=30)
         try:

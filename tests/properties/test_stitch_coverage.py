@@ -1,12 +1,11 @@
 """Coverage counts every pixel of the page once, and the gaps are exactly what no tile saw."""
 
-from dataclasses import replace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrfarm.geometry import Box, Size
+from ocrfarm.split.plan import quarter
 from ocrfarm.stitch.coverage import cover
 from ocrfarm.tile import Reading, Tile, TileId
 
@@ -51,17 +50,37 @@ def test_area_and_gaps_are_exact(tiles: list[Tile], fates: list[str]) -> None:
     assert (coverage.tiles, coverage.read, coverage.blank) == (len(tiles), states.count("read"), states.count("blank"))
 
 
-@given(plans(), st.integers(1, 4), st.data())
-def test_a_tile_is_read_when_all_its_parts_are(tiles: list[Tile], depth: int, data: st.DataObject) -> None:
-    names = [""]
-    for _ in range(depth):
-        split = data.draw(st.sampled_from(names))
-        names = [name for name in names if name != split] + [f"{split}{quarter}" for quarter in "0123"]
-    readings = [Reading(_part(tile, name), (), "m") for tile in tiles for name in names]
-    assert cover(PAGE, tiles, readings=readings, blank=(), failed={}, scale=1.0).read == len(tiles)
-    missing = [reading for reading in readings if reading.tile.id.part != names[-1]]
-    assert cover(PAGE, tiles, readings=missing, blank=(), failed={}, scale=1.0).read == 0
+@st.composite
+def tiles_to_cut(draw: st.DrawFn) -> list[Tile]:
+    """Draw tiles of any shape, narrow ones too, that can be cut at least once."""
+    sides = st.integers(1, 1500)
+    boxes = draw(st.lists(st.builds(Box, st.just(0), st.just(0), sides, sides), min_size=1, max_size=3))
+    tiles = [Tile(TileId(0, 0, 0, number), box, Size(1500, 1500)) for number, box in enumerate(boxes)]
+    return [tile for tile in tiles if quarter(tile, 32)]
 
 
-def _part(tile: Tile, name: str) -> Tile:
-    return Tile(replace(tile.id, part=name), tile.box, tile.page)
+@given(tiles_to_cut(), st.integers(1, 4), st.data())
+def test_a_tile_is_read_when_its_parts_cover_it(tiles: list[Tile], depth: int, data: st.DataObject) -> None:
+    """Parts may be cut again; each may be two or four."""
+    for tile in tiles:
+        parts = list(quarter(tile, 32))
+        for _ in range(depth - 1):
+            part = data.draw(st.sampled_from(parts))
+            if smaller := quarter(part, 32):
+                parts = [each for each in parts if each != part] + list(smaller)
+        assert _is_read(tile, parts)
+        for missing in parts:
+            left = [part for part in parts if part != missing]
+            assert _is_read(tile, left) == _is_covered(tile, left)
+
+
+def _is_read(tile: Tile, parts: list[Tile]) -> bool:
+    readings = [Reading(part, (), "m") for part in parts]
+    return cover(tile.page, [tile], readings=readings, blank=(), failed={}, scale=1.0).read == 1
+
+
+def _is_covered(tile: Tile, parts: list[Tile]) -> bool:
+    seen = np.zeros((tile.box.height, tile.box.width), bool)
+    for part in parts:
+        seen[part.box.y0 : part.box.y1, part.box.x0 : part.box.x1] = True
+    return bool(seen.all())

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ocrfarm.document import Gap
 from ocrfarm.geometry import Box, Size
+from ocrfarm.split.plan import quarter
 from ocrfarm.stitch.coverage import cover
 from ocrfarm.tile import Reading, Tile, TileId
 
@@ -54,6 +55,19 @@ def test_three_parts_of_four() -> None:
     assert (coverage.read, coverage.area) == (0, 0.25)
 
 
+def test_a_narrow_tile_in_two_parts_is_read() -> None:
+    """It is cut one way only: its parts are called 0 and 2, or 0 and 1."""
+    for page, names in ((Size(60, 400), "02"), (Size(400, 60), "01")):
+        tile = Tile(TileId(0, 0, 0, 0), Box(0, 0, page.width, page.height), page)
+        parts = quarter(tile, 32)
+        assert [part.id.part for part in parts] == list(names)
+        readings = [Reading(part, (), "m", squeezed=1) for part in parts]
+        coverage = cover(page, [tile], readings=readings, blank=(), failed={}, scale=1.0)
+        assert (coverage.read, coverage.failed, coverage.gaps, coverage.squeezed) == (1, 0, (), 2)
+        half = cover(page, [tile], readings=readings[:1], blank=(), failed={parts[1].id: "broke"}, scale=1.0)
+        assert (half.read, half.failed, [gap.reason for gap in half.gaps]) == (0, 1, ["broke"])
+
+
 def test_a_failed_coarse_tile_is_a_gap_though_its_area_was_read() -> None:
     coarse = Tile(TileId(0, 1, 0, 0), Box(0, 0, 300, 100), PAGE)
     coverage = cover(
@@ -63,7 +77,9 @@ def test_a_failed_coarse_tile_is_a_gap_though_its_area_was_read() -> None:
 
 
 def test_counts_are_of_what_was_read_last() -> None:
-    quarters = [reading(TILES[0], str(k), squeezed=1, saturated=k == 2) for k in range(4)]
+    quarters = [
+        reading(part, part.id.part, squeezed=1, saturated=k == 2) for k, part in enumerate(quarter(TILES[0], 0))
+    ]
     readings = [reading(TILES[0], squeezed=9, saturated=True), *quarters, *quarters, reading(TILES[1], squeezed=2)]
     coverage = cover(PAGE, TILES, readings=readings, blank=(), failed={}, scale=1.0)
     assert (coverage.squeezed, coverage.saturated, coverage.read) == (6, 1, 2)
