@@ -44,8 +44,8 @@ class Coverage:
 
     `area` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's pixels per
     page pixel; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held
-    more contours than the detector lists even after they were cut in four; `looks` counts the places that were read a
-    second time; `tiling` says how the page was cut and why.
+    more contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why;
+    `looks` counts the places that were read a second time.
     """
 
     tiles: int
@@ -55,9 +55,9 @@ class Coverage:
     scale: float = 1.0
     squeezed: int = 0
     saturated: int = 0
-    looks: int = 0
     gaps: tuple[Gap, ...] = ()
     tiling: str = ""
+    looks: int = 0
 
     @property
     def failed(self) -> int:

@@ -12,14 +12,14 @@ from ocrfarm.stitch.cuts import Cuts, find_cuts
 from ocrfarm.stitch.doubts import find_looks
 from ocrfarm.stitch.groups import find_groups
 from ocrfarm.stitch.levels import Level, merge_levels, shared_by_tiles
-from ocrfarm.stitch.lines import make_line
+from ocrfarm.stitch.lines import line_quad, make_line
 from ocrfarm.stitch.links import Links, find_links
 from ocrfarm.stitch.nearby import nearby
 from ocrfarm.stitch.order import in_reading_order
 from ocrfarm.stitch.pieces import Pieces, gather
-from ocrfarm.stitch.second import continuing, settled
+from ocrfarm.stitch.second import continuing
 from ocrfarm.stitch.sweep import find_ghosts, sweep
-from ocrfarm.tile import Look, Reading
+from ocrfarm.tile import Char, Look, Reading
 
 Again = tuple[Look, Reading]
 """A place that was looked at a second time, and what was read there."""
@@ -57,16 +57,14 @@ def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> L
     """Join what the tiles of one level read."""
     searched = [continuing(look, reading) for look, reading in again if not look.whole]
     pieces = gather(size, [*readings, *searched])
-    answers = {look.lines[0]: line for look, reading in again if look.whole for line in _lines_alone(size, reading)}
-    lines = [make_line(pieces, joined) for joined in join(pieces)]
-    lines = [settled(line, answers[line.quad]) if line.quad in answers else line for line in lines]
+    answers = {look.lines[0]: _chars(reading) for look, reading in again if look.whole}
+    lines = [make_line(pieces, joined, answers.get(line_quad(pieces, joined), ())) for joined in join(pieces)]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 
 
-def _lines_alone(size: Size, reading: Reading) -> list[Line]:
-    """Make a line of each fragment."""
-    pieces = gather(size, [reading])
-    return [make_line(pieces, _alone(pieces, piece)) for piece in range(len(pieces))]
+def _chars(reading: Reading) -> Sequence[Char]:
+    """Give what was read on a whole line."""
+    return [char for fragment in reading.fragments for char in fragment.chars]
 
 
 def join(pieces: Pieces) -> list[Joined]:
@@ -83,11 +81,7 @@ def _joined(pieces: Pieces, cuts: Cuts, links: Links) -> list[Joined]:
     groups, neighbours = find_groups(pieces, links)
     alone = np.ones(len(pieces), np.bool_)
     alone[[piece for group in groups for piece in group]] = False
-    lines = [_alone(pieces, piece) for piece in np.flatnonzero(alone).tolist()]
+    lines = [Joined((Part(piece, 0, len(pieces.fragments[piece].chars)),)) for piece in np.flatnonzero(alone).tolist()]
     for group in groups:
         lines += chain_group(pieces, cuts, group=group, neighbours=neighbours)
     return lines
-
-
-def _alone(pieces: Pieces, piece: int) -> Joined:
-    return Joined((Part(piece, 0, len(pieces.fragments[piece].chars)),))

@@ -3,40 +3,51 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from ocrfarm.document import Line, Word
+from ocrfarm.document import Look as Verdict
 from ocrfarm.geometry import Quad
 from ocrfarm.stitch.chains import Joined, Part
 from ocrfarm.stitch.pieces import Pieces
+from ocrfarm.stitch.second import Text, Zone, mend
 from ocrfarm.stitch.words import split_words
+from ocrfarm.tile import Char
 
 _Point = tuple[float, float]
 
 
-class _Text(NamedTuple):
-    """The characters of a line in columns: what, where on the line's axis, how sure, and from which part."""
-
-    chars: list[str]
-    at: list[float]
-    sure: list[float]
-    part: list[int]
+DISTURBED = 0.5
+"""Line heights beyond the overlap of two parts in which a letter may have been cut too."""
 
 
-def make_line(pieces: Pieces, joined: Joined) -> Line:
-    """Make the line; a word's quad is cut out of the quad of the tile that saw it, so long lines may bend."""
+def make_line(pieces: Pieces, joined: Joined, again: Sequence[Char] = ()) -> Line:
+    """Make the line; a word's quad is cut out of the quad of the tile that saw it, so long lines may bend.
+
+    `again` is what was read on the whole line at a second look, with places from 0 (its start) to 1.
+    """
     parts = joined.parts
     quads = [pieces.fragments[part.piece].quad for part in parts]
     text = _gather(pieces, parts)
+    look: Verdict = ""
+    if again:
+        start, length = parts[0].start, parts[-1].end - parts[0].start
+        placed = [char._replace(at=start + char.at * length) for char in again]
+        text, look = mend(text, placed, zones=_zones(pieces, parts))
     bounds = [parts[0].start, *((a + b) / 2 for a, b in pairwise(text.at)), parts[-1].end]
     words = []
     for i, j in split_words(text.chars):
         one, two = text.part[i], text.part[j - 1]
         quad = _between(_edge(parts[one], quads[one], bounds[i]), _edge(parts[two], quads[two], bounds[j]))
         words.append(Word("".join(text.chars[i:j]), quad))
-    sure = [sure for char, sure in zip(text.chars, text.sure, strict=True) if char.strip()]
-    certainty = sum(sure) / max(len(sure), 1)
-    return Line("".join(text.chars), line_quad(pieces, joined), certainty, tuple(words), _model(pieces, parts))
+    whole, model = line_quad(pieces, joined), _model(pieces, parts)
+    return Line("".join(text.chars), whole, text.confidence(), tuple(words), model, look)
+
+
+def _zones(pieces: Pieces, parts: Sequence[Part]) -> list[Zone]:
+    """Give where neighbouring parts overlap, or nearly meet."""
+    margin = DISTURBED * float(pieces.height[[part.piece for part in parts]].mean())
+    edges = [sorted((after.start, before.end)) for before, after in pairwise(parts)]
+    return [(low - margin, high + margin) for low, high in edges]
 
 
 def line_quad(pieces: Pieces, joined: Joined) -> Quad:
@@ -45,9 +56,9 @@ def line_quad(pieces: Pieces, joined: Joined) -> Quad:
     return Quad(first.p0, last.p1, last.p2, first.p3)
 
 
-def _gather(pieces: Pieces, parts: Sequence[Part]) -> _Text:
+def _gather(pieces: Pieces, parts: Sequence[Part]) -> Text:
     """List the characters of all parts in order, with the spaces that stand between parts."""
-    text = _Text([], [], [], [])
+    text = Text([], [], [], [])
     for number, part in enumerate(parts):
         run = pieces.fragments[part.piece].chars[part.first : part.stop]
         if not run:
@@ -56,16 +67,9 @@ def _gather(pieces: Pieces, parts: Sequence[Part]) -> _Text:
         scale = part.end - part.start
         places = [part.start + place * scale for place in at]
         if part.spaced and text.at:
-            _extend(text, [" "], [(text.at[-1] + places[0]) / 2], [1.0], number)
-        _extend(text, chars, places, sure, number)
+            text.add([" "], [(text.at[-1] + places[0]) / 2], [1.0], part=number)
+        text.add(chars, places, sure, part=number)
     return text
-
-
-def _extend(text: _Text, chars: Sequence[str], at: Sequence[float], sure: Sequence[float], part: int) -> None:
-    text.chars.extend(chars)
-    text.at.extend(at)
-    text.sure.extend(sure)
-    text.part.extend([part] * len(chars))
 
 
 def _between(start: tuple[_Point, _Point], end: tuple[_Point, _Point]) -> Quad:

@@ -1,21 +1,76 @@
 """What a second look found -> what of it counts."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import NamedTuple
 
-from ocrfarm.document import Line
+from ocrfarm.document import Look as Verdict
 from ocrfarm.geometry import Quad
 from ocrfarm.stitch.links import NEAR_ROW, SAME_HEIGHT
-from ocrfarm.tile import Fragment, Look, Reading
+from ocrfarm.tile import Char, Fragment, Look, Reading
 
 LOST_CONFIDENCE = 0.05
-"""What a second reading may be less sure of than the joined text, and still be taken."""
+"""What a second reading may be less sure of than the joined text, and still be believed."""
 
-MOST_EDITS = 0.3
-"""Share of the characters in which it may differ: a crop that shows something else differs in more."""
+LEAST_COMMON = 0.7
+"""Share of the characters that both must have in common: a crop that shows something else has fewer."""
 
 BEND = 0.05
 """Pixels sideways that a line may drift for each pixel beyond its known part."""
+
+
+class Text(NamedTuple):
+    """The characters of a line in columns: what, where on the line's axis, how sure, and from which part."""
+
+    chars: list[str]
+    at: list[float]
+    sure: list[float]
+    part: list[int]
+
+    def add(self, chars: Sequence[str], at: Sequence[float], sure: Sequence[float], *, part: int) -> None:
+        """Append characters of one part."""
+        self.chars.extend(chars)
+        self.at.extend(at)
+        self.sure.extend(sure)
+        self.part.extend([part] * len(chars))
+
+    def confidence(self) -> float:
+        """Give the mean confidence, spaces aside."""
+        sure = [sure for char, sure in zip(self.chars, self.sure, strict=True) if char.strip()]
+        return sum(sure) / max(len(sure), 1)
+
+
+Zone = tuple[float, float]
+"""Where two parts of a line overlap, on the line's axis."""
+
+
+def mend(text: Text, again: Sequence[Char], *, zones: Sequence[Zone]) -> tuple[Text, Verdict]:
+    """Take from the second reading of a whole line what stands where two tiles overlap; the rest was whole before.
+
+    `again` has its places on the line's axis. The second reading is believed where it is nearly as sure as the first
+    one and has most of its characters; both may drop or mistake a letter anywhere, but only at a seam it is the better.
+    Spaces alone are left as they are.
+    """
+    matcher = SequenceMatcher(None, text.chars, [char.text for char in again], autojunk=False)
+    second = Text([char.text for char in again], [char.at for char in again], [char.confidence for char in again], [])
+    if matcher.ratio() < LEAST_COMMON or second.confidence() < text.confidence() - LOST_CONFIDENCE:
+        return text, "uncertain"
+    mended, corrected = Text([], [], [], []), False
+    for _, i, i_end, j, j_end in matcher.get_opcodes():
+        differ = "".join(text.chars[i:i_end]).strip() != "".join(second.chars[j:j_end]).strip()
+        taken = differ and _in_zone([*text.at[i:i_end], *second.at[j:j_end]], zones)
+        source, first, stop = (second, j, j_end) if taken else (text, i, i_end)
+        part = text.part[min(i, len(text.part) - 1)]
+        for k in range(first, stop):
+            own = part if taken else text.part[k]
+            mended.add(source.chars[k : k + 1], source.at[k : k + 1], source.sure[k : k + 1], part=own)
+        corrected |= taken
+    return mended, "corrected" if corrected else "confirmed"
+
+
+def _in_zone(places: Sequence[float], zones: Sequence[Zone]) -> bool:
+    return any(low <= min(places) and max(places) <= high for low, high in zones)
 
 
 def continuing(look: Look, reading: Reading) -> Reading:
@@ -31,29 +86,3 @@ def _goes_on(line: Quad, fragment: Fragment) -> bool:
     along, across = (cx - x) * dx + (cy - y) * dy, (cy - y) * dx - (cx - x) * dy
     beyond = max(abs(along) - line.length / 2, 0)
     return low >= SAME_HEIGHT * high and abs(across) <= NEAR_ROW * low + BEND * beyond
-
-
-def settled(line: Line, again: Line) -> Line:
-    """Take the second reading of a whole line where it is as sure as the first and says nearly the same.
-
-    Where both read the same letters the first one stands, so that no space is moved for nothing.
-    """
-    if line.text.replace(" ", "") == again.text.replace(" ", ""):
-        return replace(line, look="confirmed")
-    length = max(len(line.text), len(again.text), 1)
-    sure = again.confidence >= line.confidence - LOST_CONFIDENCE
-    if sure and _edits(line.text, again.text, most=math.floor(MOST_EDITS * length)) <= MOST_EDITS * length:
-        return replace(again, quad=line.quad, look="corrected")
-    return replace(line, look="uncertain")
-
-
-def _edits(one: str, two: str, *, most: int) -> int:
-    """Give the edit distance of two texts; any number above `most` where it is more."""
-    if abs(len(one) - len(two)) > most:
-        return most + 1
-    row = list(range(len(two) + 1))
-    for at, char in enumerate(one, 1):
-        diagonal, row[0] = row[0], at
-        for k, other in enumerate(two, 1):
-            diagonal, row[k] = row[k], min(row[k] + 1, row[k - 1] + 1, diagonal + (char != other))
-    return row[-1]

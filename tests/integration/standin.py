@@ -93,6 +93,10 @@ class StandIn:
             return Found((*found.fragments, Fragment(nowhere, (), 7.0), Fragment(nowhere, (), -1.0)))
         return found
 
+    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+        _write_down(pixels)
+        return self._planted.read_line(pixels, line)
+
 
 def _write_down(pixels: Pixels) -> None:
     digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from billiard.einfo import ExceptionInfo
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
 
-from ocrfarm.document import Line
+from ocrfarm.document import Document, Line
 from ocrfarm.errors import (
     BrokerUnreachable,
     DamagedImage,
@@ -30,18 +30,21 @@ from ocrfarm.errors import (
 from ocrfarm.farm import flow, steps, wire
 from ocrfarm.farm.app import make_app
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.looks import read_looks
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.reconcile import stuck_jobs
 from ocrfarm.farm.services import Services
 from ocrfarm.farm.submit import Counter, cancel, end_failed, submit
 from ocrfarm.farm.upkeep import Upkeep
-from ocrfarm.geometry import Size
+from ocrfarm.geometry import Quad, Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
 from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
+from ocrfarm.result import document_from_json
 from ocrfarm.settings import Load, Places, Settings
 from ocrfarm.storage import keys, open_store
+from ocrfarm.tile import Fragment
 from tests.integration.servers import ValkeyServer
 
 MESSAGE_BYTES = 2_500
@@ -63,6 +66,11 @@ class CountingEngine:
         self.reads += 1
         self.before(self.reads)
         return self.planted.read(pixels)
+
+    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+        self.reads += 1
+        self.before(self.reads)
+        return self.planted.read_line(pixels, line)
 
 
 @dataclass
@@ -88,6 +96,13 @@ class Bench:
 
     def status(self, job: str) -> JobStatus:
         return self.services.progress.status(job)
+
+    def stitch(self, job: str) -> Document:
+        """Stitch, and read what is in doubt, until there is a document."""
+        while batches := steps.stitch(self.services, job):
+            for batch in batches:
+                read_looks(self.services, job, batch=batch)
+        return document_from_json(self.services.store.get(keys.result(job)))
 
     def manifest(self, job: str) -> Manifest:
         return Manifest.from_bytes(self.services.store.get(keys.manifest(job)))
@@ -117,7 +132,7 @@ def test_split_recognize_stitch_give_a_complete_document(bench: Bench, page: tup
     assert bench.status(job).state == "recognizing"
     for batch in batches:
         steps.recognize(bench.services, job, batch=batch)
-    document = steps.stitch(bench.services, job)
+    document = bench.stitch(job)
     status = bench.status(job)
     assert (status.state, status.tiles) == ("complete", status.blank + status.done)
     assert sorted(line.text for line in document.lines) == sorted(line.text for line in page[1])
@@ -132,7 +147,7 @@ def test_blank_tiles_are_marked_and_neither_stored_nor_sent(bench: Bench) -> Non
     manifest = bench.manifest(job)
     assert manifest.blank == {tile.id for tile in manifest.tiles}
     assert not list(bench.services.store.list(f"{keys.job(job)}tiles/"))
-    assert steps.stitch(bench.services, job).lines == ()
+    assert bench.stitch(job).lines == ()
     assert bench.status(job).state == "complete"
 
 
@@ -165,9 +180,9 @@ def test_splitting_and_stitching_twice_changes_nothing(bench: Bench, page: tuple
     assert list(steps.split(bench.services, job)) == batches
     for batch in batches:
         steps.recognize(bench.services, job, batch=batch)
-    steps.stitch(bench.services, job)
+    bench.stitch(job)
     first = bench.services.store.get(keys.result(job))
-    steps.stitch(bench.services, job)
+    bench.stitch(job)
     assert bench.services.store.get(keys.result(job)) == first
 
 
@@ -182,7 +197,7 @@ def test_a_tile_that_breaks_the_engine_is_a_gap_and_the_rest_is_read(
     job = bench.submit(page[0])
     for batch in steps.split(bench.services, job):
         steps.recognize(bench.services, job, batch=batch)
-    document = steps.stitch(bench.services, job)
+    document = bench.stitch(job)
     (gap,) = document.pages[0].coverage.gaps
     assert "no such kernel" in gap.reason
     assert document.lines
@@ -217,7 +232,7 @@ def test_a_tile_that_is_damaged_in_the_store_is_a_gap(bench: Bench, page: tuple[
     bench.services.store.put(keys.tile(job, batches[0][0]), b"no picture")
     for batch in batches:
         steps.recognize(bench.services, job, batch=batch)
-    assert len(steps.stitch(bench.services, job).pages[0].coverage.gaps) == 1
+    assert len(bench.stitch(job).pages[0].coverage.gaps) == 1
 
 
 def test_tiles_of_a_cancelled_job_are_skipped(bench: Bench, page: tuple[bytes, tuple[Line, ...]]) -> None:
@@ -227,7 +242,7 @@ def test_tiles_of_a_cancelled_job_are_skipped(bench: Bench, page: tuple[bytes, t
     assert not cancel(bench.counter(), job)
     assert [steps.recognize(bench.services, job, batch=batch)[0] for batch in batches] == [0] * len(batches)
     assert bench.engine.reads == 0
-    steps.stitch(bench.services, job)
+    bench.stitch(job)
     assert bench.status(job).state == "cancelled"
     assert isinstance(bench.status(job).failure(), JobCancelled)
 
@@ -273,7 +288,7 @@ def test_messages_hold_no_pixels_and_a_second_split_repeats_them(
             assert all(message["content-type"] == "application/json" for message in messages)
             assert all(len(json.dumps(message)) < MESSAGE_BYTES for message in messages)
             ids.append([message["headers"]["id"] for message in messages])
-    assert ids[0] == ids[1] == [wire.batch_id(job, index) for index in range(len(ids[0]))]
+    assert ids[0] == ids[1] == [wire.batch_id(job, index, wave=wire.Wave()) for index in range(len(ids[0]))]
 
 
 def test_progress_knows_jobs_newest_first_and_refuses_unknown_ones(bench: Bench) -> None:
@@ -391,7 +406,7 @@ def test_a_narrow_tile_is_read_in_two_parts(bench: Bench) -> None:
     job = bench.submit(encode_tile(pixels))
     for batch in steps.split(bench.services, job):
         steps.recognize(bench.services, job, batch=batch)
-    document = steps.stitch(bench.services, job)
+    document = bench.stitch(job)
     assert bench.status(job).state == "complete"
     assert [line.text for line in document.lines] == lines
     parts = [

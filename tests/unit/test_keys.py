@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 from ocrfarm.storage import keys
 from ocrfarm.storage.names import check_key, check_prefix
-from ocrfarm.tile import TileId
+from ocrfarm.tile import LOOK, TileId
 
 _JOB = "0123-abcd"
 _counts = st.integers(0, 99_999)
-_tiles = st.builds(TileId, _counts, st.integers(0, 9), _counts, _counts, st.text("0123", max_size=3))
+_tiles = st.builds(TileId, _counts, st.integers(0, 9), _counts, _counts, st.text("0123", max_size=3) | st.just(LOOK))
+_OF_A_JOB = (keys.request, keys.source, keys.manifest, keys.looks, keys.result, keys.ended)
 _OF_A_TILE: tuple[Callable[[str, TileId | str], str], ...] = (keys.tile, keys.fragments, keys.dead)
 
 
 def _names(tile: TileId) -> list[str]:
-    of_the_job = [keys.request(_JOB), keys.source(_JOB), keys.manifest(_JOB), keys.result(_JOB), keys.ended(_JOB)]
+    of_the_job = [name(_JOB) for name in _OF_A_JOB]
     return [*of_the_job, keys.overview(_JOB, tile.page), *(name(_JOB, tile) for name in _OF_A_TILE)]
 
 

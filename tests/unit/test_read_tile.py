@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,10 @@ class Stub:
 
     def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
         return self._answer(pixels)
+
+    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+        (fragment,) = self._answer(pixels).fragments
+        return replace(fragment, quad=line)
 
 
 def read(answer: Callable[[Pixels], Found]) -> tuple[Reading, ...]:
