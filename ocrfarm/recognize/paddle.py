@@ -24,6 +24,7 @@ from ocrfarm.recognize.engine import Found, Pixels
 from ocrfarm.recognize.models import Model
 from ocrfarm.recognize.pieces import join_pieces, piece_spans
 from ocrfarm.recognize.profiles import Profile, Runtime
+from ocrfarm.recognize.regions import Region, joined_regions
 from ocrfarm.recognize.runtime import check_providers, engine_options
 from ocrfarm.recognize.whites import inked_columns
 from ocrfarm.tile import LATTICE, Char, Fragment
@@ -54,13 +55,12 @@ class PaddleEngine:
     def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
         """Find and read the lines, at least `lowest` pixels high, on height x width x 3 RGB pixels."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
-        boxes, sure, saturated = self._detector.find(bgr)
-        high = [index for index, box in enumerate(boxes) if box.height >= lowest]
-        boxes, sure = [boxes[index] for index in high], [sure[index] for index in high]
-        lines = read_lines(bgr, boxes, read=self._recognizer.read)
+        found, saturated = self._detector.find(bgr)
+        regions = [region for region in joined_regions(found) if region[0].height >= lowest]
+        lines = read_lines(bgr, [box for box, _ in regions], read=self._recognizer.read)
         fragments = tuple(
-            Fragment(quad, chars, confidence(chars), detection)
-            for (quad, chars), detection in zip(lines, sure, strict=True)
+            Fragment(quad, chars, confidence(chars), score)
+            for (quad, chars), (_, score) in zip(lines, regions, strict=True)
             if chars
         )
         squeezed = sum(self._recognizer.squeezes(quad) for quad, _ in lines)
@@ -80,8 +80,8 @@ class _Detector:
         self._scale = profile.detector_scale
         self._model = _load(TextDetection, profile.detector, folder, profile.runtime)
 
-    def find(self, bgr: NDArray[np.uint8]) -> tuple[list[Quad], list[float], bool]:
-        """Give quads in pixels of the array, their scores, and whether the contour limit was reached."""
+    def find(self, bgr: NDArray[np.uint8]) -> tuple[list[Region], bool]:
+        """Give quads in pixels of the array with their scores, and whether the contour limit was reached."""
         probabilities = self._probabilities(bgr)
         post = self._model.post_op
         bitmap = probabilities > post.thresh
@@ -91,8 +91,8 @@ class _Detector:
             probabilities, bitmap, width / self._scale, height / self._scale, post.box_thresh, post.unclip_ratio
         )
         shift = -MARGIN / self._scale
-        quads = [ordered(box).moved(shift, shift) for box in corners]
-        return quads, [float(score) for score in scores], len(contours) >= post.max_candidates
+        regions = [(ordered(box).moved(shift, shift), float(score)) for box, score in zip(corners, scores, strict=True)]
+        return regions, len(contours) >= post.max_candidates
 
     def _probabilities(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the network on the scaled picture; the map has `MARGIN` empty pixels on each side."""

@@ -21,7 +21,7 @@ SOUND = 0.75
 COARSE_SOUND, SINGLE_SOUND = 0.8, 0.95
 """The same for a coarse line, of which nothing else is known, and for one of a single letter: any blot may be one."""
 
-SMALL = 0.5
+SMALL = 0.4
 """Share of a coarse line's height up to which what lies inside it is print of another size, no letter of it."""
 
 EXPLAINED = 0.15
