@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from ocrfarm.geometry import Quad
 
-NEAR = 0.35
-"""Line heights between the ends of two boxes at most; a box reaches a third of a height beyond its letters."""
+GAP, OVERLAP = 0.35, 0.6
+"""Line heights between the ends of two boxes at most, and by which they overlap at most: a box reaches a third of a
+height beyond its letters."""
 
 ACROSS = 0.25
 """Line heights between their axes at most."""
@@ -47,4 +48,4 @@ def _follows(one: Quad, two: Quad) -> bool:
     """Say whether the second box goes on where the first one ends; both run down, as the detector's boxes do."""
     (x0, y0), (x1, y1) = one.part(1, 1).centre, two.part(0, 0).centre
     low, high = sorted((one.height, two.height))
-    return low >= ALIKE * high and abs(x1 - x0) <= ACROSS * low and abs(y1 - y0) <= NEAR * low
+    return low >= ALIKE * high and abs(x1 - x0) <= ACROSS * low and -OVERLAP * low <= y1 - y0 <= GAP * low

@@ -10,7 +10,7 @@ from ocrfarm.geometry import Size
 from ocrfarm.image import open_source
 from ocrfarm.pipeline import cut_page, fitted, page_tiles, read
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
-from ocrfarm.recognize.planted import PlantedEngine, planted_page
+from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
 
 PLANTED = find_profile("planted").tiled(side=512, overlap=128)
 
@@ -58,6 +58,42 @@ def test_a_tile_that_fails_is_a_gap_and_not_the_end(sheet: tuple[Path, list[str]
     assert coverage.failed == 1
     assert "on purpose" in coverage.gaps[0].reason
     assert coverage.area < 1
+
+
+class Fades(PlantedEngine):
+    """Does not see lines that run through a whole tile of 640 pixels."""
+
+    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+        found = super().read(pixels)
+        seen = [each for each in found.fragments if pixels.shape[1] != 640 or each.quad.length < 600]
+        return replace(found, fragments=tuple(seen))
+
+
+def test_what_one_tile_missed_is_found_at_a_second_look(tmp_path: Path) -> None:
+    pixels = np.full((600, 1600), 255, np.uint8)
+    text = "".join(chr(0x4E00 + k) for k in range(120))
+    quad = plant(pixels, text, x=100, y=300, height=24)
+    plant(pixels, "short", x=900, y=200, height=24)
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    (page,) = read(tmp_path / "page.png", Fades(), profile=PLANTED.tiled(side=640, overlap=160)).document.pages
+    assert {line.text: line.quad for line in page.lines}[text] == quad
+    assert len(page.lines) == page.coverage.looks == 2
+
+
+def test_a_second_look_that_fails_costs_nothing(tmp_path: Path) -> None:
+    class BreaksAgain(Fades):
+        def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+            if pixels.shape[1] != 640:
+                raise EngineBroke("on purpose")
+            return super().read(pixels)
+
+    pixels = np.full((600, 1600), 255, np.uint8)
+    plant(pixels, "".join(chr(0x4E00 + k) for k in range(120)), x=100, y=300, height=24)
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    (page,) = read(tmp_path / "page.png", BreaksAgain(), profile=PLANTED.tiled(side=640, overlap=160)).document.pages
+    assert [line.text[0] for line in page.lines] == ["\u4e00", chr(0x4E00 + 119 - len(page.lines[1].text) + 1)]
+    assert page.coverage.complete
+    assert page.coverage.looks == 0
 
 
 def drawn(path: Path, height: int) -> Path:

@@ -9,7 +9,7 @@ def down(x: float, y: float, length: float, height: float = 20) -> Quad:
     return Quad((x + height, y), (x + height, y + length), (x, y + length), (x, y))
 
 
-@pytest.mark.parametrize("gap", [-5, 0, 6])
+@pytest.mark.parametrize("gap", [-11, 0, 6])
 def test_boxes_end_to_end_are_one_line(gap: float) -> None:
     pieces = [down(50, 100, 80), down(52, 180 + gap, 200), down(49, 380 + 2 * gap, 40)]
     ((quad, score),) = joined_regions([(pieces[1], 0.9), (pieces[2], 0.8), (pieces[0], 0.7)])
