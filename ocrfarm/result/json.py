@@ -1,25 +1,52 @@
 """Document <-> JSON in the format ocrfarm/1."""
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, BinaryIO
 
 from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.result.origin import Origin
 
 FORMAT = "ocrfarm/1"
+"""`ocrfarm-1.schema.json` beside this file is its JSON Schema."""
 
 Json = dict[str, Any]
 
 
+def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+    """Write the document in the format ocrfarm/1."""
+    file.write(document_to_json(document))
+
+
 def document_to_json(document: Document) -> bytes:
     """Give UTF-8 JSON: pages with size, lines (text, quad, confidence, words, model) and coverage; and timing."""
-    data = {
-        "format": FORMAT,
-        "complete": document.complete,
-        "pages": [_page_to_json(page) for page in document.pages],
-        "timing": {name: round(seconds, 3) for name, seconds in document.timing.items()},
-    }
+    return dumped(document_row(document) | {"pages": [_page_to_json(page) for page in document.pages]})
+
+
+def document_row(document: Document) -> Json:
+    """Give what is said of a document, without its pages."""
+    timing = {name: round(seconds, 3) for name, seconds in document.timing.items()}
+    return {"format": FORMAT, "complete": document.complete, "timing": timing}
+
+
+def page_row(page: Page) -> Json:
+    """Give what is said of a page, without its lines."""
+    return {"width": page.size.width, "height": page.size.height, "coverage": _coverage_to_json(page.coverage)}
+
+
+def dumped(data: object) -> bytes:
+    """Give JSON in UTF-8 without spaces."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def write_array(file: BinaryIO, items: Iterable[object]) -> None:
+    """Write a JSON array item by item."""
+    separator = b"["
+    for item in items:
+        file.write(separator + dumped(item))
+        separator = b",\n"
+    file.write(b"]" if separator != b"[" else b"[]")
 
 
 def document_from_json(data: bytes) -> Document:
@@ -34,12 +61,7 @@ def document_from_json(data: bytes) -> Document:
 
 
 def _page_to_json(page: Page) -> Json:
-    return {
-        "width": page.size.width,
-        "height": page.size.height,
-        "lines": [_line_to_json(line) for line in page.lines],
-        "coverage": _coverage_to_json(page.coverage),
-    }
+    return page_row(page) | {"lines": [line_to_json(line) for line in page.lines]}
 
 
 def _page_from_json(data: Json) -> Page:
@@ -47,7 +69,8 @@ def _page_from_json(data: Json) -> Page:
     return Page(Size(data["width"], data["height"]), lines, _coverage_from_json(data["coverage"]))
 
 
-def _line_to_json(line: Line) -> Json:
+def line_to_json(line: Line) -> Json:
+    """Give text, quad, confidence, words and model of a line."""
     return {
         "text": line.text,
         "quad": _quad_to_json(line.quad),

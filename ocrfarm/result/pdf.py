@@ -1,0 +1,120 @@
+"""Document -> searchable PDF: the picture as it was, and its text where it stands, to be found and copied but not seen.
+
+A JPEG, JPEG-2000, PNG or fax TIFF goes in as it is. Other pictures go in by pieces that lose nothing, but for those
+that had lost something before. A PDF keeps its own pages and gets the text on top.
+"""
+
+import io
+import tempfile
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from ocrfarm.document import Document, Page
+from ocrfarm.geometry import Box, Size
+from ocrfarm.result.origin import SYSTEM, VERSION, Origin
+from ocrfarm.result.pdffile import PdfFile
+from ocrfarm.result.pdffont import PdfFont
+from ocrfarm.result.pdfoverlay import is_pdf, lay_over
+from ocrfarm.result.pdfpicture import PdfPicture, as_it_is, resolution
+from ocrfarm.result.pdftext import text_layer
+
+_POINTS = 72
+"""Of an inch."""
+
+_USUAL = 300.0
+"""Pixels an inch where the picture does not say."""
+
+_LARGEST = 14_400
+"""Points of a page's side; viewers know no larger ones."""
+
+_UNIT_SQUARE = {
+    1: (1, 0, 0, 1, 0, 0),
+    2: (-1, 0, 0, 1, 1, 0),
+    3: (-1, 0, 0, -1, 1, 1),
+    4: (1, 0, 0, -1, 0, 1),
+    5: (0, -1, -1, 0, 1, 1),
+    6: (0, -1, 1, 0, 0, 1),
+    7: (0, 1, 1, 0, 0, 0),
+    8: (0, 1, -1, 0, 1, 0),
+}
+"""EXIF orientation -> the matrix that turns the square of a picture upright."""
+
+
+def write_pdf(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+    """Write a page a page; memory is that of the text of one page, whatever the picture's size."""
+    path = origin.picture()
+    if is_pdf(path):
+        with tempfile.TemporaryFile() as text:
+            _Pdf(text).write(document, origin, path=None)
+            lay_over(path, text, file, first=origin.first)
+    else:
+        _Pdf(file).write(document, origin, path=path)
+
+
+class _Pdf:
+    """A PDF that is being written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._pdf, self._font = PdfFile(file), PdfFont()
+        self._font_number, self._tree = self._pdf.reserve(), self._pdf.reserve()
+
+    def write(self, document: Document, origin: Origin, *, path: Path | None) -> None:
+        """Write the document's pages, with the picture at `path` below the text or without one."""
+        dpi = (resolution(path) if path else None) or _USUAL
+        alone = path if len(document.pages) == 1 and origin.first == 0 else None
+        pages = []
+        for number, page in enumerate(document.pages, origin.first):
+            pieces = _pieces(origin, number, alone) if path else iter(())
+            pages.append(self._page(page, [self._place(*each) for each in pieces], dpi))
+        self._font.write(self._pdf, number=self._font_number)
+        kids = b" ".join(b"%d 0 R" % number for number in pages)
+        self._pdf.add(b"<< /Type /Pages /Kids [%b] /Count %d >>" % (kids, len(pages)), number=self._tree)
+        info = self._pdf.add(b"<< /Producer (%b %b) >>" % (SYSTEM.encode(), VERSION.encode()))
+        self._pdf.close(root=self._pdf.add(b"<< /Type /Catalog /Pages %d 0 R >>" % self._tree), info=info)
+
+    def _page(self, page: Page, placed: list[tuple[int, Box, int]], dpi: float) -> int:
+        scale = min(_POINTS / dpi, _LARGEST / max(page.size.width, page.size.height))
+        drawn = (_drawn(number, box, orientation, page.size) for number, box, orientation in placed)
+        start = b"q %.8f 0 0 %.8f 0 0 cm\n" % (scale, scale)
+        content = self._pdf.packed(chain([start], drawn, text_layer(page, self._font), [b"Q\n"]))
+        names = b" ".join(b"/I%d %d 0 R" % (number, number) for number, _, _ in placed)
+        resources = b"<< /XObject << %b >> /Font << /F %d 0 R >> >>" % (names, self._font_number)
+        size = b"%.4f %.4f" % (page.size.width * scale, page.size.height * scale)
+        body = b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 %b] /Resources %b /Contents %d 0 R >>"
+        return self._pdf.add(body % (self._tree, size, resources, content))
+
+    def _place(self, box: Box, picture: PdfPicture, file: BinaryIO) -> tuple[int, Box, int]:
+        """Add the picture; give its number, where it lies on the page, and its orientation."""
+        space = picture.space
+        if picture.profile:
+            profile = self._pdf.packed([picture.profile], entries=b"/N %d" % picture.channels)
+            space = b"[/ICCBased %d 0 R]" % profile
+        size = b"/Width %d /Height %d /ColorSpace %b " % (picture.size.width, picture.size.height, space)
+        entries = b"/Type /XObject /Subtype /Image " + size + picture.entries
+        return self._pdf.stream(entries, picture.data(file)), box, picture.orientation
+
+
+def _pieces(origin: Origin, number: int, path: Path | None) -> Iterator[tuple[Box, PdfPicture, BinaryIO]]:
+    """Give the parts of a page: the file at `path` as it is where that can be, else cut."""
+    if path:
+        with path.open("rb") as file:
+            if picture := as_it_is(file):
+                turned = picture.orientation > 4
+                width, height = (
+                    (picture.size.height, picture.size.width) if turned else (picture.size.width, picture.size.height)
+                )
+                yield Box(0, 0, width, height), picture, file
+                return
+    for box, data in origin.pieces(number):
+        piece = io.BytesIO(data)
+        if picture := as_it_is(piece):
+            yield box, picture, piece
+
+
+def _drawn(number: int, box: Box, orientation: int, page: Size) -> bytes:
+    a, b, c, d, e, f = _UNIT_SQUARE.get(orientation, _UNIT_SQUARE[1])
+    w, h = box.width, box.height
+    place = (a * w, b * h, c * w, d * h, e * w + box.x0, f * h + page.height - box.y1)
+    return b"q %d %d %d %d %d %d cm /I%d Do Q\n" % (*place, number)
