@@ -101,9 +101,8 @@ def pieces(picture: Callable[[], Path], page: int, *, limits: Mapping[str, int])
     """
     path = picture()
     if not find_spec("pyvips"):
-        raise MissingPackage(
-            f"{path.name}: has to be decoded for a PDF, which needs pyvips; pip install 'ocrfarm[pdf]'"
-        )
+        advice = "a PDF of it needs pyvips; pip install 'ocrfarm[pdf]'"
+        raise MissingPackage(f"{path.name}: cannot go into a PDF as it is; {advice}")
     image = importlib.import_module("ocrfarm.image")
     raster = image.open_source(path, image.Limits(**limits)).page(page)
     encode = partial(_encoded, lossy=_is_lossy(path))

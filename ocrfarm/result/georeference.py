@@ -1,7 +1,7 @@
 """Where on earth a picture lies: by the tags of a GeoTIFF, or by a world file beside it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,7 @@ class Georeference:
 
     def centred(self) -> "Georeference":
         """Give the map for one that was told from the middle of the first pixel."""
-        c, f = self.c - (self.a + self.b) / 2, self.f - (self.d + self.e) / 2
-        return Georeference(self.a, self.b, c, self.d, self.e, f, self.epsg)
+        return replace(self, c=self.c - (self.a + self.b) / 2, f=self.f - (self.d + self.e) / 2)
 
 
 PIXELS = Georeference()
@@ -59,18 +58,18 @@ def _by_tags(tags: Mapping[int, Any]) -> Georeference | None:
     keys = _geokeys(tags.get(_KEYS, ()))
     code = keys.get(_PROJECTED) or keys.get(_GEOGRAPHIC)
     epsg = code if code and code <= _LARGEST_EPSG else None
-    found = _matrix(tags.get(_TRANSFORMATION, ()), tags.get(_TIEPOINT, ()), tags.get(_SCALE, ()))
+    found = _map(tags.get(_TRANSFORMATION, ()), tags.get(_TIEPOINT, ()), tags.get(_SCALE, ()))
     if not found:
         return None
-    placed = Georeference(*found, epsg)
+    placed = replace(found, epsg=epsg)
     return placed.centred() if keys.get(_RASTER_TYPE) == _POINT else placed
 
 
-def _matrix(matrix: Sequence[float], tie: Sequence[float], scale: Sequence[float]) -> tuple[float, ...] | None:
+def _map(matrix: Sequence[float], tie: Sequence[float], scale: Sequence[float]) -> Georeference | None:
     if len(matrix) == 16:
-        return matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7]
+        return Georeference(matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7])
     if len(tie) == 6 and len(scale) >= 2:  # more than one tie point is a warp, which no affine map tells
-        return scale[0], 0.0, tie[3] - tie[0] * scale[0], 0.0, -scale[1], tie[4] + tie[1] * scale[1]
+        return Georeference(scale[0], 0.0, tie[3] - tie[0] * scale[0], 0.0, -scale[1], tie[4] + tie[1] * scale[1])
     return None
 
 

@@ -71,7 +71,8 @@ class _Pdf:
         self._font.write(self._pdf, number=self._font_number)
         kids = b" ".join(b"%d 0 R" % number for number in pages)
         self._pdf.add(b"<< /Type /Pages /Kids [%b] /Count %d >>" % (kids, len(pages)), number=self._tree)
-        info = self._pdf.add(b"<< /Producer (%b %b) >>" % (SYSTEM.encode(), VERSION.encode()))
+        title = ("\ufeff" + origin.name).encode("utf-16-be").hex().encode()
+        info = self._pdf.add(b"<< /Title <%b> /Producer (%b %b) >>" % (title, SYSTEM.encode(), VERSION.encode()))
         self._pdf.close(root=self._pdf.add(b"<< /Type /Catalog /Pages %d 0 R >>" % self._tree), info=info)
 
     def _page(self, page: Page, placed: list[tuple[int, Box, int]], dpi: float) -> int:
@@ -101,11 +102,7 @@ def _pieces(origin: Origin, number: int, path: Path | None) -> Iterator[tuple[Bo
     if path:
         with path.open("rb") as file:
             if picture := as_it_is(file):
-                turned = picture.orientation > 4
-                width, height = (
-                    (picture.size.height, picture.size.width) if turned else (picture.size.width, picture.size.height)
-                )
-                yield Box(0, 0, width, height), picture, file
+                yield Box(0, 0, *picture.upright), picture, file
                 return
     for box, data in origin.pieces(number):
         piece = io.BytesIO(data)

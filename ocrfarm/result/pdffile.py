@@ -58,9 +58,8 @@ class PdfFile:
         self._begins[number - 1] = begin
         table = _PLACE.pack(0, 0, 65535) + b"".join(_PLACE.pack(1, at, 0) for at in self._begins)
         entries = b"/Type /XRef /W [1 8 2] /Size %d /Root %d 0 R /Info %d 0 R" % (number + 1, root, info)
-        self._write(
-            b"%d 0 obj\n<< %b /Length %d >>\nstream\n%b\nendstream\nendobj\n" % (number, entries, len(table), table)
-        )
+        self._write(b"%d 0 obj\n<< %b /Length %d >>\nstream\n" % (number, entries, len(table)))
+        self._write(table + b"\nendstream\nendobj\n")
         self._write(b"startxref\n%d\n%%%%EOF\n" % begin)
 
     def _write(self, data: bytes) -> None:

@@ -98,4 +98,4 @@ def _true_type() -> bytes:
 
 def _checksum(data: bytes) -> int:
     words = data + b"\0" * (-len(data) % 4)
-    return sum(struct.unpack(f">{len(words) // 4}I", words)) & 0xFFFFFFFF
+    return int(sum(struct.unpack(f">{len(words) // 4}I", words))) & 0xFFFFFFFF

@@ -1,7 +1,7 @@
 """A picture as a PDF holds it: the bytes of a JPEG, JPEG-2000, PNG or fax TIFF as they are, never decoded."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ _CHANNELS = {"L": 1, "RGB": 3, "CMYK": 4}
 _PROFILES = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
 """What an ICC profile for the mode says at byte 16."""
 
+_TURNED = (5, 6, 7, 8)
+"""EXIF orientations that swap rows and columns."""
+
 _ORIENTATION, _FILL_ORDER, _PHOTOMETRIC, _OFFSETS, _COUNTS = 274, 266, 262, 273, 279
 """Tags of TIFF and EXIF."""
 
@@ -47,6 +50,12 @@ class PdfPicture:
     orientation: int = 1
     profile: bytes = b""
     channels: int = 0
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as seen."""
+        width, height = self.size.width, self.size.height
+        return (height, width) if self.orientation in _TURNED else (width, height)
 
     def data(self, file: BinaryIO) -> Iterator[bytes]:
         """Give the stream's bytes."""
@@ -162,7 +171,7 @@ def _length(file: BinaryIO) -> int:
     return file.seek(0, 2)
 
 
-_PLUGINS = {
+_PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     b"II*\0": TiffImagePlugin.TiffImageFile,

@@ -7,7 +7,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import XMLGenerator
 
 _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even as a character reference: control characters, surrogates, two that mean nothing."""
+"""What XML 1.0 cannot hold, not even as a reference: control characters, surrogates, U+FFFE and U+FFFF."""
 
 Attributes = Mapping[str, object]
 
