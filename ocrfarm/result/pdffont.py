@@ -1,8 +1,9 @@
-"""A font without shapes: any text of Unicode can be searched and copied, and nothing is drawn.
+"""A font for text that is not drawn: any text of Unicode can be searched and copied.
 
 Each character of a document gets a number of its own, which the font maps back to the character (ToUnicode) and to one
-empty shape. The font file is therefore the same for every document and has 300 bytes, and a character beyond the first
-65,536 is as good as any other.
+shape. The font file is therefore the same for every document and has 300 bytes, and a character beyond the first 65,536
+is as good as any other. The shape is a stroke without area across the letter's square: nothing would be seen of it, but
+pdfium learns from it how large a letter is, and without it marks a found word as a line below the word, or not at all.
 """
 
 import struct
@@ -16,11 +17,11 @@ EM = 1000
 ASCENT, DESCENT = 0.8, 0.2
 """Shares of the font size above and below the base line."""
 
-_FONT = b"""<< /Type /Font /Subtype /Type0 /BaseFont /Shapeless /Encoding /Identity-H
+_FONT = b"""<< /Type /Font /Subtype /Type0 /BaseFont /Unseen /Encoding /Identity-H
 /DescendantFonts [%d 0 R] /ToUnicode %d 0 R >>"""
-_CID_FONT = b"""<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Shapeless /DW 1000 /CIDToGIDMap %d 0 R
+_CID_FONT = b"""<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Unseen /DW 1000 /CIDToGIDMap %d 0 R
 /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /FontDescriptor %d 0 R >>"""
-_DESCRIPTOR = b"""<< /Type /FontDescriptor /FontName /Shapeless /Flags 4 /FontBBox [0 -200 1000 800]
+_DESCRIPTOR = b"""<< /Type /FontDescriptor /FontName /Unseen /Flags 4 /FontBBox [0 -200 1000 800]
 /ItalicAngle 0 /Ascent 800 /Descent -200 /CapHeight 800 /StemV 80 /FontFile2 %d 0 R >>"""
 _CMAP_HEAD = b"""/CIDInit /ProcSet findresource begin
 12 dict begin
@@ -37,6 +38,9 @@ CMapName currentdict /CMap defineresource pop
 end
 end
 """
+_DATE = 2_082_844_800
+"""Seconds from 1904 to 1970, a font's date that says nothing."""
+
 _MOST = 100
 """Lines of one block of a CMap, as its format has it."""
 
@@ -77,16 +81,20 @@ def _utf16(char: str) -> bytes:
 
 
 def _true_type() -> bytes:
-    """Give a TrueType font with two shapes, both empty, and only the tables that a PDF needs."""
+    """Give a TrueType font with two shapes, nothing and a stroke, and only the tables that a PDF needs."""
     high, low = round(EM * ASCENT), -round(EM * DESCENT)
     bounds = (0, low, EM, high)
+    stroke = struct.pack(">2H2b4h", 1, 0, 1, 1, 0, EM, low, high - low)
+    shape = struct.pack(">h4h", 1, *bounds) + stroke
     tables = {
-        b"glyf": b"\0\0\0\0",
-        b"head": struct.pack(">4I2H2q4h2H3h", 0x10000, 0x10000, 0, 0x5F0F3CF5, 3, EM, 0, 0, *bounds, 0, 8, 2, 1, 0),
+        b"glyf": shape,
+        b"head": struct.pack(
+            ">4I2H2q4h2H3h", 0x10000, 0x10000, 0, 0x5F0F3CF5, 3, EM, _DATE, _DATE, *bounds, 0, 8, 2, 1, 0
+        ),
         b"hhea": struct.pack(">I3hH11hH", 0x10000, high, low, 0, EM, 0, 0, 0, 1, *[0] * 7, 1),
         b"hmtx": struct.pack(">Hhh", EM, 0, 0),
-        b"loca": struct.pack(">3I", 0, 0, 0),
-        b"maxp": struct.pack(">I14H", 0x10000, 2, *[0] * 4, 2, *[0] * 8),
+        b"loca": struct.pack(">3I", 0, 0, len(shape)),
+        b"maxp": struct.pack(">I14H", 0x10000, 2, 2, 1, 0, 0, 2, *[0] * 8),
     }
     offset, directory = 12 + 16 * len(tables), b""
     for tag, data in tables.items():

@@ -17,6 +17,10 @@ _TIGHTEST = 0.5
 """Percent: how narrow the space is between words that touch; it parts them all the same."""
 
 
+_SLANT = 0.02
+"""Sine of the angle between a word and the page's nearest side, from which on readers need help: a degree."""
+
+
 def text_layer(page: Page, font: PdfFont) -> Iterator[bytes]:
     """Give the operators that write the page's words, in page pixels with y up; `3 Tr` draws nothing."""
     yield b"BT 3 Tr\n"
@@ -38,10 +42,16 @@ def _word(word: Spelt, following: Spelt | None, font: PdfFont, top: int) -> Iter
     x, y = start[0] - along[1] * below * height, start[1] + along[0] * below * height
     matrix = f"{along[0]:.5f} {-along[1]:.5f} {along[1]:.5f} {along[0]:.5f} {x:.2f} {top - y:.2f}"
     yield b"/F %.2f Tf %b Tm " % (height, matrix.encode())
-    yield b"%.3f Tz %b Tj\n" % (100 * length / (height * len(word.text)), font.encoded(word.text))
+    shown = b"%.3f Tz %b Tj" % (100 * length / (height * len(word.text)), font.encoded(word.text))
+    yield _held_together(shown, word.text) if min(map(abs, along)) > _SLANT else shown + b"\n"
     if word.spaced and following:
         gap = 100 * math.dist(end, _middles(following.quad)[0]) / height
         yield b"%.3f Tz %b Tj\n" % (max(gap, _TIGHTEST), font.encoded(" "))
+
+
+def _held_together(shown: bytes, text: str) -> bytes:
+    """Say what the characters spell: poppler breaks a word where the next letter stands half a letter lower."""
+    return b"/Span << /ActualText <%b> >> BDC %b EMC\n" % (f"\ufeff{text}".encode("utf-16-be").hex().encode(), shown)
 
 
 def _middles(quad: Quad) -> tuple[_Point, _Point]:
