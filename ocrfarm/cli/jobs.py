@@ -12,7 +12,8 @@ import click
 from ocrfarm.cli.output import left_behind, results_options, summary
 from ocrfarm.client import Client, Job
 from ocrfarm.errors import PartialResult
-from ocrfarm.export import Target, export, pieces
+from ocrfarm.export import Target, export
+from ocrfarm.pieces import pieces
 from ocrfarm.result import Origin
 from ocrfarm.settings import Settings
 

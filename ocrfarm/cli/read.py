@@ -17,7 +17,8 @@ from ocrfarm.cli.output import left_behind, pictures, results_options, stems, su
 from ocrfarm.client import Client, checked_file
 from ocrfarm.document import Document
 from ocrfarm.errors import OcrfarmError, PartialResult
-from ocrfarm.export import Target, export, pieces
+from ocrfarm.export import Target, export
+from ocrfarm.pieces import pieces
 from ocrfarm.recognize import Engine, Profile, WeightsFolders, find_profile, load_engine
 from ocrfarm.result import Origin
 from ocrfarm.settings import Settings

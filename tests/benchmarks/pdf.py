@@ -15,8 +15,9 @@ from pathlib import Path
 import click
 
 from ocrfarm.document import Coverage, Document, Line, Page
-from ocrfarm.export import Target, export, pieces
+from ocrfarm.export import Target, export
 from ocrfarm.geometry import Quad, Size
+from ocrfarm.pieces import pieces
 from ocrfarm.result import Origin, document_from_json, find_formats
 
 _WORD = re.compile(r'<word xMin="(\S+)" yMin="(\S+)" xMax="(\S+)" yMax="(\S+)">(.*)</word>')
