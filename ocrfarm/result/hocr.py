@@ -48,7 +48,7 @@ def _page(xml: XmlWriter, page: Page, name: str, number: int) -> None:
 
 def _line(xml: XmlWriter, line: Line, page: Size) -> None:
     turned = f"; textangle {angle(line.quad):.2f}" if angle(line.quad) else ""
-    title = f"{_place(line.quad, page)}{turned}; x_size {line.quad.height:.1f}"
+    title = f"{_place(line.quad, page)}{turned}"
     with xml.element("span", {"class": "ocr_line", "title": title}):
         for word in spelt(line):
             title = f"{_place(word.quad, page)}; x_wconf {100 * line.confidence:.0f}"

@@ -11,7 +11,7 @@ _ANYWHERE = re.compile(r"([\\`*_\[\]<>&|~$])")
 _IN_FRONT = re.compile(r"^([#+=-]|\d+(?=[.)]))")
 """What begins a heading, a list or a rule."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BREAK = "  \n"
 """Two spaces: the line break that every dialect knows."""
 

@@ -12,7 +12,7 @@ from ocrfarm.result.origin import Origin
 COLUMNS = ("page", "line", "text", "confidence", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3", "model")
 """Pages and lines count from 1; the corners go clockwise from the start of the text."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def write_csv(document: Document, file: BinaryIO, *, origin: Origin) -> None:
