@@ -81,7 +81,7 @@ class _Pdf:
         start = b"q %.8f 0 0 %.8f 0 0 cm\n" % (scale, scale)
         content = self._pdf.packed(chain([start], drawn, text_layer(page, self._font), [b"Q\n"]))
         names = b" ".join(b"/I%d %d 0 R" % (number, number) for number, _, _ in placed)
-        resources = b"<< /XObject << %b >> /Font << /F %d 0 R >> >>" % (names, self._font_number)
+        resources = b"<< /XObject << %b >> /Font << /OcrfarmText %d 0 R >> >>" % (names, self._font_number)
         size = b"%.4f %.4f" % (page.size.width * scale, page.size.height * scale)
         body = b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 %b] /Resources %b /Contents %d 0 R >>"
         return self._pdf.add(body % (self._tree, size, resources, content))

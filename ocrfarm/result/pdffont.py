@@ -77,7 +77,7 @@ class PdfFont:
 
 
 def _utf16(char: str) -> bytes:
-    return char.encode("utf-16-be", "replace").hex().upper().encode()
+    return char.encode("utf-16-be").hex().upper().encode()
 
 
 def _true_type() -> bytes:

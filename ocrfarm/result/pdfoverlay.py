@@ -1,12 +1,17 @@
-"""Text laid over the pages of a PDF, which stay as they are. Needs pikepdf (`ocrfarm[pdf]`)."""
+"""Text written over the pages of a PDF, which stay as they are. Needs pikepdf (`ocrfarm[pdf]`)."""
 
 import importlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from ocrfarm.errors import InputError, MissingPackage
 
 _MAGIC = b"%PDF-"
 _WITHIN = 1024
 """Bytes in which viewers look for it."""
+
+_TURNED_BACK = {0: (1, 0, 0, 1, 0, 0), 90: (0, 1, -1, 0, 1, 0), 180: (-1, 0, 0, -1, 1, 1), 270: (0, -1, 1, 0, 0, 1)}
+"""/Rotate, degrees clockwise -> the matrix from the unit square of the page as seen to that of the page as written."""
 
 
 def is_pdf(path: Path) -> bool:
@@ -15,10 +20,34 @@ def is_pdf(path: Path) -> bool:
         return _MAGIC in file.read(_WITHIN)
 
 
-def lay_over(path: Path, text: BinaryIO, file: BinaryIO, *, first: int) -> None:
-    """Write the PDF at `path` with the pages of `text` over its pages, from page `first` (0 = first) on."""
-    pikepdf = importlib.import_module("pikepdf")
-    with pikepdf.open(path) as pdf, pikepdf.open(text) as layer:
-        for page, words in zip(pdf.pages[first:], layer.pages, strict=False):
-            page.add_overlay(words, page.mediabox)
-        pdf.save(file)
+def lay_over(path: Path, layer: BinaryIO, file: BinaryIO, *, first: int) -> None:
+    """Write the PDF at `path` with the text of `layer`'s pages on its own, from page `first` (0 = first) on.
+
+    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked or broken.
+    """
+    try:
+        pikepdf = importlib.import_module("pikepdf")
+    except ImportError as error:
+        raise MissingPackage(f"{path.name}: text on a PDF needs pikepdf; pip install 'ocrfarm[pdf]'") from error
+    try:
+        with pikepdf.open(path) as pdf, pikepdf.open(layer) as written:
+            font = pdf.copy_foreign(written.pages[0].Resources.Font.OcrfarmText)
+            for page, text in zip(pdf.pages[first:], written.pages, strict=False):
+                page.add_resource(font, pikepdf.Name.Font, pikepdf.Name.OcrfarmText)
+                page.contents_add(b"q", prepend=True)
+                page.contents_add(b"Q q %b cm\n%b\nQ" % (_matrix(page, text), text.Contents.read_bytes()))
+            pdf.save(file)
+    except pikepdf.PdfError as error:
+        raise InputError(
+            f"{path.name}: no text can be added to this PDF ({error}); save it anew, without a password"
+        ) from error
+
+
+def _matrix(page: Any, text: Any) -> bytes:  # noqa: ANN401 - pages of pikepdf
+    """Give the matrix from the points of the text's page to those of the page that it is written on."""
+    a, b, c, d, e, f = _TURNED_BACK[page.rotation % 360]
+    left, bottom, right, top = map(float, page.cropbox)
+    wide, high = right - left, top - bottom
+    _, _, width, height = map(float, text.mediabox)
+    across = (a * wide / width, b * high / width, c * wide / height, d * high / height)
+    return b"%.8f %.8f %.8f %.8f %.4f %.4f" % (*across, left + e * wide, bottom + f * high)

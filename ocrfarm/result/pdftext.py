@@ -7,6 +7,7 @@ from ocrfarm.document import Page
 from ocrfarm.geometry import Quad
 from ocrfarm.result.pdffont import ASCENT, DESCENT, PdfFont
 from ocrfarm.result.words import Spelt, spelt
+from ocrfarm.result.xml import allowed
 
 _Point = tuple[float, float]
 
@@ -41,9 +42,10 @@ def _word(word: Spelt, following: Spelt | None, font: PdfFont, top: int) -> Iter
     below = (ASCENT + DESCENT) / 2 - DESCENT  # from the middle to the base line, which runs parallel
     x, y = start[0] - along[1] * below * height, start[1] + along[0] * below * height
     matrix = f"{along[0]:.5f} {-along[1]:.5f} {along[1]:.5f} {along[0]:.5f} {x:.2f} {top - y:.2f}"
-    yield b"/F %.2f Tf %b Tm " % (height, matrix.encode())
-    shown = b"%.3f Tz %b Tj" % (100 * length / (height * len(word.text)), font.encoded(word.text))
-    yield _held_together(shown, word.text) if min(map(abs, along)) > _SLANT else shown + b"\n"
+    yield b"/OcrfarmText %.2f Tf %b Tm " % (height, matrix.encode())
+    text = allowed(word.text)
+    shown = b"%.3f Tz %b Tj" % (100 * length / (height * len(text)), font.encoded(text))
+    yield _held_together(shown, text) if min(map(abs, along)) > _SLANT else shown + b"\n"
     if word.spaced and following:
         gap = 100 * math.dist(end, _middles(following.quad)[0]) / height
         yield b"%.3f Tz %b Tj\n" % (max(gap, _TIGHTEST), font.encoded(" "))

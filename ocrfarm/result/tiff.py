@@ -2,12 +2,17 @@
 
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
+
+_BROKEN = (OSError, SyntaxError, ValueError, UserWarning, struct.error)
+"""What Pillow raises, or warns of, where the directory is not as it should be."""
 
 
 def first_directory(path: Path) -> Mapping[int, Any]:
@@ -16,10 +21,10 @@ def first_directory(path: Path) -> Mapping[int, Any]:
         head = file.read(16)
         if head[:4] not in _CLASSIC + _BIG:
             return {}
-        try:
+        with suppress(*_BROKEN), catch_warnings():
+            simplefilter("error")
             directory = ImageFileDirectory_v2(head[: 8 if head[:4] in _CLASSIC else 16])
             file.seek(directory.next)
             directory.load(file)
             return dict(directory)
-        except (OSError, SyntaxError, ValueError, struct.error):
-            return {}
+    return {}
