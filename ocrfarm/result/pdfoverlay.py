@@ -20,27 +20,33 @@ def is_pdf(path: Path) -> bool:
         return _MAGIC in file.read(_WITHIN)
 
 
-def lay_over(path: Path, layer: BinaryIO, file: BinaryIO, *, first: int) -> None:
-    """Write the PDF at `path` with the text of `layer`'s pages on its own, from page `first` (0 = first) on.
+def lay_over(path: Path, layer: BinaryIO, file: BinaryIO) -> None:
+    """Write the PDF at `path` with the text of each page of `layer` on the page of the same number.
 
-    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked or broken.
+    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked, broken or has another number of pages.
     """
     try:
         pikepdf = importlib.import_module("pikepdf")
     except ImportError as error:
         raise MissingPackage(f"{path.name}: text on a PDF needs pikepdf; pip install 'ocrfarm[pdf]'") from error
     try:
-        with pikepdf.open(path) as pdf, pikepdf.open(layer) as written:
-            font = pdf.copy_foreign(written.pages[0].Resources.Font.OcrfarmText)
-            for page, text in zip(pdf.pages[first:], written.pages, strict=False):
-                page.add_resource(font, pikepdf.Name.Font, pikepdf.Name.OcrfarmText)
-                page.contents_add(b"q", prepend=True)
-                page.contents_add(b"Q q %b cm\n%b\nQ" % (_matrix(page, text), text.Contents.read_bytes()))
+        with pikepdf.open(path) as pdf, pikepdf.open(layer) as text:
+            if len(pdf.pages) != len(text.pages):
+                counts = f"{len(text.pages)} pages were read of the {len(pdf.pages)} of the PDF"
+                raise InputError(f"{path.name}: {counts}; read all of them, or ask for another format")
+            _write_over(pikepdf, pdf, layer=text)
             pdf.save(file)
     except pikepdf.PdfError as error:
-        raise InputError(
-            f"{path.name}: no text can be added to this PDF ({error}); save it anew, without a password"
-        ) from error
+        advice = "save it anew, without a password"
+        raise InputError(f"{path.name}: no text can be added to this PDF ({error}); {advice}") from error
+
+
+def _write_over(pikepdf: Any, pdf: Any, *, layer: Any) -> None:  # noqa: ANN401 - a module that may not be there
+    font = pdf.copy_foreign(layer.pages[0].Resources.Font.OcrfarmText)
+    for page, text in zip(pdf.pages, layer.pages, strict=True):
+        page.add_resource(font, pikepdf.Name.Font, pikepdf.Name.OcrfarmText)
+        page.contents_add(b"q", prepend=True)
+        page.contents_add(b"Q q %b cm\n%b\nQ" % (_matrix(page, text), text.Contents.read_bytes()))
 
 
 def _matrix(page: Any, text: Any) -> bytes:  # noqa: ANN401 - pages of pikepdf

@@ -88,8 +88,10 @@ def drawn(page: Page) -> Image.Image:
 def save(document: Document, path: Path) -> Path:
     """Write the document's picture: a TIFF of as many pages, or whatever one page may be."""
     first, *others = (drawn(page) for page in document.pages)
-    many = {"save_all": True, "append_images": others} if others else {}
-    first.save(path, **many)
+    if others:
+        first.save(path, save_all=True, append_images=others)
+    else:
+        first.save(path)
     return path
 
 

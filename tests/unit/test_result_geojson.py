@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def read(document: Document, path: Path) -> dict[str, Any]:
     return data
 
 
-def picture(path: Path, tags: dict[int, tuple[float, ...] | int]) -> Path:
+def picture(path: Path, tags: Mapping[int, tuple[float, ...] | int]) -> Path:
     """Write an empty TIFF with these tags."""
     directory = ImageFileDirectory_v2()
     for tag, values in tags.items():

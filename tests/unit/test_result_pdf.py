@@ -244,7 +244,8 @@ def test_a_colour_profile_goes_along(tmp_path: Path) -> None:
 )
 def test_the_page_is_as_large_as_the_picture_says(dpi: int | None, points: float, tmp_path: Path) -> None:
     path = tmp_path / "sized.png"
-    coloured().save(path, **({"dpi": (dpi, dpi)} if dpi else {}))
+    options: dict[str, Any] = {"dpi": (dpi, dpi)} if dpi else {}
+    coloured().save(path, **options)
     with closing(pypdfium2.PdfDocument(made(Document((a_page(size=SOURCE),)), path))) as pdf:
         assert pdf[0].get_width() == pytest.approx(points, abs=0.05)
 
@@ -338,3 +339,9 @@ def test_resources_that_a_page_inherits_stay(tmp_path: Path) -> None:
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert pdf.pages[0].resources.ExtGState.Old.LW == 3
         assert "/OcrfarmText" in pdf.pages[0].resources.Font
+
+
+def test_text_does_not_land_on_another_page(tmp_path: Path) -> None:
+    path = a_pdf(tmp_path / "source.pdf", 0, [0, 0, 400, 300])
+    with pytest.raises(InputError, match="3 pages were read of the 1"):
+        made(DOCUMENTS["several"], path)

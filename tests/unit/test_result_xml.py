@@ -63,7 +63,8 @@ def test_page_follows_its_schema_and_holds_every_text(document: Document, tmp_pa
 @every_document
 def test_hocr_follows_its_specification(document: Document, tmp_path: Path) -> None:
     (tmp_path / "sheet.hocr").write_bytes(written("hocr", document, origin_of(document, tmp_path)))
-    command = [Path(sys.executable).with_name("hocr-spec"), "--profile", "standard", tmp_path / "sheet.hocr"]
+    validator = str(Path(sys.executable).with_name("hocr-spec"))
+    command = [validator, "--profile", "standard", str(tmp_path / "sheet.hocr")]
     told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert "Document is valid" in told.stdout, told.stdout + told.stderr
 
