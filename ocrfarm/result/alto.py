@@ -3,10 +3,10 @@
 from typing import BinaryIO
 
 from ocrfarm.document import Document, Line, Page
-from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.geometry import Box, Size
 from ocrfarm.result.blocks import blocks
 from ocrfarm.result.origin import SYSTEM, VERSION, Origin
-from ocrfarm.result.places import angle, around, bounds, corners
+from ocrfarm.result.places import Corners, angle, around, bounds, corners
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import XmlWriter
 
@@ -58,21 +58,25 @@ def _page(xml: XmlWriter, page: Page, name: str, number: int) -> None:
 
 
 def _line(xml: XmlWriter, line: Line, page: Size, name: str) -> None:
-    (x3, y3), (x2, y2) = corners(line.quad, page)[3], corners(line.quad, page)[2]
-    place = _box(bounds(corners(line.quad, page)))
-    with xml.element("TextLine", {"ID": name, **place, "BASELINE": f"{x3},{y3} {x2},{y2}"}):
-        _shape(xml, line.quad, page)
+    points = corners(line.quad, page)
+    with xml.element("TextLine", {"ID": name, **_box(bounds(points)), "BASELINE": _points([points[3], points[2]])}):
+        _shape(xml, points)
         for word in spelt(line):
-            place = _box(bounds(corners(word.quad, page)))
-            with xml.element("String", {"CONTENT": word.text, **place, "WC": f"{line.confidence:.4f}"}):
-                _shape(xml, word.quad, page)
+            points = corners(word.quad, page)
+            said = {"CONTENT": word.text, **_box(bounds(points)), "WC": f"{line.confidence:.4f}"}
+            with xml.element("String", said):
+                _shape(xml, points)
             if word.spaced:
                 xml.leaf("SP")
 
 
-def _shape(xml: XmlWriter, quad: Quad, page: Size) -> None:
+def _shape(xml: XmlWriter, points: Corners) -> None:
     with xml.element("Shape"):
-        xml.leaf("Polygon", {"POINTS": " ".join(f"{x},{y}" for x, y in corners(quad, page))})
+        xml.leaf("Polygon", {"POINTS": _points(points)})
+
+
+def _points(points: Corners) -> str:
+    return " ".join(f"{x},{y}" for x, y in points)
 
 
 def _box(box: Box) -> dict[str, int]:

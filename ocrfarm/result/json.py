@@ -1,5 +1,6 @@
 """Document <-> JSON in the format ocrfarm/1."""
 
+import io
 import json
 from collections.abc import Iterable
 from typing import Any, BinaryIO
@@ -15,13 +16,25 @@ Json = dict[str, Any]
 
 
 def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
-    """Write the document in the format ocrfarm/1."""
-    file.write(document_to_json(document))
+    """Write the document in the format ocrfarm/1, a row a line of text."""
+    _write(document, file)
+
+
+def _write(document: Document, file: BinaryIO) -> None:
+    file.write(dumped(document_row(document))[:-1] + b',"pages":[')
+    for number, page in enumerate(document.pages):
+        file.write(b",\n" if number else b"\n")
+        file.write(dumped(page_row(page))[:-1] + b',"lines":')
+        write_array(file, map(line_to_json, page.lines))
+        file.write(b"}")
+    file.write(b"]}\n")
 
 
 def document_to_json(document: Document) -> bytes:
     """Give UTF-8 JSON: pages with size, lines (text, quad, confidence, words, model) and coverage; and timing."""
-    return dumped(document_row(document) | {"pages": [_page_to_json(page) for page in document.pages]})
+    written = io.BytesIO()
+    _write(document, written)
+    return written.getvalue()
 
 
 def document_row(document: Document) -> Json:
@@ -42,11 +55,10 @@ def dumped(data: object) -> bytes:
 
 def write_array(file: BinaryIO, items: Iterable[object]) -> None:
     """Write a JSON array item by item."""
-    separator = b"["
-    for item in items:
-        file.write(separator + dumped(item))
-        separator = b",\n"
-    file.write(b"]" if separator != b"[" else b"[]")
+    file.write(b"[")
+    for number, item in enumerate(items):
+        file.write((b",\n" if number else b"\n") + dumped(item))
+    file.write(b"]")
 
 
 def document_from_json(data: bytes) -> Document:
@@ -58,10 +70,6 @@ def document_from_json(data: bytes) -> Document:
         return Document(tuple(_page_from_json(page) for page in found["pages"]), found["timing"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a document in the format {FORMAT}: {error}") from error
-
-
-def _page_to_json(page: Page) -> Json:
-    return page_row(page) | {"lines": [line_to_json(line) for line in page.lines]}
 
 
 def _page_from_json(data: Json) -> Page:

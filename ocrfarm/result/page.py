@@ -3,10 +3,10 @@
 from typing import BinaryIO
 
 from ocrfarm.document import Document, Line
-from ocrfarm.geometry import Quad, Size
+from ocrfarm.geometry import Size
 from ocrfarm.result.blocks import blocks
 from ocrfarm.result.origin import SYSTEM, VERSION, Origin
-from ocrfarm.result.places import around, corners
+from ocrfarm.result.places import Corners, around, corners
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import XmlWriter
 
@@ -46,27 +46,28 @@ def _order(xml: XmlWriter, count: int) -> None:
 def _region(xml: XmlWriter, region: list[Line], page: Size, name: str) -> None:
     box = around(region, page)
     with xml.element("TextRegion", {"id": name}):
-        _coords(xml, Quad.upright(box.x0, box.y0, box.x1, box.y1), page)
+        _coords(xml, [(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)])
         for number, line in enumerate(region, 1):
             _line(xml, line, page, f"{name}_l{number}")
 
 
 def _line(xml: XmlWriter, line: Line, page: Size, name: str) -> None:
     with xml.element("TextLine", {"id": name}):
-        _coords(xml, line.quad, page)
-        xml.leaf("Baseline", {"points": _points([corners(line.quad, page)[3], corners(line.quad, page)[2]])})
+        points = corners(line.quad, page)
+        _coords(xml, points)
+        xml.leaf("Baseline", {"points": _points([points[3], points[2]])})
         for number, word in enumerate(spelt(line), 1):
             with xml.element("Word", {"id": f"{name}_w{number}"}):
-                _coords(xml, word.quad, page)
+                _coords(xml, corners(word.quad, page))
                 _text(xml, word.text)
         _text(xml, line.text, {"conf": f"{line.confidence:.4f}"})
 
 
-def _coords(xml: XmlWriter, quad: Quad, page: Size) -> None:
-    xml.leaf("Coords", {"points": _points(corners(quad, page))})
+def _coords(xml: XmlWriter, points: Corners) -> None:
+    xml.leaf("Coords", {"points": _points(points)})
 
 
-def _points(points: list[tuple[int, int]]) -> str:
+def _points(points: Corners) -> str:
     return " ".join(f"{x},{y}" for x, y in points)
 
 

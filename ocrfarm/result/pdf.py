@@ -48,7 +48,7 @@ def write_pdf(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     if is_pdf(path):
         with tempfile.TemporaryFile() as text:
             _Pdf(text).write(document, origin, path=None)
-            lay_over(path, text, file)
+            lay_over(path, file, layer=text)
     else:
         _Pdf(file).write(document, origin, path=path)
 

@@ -20,7 +20,7 @@ def is_pdf(path: Path) -> bool:
         return _MAGIC in file.read(_WITHIN)
 
 
-def lay_over(path: Path, layer: BinaryIO, file: BinaryIO) -> None:
+def lay_over(path: Path, file: BinaryIO, *, layer: BinaryIO) -> None:
     """Write the PDF at `path` with the text of each page of `layer` on the page of the same number.
 
     `MissingPackage` without pikepdf, `InputError` for a PDF that is locked, broken or has another number of pages.
