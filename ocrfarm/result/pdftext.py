@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ocrfarm.document import Page
 from ocrfarm.geometry import Quad
 from ocrfarm.result.pdffont import ASCENT, DESCENT, PdfFont
-from ocrfarm.result.words import Spelt, spelt
+from ocrfarm.result.words import Spelt, runs, spelt
 from ocrfarm.result.xml import allowed
 
 _Point = tuple[float, float]
@@ -26,7 +26,7 @@ def text_layer(page: Page, font: PdfFont) -> Iterator[bytes]:
     """Give the operators that write the page's words, in page pixels with y up; `3 Tr` draws nothing."""
     yield b"BT 3 Tr\n"
     for line in page.lines:
-        words = spelt(line)
+        words = runs(spelt(line)) if _is_slanted(line.quad) else spelt(line)
         for word, following in zip(words, [*words[1:], None], strict=True):
             yield from _word(word, following, font, page.size.height)
     yield b"ET\n"
@@ -45,10 +45,15 @@ def _word(word: Spelt, following: Spelt | None, font: PdfFont, top: int) -> Iter
     yield b"/OcrfarmText %.2f Tf %b Tm " % (height, matrix.encode())
     text = allowed(word.text)
     shown = b"%.3f Tz %b Tj" % (100 * length / (height * len(text)), font.encoded(text))
-    yield _held_together(shown, text) if min(map(abs, along)) > _SLANT else shown + b"\n"
+    yield _held_together(shown, text) if _is_slanted(word.quad) else shown + b"\n"
     if word.spaced and following:
         gap = 100 * math.dist(end, _middles(following.quad)[0]) / height
         yield b"%.3f Tz %b Tj\n" % (max(gap, _TIGHTEST), font.encoded(" "))
+
+
+def _is_slanted(quad: Quad) -> bool:
+    (x0, y0), (x1, y1) = _middles(quad)
+    return min(abs(x1 - x0), abs(y1 - y0)) > _SLANT * math.dist((x0, y0), (x1, y1))
 
 
 def _held_together(shown: bytes, text: str) -> bytes:

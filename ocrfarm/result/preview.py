@@ -22,7 +22,7 @@ def write_preview(document: Document, file: BinaryIO, *, origin: Origin) -> None
 
 
 def write_webp(document: Document, file: BinaryIO, *, origin: Origin) -> None:
-    """Write the document's only page as WebP, a quarter of the PNG's bytes."""
+    """Write the document's only page as WebP, a fraction of the PNG's bytes."""
     (page,) = document.pages
     _draw(page, origin.overview(origin.first)).save(file, "WEBP", quality=85, method=2)
 

@@ -29,6 +29,19 @@ def spelt(line: Line) -> list[Spelt]:
     return found
 
 
+def runs(words: list[Spelt]) -> list[Spelt]:
+    """Join words between which no space stands: the characters of a Han text, for one."""
+    found: list[Spelt] = []
+    for word in words:
+        if found and not found[-1].spaced:
+            text, quad, _ = found.pop()
+            joined = Quad(quad.p0, word.quad.p1, word.quad.p2, quad.p3)
+            found.append(Spelt(text + word.text, joined, word.spaced))
+        else:
+            found.append(word)
+    return found
+
+
 def _cut(line: Line) -> list[Spelt]:
     runs = list(re.finditer(r"\S+", line.text))
     length = len(line.text)

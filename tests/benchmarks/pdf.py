@@ -19,6 +19,7 @@ from ocrfarm.export import Target, export
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.pieces import pieces
 from ocrfarm.result import Origin, document_from_json, find_formats
+from ocrfarm.result.words import runs, spelt
 
 _WORD = re.compile(r'<word xMin="(\S+)" yMin="(\S+)" xMax="(\S+)" yMax="(\S+)">(.*)</word>')
 _PAGE = re.compile(r'<page width="(\S+)"')
@@ -85,14 +86,8 @@ def count_found(page: Page, words: Iterable[tuple[str, _Point]]) -> tuple[int, i
     places: dict[str, list[_Point]] = defaultdict(list)
     for text, (x, y) in words:
         places[text].append((x * page.size.width, y * page.size.width))
-    wanted = [word for line in page.lines for word in _words(line)]
-    return sum(_is_near(quad, places[text]) for text, quad in wanted), len(wanted)
-
-
-def _words(line: Line) -> Iterator[tuple[str, Quad]]:
-    """Give what spaces part: a reader of PDF takes Han characters in a row for one word."""
-    for run in re.finditer(r"\S+", line.text):
-        yield run.group(), line.quad.part(run.start() / len(line.text), run.end() / len(line.text))
+    wanted = [word for line in page.lines for word in runs(spelt(line))]  # Han characters in a row are one for it
+    return sum(_is_near(quad, places[text]) for text, quad, _ in wanted), len(wanted)
 
 
 def _is_near(quad: Quad, places: list[_Point]) -> bool:
