@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ocrfarm.document import Document
 from ocrfarm.errors import SettingsError, StoreDenied, StoreFull
-from ocrfarm.result import Format, Origin
+from ocrfarm.result import Origin
+from ocrfarm.result.formats import Format
 
 
 @dataclass(frozen=True, slots=True)

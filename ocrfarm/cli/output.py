@@ -9,7 +9,7 @@ import click
 from ocrfarm.document import Document
 from ocrfarm.errors import NoImages
 from ocrfarm.export import Target
-from ocrfarm.result import FORMATS, USUAL, find_formats
+from ocrfarm.result.formats import FORMATS, USUAL, find_formats
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
 """What is taken out of a folder; a file that is named is tried whatever it is called."""

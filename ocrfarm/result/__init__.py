@@ -1,16 +1,6 @@
-"""Page -> bytes that others read: one file a format."""
+"""Page -> bytes that others read: one file a format, and `formats` knows them all."""
 
-from ocrfarm.result.formats import FORMATS, USUAL, Format, find_formats
 from ocrfarm.result.json import document_from_json, document_to_json
 from ocrfarm.result.origin import Origin, Pieces
 
-__all__ = [
-    "FORMATS",
-    "USUAL",
-    "Format",
-    "Origin",
-    "Pieces",
-    "document_from_json",
-    "document_to_json",
-    "find_formats",
-]
+__all__ = ["Origin", "Pieces", "document_from_json", "document_to_json"]

@@ -6,8 +6,9 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Quad
+from ocrfarm.result.about import SYSTEM, VERSION
 from ocrfarm.result.json import Json, dumped, write_array
-from ocrfarm.result.origin import SYSTEM, VERSION, Origin
+from ocrfarm.result.origin import Origin
 from ocrfarm.result.words import spelt
 
 _LINE, _WORD = 1, 2

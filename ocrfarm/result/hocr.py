@@ -4,8 +4,9 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Line, Page
 from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.result.about import SYSTEM, VERSION
 from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import SYSTEM, VERSION, Origin
+from ocrfarm.result.origin import Origin
 from ocrfarm.result.places import angle, around, bounds, corners
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import XmlWriter

@@ -4,13 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from ocrfarm.geometry import Box
-
-SYSTEM, VERSION = "ocrfarm", version("ocrfarm")
-"""Who wrote the file, for the formats that say so."""
 
 Pieces = Iterable[tuple[Box, bytes]]
 """Parts of an upright page in any order, each with its place, as PNG, JPEG or TIFF of one strip."""

@@ -4,8 +4,9 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Size
+from ocrfarm.result.about import SYSTEM, VERSION
 from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import SYSTEM, VERSION, Origin
+from ocrfarm.result.origin import Origin
 from ocrfarm.result.places import Corners, around, corners
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import XmlWriter

@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Page
 from ocrfarm.geometry import Box, Size
-from ocrfarm.result.origin import SYSTEM, VERSION, Origin
+from ocrfarm.result.about import SYSTEM, VERSION
+from ocrfarm.result.origin import Origin
 from ocrfarm.result.pdffile import PdfFile
 from ocrfarm.result.pdffont import PdfFont
 from ocrfarm.result.pdfoverlay import is_pdf, lay_over

@@ -18,7 +18,8 @@ from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.export import Target, export
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.pieces import pieces
-from ocrfarm.result import Origin, document_from_json, find_formats
+from ocrfarm.result import Origin, document_from_json
+from ocrfarm.result.formats import find_formats
 from ocrfarm.result.words import runs, spelt
 
 _WORD = re.compile(r'<word xMin="(\S+)" yMin="(\S+)" xMax="(\S+)" yMax="(\S+)">(.*)</word>')

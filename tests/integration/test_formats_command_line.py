@@ -16,7 +16,7 @@ from ocrfarm.client import Client
 from ocrfarm.farm.local import EmbeddedFarm, Shape
 from ocrfarm.geometry import Size
 from ocrfarm.recognize.planted import planted_page
-from ocrfarm.result import FORMATS
+from ocrfarm.result.formats import FORMATS
 from ocrfarm.storage import keys, open_store
 
 ALL = ",".join(FORMATS)

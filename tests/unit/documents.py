@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.pieces import pieces
-from ocrfarm.result import FORMATS, Origin
+from ocrfarm.result import Origin
+from ocrfarm.result.formats import FORMATS
 
 SIZE = Size(900, 700)
 BASE = "http://localhost:8000/"

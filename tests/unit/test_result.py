@@ -8,7 +8,8 @@ from PIL import Image
 from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.errors import MissingPackage, UnknownFormat
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.result import FORMATS, Origin, document_from_json, find_formats
+from ocrfarm.result import Origin, document_from_json
+from ocrfarm.result.formats import FORMATS, find_formats
 from tests.unit.documents import written
 
 
