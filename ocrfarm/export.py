@@ -21,17 +21,12 @@ class Target:
     formats: tuple[Format, ...]
     base: str = ""
 
-    def files(self, stem: str, pages: int = 1) -> list[Path]:
-        """Name the files that a document of so many pages becomes."""
-        each = [form.file_name(stem, page) for form in self.formats for page in range(pages if form.each_page else 1)]
-        return [self.folder / name for name in each]
-
     def check(self, stem: str, pictures: Sequence[Path]) -> None:
-        """`SettingsError` where a result would take the place of a picture."""
-        sources = {path.resolve() for path in pictures}
-        for path in self.files(stem):
-            if path.resolve() in sources:
-                raise SettingsError(f"{path}: is one of the pictures and would be replaced; name another folder")
+        """`SettingsError` where a result could take the place of a picture."""
+        here = self.folder.resolve()
+        for path in pictures:
+            if path.resolve().parent == here and any(form.names(path.name, stem) for form in self.formats):
+                raise SettingsError(f"{path}: would be replaced by a result of {stem}; name another folder")
 
 
 def export(document: Document, target: Target, *, origin: Origin) -> None:

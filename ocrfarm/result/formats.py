@@ -1,5 +1,6 @@
 """The formats by name: what their files are called, who writes them, and what that needs."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -24,6 +25,9 @@ from ocrfarm.result.preview import write_preview, write_webp
 from ocrfarm.result.table import write_csv, write_tsv
 from ocrfarm.result.text import write_text
 
+_ANY_PAGE = r"(\.p\d+)?"
+"""What `page_part` gives."""
+
 
 class Writer(Protocol):
     """Writes a document to a file that is open for bytes."""
@@ -46,6 +50,11 @@ class Format:
     def file_name(self, stem: str, page: int = 0) -> str:
         """Name the file; for a format of which each page is one, that of the page (0 = first)."""
         return f"{stem}{page_part(page)}{self.suffix}"
+
+    def names(self, name: str, stem: str) -> bool:
+        """Say whether a file of this name could be the format's, of any page."""
+        page = _ANY_PAGE if self.each_page else ""
+        return bool(re.fullmatch(f"{re.escape(stem)}{page}{re.escape(self.suffix)}", name))
 
 
 FORMATS = {

@@ -6,7 +6,8 @@ that had lost something before. A PDF keeps its own pages and gets the text on t
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,7 @@ from ocrfarm.result.origin import Origin
 from ocrfarm.result.pdffile import PdfFile
 from ocrfarm.result.pdffont import PdfFont
 from ocrfarm.result.pdfoverlay import is_pdf, lay_over
-from ocrfarm.result.pdfpicture import PdfPicture, as_it_is, resolution
+from ocrfarm.result.pdfpicture import UPRIGHT, PdfPicture, as_it_is, resolution
 from ocrfarm.result.pdftext import text_layer
 
 _POINTS = 72
@@ -30,17 +31,8 @@ _USUAL = 300.0
 _LARGEST = 14_400
 """Points of a page's side; viewers know no larger ones."""
 
-_UNIT_SQUARE = {
-    1: (1, 0, 0, 1, 0, 0),
-    2: (-1, 0, 0, 1, 1, 0),
-    3: (-1, 0, 0, -1, 1, 1),
-    4: (1, 0, 0, -1, 0, 1),
-    5: (0, -1, -1, 0, 1, 1),
-    6: (0, -1, 1, 0, 0, 1),
-    7: (0, 1, 1, 0, 0, 0),
-    8: (0, 1, -1, 0, 1, 0),
-}
-"""EXIF orientation -> the matrix that turns the square of a picture upright."""
+_Part = tuple[Box, PdfPicture, BinaryIO]
+"""A part of a page: its place, what a PDF needs of it, and the file that has its bytes."""
 
 
 def write_pdf(document: Document, file: BinaryIO, *, origin: Origin) -> None:
@@ -48,27 +40,26 @@ def write_pdf(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     path = origin.picture()
     if is_pdf(path):
         with tempfile.TemporaryFile() as text:
-            _Pdf(text).write(document, origin, path=None)
+            _Pdf(text, _USUAL).write(document, origin, parts=lambda number: ())
             lay_over(path, file, layer=text)
     else:
-        _Pdf(file).write(document, origin, path=path)
+        parts = partial(_parts, origin, path if len(document.pages) == 1 else None)
+        _Pdf(file, resolution(path) or _USUAL).write(document, origin, parts=parts)
 
 
 class _Pdf:
     """A PDF that is being written."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._pdf, self._font = PdfFile(file), PdfFont()
+    def __init__(self, file: BinaryIO, dpi: float) -> None:
+        self._pdf, self._font, self._dpi = PdfFile(file), PdfFont(), dpi
         self._font_number, self._tree = self._pdf.reserve(), self._pdf.reserve()
 
-    def write(self, document: Document, origin: Origin, *, path: Path | None) -> None:
-        """Write the document's pages, with the picture at `path` below the text or without one."""
-        dpi = (resolution(path) if path else None) or _USUAL
-        alone = path if len(document.pages) == 1 and origin.first == 0 else None
-        pages = []
-        for number, page in enumerate(document.pages, origin.first):
-            pieces = _pieces(origin, number, alone) if path else iter(())
-            pages.append(self._page(page, [self._place(*each) for each in pieces], dpi))
+    def write(self, document: Document, origin: Origin, *, parts: Callable[[int], Iterable[_Part]]) -> None:
+        """Write the document's pages, each with its parts below its text."""
+        pages = [
+            self._page(page, [self._place(*part) for part in parts(number)])
+            for number, page in enumerate(document.pages)
+        ]
         self._font.write(self._pdf, number=self._font_number)
         kids = b" ".join(b"%d 0 R" % number for number in pages)
         self._pdf.add(b"<< /Type /Pages /Kids [%b] /Count %d >>" % (kids, len(pages)), number=self._tree)
@@ -76,8 +67,8 @@ class _Pdf:
         info = self._pdf.add(b"<< /Title <%b> /Producer (%b %b) >>" % (title, SYSTEM.encode(), VERSION.encode()))
         self._pdf.close(root=self._pdf.add(b"<< /Type /Catalog /Pages %d 0 R >>" % self._tree), info=info)
 
-    def _page(self, page: Page, placed: list[tuple[int, Box, int]], dpi: float) -> int:
-        scale = min(_POINTS / dpi, _LARGEST / max(page.size.width, page.size.height))
+    def _page(self, page: Page, placed: list[tuple[int, Box, int]]) -> int:
+        scale = min(_POINTS / self._dpi, _LARGEST / max(page.size.width, page.size.height))
         drawn = (_drawn(number, box, orientation, page.size) for number, box, orientation in placed)
         start = b"q %.8f 0 0 %.8f 0 0 cm\n" % (scale, scale)
         content = self._pdf.packed(chain([start], drawn, text_layer(page, self._font), [b"Q\n"]))
@@ -98,7 +89,7 @@ class _Pdf:
         return self._pdf.stream(entries, picture.data(file)), box, picture.orientation
 
 
-def _pieces(origin: Origin, number: int, path: Path | None) -> Iterator[tuple[Box, PdfPicture, BinaryIO]]:
+def _parts(origin: Origin, path: Path | None, number: int) -> Iterator[_Part]:
     """Give the parts of a page: the file at `path` as it is where that can be, else cut."""
     if path:
         with path.open("rb") as file:
@@ -107,12 +98,13 @@ def _pieces(origin: Origin, number: int, path: Path | None) -> Iterator[tuple[Bo
                 return
     for box, data in origin.pieces(number):
         piece = io.BytesIO(data)
-        if picture := as_it_is(piece):
-            yield box, picture, piece
+        picture = as_it_is(piece)
+        assert picture
+        yield box, picture, piece
 
 
 def _drawn(number: int, box: Box, orientation: int, page: Size) -> bytes:
-    a, b, c, d, e, f = _UNIT_SQUARE.get(orientation, _UNIT_SQUARE[1])
+    a, b, c, d, e, f = UPRIGHT.get(orientation, UPRIGHT[1])
     w, h = box.width, box.height
     place = (a * w, b * h, c * w, d * h, e * w + box.x0, f * h + page.height - box.y1)
     return b"q %d %d %d %d %d %d cm /I%d Do Q\n" % (*place, number)

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ocrfarm.errors import InputError, MissingPackage
+from ocrfarm.result.pdfpicture import UPRIGHT
 
 _MAGIC = b"%PDF-"
 _WITHIN = 1024
 """Bytes in which viewers look for it."""
 
-_TURNED_BACK = {0: (1, 0, 0, 1, 0, 0), 90: (0, 1, -1, 0, 1, 0), 180: (-1, 0, 0, -1, 1, 1), 270: (0, -1, 1, 0, 0, 1)}
-"""/Rotate, degrees clockwise -> the matrix from the unit square of the page as seen to that of the page as written."""
+_TURNED_BACK = {0: 1, 90: 8, 180: 3, 270: 6}
+"""/Rotate, degrees clockwise -> the EXIF orientation that turns the page as seen back to the page as written."""
 
 
 def is_pdf(path: Path) -> bool:
@@ -51,7 +52,7 @@ def _write_over(pikepdf: Any, pdf: Any, *, layer: Any) -> None:  # noqa: ANN401 
 
 def _matrix(page: Any, text: Any) -> bytes:  # noqa: ANN401 - pages of pikepdf
     """Give the matrix from the points of the text's page to those of the page that it is written on."""
-    a, b, c, d, e, f = _TURNED_BACK[page.rotation % 360]
+    a, b, c, d, e, f = UPRIGHT[_TURNED_BACK[page.rotation % 360]]
     left, bottom, right, top = map(float, page.cropbox)
     wide, high = right - left, top - bottom
     _, _, width, height = map(float, text.mediabox)

@@ -25,6 +25,18 @@ _CHANNELS = {"L": 1, "RGB": 3, "CMYK": 4}
 _PROFILES = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
 """What an ICC profile for the mode says at byte 16."""
 
+UPRIGHT = {
+    1: (1, 0, 0, 1, 0, 0),
+    2: (-1, 0, 0, 1, 1, 0),
+    3: (-1, 0, 0, -1, 1, 1),
+    4: (1, 0, 0, -1, 0, 1),
+    5: (0, -1, -1, 0, 1, 1),
+    6: (0, -1, 1, 0, 0, 1),
+    7: (0, 1, 1, 0, 0, 0),
+    8: (0, 1, -1, 0, 1, 0),
+}
+"""EXIF orientation -> the matrix that turns the unit square of a picture, y up, upright."""
+
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap rows and columns."""
 
