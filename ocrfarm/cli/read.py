@@ -75,9 +75,8 @@ def _read_one(reader: Reader, path: Path, *, target: Target, stem: str, limits: 
     export(document, target, origin=origin)
     click.echo(f"{path} -> {left_behind(target, stem)}\n{summary(document)}")
     if not document.complete:
-        raise PartialResult(
-            f"{path}: a part of it was not read; `coverage` in its JSON (--formats json) says which and why"
-        )
+        where = "`coverage` in its JSON (--formats json)"
+        raise PartialResult(f"{path}: a part of it was not read; {where} says which and why")
 
 
 @contextmanager
