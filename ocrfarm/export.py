@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ocrfarm.document import Document
-from ocrfarm.errors import SettingsError, StoreDenied, StoreFull
+from ocrfarm.errors import OcrfarmError, SettingsError, StoreDenied, StoreFull
 from ocrfarm.result import Origin
 from ocrfarm.result.formats import Format
 
@@ -30,17 +30,28 @@ class Target:
 
 
 def export(document: Document, target: Target, *, origin: Origin) -> None:
-    """Write the document; `StoreDenied` and `StoreFull` where a file cannot be written.
+    """Write the document in every format, then raise the first error that one of them ended with.
 
-    A format that needs the picture may raise what opening it raises, and `MissingPackage`.
+    `StoreDenied` and `StoreFull` where a file cannot be written. A format that needs the picture may raise what opening
+    it raises, and `MissingPackage`.
     """
+    errors = []
     for form in target.formats:
-        if form.each_page:
-            for number, page in enumerate(document.pages):
-                single, place = replace(document, pages=(page,)), replace(origin, first=number)
-                _write(target.folder / form.file_name(origin.stem, number), form, single, place)
-        else:
-            _write(target.folder / form.file_name(origin.stem), form, document, origin)
+        try:
+            _export(document, target, form, origin)
+        except OcrfarmError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _export(document: Document, target: Target, form: Format, origin: Origin) -> None:
+    if not form.each_page:
+        _write(target.folder / form.file_name(origin.stem), form, document, origin)
+        return
+    for number, page in enumerate(document.pages):
+        single, place = replace(document, pages=(page,)), replace(origin, first=number)
+        _write(target.folder / form.file_name(origin.stem, number), form, single, place)
 
 
 def _write(path: Path, form: Format, document: Document, origin: Origin) -> None:
