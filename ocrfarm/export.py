@@ -32,13 +32,15 @@ class Target:
 def export(document: Document, target: Target, *, origin: Origin) -> None:
     """Write the document in every format, then raise the first error that one of them ended with.
 
-    `StoreDenied` and `StoreFull` where a file cannot be written. A format that needs the picture may raise what opening
+    `StoreFull` ends it at once, `StoreDenied` tells of a file that cannot be written. A format that needs the picture may raise what opening
     it raises, and `MissingPackage`.
     """
     errors = []
     for form in target.formats:
         try:
             _export(document, target, form, origin)
+        except StoreFull:
+            raise
         except OcrfarmError as error:
             errors.append(error)
     if errors:
