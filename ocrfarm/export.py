@@ -32,8 +32,8 @@ class Target:
 def export(document: Document, target: Target, *, origin: Origin) -> None:
     """Write the document in every format, then raise the first error that one of them ended with.
 
-    `StoreFull` ends it at once, `StoreDenied` tells of a file that cannot be written. A format that needs the picture may raise what opening
-    it raises, and `MissingPackage`.
+    `StoreDenied` where a file cannot be written; `StoreFull` ends it at once. A format that needs the picture may raise
+    what opening it raises, and `MissingPackage`.
     """
     errors = []
     for form in target.formats:
