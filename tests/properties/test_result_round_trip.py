@@ -18,6 +18,7 @@ from lxml import etree
 from ocrfarm.document import Document, Line, Word
 from ocrfarm.geometry import Quad
 from ocrfarm.result import Origin, document_from_json, document_to_json
+from ocrfarm.result.blocks import blocks
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import allowed
 from tests.properties.somedocuments import documents, lines, texts
@@ -114,3 +115,10 @@ def test_words_that_were_told_keep_their_places(text: str, cuts: list[int]) -> N
     quads = [Quad.upright(number, 0, number + 1, 1) for number in range(len(parts))]
     from_tiles = Line(text, Quad.upright(0, 0, 9, 1), 1.0, tuple(map(Word, parts, quads)))
     assert [(word.text, word.quad) for word in spelt(from_tiles)] == list(zip(parts, quads, strict=True))
+
+
+@given(st.lists(lines, max_size=8))
+def test_blocks_hold_every_line_once_and_in_order(given: list[Line]) -> None:
+    found = blocks(given)
+    assert [line for block in found for line in block] == given
+    assert all(found)
