@@ -19,8 +19,9 @@ from ocrfarm.result.origin import Origin
 from ocrfarm.result.pdffile import PdfFile
 from ocrfarm.result.pdffont import PdfFont
 from ocrfarm.result.pdfoverlay import is_pdf, lay_over
-from ocrfarm.result.pdfpicture import UPRIGHT, PdfPicture, as_it_is, resolution
+from ocrfarm.result.pdfpicture import UPRIGHT, PdfPicture, as_it_is
 from ocrfarm.result.pdftext import text_layer
+from ocrfarm.result.resolution import resolution
 
 _POINTS = 72
 """Of an inch."""

@@ -1,10 +1,9 @@
 """A picture as a PDF holds it: the bytes of a JPEG, JPEG-2000, PNG or fax TIFF as they are, never decoded."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
@@ -16,9 +15,6 @@ Spans = list[tuple[int, int]]
 """First byte and number of bytes of each part of a file."""
 
 _CHUNK = 1 << 20
-
-_DPI = (20, 10_000)
-"""Pixels an inch that make sense; 1 and 72 are what programs write that do not know, but 72 may be true."""
 
 _SPACES = {"1": b"/DeviceGray", "L": b"/DeviceGray", "RGB": b"/DeviceRGB", "CMYK": b"/DeviceCMYK"}
 _CHANNELS = {"L": 1, "RGB": 3, "CMYK": 4}
@@ -43,8 +39,7 @@ _TURNED = (5, 6, 7, 8)
 _ORIENTATION, _FILL_ORDER, _PHOTOMETRIC, _OFFSETS, _COUNTS = 274, 266, 262, 273, 279
 """Tags of TIFF and EXIF."""
 
-
-_REASONS = (OSError, SyntaxError, ValueError, KeyError, struct.error)
+NOT_KNOWN = (OSError, SyntaxError, ValueError, KeyError, struct.error)
 """What Pillow's plugins raise for a picture of a kind that they do not know; it may still be one that libvips reads."""
 
 
@@ -84,22 +79,8 @@ def as_it_is(file: BinaryIO) -> PdfPicture | None:
     for magic, look in _LOOKS.items():
         if head.startswith(magic):
             file.seek(0)
-            with suppress(*_REASONS):
+            with suppress(*NOT_KNOWN):
                 return look(file)
-    return None
-
-
-def resolution(path: Path) -> float | None:
-    """Give the pixels an inch that the picture says it has; None where it says nothing that makes sense."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        opened = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
-        if not opened:
-            return None
-        file.seek(0)
-        with suppress(*_REASONS):
-            dpi = float(opened(file).info.get("dpi", (0, 0))[0])
-            return dpi if _DPI[0] <= dpi <= _DPI[1] else None
     return None
 
 
@@ -183,12 +164,6 @@ def _length(file: BinaryIO) -> int:
     return file.seek(0, 2)
 
 
-_PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
-    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
-    b"II*\0": TiffImagePlugin.TiffImageFile,
-    b"MM\0*": TiffImagePlugin.TiffImageFile,
-}
 _LOOKS = {
     b"\xff\xd8\xff": _jpeg,
     b"\x89PNG\r\n\x1a\n": _png,
