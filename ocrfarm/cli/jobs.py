@@ -62,19 +62,19 @@ def result(job_id: str, target: Target, *, timeout: float | None) -> None:
     """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png, or what --formats names."""
     job = Client().job(job_id)
     document = job.result(timeout)
+    name = PurePath(job.status().name).name  # of an address, the last part
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
-        picture = cache(partial(_fetched, job, Path(folder)))
+        picture = cache(partial(_fetched, job, Path(folder) / f"source{PurePath(name).suffix}"))
         cut = partial(pieces, picture, limits=Settings.from_env(os.environ).limits.given)
-        origin = Origin(job.status().name, picture, job.overview, cut, base=target.base, stem=job_id)
+        origin = Origin(name, picture, job.overview, cut, base=target.base, stem=job_id)
         export(document, target, origin=origin)
     click.echo(f"{left_behind(target, job_id)}\n{summary(document)}")
     if not document.complete:
         raise SystemExit(PartialResult.exit_code)
 
 
-def _fetched(job: Job, folder: Path) -> Path:
-    """Fetch the picture as it was handed in, under its own suffix."""
-    path = folder / f"source{PurePath(job.status().name).suffix}"
+def _fetched(job: Job, path: Path) -> Path:
+    """Fetch the picture as it was handed in."""
     job.picture(path)
     return path
 
