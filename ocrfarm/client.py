@@ -159,6 +159,10 @@ class Job:
         """Give the page shrunk to at most 2048 pixels a side, as PNG."""
         return self._client._store.get(keys.overview(self.id, page))
 
+    def picture(self, path: Path) -> None:
+        """Write the picture, as it was handed in, to a file."""
+        self._client._store.get_file(keys.source(self.id), path)
+
     def cancel(self) -> bool:
         """Stop the job: queued tiles are skipped, running ones end; False where it had ended before."""
         cancelled: bool = _part("submit").cancel(self._client._counter, self.id)

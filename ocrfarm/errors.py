@@ -10,7 +10,9 @@ OcrfarmError                 1
 |   `-- NoImages
 |-- SettingsError            4  a setting, profile or model name makes no sense
 |   |-- UnknownProfile
-|   `-- UnknownModel
+|   |-- UnknownModel
+|   |-- UnknownFormat
+|   `-- MissingPackage
 |-- WeightsError             5  weights are missing or not what they should be
 |-- EngineError              6  the engine cannot start or broke (`EngineBroke` may pass: retryable)
 |   `-- EngineBroke
@@ -78,6 +80,14 @@ class UnknownProfile(SettingsError):
 
 class UnknownModel(SettingsError):
     """No model in the table has this name."""
+
+
+class UnknownFormat(SettingsError):
+    """No format has this name."""
+
+
+class MissingPackage(SettingsError):
+    """What was asked for needs a package that is not installed."""
 
 
 class WeightsError(OcrfarmError):

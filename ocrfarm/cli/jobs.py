@@ -1,14 +1,21 @@
 """`ocrfarm submit|status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
+import os
+import tempfile
 import time
-from pathlib import Path
+from functools import cache, partial
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import summary, write_results
-from ocrfarm.client import Client
+from ocrfarm.cli.output import left_behind, results_options, summary
+from ocrfarm.client import Client, Job
 from ocrfarm.errors import PartialResult
+from ocrfarm.export import Target, export
+from ocrfarm.pieces import pieces
+from ocrfarm.result import Origin
+from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
     from ocrfarm.farm.progress import JobStatus
@@ -49,17 +56,27 @@ def wait(job_id: str, timeout: float | None) -> None:
 
 @click.command()
 @_job
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@results_options
 @_timeout
-def result(job_id: str, out: Path, *, timeout: float | None) -> None:
-    """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png."""
+def result(job_id: str, target: Target, *, timeout: float | None) -> None:
+    """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png, or what --formats names."""
     job = Client().job(job_id)
     document = job.result(timeout)
-    overviews = [job.overview(page) for page in range(len(document.pages))]
-    write_results(out, job_id, document=document, overviews=overviews)
-    click.echo(f"{out / job_id}.json, .txt, .preview.png\n{summary(document)}")
+    name = PurePath(job.status().name).name  # of an address, the last part
+    with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
+        picture = cache(partial(_fetched, job, Path(folder) / f"source{PurePath(name).suffix}"))
+        cut = partial(pieces, picture, limits=Settings.from_env(os.environ).limits.given)
+        origin = Origin(name, picture, job.overview, cut, base=target.base, stem=job_id)
+        export(document, target, origin=origin)
+    click.echo(f"{left_behind(target, job_id)}\n{summary(document)}")
     if not document.complete:
         raise SystemExit(PartialResult.exit_code)
+
+
+def _fetched(job: Job, path: Path) -> Path:
+    """Fetch the picture as it was handed in."""
+    job.picture(path)
+    return path
 
 
 @click.command()

@@ -1,15 +1,21 @@
-"""What `read` and `result` leave behind: files beside one another, a summary on the screen."""
+"""What `read` and `result` take in and leave behind: pictures, options for the results, a summary on the screen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from pathlib import Path
+
+import click
 
 from ocrfarm.document import Document
 from ocrfarm.errors import NoImages
-from ocrfarm.result import document_to_json, document_to_text, page_to_preview
-from ocrfarm.storage.files import translated, whole_file
+from ocrfarm.export import Target
+from ocrfarm.result.formats import FORMATS, USUAL, find_formats
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
+
+_LOCAL = "http://localhost:8000/"
+"""Where `python -m http.server` shows a folder."""
 
 
 def pictures(paths: Iterable[Path]) -> list[Path]:
@@ -36,20 +42,24 @@ def stems(paths: list[Path]) -> Iterator[str]:
         yield stem
 
 
-def write_results(folder: Path, stem: str, *, document: Document, overviews: Iterable[bytes]) -> None:
-    """Write STEM.json, STEM.txt and STEM.preview.png (STEM.p0001.preview.png for further pages), each whole or not."""
-    _write(folder / f"{stem}.json", document_to_json(document))
-    _write(folder / f"{stem}.txt", document_to_text(document))
-    for number, (page, overview) in enumerate(zip(document.pages, overviews, strict=True)):
-        part = f".p{number:04d}" if number else ""
-        _write(folder / f"{stem}{part}.preview.png", page_to_preview(page, overview))
+def results_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command --out, --formats and --base-url, and hand them to it as its argument `target`."""
+
+    @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+    @click.option("--formats", default=USUAL, show_default=True, help=f"Any of {', '.join(FORMATS)}; commas between.")
+    @click.option("--base-url", default=_LOCAL, show_default=True, help="Where OUT will be found; for iiif.")
+    @wraps(command)
+    def with_target(*arguments: object, out: Path, formats: str, base_url: str, **others: object) -> None:
+        target = Target(out, find_formats(formats), f"{base_url.rstrip('/')}/")
+        command(*arguments, target=target, **others)
+
+    return with_target
 
 
-def _write(path: Path, data: bytes) -> None:
-    with translated(f"cannot write {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write_bytes(data)
+def left_behind(target: Target, stem: str) -> str:
+    """Say which files were written: the first by its path, the others by what their names end in."""
+    first, *others = (form.file_name(stem) for form in target.formats)
+    return ", ".join([str(target.folder / first), *(name.removeprefix(stem) for name in others)])
 
 
 def summary(document: Document) -> str:

@@ -13,11 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ocrfarm.cli.main import complain
-from ocrfarm.cli.output import pictures, stems, summary, write_results
+from ocrfarm.cli.output import left_behind, pictures, results_options, stems, summary
 from ocrfarm.client import Client, checked_file
 from ocrfarm.document import Document
 from ocrfarm.errors import OcrfarmError, PartialResult
+from ocrfarm.export import Target, export
+from ocrfarm.pieces import pieces
 from ocrfarm.recognize import Engine, Profile, WeightsFolders, find_profile, load_engine
+from ocrfarm.result import Origin
 from ocrfarm.settings import Settings
 
 OnTile = Callable[[int, int], None]
@@ -29,13 +32,13 @@ Reader = Callable[[Path, OnTile], tuple[Document, list[bytes]]]
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@results_options
 @click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
 @click.option("--tile", default=0, help="Side of the tiles in pixels, a multiple of 32; as the profile has it.")
 @click.option("--overlap", default=0, help="Pixels that tiles share, a multiple of 32; else by the page's print.")
 @click.option("--in-process", is_flag=True, help="Read without a farm, in this process.")
-def read(files: tuple[Path, ...], out: Path, *, profile: str, tile: int, overlap: int, in_process: bool) -> None:
-    """Read pictures and write OUT/NAME.json, OUT/NAME.txt and OUT/NAME.preview.png.
+def read(files: tuple[Path, ...], target: Target, *, profile: str, tile: int, overlap: int, in_process: bool) -> None:
+    """Read pictures and write OUT/NAME.json, OUT/NAME.txt and OUT/NAME.preview.png, or what --formats names.
 
     FILES are pictures, or folders with pictures. OCRFARM_BROKER and OCRFARM_STORE name a farm; without them one is
     started on this machine and ended afterwards. A picture that cannot be read does not stop the others.
@@ -44,10 +47,13 @@ def read(files: tuple[Path, ...], out: Path, *, profile: str, tile: int, overlap
     wanted = find_profile(profile).tiled(side=tile, overlap=overlap)
     codes = [_code(partial(checked_file, path)) for path in found]
     there = [path for path, code in zip(found, codes, strict=True) if not code]
+    named, limits = list(zip(there, stems(there), strict=True)), settings.limits.given
+    for _, stem in named:
+        target.check(stem, found)
     if there:
         with _reader(settings, wanted, profile=profile, in_process=in_process) as reader:
-            for path, stem in zip(there, stems(there), strict=True):
-                codes.append(_code(partial(_read_one, reader, path, out=out, stem=stem)))
+            for path, stem in named:
+                codes.append(_code(partial(_read_one, reader, path, target=target, stem=stem, limits=limits)))
     raise SystemExit(next((code for code in codes if code), 0))
 
 
@@ -61,13 +67,16 @@ def _code(work: Callable[[], object]) -> int:
     return 0
 
 
-def _read_one(reader: Reader, path: Path, *, out: Path, stem: str) -> None:
+def _read_one(reader: Reader, path: Path, *, target: Target, stem: str, limits: dict[str, int]) -> None:
     with _bar(path.name) as on_tile:
         document, overviews = reader(path, on_tile)
-    write_results(out, stem, document=document, overviews=overviews)
-    click.echo(f"{path} -> {out / stem}.json, .txt, .preview.png\n{summary(document)}")
+    cut = partial(pieces, lambda: path, limits=limits)
+    origin = Origin(path.name, lambda: path, overviews.__getitem__, cut, base=target.base, stem=stem)
+    export(document, target, origin=origin)
+    click.echo(f"{path} -> {left_behind(target, stem)}\n{summary(document)}")
     if not document.complete:
-        raise PartialResult(f"{path}: a part of it was not read; `coverage` in {out / stem}.json says which and why")
+        where = "`coverage` in its JSON (--formats json)"
+        raise PartialResult(f"{path}: a part of it was not read; {where} says which and why")
 
 
 @contextmanager

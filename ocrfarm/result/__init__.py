@@ -1,7 +1,6 @@
-"""Page -> bytes that others read: one file a format."""
+"""Page -> bytes that others read: one file a format, and `formats` knows them all."""
 
 from ocrfarm.result.json import document_from_json, document_to_json
-from ocrfarm.result.preview import page_to_preview
-from ocrfarm.result.text import document_to_text
+from ocrfarm.result.origin import Origin, Pieces
 
-__all__ = ["document_from_json", "document_to_json", "document_to_text", "page_to_preview"]
+__all__ = ["Origin", "Pieces", "document_from_json", "document_to_json"]

@@ -1,25 +1,64 @@
 """Document <-> JSON in the format ocrfarm/1."""
 
+import io
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, BinaryIO
 
 from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.result.origin import Origin
 
 FORMAT = "ocrfarm/1"
+"""`ocrfarm-1.schema.json` beside this file is its JSON Schema."""
 
 Json = dict[str, Any]
 
 
+def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+    """Write the document in the format ocrfarm/1, a row a line of text."""
+    _write(document, file)
+
+
+def _write(document: Document, file: BinaryIO) -> None:
+    file.write(dumped(document_row(document))[:-1] + b',"pages":[')
+    for number, page in enumerate(document.pages):
+        file.write(b",\n" if number else b"\n")
+        file.write(dumped(page_row(page))[:-1] + b',"lines":')
+        write_array(file, map(line_to_json, page.lines))
+        file.write(b"}")
+    file.write(b"]}\n")
+
+
 def document_to_json(document: Document) -> bytes:
     """Give UTF-8 JSON: pages with size, lines (text, quad, confidence, words, model) and coverage; and timing."""
-    data = {
-        "format": FORMAT,
-        "complete": document.complete,
-        "pages": [_page_to_json(page) for page in document.pages],
-        "timing": {name: round(seconds, 3) for name, seconds in document.timing.items()},
-    }
+    written = io.BytesIO()
+    _write(document, written)
+    return written.getvalue()
+
+
+def document_row(document: Document) -> Json:
+    """Give what is said of a document, without its pages."""
+    timing = {name: round(seconds, 3) for name, seconds in document.timing.items()}
+    return {"format": FORMAT, "complete": document.complete, "timing": timing}
+
+
+def page_row(page: Page) -> Json:
+    """Give what is said of a page, without its lines."""
+    return {"width": page.size.width, "height": page.size.height, "coverage": _coverage_to_json(page.coverage)}
+
+
+def dumped(data: object) -> bytes:
+    """Give JSON in UTF-8 without spaces."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def write_array(file: BinaryIO, items: Iterable[object]) -> None:
+    """Write a JSON array item by item."""
+    file.write(b"[")
+    for number, item in enumerate(items):
+        file.write((b",\n" if number else b"\n") + dumped(item))
+    file.write(b"]")
 
 
 def document_from_json(data: bytes) -> Document:
@@ -33,21 +72,13 @@ def document_from_json(data: bytes) -> Document:
         raise ValueError(f"not a document in the format {FORMAT}: {error}") from error
 
 
-def _page_to_json(page: Page) -> Json:
-    return {
-        "width": page.size.width,
-        "height": page.size.height,
-        "lines": [_line_to_json(line) for line in page.lines],
-        "coverage": _coverage_to_json(page.coverage),
-    }
-
-
 def _page_from_json(data: Json) -> Page:
     lines = tuple(_line_from_json(line) for line in data["lines"])
     return Page(Size(data["width"], data["height"]), lines, _coverage_from_json(data["coverage"]))
 
 
-def _line_to_json(line: Line) -> Json:
+def line_to_json(line: Line) -> Json:
+    """Give text, quad, confidence, words and model of a line."""
     return {
         "text": line.text,
         "quad": _quad_to_json(line.quad),

@@ -1,8 +1,11 @@
 """Document -> plain text in reading order."""
 
+from typing import BinaryIO
+
 from ocrfarm.document import Document
+from ocrfarm.result.origin import Origin
 
 
-def document_to_text(document: Document) -> bytes:
-    """Give UTF-8 text: a row a line, an empty row between pages."""
-    return (document.text + "\n").encode()
+def write_text(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+    """Write UTF-8 text: a row a line, an empty row between pages."""
+    file.write((document.text + "\n").encode())

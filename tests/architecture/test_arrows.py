@@ -16,6 +16,7 @@ HEAVY = {
     *("billiard", "celery", "flower", "kombu", "redis"),
     *("boto3", "botocore"),
     *("cv2", "onnxruntime", "paddle", "paddleocr", "paddlex", "pyvips"),
+    *("pikepdf", "pyarrow"),
 }
 
 LIGHT_MODULES = (
@@ -29,6 +30,8 @@ LIGHT_MODULES = (
     "ocrfarm.stitch",
     "ocrfarm.result",
     "ocrfarm.farm.wire",
+    "ocrfarm.export",
+    "ocrfarm.pieces",
     "ocrfarm.client",
     "ocrfarm.cli",
 )
@@ -42,6 +45,8 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "paddlex": "ocrfarm/recognize/paddle.py",
     "onnxruntime": "ocrfarm/recognize/runtime.py",
     "pyvips": "ocrfarm/image/",
+    "pikepdf": "ocrfarm/result/pdfoverlay.py",
+    "pyarrow": "ocrfarm/result/parquet.py",
     "celery": ("ocrfarm/farm/", "workers/"),
     "kombu": ("ocrfarm/farm/", "workers/"),
     "redis": "ocrfarm/farm/",

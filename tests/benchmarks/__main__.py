@@ -5,6 +5,7 @@ import click
 from tests.benchmarks.accuracy import accuracy
 from tests.benchmarks.chaos import chaos
 from tests.benchmarks.mutating import mutants
+from tests.benchmarks.pdf import pdf
 from tests.benchmarks.reading import read
 from tests.benchmarks.soak import soak
 
@@ -17,6 +18,7 @@ def bench() -> None:
 bench.add_command(accuracy)
 bench.add_command(chaos)
 bench.add_command(mutants)
+bench.add_command(pdf)
 bench.add_command(read)
 bench.add_command(soak)
 

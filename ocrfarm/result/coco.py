@@ -1,0 +1,56 @@
+"""Document -> COCO, the JSON of detectors' training data, with the names of COCO-Text for what is written."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import BinaryIO
+
+from ocrfarm.document import Document, Line
+from ocrfarm.geometry import Quad
+from ocrfarm.result.about import SYSTEM, VERSION
+from ocrfarm.result.json import Json, dumped, write_array
+from ocrfarm.result.origin import Origin
+from ocrfarm.result.words import spelt
+
+_LINE, _WORD = 1, 2
+_CATEGORIES = [{"id": _LINE, "name": "line", "supercategory": "text"}, {"id": _WORD, "name": "word"}]
+
+
+def write_coco(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+    """Write an image a page, and an annotation a line and a word; a word's `line_id` is its line's annotation."""
+    images = [
+        {"id": number, "file_name": origin.name, "page": number, "width": page.size.width, "height": page.size.height}
+        for number, page in enumerate(document.pages, origin.first + 1)
+    ]
+    head = {"info": {"description": f"{SYSTEM} {VERSION}"}, "licenses": [], "images": images}
+    file.write(dumped(head | {"categories": _CATEGORIES})[:-1] + b',"annotations":')
+    write_array(file, _annotations(document, origin.first))
+    file.write(b"}\n")
+
+
+def _annotations(document: Document, first: int) -> Iterator[Json]:
+    ids = count(1)
+    for image, page in enumerate(document.pages, first + 1):
+        for line in page.lines:
+            number = next(ids)
+            known = {"image_id": image, "iscrowd": 0, "legibility": "legible", "score": round(line.confidence, 4)}
+            yield known | {"id": number, "category_id": _LINE, "utf8_string": line.text} | _place(line.quad)
+            for word in _words(line, number):
+                yield known | {"id": next(ids)} | word
+
+
+def _words(line: Line, number: int) -> Iterator[Json]:
+    for word in spelt(line):
+        yield {"category_id": _WORD, "line_id": number, "utf8_string": word.text} | _place(word.quad)
+
+
+def _place(quad: Quad) -> Json:
+    """Give the outline, the bounds (x, y, width, height) and the area, in pixels."""
+    ring = [(round(x, 1), round(y, 1)) for x, y in quad.points]
+    xs, ys = zip(*ring, strict=True)
+    doubled = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True))
+    bounds = [min(xs), min(ys), round(max(xs) - min(xs), 1), round(max(ys) - min(ys), 1)]
+    return {
+        "segmentation": [[value for point in ring for value in point]],
+        "bbox": bounds,
+        "area": round(abs(doubled) / 2, 1),
+    }

@@ -1,0 +1,35 @@
+"""How many pixels of a picture are an inch, where its file says so."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL.ImageFile import ImageFile
+
+from ocrfarm.result.pdfpicture import NOT_KNOWN
+
+_DPI = (20, 10_000)
+"""Pixels an inch that make sense; 1 and 72 are what programs write that do not know, but 72 may be true."""
+
+_PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
+    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    b"II*\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0*": TiffImagePlugin.TiffImageFile,
+}
+
+
+def resolution(path: Path) -> float | None:
+    """Give the pixels an inch that the picture says it has; None where it says nothing that makes sense."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        opened = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
+        if not opened:
+            return None
+        file.seek(0)
+        with suppress(*NOT_KNOWN):
+            dpi = float(opened(file).info.get("dpi", (0, 0))[0])
+            return dpi if _DPI[0] <= dpi <= _DPI[1] else None
+    return None

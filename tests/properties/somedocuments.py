@@ -1,0 +1,26 @@
+"""Any document, for Hypothesis."""
+
+from hypothesis import strategies as st
+
+from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
+from ocrfarm.geometry import Box, Quad, Size
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+tenths = st.integers(-10, 1_000_000).map(lambda number: number / 10)
+quads = st.lists(st.tuples(tenths, tenths), min_size=4, max_size=4).map(Quad.of)
+shares = st.integers(0, 10_000).map(lambda number: number / 10_000)
+words = st.builds(Word, texts, quads)
+lines = st.builds(Line, texts, quads, shares, st.lists(words, max_size=3).map(tuple), texts)
+boxes = st.builds(Box, *[st.integers(0, 10**6)] * 4)
+gaps = st.builds(Gap, boxes, texts)
+counts = st.integers(0, 10**6)
+coverages = st.builds(
+    Coverage, counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple), texts
+)
+sizes = st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6))
+pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages)
+documents = st.builds(
+    Document,
+    st.lists(pages, max_size=3).map(tuple),
+    st.dictionaries(texts, st.integers(0, 1000).map(float), max_size=3),
+)
