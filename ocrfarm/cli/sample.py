@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from ocrfarm.errors import WeightsError
-from ocrfarm.export import writing
 from ocrfarm.geometry import Size
 from ocrfarm.recognize import WeightsFolders
 from ocrfarm.recognize.models import MODELS
