@@ -4,30 +4,32 @@ import pytest
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads
 
-from ocrfarm.farm.app import LEASE_SECONDS, Lane, declare, make_app, renewal
+from ocrfarm.farm.app import LEASE_SECONDS, declare, make_app, renewal
 from ocrfarm.settings import Places, Settings, Work
 
 TCP = Settings(Places("redis://localhost:6379/0", "memory:"))
+MODELS = ("", "planted")
+"""An app of workers that split and stitch, and one of workers that hold a recognizer."""
 
 
-@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("work", [Work(), Work(recognize_seconds=5, split_seconds=5), Work(recognize_seconds=5000)])
-def test_a_dead_workers_message_comes_back_in_five_minutes_and_a_living_ones_does_not(lane: Lane, work: Work) -> None:
-    conf = make_app(Settings(TCP.places, work=work), lane).conf
+def test_a_dead_workers_message_comes_back_in_five_minutes_and_a_living_ones_does_not(model: str, work: Work) -> None:
+    conf = make_app(Settings(TCP.places, work=work), model).conf
     assert conf.broker_transport_options["visibility_timeout"] == LEASE_SECONDS == 300
     assert conf.worker_soft_shutdown_timeout + 4 * renewal() < LEASE_SECONDS
     assert conf.task_soft_time_limit < conf.task_time_limit
 
 
 def test_lanes_do_not_share_their_unacknowledged_messages() -> None:
-    one, other = (make_app(TCP, lane).conf.broker_transport_options for lane in Lane)
+    options = [make_app(TCP, model).conf.broker_transport_options for model in (*MODELS, "other")]
     for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key"):
-        assert one[name] != other[name]
+        assert len({each[name] for each in options}) == len(options)
 
 
-@pytest.mark.parametrize("lane", list(Lane))
-def test_only_json_is_spoken_and_accepted(lane: Lane) -> None:
-    conf = make_app(TCP, lane).conf
+@pytest.mark.parametrize("model", MODELS)
+def test_only_json_is_spoken_and_accepted(model: str) -> None:
+    conf = make_app(TCP, model).conf
     assert {conf.task_serializer, conf.result_serializer, conf.event_serializer} == {"json"}
     assert conf.accept_content == conf.result_accept_content == ["json"]
     with pytest.raises(ContentDisallowed):
