@@ -1,7 +1,7 @@
 {{/* Names and labels of all objects. */}}
 
 {{- define "ocrfarm.name" -}}
-{{- if contains "ocrfarm" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-ocrfarm" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- if contains "ocrfarm" .Release.Name }}{{ .Release.Name | trunc 30 | trimSuffix "-" }}{{ else }}{{ printf "%s-ocrfarm" .Release.Name | trunc 30 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
 {{/* Of every pod and object of a release. */}}
