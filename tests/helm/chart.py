@@ -92,6 +92,12 @@ class Helm:
         return done.stdout
 
 
+def schema() -> Object:
+    """Give the schema of the chart's values."""
+    found: Object = json.loads((CHART / "values.schema.json").read_text())
+    return found
+
+
 def with_pool(**values: Any) -> Object:
     """Give the least values with one pool, whose other values are the defaults."""
     return LEAST | {"recognize": {"pools": [{"name": "fast", **values}]}}

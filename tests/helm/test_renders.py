@@ -1,7 +1,6 @@
 """Whatever makes sense is rendered, and Kubernetes, KEDA and the Prometheus operator would take it."""
 
 import importlib
-import json
 from typing import Any
 
 import kubernetes_validate
@@ -11,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from tests.architecture.source import ROOT
 from tests.helm.cases import CASES
-from tests.helm.chart import CHART, LEAST, Helm, Object, of_kind
+from tests.helm.chart import CHART, LEAST, Helm, Object, of_kind, schema
 
 VERSIONS = ("1.31", "1.34", "1.37")
 """Of Kubernetes, image volumes being known from 1.31 on; 1.28 is tried without them."""
@@ -98,25 +97,24 @@ def test_the_longest_names_fit(helm: Helm) -> None:
 def test_values_are_few_and_the_schema_knows_them_all() -> None:
     text = (CHART / "values.yaml").read_text()
     assert len(text.splitlines()) <= 150
-    schema, values = json.loads((CHART / "values.schema.json").read_text()), yaml.safe_load(text)
-    assert schema["properties"].keys() - {"global"} == values.keys()
-    assert schema["definitions"]["pool"]["properties"].keys() == {"name", *values["recognize"]["defaults"]}
+    values = yaml.safe_load(text)
+    assert schema()["properties"].keys() - {"global"} == values.keys()
+    assert schema()["definitions"]["pool"]["properties"].keys() == {"name", *values["recognize"]["defaults"]}
 
 
 def test_the_schema_is_closed() -> None:
     """Each object names what it may hold, or is a map of texts, or belongs to Kubernetes."""
 
-    def is_open(schema: Any, name: str) -> list[str]:
-        if isinstance(schema, list):
-            return [found for item in schema for found in is_open(item, name)]
-        if not isinstance(schema, dict):
+    def is_open(part: Any, name: str) -> list[str]:
+        if isinstance(part, list):
+            return [found for item in part for found in is_open(item, name)]
+        if not isinstance(part, dict):
             return []
-        here = [name] if schema.get("type") == "object" and "additionalProperties" not in schema else []
-        return here + [found for key, item in schema.items() for found in is_open(item, key)]
+        here = [name] if part.get("type") == "object" and "additionalProperties" not in part else []
+        return here + [found for key, item in part.items() for found in is_open(item, key)]
 
-    schema = json.loads((CHART / "values.schema.json").read_text())
     kubernetes = {"affinity", "podSelector", "namespaceSelector", "ipBlock", "global"}
-    assert set(is_open(schema, "values")) == kubernetes
+    assert set(is_open(schema(), "values")) == kubernetes
 
 
 def test_versions_agree() -> None:

@@ -230,8 +230,8 @@ def test_roles_have_their_own_keys(helm: Helm) -> None:
     }
     assert used["split"] == "s3-split"
     assert used["recognize"] == "s3-recognize"
-    assert used["stitch"] == used["metrics"] == used["read-sample"] == "ocrfarm-store"
-    assert used["flower"] is None
+    assert used["stitch"] == used["read-sample"] == "ocrfarm-store"
+    assert used["flower"] is used["metrics"] is None
     by_role = containers(helm.render(CASES["roles"]))
     assert not [name for name, container in by_role if "AWS_ACCESS_KEY_ID" in environment(container)]
 
