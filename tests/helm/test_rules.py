@@ -145,6 +145,11 @@ def test_a_gpu_pod_goes_where_the_gpus_are(helm: Helm) -> None:
     assert pod["spec"]["runtimeClassName"] == "nvidia"
 
 
+def test_an_upgrade_needs_no_second_gpu(helm: Helm) -> None:
+    deployment = named(helm.render(LEAST | {"recognize": {"pools": [GPU]}}), "Deployment", "-accurate")
+    assert deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
+
+
 @every_case
 def test_a_batch_is_back_in_its_queue_before_the_pod_is_killed(helm: Helm, values: Object) -> None:
     for name, pod in pods(helm.render(values)):
