@@ -21,7 +21,7 @@ spec:
           imagePullPolicy: {{ $values.images.pullPolicy }}
           command: [python, -m, workers, {{ .stage }}, --concurrency, {{ $work.concurrency | quote }}]
           env:
-            {{- include "ocrfarm.env" $names | nindent 12 }}
+            {{- include "ocrfarm.env" $names | trim | nindent 12 }}
             - {name: OCRFARM_SHUTDOWN_SECONDS, value: {{ $values.termination.requeueSeconds | quote }}}
           resources: {{- toYaml $work.resources | nindent 12 }}
           securityContext: {{- include "ocrfarm.containerSecurity" . | nindent 12 }}

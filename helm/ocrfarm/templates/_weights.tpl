@@ -32,7 +32,7 @@ initContainers:
     env:
       - {name: OCRFARM_CACHE, value: /models}
       - {name: OCRFARM_MODELS, value: ""}
-      {{- include "ocrfarm.env" (dict "root" .root "role" "recognize") | nindent 6 }}
+      {{- include "ocrfarm.env" (dict "root" .root "role" "recognize") | trim | nindent 6 }}
     resources:
       requests: {cpu: 100m, memory: 256Mi}
       limits: {memory: 1Gi}
