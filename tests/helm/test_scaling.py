@@ -114,7 +114,15 @@ def test_the_scaler_may_look_and_nothing_else(helm: Helm, farm: Yard, valkey_ser
     _admit_scaler(valkey_server, prefix)
     scaler = _scaler(helm, farm, valkey_server, "planted")
     assert scaler.may("LLEN", f"{prefix}split")
-    for command in (("LPUSH", f"{prefix}split", "x"), ("DEL", f"{prefix}split"), ("GET", f"{prefix}a"), ("KEYS", "*")):
+    assert scaler.may("CLIENT", "SETNAME", "scaler")
+    split = f"{prefix}split"
+    for command in (
+        ("LPUSH", split, "x"),
+        ("DEL", split),
+        ("GET", split),
+        ("KEYS", "*"),
+        ("CLIENT", "KILL", "ID", "1"),
+    ):
         assert not scaler.may(*command)
     assert not scaler.may("LLEN", "other:split")
     with pytest.raises(redis.exceptions.ResponseError, match="permission"):

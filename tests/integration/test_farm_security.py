@@ -42,6 +42,7 @@ SECURITY = ROOT / "docs" / "security"
 PAGE = sheet(3, 2)
 WORK = Work(recognize_seconds=10, shutdown_seconds=1)
 WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD = "worker-secret-1", "client-secret-2", "flower-secret-3"
+SCALER_PASSWORD = "scaler-secret-4"
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def guarded(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 
 def _with_hashes(line: str) -> str:
-    for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD)):
+    for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD), ("SCALER", SCALER_PASSWORD)):
         line = line.replace(f"{name}_SHA256", hashlib.sha256(password.encode()).hexdigest())
     return line
 
