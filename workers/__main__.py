@@ -34,7 +34,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if not settings.places.broker or not (settings.places.store or stages == ["flower"]):
         raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
     if stages == ["flower"]:
-        return flower.serve(settings, port=options.port)
+        return flower.serve(settings, address=options.address, port=options.port)
     open_store(settings.places.store)  # only to refuse a URL that makes no sense: children open their own
     name = options.name or "-".join(stages)
     if stages == ["recognize"]:
@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", default="fast", help="recognize: the models to hold, and how they run")
     parser.add_argument("--concurrency", type=int, default=1, help="processes that work at the same time")
     parser.add_argument("--name", default="", help="names this worker among others on the same host")
-    parser.add_argument("--port", type=int, default=5555, help="flower: where it listens, on this host only")
+    parser.add_argument("--port", type=int, default=5555, help="flower: where it listens")
+    parser.add_argument("--address", default="127.0.0.1", help="flower: the same; a container's is 0.0.0.0")
     return parser
 
 

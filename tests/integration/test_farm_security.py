@@ -42,15 +42,19 @@ SECURITY = ROOT / "docs" / "security"
 PAGE = sheet(3, 2)
 WORK = Work(recognize_seconds=10, shutdown_seconds=1)
 WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD = "worker-secret-1", "client-secret-2", "flower-secret-3"
+SCALER_PASSWORD = "scaler-secret-6"
 WRONG_PASSWORD, WRONG_KEY = "wrong-secret-4", "wrong-secret-5"
-SECRETS = (WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD, WRONG_PASSWORD, WRONG_KEY, S3Server.secret_key)
+SECRETS = (
+    *(WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD, SCALER_PASSWORD),
+    *(WRONG_PASSWORD, WRONG_KEY, S3Server.secret_key),
+)
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[ValkeyServer]:
     """Give a broker that has docs/security/redis.acl as its ACL file, and in it one more user who may do all."""
     users = (SECURITY / "redis.acl").read_text(encoding="utf-8")
-    for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD)):
+    for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD), ("SCALER", SCALER_PASSWORD)):
         users = users.replace(f"{name}_SHA256", hashlib.sha256(password.encode()).hexdigest())
     (tmp_path / "users.acl").write_text(f"{users}user admin on >admin ~* &* +@all\n", encoding="utf-8")
     with valkey(tmp_path, tmp_path / "users.acl") as server:

