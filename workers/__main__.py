@@ -5,10 +5,12 @@ import logging
 import os
 import sys
 
+from ocrfarm.doctor import Case
 from ocrfarm.errors import OcrfarmError, SettingsError
+from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
-from workers import flower, recognize, run, split, stitch
+from workers import fitness, flower, recognize, run, split, stitch
 
 NOISY = ("pyvips", "botocore")
 """Loggers that have something to say about every tile."""
@@ -37,10 +39,12 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
         return flower.serve(settings, port=options.port)
     open_store(settings.places.store)  # only to refuse a URL that makes no sense: children open their own
     name = options.name or "-".join(stages)
-    if stages == ["recognize"]:
-        return recognize.serve(settings, options.profile, name=name, concurrency=options.concurrency)
-    if not set(stages) <= CONTROL.keys():
+    if stages != ["recognize"] and not set(stages) <= CONTROL.keys():
         raise SettingsError(f"{' and '.join(stages)} cannot share a process; only split and stitch can")
+    profile = find_profile(options.profile)
+    fitness.check(Case(settings, tuple(stages), profile, options.concurrency, short=True), name=name)
+    if stages == ["recognize"]:
+        return recognize.serve(settings, profile, name=name, concurrency=options.concurrency)
     return run.control(settings, [CONTROL[stage] for stage in stages], name=name, concurrency=options.concurrency)
 
 

@@ -1,7 +1,10 @@
 """The recognizer pins one model: it reads that model's queue, and loads it in its children before the first tile."""
 
 import logging
+import os
+import signal
 from functools import cache, partial
+from mmap import mmap
 
 from celery.signals import worker_process_init
 
@@ -11,7 +14,7 @@ from ocrfarm.farm.app import Lane, declare, make_app
 from ocrfarm.farm.flow import register
 from ocrfarm.farm.services import open_services, peak_megabytes
 from ocrfarm.farm.stage import Open, set_memory_limit
-from ocrfarm.recognize import Profile, find_profile
+from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
 from workers import beat, health, run
 
@@ -21,9 +24,8 @@ _MODELS_SHARE = 0.8
 _log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, profile_name: str, *, name: str, concurrency: int) -> int:
-    """Read tiles with this profile's models until told to stop."""
-    profile = find_profile(profile_name)
+def serve(settings: Settings, profile: Profile, *, name: str, concurrency: int) -> int:
+    """Read tiles with this profile's models until told to stop, or until a child cannot load them."""
     app = make_app(settings, Lane.RECOGNIZE)
     services = cache(partial(open_services, settings, profile.runtime))
     register(app, services)
@@ -31,12 +33,17 @@ def serve(settings: Settings, profile_name: str, *, name: str, concurrency: int)
     declare(app, queue)
     beat.announce(app, settings, model=profile.recognizer)
     beat.renew(app, settings, lane=Lane.RECOGNIZE)
-    worker_process_init.connect(partial(_load, services, profile, name), weak=False)
-    return run.work(app, settings, queues=[queue], name=name, concurrency=concurrency)
+    failed = mmap(-1, 1)  # shared with the children: the exit code of an error that one of them met
+    worker_process_init.connect(partial(_load, services, profile, name, failed), weak=False)
+    code = run.work(app, settings, queues=[queue], name=name, concurrency=concurrency)
+    return failed[0] or code
 
 
-def _load(services: Open, profile: Profile, name: str, **_: object) -> None:
-    """Load the models in a child; what hinders it is shown by the health files, and ends the first job that comes."""
+def _load(services: Open, profile: Profile, name: str, failed: mmap, **_: object) -> None:
+    """Load the models in a child; what hinders it is shown by the health files, and ends this worker.
+
+    One that stayed would take jobs from those that can read them, and fail them.
+    """
     settings = services().settings
     folder = settings.places.health
     try:
@@ -45,6 +52,8 @@ def _load(services: Open, profile: Profile, name: str, **_: object) -> None:
     except OcrfarmError as error:
         _log.exception("the models of profile %s cannot be loaded", profile.name)
         health.broken(folder, name, error=error)
+        failed[0] = error.exit_code
+        os.kill(os.getppid(), signal.SIGTERM)
     else:
         health.loaded(folder, name)
 

