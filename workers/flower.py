@@ -1,4 +1,4 @@
-"""Flower, on this host only, behind a password and without buttons: the view of workers and tasks."""
+"""Flower, behind a password and without buttons: the view of workers and tasks."""
 
 import importlib
 import os
@@ -8,10 +8,10 @@ from ocrfarm.errors import SettingsError
 from ocrfarm.farm.app import make_app
 from ocrfarm.settings import Settings
 
-USER = "ocrfarm"
+USER, PORT = "ocrfarm", 5555
 
 
-def serve(settings: Settings, *, port: int) -> int:
+def serve(settings: Settings, *, address: str, port: int) -> int:
     """Serve the dashboard until told to stop; `SettingsError` without a password."""
     password = settings.access.flower_password
     if not password or "," in password:  # a comma would begin another user
@@ -20,7 +20,7 @@ def serve(settings: Settings, *, port: int) -> int:
     app = make_app(settings)
     app.conf.broker_use_ssl = _tls(app.conf.broker_url)
     importlib.import_module("flower.command")
-    app.start(["flower", "--address=127.0.0.1", f"--port={port}", "--read-only=True"])
+    app.start(["flower", f"--address={address}", f"--port={port}", "--read-only=True"])
     return 0
 
 

@@ -3,16 +3,18 @@
 import logging
 import os
 import signal
+import time
+from contextlib import suppress
 from functools import cache, partial
 from mmap import mmap
 
 from celery.signals import worker_process_init
 
-from ocrfarm.errors import EngineError, OcrfarmError
+from ocrfarm.errors import BrokerError, EngineError, OcrfarmError
 from ocrfarm.farm import wire
 from ocrfarm.farm.app import Lane, declare, make_app
 from ocrfarm.farm.flow import register
-from ocrfarm.farm.services import open_services, peak_megabytes
+from ocrfarm.farm.services import open_progress, open_services, peak_megabytes
 from ocrfarm.farm.stage import Open, set_memory_limit
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
@@ -46,8 +48,10 @@ def _load(services: Open, profile: Profile, name: str, failed: mmap, **_: object
     """
     settings = services().settings
     folder = settings.places.health
+    since = time.monotonic()
     try:
         services().engine(profile)
+        seconds = time.monotonic() - since
         _limit_memory(settings.load.recognize_megabytes, profile)
     except OcrfarmError as error:
         _log.exception("the models of profile %s cannot be loaded", profile.name)
@@ -56,6 +60,8 @@ def _load(services: Open, profile: Profile, name: str, failed: mmap, **_: object
         os.kill(os.getppid(), signal.SIGTERM)
     else:
         health.loaded(folder, name)
+        with suppress(BrokerError):  # a worker that begins while the broker is away is welcome
+            open_progress(settings, tries=0).meters.loaded(profile.recognizer, seconds=seconds)
 
 
 def _limit_memory(megabytes: int, profile: Profile) -> None:

@@ -26,6 +26,7 @@ def control(settings: Settings, queues: list[str], *, name: str, concurrency: in
 def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
     """Consume the queues with so many forked children; give the exit code."""
     health.install(app, settings.places.health, name=name)
+    beat.report(app, settings, name=name, queues=queues)
     worker_process_init.connect(die_with_parent, weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),

@@ -7,6 +7,7 @@ from celery import Celery
 from kombu import Queue
 
 from ocrfarm.farm import wire
+from ocrfarm.farm.labels import LegibleMessages
 from ocrfarm.settings import Settings
 
 LEASE_SECONDS = 300
@@ -33,7 +34,7 @@ def renewal() -> float:
 def make_app(settings: Settings, lane: Lane = Lane.CONTROL) -> Celery:
     """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet."""
     url = _with_certificates(settings.places.broker)
-    app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False)
+    app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False, amqp=LegibleMessages)
     app.conf.update(_messages(), **_delivery(settings, lane), **_redis(settings), **_worker(settings, lane))
     return app
 

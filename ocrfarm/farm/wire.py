@@ -13,6 +13,7 @@ RECOGNIZE = "ocrfarm.recognize"
 STITCH = "ocrfarm.stitch"
 RESUME = "ocrfarm.resume"
 RECONCILE = "ocrfarm.reconcile"
+TASKS = (SPLIT, RECOGNIZE, STITCH, RESUME, RECONCILE)
 
 SPLIT_QUEUE = "split"
 STITCH_QUEUE = "stitch"
@@ -52,6 +53,11 @@ def recognize_queue(model: str) -> str:
     if not _MODEL.fullmatch(model):
         raise ValueError(f"{model!r} cannot name a queue")
     return f"recognize.{model}"
+
+
+def list_name(queue: str, step: int) -> str:
+    """Name the list in Redis that holds a queue's messages of one priority, without the farm's prefix."""
+    return f"{queue}:{step}" if step else queue
 
 
 def split_id(job: str) -> str:
