@@ -122,11 +122,13 @@ class Access:
     """What is let in, and who.
 
     flower_password: of the user `ocrfarm` of the dashboard, which does not start without one.
+    flower_url: where people find it; the command line then shows a link for each job.
     url_sources: 1 lets the client fetch https:// sources; 0 refuses them.
     url_bytes, url_seconds: what such a source may take at most.
     """
 
     flower_password: str = ""
+    flower_url: str = ""
     url_sources: int = 0
     url_bytes: int = 2**30
     url_seconds: int = 120

@@ -1,14 +1,16 @@
 """`ocrfarm submit|status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import summary, write_results
+from ocrfarm.cli.output import summary, task_url, write_results
 from ocrfarm.client import Client
 from ocrfarm.errors import PartialResult
+from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
     from ocrfarm.farm.progress import JobStatus
@@ -30,8 +32,11 @@ def submit(source: str, profile: str, *, priority: str | None) -> None:
 @click.command()
 @_job
 def status(job_id: str) -> None:
-    """Say how far the job is."""
-    click.echo(_row(Client().job(job_id).status()))
+    """Say how far the job is, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
+    settings = Settings.from_env(os.environ)
+    click.echo(_row(Client(settings=settings).job(job_id).status()))
+    if settings.access.flower_url:
+        click.echo(f"    {task_url(settings.access.flower_url, job_id)}")
 
 
 @click.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ocrfarm.document import Document
 from ocrfarm.errors import NoImages, StoreDenied, StoreFull
+from ocrfarm.farm.wire import split_id
 from ocrfarm.result import document_to_json, document_to_text, page_to_preview
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
@@ -66,6 +67,11 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreDenied
         raise kind(f"{path}: cannot be written ({error.strerror}); make room or name another place") from error
+
+
+def task_url(flower: str, job: str) -> str:
+    """Give the page in Flower of the job's first task, from which all others hang."""
+    return f"{flower.rstrip('/')}/task/{split_id(job)}"
 
 
 def summary(document: Document) -> str:

@@ -12,16 +12,21 @@ from ocrfarm.farm.roster import Roster, Worker
 from ocrfarm.farm.services import open_progress, open_upkeep
 from ocrfarm.settings import Settings
 
+_NEWEST = 10
+"""Jobs that are looked at even if they have ended."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
     """One look at the farm.
 
-    jobs: the unfinished ones, newest first. in_hand: messages that workers have in hand, by lane. meters: see `meters`.
+    jobs: the unfinished ones, newest first. ended: those of the newest ten that have ended. in_hand: messages that
+    workers have in hand, by lane. meters: see `meters`.
     memory, limit: bytes that the broker uses and may use (0: as many as there are).
     """
 
     jobs: tuple[JobStatus, ...]
+    ended: tuple[JobStatus, ...]
     queues: tuple[Depth, ...]
     in_hand: dict[str, int]
     workers: tuple[Worker, ...]
@@ -44,14 +49,18 @@ def census_taker(settings: Settings) -> Callable[[], Census]:
     models: set[str] = set()  # those seen so far: a queue that is empty now stays in the picture
 
     def take() -> Census:
-        active, workers = upkeep.active(), roster.workers()
-        jobs = progress.statuses(*active) if active else []
-        models.update(job.model for job in jobs if job.model)
+        workers = roster.workers()
+        with broker.translated():
+            newest = broker.redis.zrevrange(f"{prefix}jobs", 0, _NEWEST - 1)
+        known = dict.fromkeys([*upkeep.active(), *map(str, newest)])
+        jobs = sorted(progress.statuses(*known) if known else [], key=lambda job: -job.submitted)
+        models.update(job.model for job in jobs if job.model and not job.ended)
         models.update(model for worker in workers for model in worker.models)
         with broker.translated():
             told = broker.redis.info("memory")
         return Census(
-            jobs=tuple(sorted(jobs, key=lambda job: -job.submitted)),
+            jobs=tuple(job for job in jobs if not job.ended),
+            ended=tuple(job for job in jobs if job.ended),
             queues=tuple(depths.waiting(models)),
             in_hand=depths.in_hand(wire.LANES),
             workers=tuple(workers),
