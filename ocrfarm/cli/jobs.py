@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import summary, task_url, write_results
+from ocrfarm.cli.output import summary, tasks_url, write_results
 from ocrfarm.client import Client
 from ocrfarm.errors import PartialResult
 from ocrfarm.settings import Settings
@@ -36,7 +36,7 @@ def status(job_id: str) -> None:
     settings = Settings.from_env(os.environ)
     click.echo(_row(Client(settings=settings).job(job_id).status()))
     if settings.access.flower_url:
-        click.echo(f"    {task_url(settings.access.flower_url, job_id)}")
+        click.echo(f"    {tasks_url(settings.access.flower_url, job_id)}")
 
 
 @click.command()

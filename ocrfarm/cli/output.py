@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ocrfarm.document import Document
 from ocrfarm.errors import NoImages, StoreDenied, StoreFull
-from ocrfarm.farm.wire import split_id
 from ocrfarm.result import document_to_json, document_to_text, page_to_preview
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
@@ -69,9 +68,9 @@ def writing(path: Path) -> Iterator[None]:
         raise kind(f"{path}: cannot be written ({error.strerror}); make room or name another place") from error
 
 
-def task_url(flower: str, job: str) -> str:
-    """Give the page in Flower of the job's first task, from which all others hang."""
-    return f"{flower.rstrip('/')}/task/{split_id(job)}"
+def tasks_url(flower: str, job: str) -> str:
+    """Give the page of Flower that lists a job's messages; of a link it takes a search by name, and what follows it."""
+    return f"{flower.rstrip('/')}/tasks?name=ocrfarm%20args%3A{job}"
 
 
 def summary(document: Document) -> str:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ocrfarm.cli.output import task_url
+from ocrfarm.cli.output import tasks_url
 from ocrfarm.errors import BrokerError, SettingsError
 from ocrfarm.settings import Settings
 
@@ -130,7 +130,7 @@ def _styled(job: "JobStatus", flower: str) -> list[RenderableType]:
     name, state, *rest = _job_row(job)
     bad = bool(job.waiting or job.error or job.failed)
     bar = ProgressBar(total=max(job.tiles, 1), completed=job.done + job.blank + job.failed, width=20)
-    link = f"link {task_url(flower, job.id)}" if flower else ""
+    link = f"link {tasks_url(flower, job.id)}" if flower else ""
     return [Text(name, style=link), Text(state, style="red" if bad else "green"), bar, *map(Text, rest)]
 
 

@@ -25,12 +25,12 @@ class LegibleMessages(AMQP):
 
 
 def shown(args: Any) -> str:  # noqa: ANN401 - what a message holds
-    """Give arguments in words: the job's id, which finds them all, and the batch's tiles."""
+    """Give arguments in words: the batch's tiles, and the job's id, by which a search finds all that belongs to it."""
     match args:
         case [str(job)] | (str(job),):
-            return job
+            return f"job {job}"
         case [str(job), [str(), *_] as tiles] | (str(job), [str(), *_] as tiles):
-            return f"{job} {_tiles(tiles)}"
+            return f"{_tiles(tiles)}, job {job}"
         case _:
             return "" if not args else repr(args)[:100]
 
@@ -40,13 +40,14 @@ def _tiles(names: list[str]) -> str:
         first, *_ = tiles = wire.tiles_of(names)
     except ValueError:
         return f"{len(names)} tiles"
+    page = f"page {first.page + 1}{f' level {first.level}' if first.level else ''}"
     if len(tiles) == 1:
-        return f"page {first.page + 1} tile {_place(first)}"
-    return f"page {first.page + 1} batch of {len(tiles)} tiles from {_place(first)} to {_place(tiles[-1])}"
+        return f"{page}, tile {_place(first)}"
+    return f"{page}, {len(tiles)} tiles {_place(first)} to {_place(tiles[-1])}"
 
 
 def _place(tile: TileId) -> str:
-    return f"{f'level {tile.level} ' if tile.level else ''}r{tile.row:02d}c{tile.col:02d}"
+    return f"r{tile.row:02d}c{tile.col:02d}"
 
 
 def _model(queue: str) -> str:

@@ -113,4 +113,4 @@ def test_each_job_has_a_link_to_flower(farm: Yard) -> None:
     command = [sys.executable, "-m", "ocrfarm.cli", "status", job]
     environment = os.environ | farm.settings.to_env() | _FLOWER
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1].strip() == f"http://flower.example/task/{job}.split"
+    assert done.stdout.splitlines()[-1].strip() == f"http://flower.example/tasks?name=ocrfarm%20args%3A{job}"
