@@ -3,10 +3,12 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -15,6 +17,9 @@ from tests.integration.servers import need
 
 _SECONDS = 20
 """A page of Flower is there within one."""
+
+_START_SECONDS = 60
+"""Flower and its workers, on a machine that has other work."""
 
 _FLAGS = (
     "--headless=new",
@@ -35,6 +40,18 @@ class Browser:
         """Go to an address, with a name and a password where they are given; the window remembers them."""
         scheme, _, rest = url.partition("://")
         self.driver.get(f"{scheme}://{quote(user)}:{quote(password)}@{rest}" if user else url)
+
+    def log_in(self, flower: str, password: str, *, names: Collection[str]) -> None:
+        """Open Flower again and again until it runs and knows these workers."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with suppress(WebDriverException):  # nothing listens yet
+                self.open(f"{flower}/workers", user="ocrfarm", password=password)
+                shown = self.text.replace("\n", "")  # long names are broken
+                if all(name in shown for name in names):
+                    return
+            assert time.monotonic() < deadline, f"Flower does not show {names}"
+            time.sleep(0.5)
 
     def wait_for(self, *texts: str) -> str:
         """Wait until the page shows all these texts, and give all that it shows."""

@@ -31,15 +31,10 @@ def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) 
         place.start("reader", READER)
         place.ready("control", "reader")
         with chromium() as browser:
-            place.until(lambda: _answers(browser, url))
+            browser.log_in(url, PASSWORD, names=("control@", "reader@"))
         jobs = [place.submit(sheet(2, 1).png) for _ in range(2)]
         assert {place.wait(job).state for job in jobs} == {"complete"}
         yield place, url, jobs[0]
-
-
-def _answers(browser: Browser, url: str) -> bool:
-    browser.open(f"{url}/workers", user="ocrfarm", password=PASSWORD)
-    return "control@" in browser.text and "reader@" in browser.text
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import redis
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.census import census_taker
@@ -29,11 +28,11 @@ from tests.architecture.source import ROOT
 from tests.integration.farmyard import CONTROL, READER, Yard, sheet, yard
 from tests.integration.servers import ValkeyServer, free_ports, valkey
 from tests.integration.tools import tool
+from tests.unit.exposition import Samples, samples, value
 
 FILES = ROOT / "helm" / "ocrfarm" / "files"
 ALERTS, DASHBOARD = FILES / "alerts.yaml", FILES / "dashboard.json"
 GPU_HOST = Worker("far@gpu", "gpu", ("recognize.planted",), 1, 2 * 10**9, (Gpu(0, "H100", 80, 8, 50, 60),))
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @contextmanager
@@ -64,15 +63,7 @@ def _get(url: str) -> str | None:
 def _samples(url: str) -> Samples:
     text = _get(url)
     assert text
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def _value(samples: Samples, name: str, **labels: str) -> float:
-    return samples[f"ocrfarm_{name}", frozenset(labels.items())]
+    return samples(text)
 
 
 def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
@@ -83,7 +74,7 @@ def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
     with _farm(valkey_server, tmp_path) as farm:
         url = _exporter(farm)
         before = _samples(url)
-        assert _value(before, "tiles_total", outcome="dead") == _value(before, "jobs_total", state="partial") == 0
+        assert value(before, "tiles_total", outcome="dead") == value(before, "jobs_total", state="partial") == 0
         job = farm.submit(page.png)
         farm.start("control", CONTROL)
         farm.start("reader", READER)
@@ -91,18 +82,18 @@ def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
         status, document = farm.status(job), farm.document(job)
         farm.until(lambda: _samples(url)["ocrfarm_jobs_total", frozenset({("state", "partial")})] == 1)
         after = _samples(url)
-        outcomes = {each: _value(after, "tiles_total", outcome=each) for each in ("read", "dead", "blank")}
+        outcomes = {each: value(after, "tiles_total", outcome=each) for each in ("read", "dead", "blank")}
         assert outcomes == {"read": status.done, "dead": status.failed, "blank": status.blank}
         assert outcomes["dead"] == 1
-        assert _value(after, "retries_total", stage="recognize") >= 1
-        assert _value(after, "troubles_total") >= 1
-        assert _value(after, "lines_total") == len(document.lines)
-        assert _value(after, "stage_seconds_count", stage="split", model="") == 1
-        assert _value(after, "stage_seconds_count", stage="stitch", model="") == 1
-        assert _value(after, "stage_seconds_count", stage="recognize", model="planted") >= status.done
-        assert _value(after, "model_load_seconds_count", model="planted") >= 2, "the process that died was replaced"
-        assert _value(after, "pixels_total", model="planted") >= status.done * 400 * 400
-        assert _value(after, "workers", queue="recognize.planted") == _value(after, "workers", queue="split") == 1
+        assert value(after, "retries_total", stage="recognize") >= 1
+        assert value(after, "troubles_total") >= 1
+        assert value(after, "lines_total") == len(document.lines)
+        assert value(after, "stage_seconds_count", stage="split", model="") == 1
+        assert value(after, "stage_seconds_count", stage="stitch", model="") == 1
+        assert value(after, "stage_seconds_count", stage="recognize", model="planted") >= status.done
+        assert value(after, "model_load_seconds_count", model="planted") >= 2, "the process that died was replaced"
+        assert value(after, "pixels_total", model="planted") >= status.done * 400 * 400
+        assert value(after, "workers", queue="recognize.planted") == value(after, "workers", queue="split") == 1
         assert farm.end("metrics") == 0
         again = _samples(_exporter(farm, "second"))
         counted = [key for key in after if key[0].endswith(("_total", "_count", "_bucket"))]
@@ -120,29 +111,29 @@ def test_what_waits_is_seen_with_its_age(valkey_server: ValkeyServer, tmp_path: 
                 in _samples(url)
             )
         )
-        farm.until(lambda: _value(_samples(url), "queue_messages", queue="recognize.planted", priority="0") == 1)
+        farm.until(lambda: value(_samples(url), "queue_messages", queue="recognize.planted", priority="0") == 1)
         time.sleep(1.5)
-        samples = _samples(url)
-        assert 1 <= _value(samples, "queue_oldest_seconds", queue="recognize.planted", priority="0") < 60
-        assert _value(samples, "queue_oldest_seconds", queue="recognize.planted", priority="9") == 0
-        assert _value(samples, "jobs_unfinished", state="recognizing") == _value(samples, "tiles_left") == 1
-        assert _value(samples, "jobs_without_worker") == 1
-        assert _value(samples, "workers", queue="recognize.planted") == 0
+        found = _samples(url)
+        assert 1 <= value(found, "queue_oldest_seconds", queue="recognize.planted", priority="0") < 60
+        assert value(found, "queue_oldest_seconds", queue="recognize.planted", priority="9") == 0
+        assert value(found, "jobs_unfinished", state="recognizing") == value(found, "tiles_left") == 1
+        assert value(found, "jobs_without_worker") == 1
+        assert value(found, "workers", queue="recognize.planted") == 0
         farm.start("reader", READER, STANDIN_SECONDS="3")
         farm.until(
             lambda: sum(value for (name, _), value in _samples(url).items() if name == "ocrfarm_unacked_messages") == 1
         )
-        farm.until(lambda: _value(_samples(url), "tiles_left") == 0)
+        farm.until(lambda: value(_samples(url), "tiles_left") == 0)
 
 
 def test_a_broker_that_is_away_is_told_and_the_exporter_stays(tmp_path: Path) -> None:
     with valkey(tmp_path) as server, _farm(server, tmp_path) as farm:
         url = _exporter(farm)
-        assert _value(_samples(url), "broker_up") == 1
+        assert value(_samples(url), "broker_up") == 1
         server.kill()
         assert _samples(url) == {("ocrfarm_broker_up", frozenset()): 0}
         server.start()
-        farm.until(lambda: _value(_samples(url), "broker_up") == 1)
+        farm.until(lambda: value(_samples(url), "broker_up") == 1)
 
 
 def test_a_client_of_the_broker_may_take_a_census(tmp_path: Path) -> None:
