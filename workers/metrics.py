@@ -8,7 +8,7 @@ import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from ocrfarm.errors import BrokerError
+from ocrfarm.errors import BrokerError, FarmError
 from ocrfarm.farm.attempts import ENDED
 from ocrfarm.farm.census import Census, census_taker
 from ocrfarm.farm.meters import BOUNDS, Outcome, Timing, counters, timings
@@ -24,10 +24,13 @@ _STAGES = ("split", "recognize", "stitch")
 
 
 def serve(settings: Settings, *, address: str, port: int) -> int:
-    """Answer at http://ADDRESS:PORT/metrics until told to stop."""
+    """Answer at http://ADDRESS:PORT/metrics until told to stop; `FarmError` where nothing can listen there."""
     told = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, told)  # in the server's threads too
-    server, thread = prometheus_client.start_http_server(port, address, registry=registry(census_taker(settings)))
+    try:
+        server, thread = prometheus_client.start_http_server(port, address, registry=registry(census_taker(settings)))
+    except OSError as error:
+        raise FarmError(f"{address}:{port} cannot be listened on ({error.strerror}); choose another --port") from error
     signal.sigwait(told)
     server.shutdown()
     server.server_close()

@@ -3,6 +3,7 @@
 import importlib
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ Row = tuple[str, ...]
 
 _ROWS = 15
 """Unfinished jobs that are shown; the others are counted."""
+
+_LOOKS = 30
+"""The speed is the mean of so many looks: a tile may take several."""
 
 _JOBS = ("job", "state", "settled", "given up", "since", "picture")
 _QUEUES = ("queue", "waiting, by priority", "next since", "workers")
@@ -55,19 +59,18 @@ def top(*, once: bool, seconds: float) -> None:
 
 def _views(take: Callable[[], "Census"], flower: str) -> Iterator[RenderableType]:
     """Give one view after another; a broker that is away is waited for."""
-    last: Census | None = None
+    seen: deque[Census] = deque(maxlen=_LOOKS)
     while True:
         try:
-            census = take()
-            yield page(census, before=last, flower=flower)
-            last = census
+            seen.append(take())
+            yield page(seen[-1], before=seen[0], flower=flower)
         except BrokerError as error:
             yield Text(str(error), style="red")
 
 
 def plain(census: "Census") -> Iterator[str]:
     """Give the same as lines, for pipes and files."""
-    yield headline(census, None)
+    yield headline(census, census)
     tables: list[tuple[Row, Iterable[Row]]] = [
         (_JOBS, map(_job_row, (*census.jobs, *census.ended))),
         (_QUEUES, _queue_rows(census)),
@@ -81,8 +84,8 @@ def plain(census: "Census") -> Iterator[str]:
             yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
-def page(census: "Census", *, before: "Census | None" = None, flower: str = "") -> RenderableType:
-    """Give the live view; the speed is that since the census before."""
+def page(census: "Census", *, before: "Census", flower: str = "") -> RenderableType:
+    """Give the live view; the speed is that since an earlier census."""
     jobs = _table((*_JOBS[:2], "", *_JOBS[2:]))
     for job in census.jobs[:_ROWS]:
         jobs.add_row(*_styled(job, flower))
@@ -98,7 +101,7 @@ def page(census: "Census", *, before: "Census | None" = None, flower: str = "") 
     return Group(Text(headline(census, before), style="bold"), "", jobs, "", queues, "", workers)
 
 
-def headline(census: "Census", before: "Census | None") -> str:
+def headline(census: "Census", before: "Census") -> str:
     """Say in one line how much there is, how much was done, and how fast."""
     tiles = {outcome: census.meters.get(f"tiles {outcome}", 0) for outcome in ("read", "blank", "dead")}
     said = f"jobs {len(census.jobs)}, tiles left {census.tiles_left}, workers {len(census.workers)}"
@@ -106,8 +109,8 @@ def headline(census: "Census", before: "Census | None") -> str:
     return f"{said}{_speed(census, before)} | {done}"
 
 
-def _speed(census: "Census", before: "Census | None") -> str:
-    if not before or census.taken <= before.taken:
+def _speed(census: "Census", before: "Census") -> str:
+    if census.taken <= before.taken:
         return ""
     read = census.meters.get("tiles read", 0) - before.meters.get("tiles read", 0)
     return f", {read / (census.taken - before.taken):.1f} tiles/s"

@@ -44,7 +44,7 @@ def _version(told: dict[str, Any], where: str) -> Finding:
 
 
 def _eviction(told: dict[str, Any]) -> Finding:
-    policy, limited = told["maxmemory_policy"], told["maxmemory"] > 0
+    policy, limited = told.get("maxmemory_policy", "not told"), told.get("maxmemory", 0) > 0
     fact = f"maxmemory-policy is {policy}"
     if policy == "noeviction":
         return fine("broker.eviction", fact)
@@ -69,7 +69,7 @@ def _persistence(told: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _memory(told: dict[str, Any]) -> Finding:
-    name, used, most = "broker.memory", told["used_memory"], told["maxmemory"]
+    name, used, most = "broker.memory", told["used_memory"], told.get("maxmemory", 0)
     if not most:
         advice = "set maxmemory, or it grows until the system kills it"
         return odd(name, f"{used / 1e6:.0f} MB used, without a limit", advice=advice)

@@ -31,29 +31,44 @@ def python(_: Case) -> Iterator[Finding]:
 
 
 def packages(case: Case) -> Iterator[Finding]:
-    """Compare what is installed with what ocrfarm asks for."""
+    """Compare what is installed with what ocrfarm asks for.
+
+    A package of an extra that is missing is no failure: a splitter does without Flower, a client without all of them.
+    """
     try:
-        wanted = [Requirement(line) for line in metadata.requires("ocrfarm") or ()]
+        lines = metadata.requires("ocrfarm") or ()
     except metadata.PackageNotFoundError:
         yield odd("packages", "ocrfarm runs from a folder, so nothing says what it needs", advice="install it with pip")
         return
-    extra = "" if case.stages == ("client",) else "farm"
-    needed = [each for each in wanted if not each.marker or each.marker.evaluate({"extra": extra})]
-    wrong = [problem for each in needed if (problem := _problem(each))] + list(_overwritten())
+    asked = [Requirement(line) for line in lines]
+    core, farm = ([each for each in asked if _applies(each, extra)] for extra in ("", "farm"))
+    wrong = [problem for each in farm if (problem := _wrong(each))] + list(_overwritten())
+    wrong += [f"{each.name} is missing" for each in core if not _version(each)]
+    missing = [each.name for each in farm if each not in core and not _version(each)]
     if wrong:
-        bracket = f"[{extra}]" if extra else ""
-        advice = f"install ocrfarm{bracket} into an environment of its own"
+        advice = "install ocrfarm into an environment of its own"
         yield bad("packages", "; ".join(wrong), advice=advice, kind=EngineError)
+    elif missing and case.stages != ("client",):
+        yield odd("packages", f"{', '.join(missing)} not installed", advice="ocrfarm[cpu] and ocrfarm[gpu] bring them")
     else:
-        yield fine("packages", f"{len(needed)} as asked for, ocrfarm {metadata.version('ocrfarm')}")
+        yield fine("packages", f"{len(farm) - len(missing)} as asked for, ocrfarm {metadata.version('ocrfarm')}")
 
 
-def _problem(wanted: Requirement) -> str:
+def _applies(wanted: Requirement, extra: str) -> bool:
+    return not wanted.marker or wanted.marker.evaluate({"extra": extra})
+
+
+def _version(wanted: Requirement) -> str:
     try:
-        version = metadata.version(wanted.name)
+        return metadata.version(wanted.name)
     except metadata.PackageNotFoundError:
-        return f"{wanted.name} is missing"
-    return "" if wanted.specifier.contains(version, prereleases=True) else f"{wanted.name} {version} is not {wanted}"
+        return ""
+
+
+def _wrong(wanted: Requirement) -> str:
+    version = _version(wanted)
+    fits = not version or wanted.specifier.contains(version, prereleases=True)
+    return "" if fits else f"{wanted.name} {version} is not {wanted.specifier}"
 
 
 def _overwritten() -> Iterator[str]:

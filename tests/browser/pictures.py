@@ -66,9 +66,10 @@ def _picture_of_top(settings: Settings, browser: Browser, path: Path) -> None:
     """Draw what `ocrfarm top` shows in a terminal of 130 columns."""
     take = census_taker(settings)
     before = take()
-    time.sleep(3)
+    while (now := take()).meters == before.meters:
+        time.sleep(0.2)
     console = Console(record=True, width=130, file=io.StringIO(), force_terminal=True)
-    console.print(page(take(), before=before))
+    console.print(page(now, before=before))
     html = path.with_suffix(".html")
     html.write_text(console.export_html(theme=MONOKAI, code_format=_HTML, inline_styles=True), encoding="utf-8")
     browser.open(html.absolute().as_uri())

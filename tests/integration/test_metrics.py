@@ -19,6 +19,7 @@ import pytest
 import redis
 import yaml
 
+from ocrfarm.errors import FarmError
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.census import census_taker
 from ocrfarm.farm.gpus import Gpu
@@ -134,6 +135,14 @@ def test_a_broker_that_is_away_is_told_and_the_exporter_stays(tmp_path: Path) ->
         assert _samples(url) == {("ocrfarm_broker_up", frozenset()): 0}
         server.start()
         farm.until(lambda: value(_samples(url), "broker_up") == 1)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    with _farm(valkey_server, tmp_path) as farm:
+        port = urllib.parse.urlsplit(_exporter(farm)).port
+        farm.start("other", f"metrics --address 127.0.0.1 --port {port}")
+        assert farm.running["other"].wait(30) == FarmError.exit_code
+        assert len(farm.log("other").splitlines()) == 1
 
 
 def test_a_client_of_the_broker_may_take_a_census(tmp_path: Path) -> None:

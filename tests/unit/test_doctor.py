@@ -190,10 +190,18 @@ def _packages(monkeypatch: pytest.MonkeyPatch, wanted: list[str]) -> list[str]:
 
 
 def test_packages_that_are_missing_or_too_old_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    (found,) = _packages(monkeypatch, ["click<1", "no-such-package>=2", "numpy"])
+    (found,) = _packages(monkeypatch, ["click<1", "no-such-package>=2", "numpy", 'none; extra == "farm"'])
     assert found.startswith("failure: click ")
     assert "no-such-package is missing" in found
     assert "numpy" not in found
+    assert "none" not in found
+
+
+def test_packages_that_not_every_process_needs_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["numpy", 'no-such-package; extra == "farm"']
+    (found,) = _packages(monkeypatch, wanted)
+    assert found == "warning: no-such-package not installed"
+    assert [each.state for each in packages.packages(replace(CASE, stages=("client",)))] == ["ok"]
 
 
 def test_packages_of_other_systems_and_extras_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
