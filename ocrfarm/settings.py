@@ -24,6 +24,7 @@ class Places:
     prefix: begins every Redis key, so that one server can be shared and an ACL can be limited to it.
     models, cache: folders with weights: the user's own (never written to), and the one that weights are fetched into.
     health: folder that workers put their ready and heartbeat files in.
+    traces: URL of an OpenTelemetry collector (OTLP over HTTP, http://host:4318); needs ocrfarm[traces].
     """
 
     broker: str = ""
@@ -32,6 +33,7 @@ class Places:
     models: str = ""
     cache: str = ""
     health: str = ""
+    traces: str = ""
 
 
 @dataclass(frozen=True, slots=True)

