@@ -9,6 +9,8 @@ jobs/{job}/fragments/{tile}.json.gz   what the recognizer read on the tile (a `t
 jobs/{job}/dead/{tile}.json           why a tile could not be read
 jobs/{job}/result.json                the document, in the format ocrfarm/1
 jobs/{job}/ended.json                 how a job ended that has no document: cancelled, or failed and why
+
+`probe` is no job: what lies there was written by `ocrfarm doctor`.
 """
 
 from ocrfarm.tile import TileId
