@@ -57,7 +57,11 @@ def shared_memory(_: Case) -> Iterator[Finding]:
 
 def disk(case: Case) -> Iterator[Finding]:
     """Write where pictures are unpacked, and look how much room is left there and in a store that is a folder."""
-    places = {"temporary files": Path(tempfile.gettempdir())}
+    try:
+        places = {"temporary files": Path(tempfile.gettempdir())}
+    except OSError as error:
+        yield bad("disk", str(error.strerror), advice="make room, or set TMPDIR to a folder", kind=StoreFull)
+        return
     url = case.settings.places.store
     if url and (folder := open_store(url).url.removeprefix("file://")).startswith("/"):
         places["the store"] = _existing(Path(folder))

@@ -66,7 +66,7 @@ def census_taker(settings: Settings) -> Callable[[], Census]:
             workers=tuple(workers),
             meters=progress.meters.all(),
             memory=int(told["used_memory"]),
-            limit=int(told["maxmemory"]),
+            limit=int(told.get("maxmemory", 0)),
             taken=time.time(),
         )
 

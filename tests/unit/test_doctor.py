@@ -19,7 +19,7 @@ from ocrfarm.doctor.cgroup import core_limit, memory_limit
 from ocrfarm.doctor.clock import compared
 from ocrfarm.doctor.finding import attempt
 from ocrfarm.doctor.gpu import gpu
-from ocrfarm.errors import BrokerUnreachable, OcrfarmError, StoreDenied
+from ocrfarm.errors import BrokerUnreachable, OcrfarmError, StoreDenied, StoreFull
 from ocrfarm.recognize import Runtime, find_profile
 from ocrfarm.settings import Settings
 
@@ -226,6 +226,14 @@ def test_a_quota_counts_as_fewer_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "core_limit", lambda: 1.0)
     profile = find_profile("fast").run_on(Runtime(threads=2))
     assert [each.state for each in machine.threads(replace(CASE, profile=profile))] == ["warning"]
+
+
+def test_a_machine_without_any_room_for_temporary_files_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    assert [(each.state, each.kind) for each in machine.disk(CASE)] == [("failure", StoreFull)]
 
 
 def test_a_place_that_cannot_be_written_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
