@@ -90,6 +90,7 @@ class Client:
     @cached_property
     def _counter(self) -> "Counter":
         app = _part("app").make_app(self._settings)
+        _part("traces").start(self._settings, "client")
         counter: Counter = _part("submit").open_counter(self._settings, app, store=self._store)
         return counter
 

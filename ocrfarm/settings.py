@@ -24,6 +24,7 @@ class Places:
     prefix: begins every Redis key, so that one server can be shared and an ACL can be limited to it.
     models, cache: folders with weights: the user's own (never written to), and the one that weights are fetched into.
     health: folder that workers put their ready and heartbeat files in.
+    traces: URL of an OpenTelemetry collector (OTLP over HTTP, http://host:4318); needs ocrfarm[traces].
     """
 
     broker: str = ""
@@ -32,6 +33,7 @@ class Places:
     models: str = ""
     cache: str = ""
     health: str = ""
+    traces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,13 @@ class Access:
     """What is let in, and who.
 
     flower_password: of the user `ocrfarm` of the dashboard, which does not start without one.
+    flower_url: where people find it; the command line then shows a link for each job.
     url_sources: 1 lets the client fetch https:// sources; 0 refuses them.
     url_bytes, url_seconds: what such a source may take at most.
     """
 
     flower_password: str = ""
+    flower_url: str = ""
     url_sources: int = 0
     url_bytes: int = 2**30
     url_seconds: int = 120

@@ -1,19 +1,37 @@
-"""python -m workers split|recognize|stitch|flower: runs one worker until it is told to stop."""
+"""python -m workers split|recognize|stitch|flower|metrics: runs one process of a farm until it is told to stop."""
 
 import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
+from ocrfarm.doctor import Case
 from ocrfarm.errors import OcrfarmError, SettingsError
+from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
-from workers import flower, recognize, run, split, stitch
+from workers import fitness, flower, metrics, recognize, run, split, stitch
 
 NOISY = ("pyvips", "botocore")
 """Loggers that have something to say about every tile."""
 
 CONTROL = {"split": split.QUEUE, "stitch": stitch.QUEUE}
+
+
+class View(NamedTuple):
+    """A process that shows the farm to a browser or to Prometheus, and where it listens unless it is told."""
+
+    serve: Callable[..., int]
+    address: str
+    port: int
+
+
+VIEWS = {
+    "flower": View(flower.serve, "127.0.0.1", flower.PORT),
+    "metrics": View(metrics.serve, "0.0.0.0", metrics.PORT),  # asked from other machines; names and numbers only
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -31,27 +49,30 @@ def main(arguments: list[str]) -> int:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     stages = list(dict.fromkeys(options.stages))
-    if not settings.places.broker or not (settings.places.store or stages == ["flower"]):
+    view = VIEWS.get(stages[0]) if len(stages) == 1 else None
+    if not settings.places.broker or not (settings.places.store or view):
         raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
-    if stages == ["flower"]:
-        return flower.serve(settings, address=options.address, port=options.port)
+    if view:
+        return view.serve(settings, address=options.address or view.address, port=options.port or view.port)
     open_store(settings.places.store)  # only to refuse a URL that makes no sense: children open their own
     name = options.name or "-".join(stages)
-    if stages == ["recognize"]:
-        return recognize.serve(settings, options.profile, name=name, concurrency=options.concurrency)
-    if not set(stages) <= CONTROL.keys():
+    if stages != ["recognize"] and not set(stages) <= CONTROL.keys():
         raise SettingsError(f"{' and '.join(stages)} cannot share a process; only split and stitch can")
+    profile = find_profile(options.profile)
+    fitness.check(Case(settings, tuple(stages), profile, options.concurrency, short=True), name=name)
+    if stages == ["recognize"]:
+        return recognize.serve(settings, profile, name=name, concurrency=options.concurrency)
     return run.control(settings, [CONTROL[stage] for stage in stages], name=name, concurrency=options.concurrency)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
-    parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", "flower"])
+    parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", *VIEWS])
     parser.add_argument("--profile", default="fast", help="recognize: the models to hold, and how they run")
     parser.add_argument("--concurrency", type=int, default=1, help="processes that work at the same time")
     parser.add_argument("--name", default="", help="names this worker among others on the same host")
-    parser.add_argument("--port", type=int, default=5555, help="flower: where it listens")
-    parser.add_argument("--address", default="127.0.0.1", help="flower: the same; a container's is 0.0.0.0")
+    parser.add_argument("--address", default="", help="flower: 127.0.0.1, metrics: 0.0.0.0, unless given")
+    parser.add_argument("--port", type=int, default=0, help=f"flower: {flower.PORT}, metrics: {metrics.PORT}, else")
     return parser
 
 

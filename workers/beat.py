@@ -1,21 +1,27 @@
 """What a worker's parent process does now and then: extend its leases, say what it reads, call the reconciler."""
 
 import importlib
+import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from billiard import active_children
 from celery import Celery, bootsteps
 from celery.worker import WorkController, state
 
 from ocrfarm.errors import BrokerError
 from ocrfarm.farm import wire
 from ocrfarm.farm.app import renewal
-from ocrfarm.farm.broker import publishing
+from ocrfarm.farm.broker import Broker, publishing
+from ocrfarm.farm.gpus import devices
 from ocrfarm.farm.queues import ANNOUNCE_SECONDS
+from ocrfarm.farm.roster import Roster, Worker
 from ocrfarm.farm.services import open_progress
 from ocrfarm.settings import Settings
 
@@ -25,6 +31,27 @@ _numbers = count()
 def announce(app: Celery, settings: Settings, *, model: str) -> None:
     """Let the worker of this app say again and again that it reads the queue of a recognizer."""
     _every(app, ANNOUNCE_SECONDS, partial(open_progress(settings, tries=0).queues.announce, model))
+
+
+def report(app: Celery, settings: Settings, *, name: str, queues: Sequence[str]) -> None:
+    """Let the worker of this app say again and again that it lives, and how much memory and GPU it takes."""
+    roster = Roster(Broker(settings.places.broker, tries=0), prefix=settings.places.prefix)
+
+    def tell() -> None:
+        children = [child.pid for child in active_children() if child.pid]
+        memory = sum(map(_resident, (os.getpid(), *children)))
+        host = socket.gethostname()
+        roster.report(Worker(f"{name}@{host}", host, tuple(queues), len(children), memory, tuple(devices())))
+
+    _every(app, ANNOUNCE_SECONDS, tell)
+
+
+def _resident(pid: int) -> int:
+    """Give the bytes of memory that a process holds; 0 where the system does not tell or the process has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def reconcile(app: Celery, settings: Settings) -> None:

@@ -2,13 +2,15 @@
 
 import importlib
 import os
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.farm.app import make_app
 from ocrfarm.settings import Settings
 
-USER = "ocrfarm"
+USER, PORT = "ocrfarm", 5555
+CONFIG = Path(__file__).with_name("flowerconfig.py")
 
 
 def serve(settings: Settings, *, address: str, port: int) -> int:
@@ -20,7 +22,7 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
     app = make_app(settings)
     app.conf.broker_use_ssl = _tls(app.conf.broker_url)
     importlib.import_module("flower.command")
-    app.start(["flower", f"--address={address}", f"--port={port}", "--read-only=True"])
+    app.start(["flower", f"--conf={CONFIG}", f"--address={address}", f"--port={port}"])
     return 0
 
 

@@ -44,8 +44,9 @@ def loaded(folder: str, name: str) -> None:
 
 
 def broken(folder: str, name: str, *, error: OcrfarmError) -> None:
-    """Say why the models cannot be loaded."""
+    """Say why this worker does not work: a service is not fit for it, or its models cannot be loaded."""
     if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         note = {"kind": type(error).__name__, "message": str(error)}
         with whole_file(Path(folder) / f"{name}.broken") as file:  # who waits for it may look at any moment
             file.write_text(json.dumps(note), encoding="utf-8")

@@ -1,17 +1,22 @@
 """The recognizer pins one model: it reads that model's queue, and loads it in its children before the first tile."""
 
 import logging
+import os
+import signal
+import time
+from contextlib import suppress
 from functools import cache, partial
+from mmap import mmap
 
 from celery.signals import worker_process_init
 
-from ocrfarm.errors import EngineError, OcrfarmError
+from ocrfarm.errors import BrokerError, EngineError, OcrfarmError
 from ocrfarm.farm import wire
 from ocrfarm.farm.app import declare, make_app
 from ocrfarm.farm.flow import register
-from ocrfarm.farm.services import open_services, peak_megabytes
+from ocrfarm.farm.services import open_progress, open_services, peak_megabytes
 from ocrfarm.farm.stage import Open, set_memory_limit
-from ocrfarm.recognize import Profile, find_profile
+from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
 from workers import beat, health, run
 
@@ -21,9 +26,8 @@ _MODELS_SHARE = 0.8
 _log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, profile_name: str, *, name: str, concurrency: int) -> int:
-    """Read tiles with this profile's models until told to stop."""
-    profile = find_profile(profile_name)
+def serve(settings: Settings, profile: Profile, *, name: str, concurrency: int) -> int:
+    """Read tiles with this profile's models until told to stop, or until a child cannot load them."""
     app = make_app(settings, profile.recognizer)
     services = cache(partial(open_services, settings, profile.runtime))
     register(app, services)
@@ -31,22 +35,33 @@ def serve(settings: Settings, profile_name: str, *, name: str, concurrency: int)
     declare(app, queue)
     beat.announce(app, settings, model=profile.recognizer)
     beat.renew(app, settings, lane=wire.lane(profile.recognizer))
-    worker_process_init.connect(partial(_load, services, profile, name), weak=False)
-    return run.work(app, settings, queues=[queue], name=name, concurrency=concurrency)
+    failed = mmap(-1, 1)  # shared with the children: the exit code of an error that one of them met
+    worker_process_init.connect(partial(_load, services, profile, name, failed), weak=False)
+    code = run.work(app, settings, queues=[queue], name=name, concurrency=concurrency)
+    return failed[0] or code
 
 
-def _load(services: Open, profile: Profile, name: str, **_: object) -> None:
-    """Load the models in a child; what hinders it is shown by the health files, and ends the first job that comes."""
+def _load(services: Open, profile: Profile, name: str, failed: mmap, **_: object) -> None:
+    """Load the models in a child; what hinders it is shown by the health files, and ends this worker.
+
+    One that stayed would take jobs from those that can read them, and fail them.
+    """
     settings = services().settings
     folder = settings.places.health
+    since = time.monotonic()
     try:
         services().engine(profile)
+        seconds = time.monotonic() - since
         _limit_memory(settings.load.recognize_megabytes, profile)
     except OcrfarmError as error:
         _log.exception("the models of profile %s cannot be loaded", profile.name)
         health.broken(folder, name, error=error)
+        failed[0] = error.exit_code
+        os.kill(os.getppid(), signal.SIGTERM)
     else:
         health.loaded(folder, name)
+        with suppress(BrokerError):  # a worker that begins while the broker is away is welcome
+            open_progress(settings, tries=0).meters.loaded(profile.recognizer, seconds=seconds)
 
 
 def _limit_memory(megabytes: int, profile: Profile) -> None:

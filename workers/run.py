@@ -7,7 +7,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
 
-from ocrfarm.farm import wire
+from ocrfarm.farm import traces, wire
 from ocrfarm.farm.app import make_app
 from ocrfarm.farm.flow import register
 from ocrfarm.farm.orphans import die_with_parent
@@ -34,7 +34,9 @@ def control(settings: Settings, queues: list[str], *, name: str, concurrency: in
 def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
     """Consume the queues with so many forked children; give the exit code."""
     health.install(app, settings.places.health, name=name)
+    beat.report(app, settings, name=name, queues=queues)
     worker_process_init.connect(die_with_parent, weak=False)
+    worker_process_init.connect(lambda **_: traces.start(settings, name), weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
         queues=queues,

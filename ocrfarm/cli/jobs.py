@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import left_behind, results_options, summary
+from ocrfarm.cli.output import left_behind, results_options, summary, tasks_url
 from ocrfarm.client import Client, Job
 from ocrfarm.errors import PartialResult
 from ocrfarm.export import Target, export
@@ -37,8 +37,11 @@ def submit(source: str, profile: str, *, priority: str | None) -> None:
 @click.command()
 @_job
 def status(job_id: str) -> None:
-    """Say how far the job is."""
-    click.echo(_row(Client().job(job_id).status()))
+    """Say how far the job is, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
+    settings = Settings.from_env(os.environ)
+    click.echo(_row(Client(settings=settings).job(job_id).status()))
+    if settings.access.flower_url:
+        click.echo(f"    {tasks_url(settings.access.flower_url, job_id)}")
 
 
 @click.command()

@@ -21,7 +21,9 @@ _COMMANDS = {
     "cancel": "jobs",
     "resume": "jobs",
     "jobs": "jobs",
+    "top": "top",
     "up": "up",
+    "doctor": "doctor",
     "models": "models",
     "sample": "sample",
 }

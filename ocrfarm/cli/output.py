@@ -62,6 +62,11 @@ def left_behind(target: Target, stem: str) -> str:
     return ", ".join([str(target.folder / first), *(name.removeprefix(stem) for name in others)])
 
 
+def tasks_url(flower: str, job: str) -> str:
+    """Give the page of Flower that lists a job's messages; of a link it takes a search by name, and what follows it."""
+    return f"{flower.rstrip('/')}/tasks?name=ocrfarm%20args%3A{job}"
+
+
 def summary(document: Document) -> str:
     """Say in a few words what became of the picture."""
     coverages = [page.coverage for page in document.pages]

@@ -29,7 +29,7 @@ def up(profile: str, folder: Path, *, flower_port: int) -> None:
         places = farm.settings.places
         click.echo(f"export OCRFARM_BROKER={places.broker}\nexport OCRFARM_STORE={places.store}")
         password = farm.settings.access.flower_password
-        look = f"# Flower: http://127.0.0.1:{flower_port}, user ocrfarm, password {password}"
+        look = f"export OCRFARM_FLOWER_URL=http://127.0.0.1:{flower_port}  # user ocrfarm, password {password}"
         click.echo(look if flower_port else "# no Flower")
         click.echo(f"# logs: {farm.logs}; Ctrl-C ends the farm, `ocrfarm up` in the same folder goes on")
         while True:

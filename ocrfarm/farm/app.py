@@ -6,6 +6,7 @@ from celery import Celery
 from kombu import Queue
 
 from ocrfarm.farm import wire
+from ocrfarm.farm.labels import LegibleMessages
 from ocrfarm.settings import Settings
 
 LEASE_SECONDS = 300
@@ -28,7 +29,7 @@ def make_app(settings: Settings, model: str = "") -> Celery:
     With a model it is that of the workers that hold this recognizer, else of clients and of all other workers.
     """
     url = _with_certificates(settings.places.broker)
-    app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False)
+    app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False, amqp=LegibleMessages)
     app.conf.update(_messages(), **_time(settings), **_delivery(settings, model))
     app.conf.update(_redis(settings), **_worker(settings, model))
     return app

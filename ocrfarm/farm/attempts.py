@@ -9,7 +9,9 @@ Both are counted before anything is touched or given up, since a worker may die 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ocrfarm.farm import wire
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.meters import Meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Attempts:
 
     def __init__(self, broker: Broker, *, prefix: str, keep_seconds: int) -> None:
         self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
+        self._meters = Meters(broker, prefix=prefix)
 
     def look(self, job: str, what: str) -> Turn:
         """Say what is known of a tile (or a stage); nothing is counted."""
@@ -48,6 +51,8 @@ class Attempts:
             for part in ("", ":done", ":dead", ":attempts", ":troubles", ":peaks"):
                 pipe.expire(f"{key}{part}", self._keep)
             attempt, *_ = pipe.execute()
+        if attempt > 1:
+            self._meters.count("retries", what.removeprefix("ocrfarm.") if what in wire.TASKS else "recognize")
         return int(attempt)
 
     def forgive(self, job: str, *what: str) -> None:
@@ -59,6 +64,7 @@ class Attempts:
         """Note that the engine broke on it or ran out of time."""
         with self._broker.talk() as pipe:
             pipe.hincrby(f"{self._key(job)}:troubles", what, 1)
+            pipe.hincrby(self._meters.key, "troubles", 1)
 
     def blame_last(self, job: str, tiles: Sequence[str]) -> None:
         """Blame what was being read when the worker of these tiles was stopped from outside.

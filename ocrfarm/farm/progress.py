@@ -22,6 +22,7 @@ from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.attempts import ENDED, Attempts
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.meters import Meters
 from ocrfarm.farm.queues import Queues
 
 State = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
@@ -37,10 +38,19 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 state = redis.call('HGET', KEYS[1], 'state')
 if state == 'complete' or state == 'partial' or state == 'failed' or state == 'cancelled' then
   redis.call('SREM', KEYS[2], ARGV[1])
+  redis.call('HSET', KEYS[3], 'jobs ' .. state, 1 + (redis.call('HGET', KEYS[3], 'jobs ' .. state) or 0))
 end
 return 1
 """
-"""An end is final: whoever comes second changes nothing."""
+"""An end is final: whoever comes second changes nothing, and counts nothing. Clients cancel, and may not HINCRBY."""
+
+_SETTLE = """
+if redis.call('SADD', KEYS[1], ARGV[1]) == 1 then
+  redis.call('HINCRBY', KEYS[3], ARGV[2], 1)
+end
+redis.call('HDEL', KEYS[2], ARGV[1])
+"""
+"""A tile that is settled twice, as after the death of a worker, counts once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +99,8 @@ class Progress:
 
     def __init__(self, broker: Broker, *, prefix: str, keep_seconds: int) -> None:
         self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
-        self._change = broker.script(_CHANGE)
+        self._change, self._settle = broker.script(_CHANGE), broker.script(_SETTLE)
+        self.meters = Meters(broker, prefix=prefix)
         self.attempts = Attempts(broker, prefix=prefix, keep_seconds=keep_seconds)
         self.queues = Queues(broker, prefix=prefix)
 
@@ -108,7 +119,8 @@ class Progress:
         """Set fields of the job's hash, `state` among them; False, and nothing set, where it ended or is unknown."""
         flat = [item for pair in fields.items() for item in pair]
         with self._broker.translated():
-            return bool(self._change(keys=[self._key(job), f"{self._prefix}active"], args=[job, *flat]))
+            keys = [self._key(job), f"{self._prefix}active", self.meters.key]
+            return bool(self._change(keys=keys, args=[job, *flat]))
 
     def ended(self, job: str) -> bool:
         """Say whether nothing more will happen to the job."""
@@ -117,10 +129,10 @@ class Progress:
 
     def settle(self, job: str, tile: str, *, dead: bool = False) -> None:
         """Count a tile as read, or as given up; called when the store has it."""
-        key = self._key(job)
-        with self._broker.talk() as pipe:
-            pipe.sadd(f"{key}:dead" if dead else f"{key}:done", tile)
-            pipe.hdel(f"{key}:attempts", tile)
+        key, outcome = self._key(job), "dead" if dead else "read"
+        keys = [f"{key}:dead" if dead else f"{key}:done", f"{key}:attempts", self.meters.key]
+        with self._broker.translated():
+            self._settle(keys=keys, args=[tile, f"tiles {outcome}"])
 
     def note_peak(self, job: str, process: str, *, megabytes: float) -> None:
         """Remember how much memory a process has had at most; `process` begins with its stage."""

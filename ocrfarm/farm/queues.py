@@ -98,7 +98,7 @@ class Queues:
         return [self._list(queue, step) for queue in queues for step in wire.PRIORITIES]
 
     def _list(self, queue: str, step: int) -> str:
-        return f"{self._prefix}{queue}:{step}" if step else f"{self._prefix}{queue}"
+        return f"{self._prefix}{wire.list_name(queue, step)}"
 
 
 def _job(message: str) -> str:

@@ -59,6 +59,7 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
     store.put(keys.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
     services.note_peak(job, "split")
     services.progress.change(job, blank=len(blank), split=time.time() - started)
+    services.progress.meters.split(blank=len(blank), seconds=time.time() - started)
 
 
 @contextmanager
@@ -197,6 +198,7 @@ def stitch(services: Services, job: str) -> tuple[Batch, ...]:
         timing = _timing(services, job, manifest, document, started)
         document = replace(document, timing={**document.timing, **timing})
         services.store.put(keys.result(job), document_to_json(document))
+        progress.meters.stitched(lines=len(document.lines), seconds=document.timing["stitch"])
     progress.change(job, **_end(document))
     return ()
 

@@ -129,5 +129,6 @@ def put_readings(services: Services, job: str, *, tile: Tile, readings: tuple[Re
     """Store what was read; False where the job has ended. Somebody else's fragments of the same tile are as good."""
     if services.progress.ended(job):
         return False
-    services.store.put(keys.fragments(job, tile.id), readings_to_bytes(readings), if_absent=True)
+    if services.store.put(keys.fragments(job, tile.id), readings_to_bytes(readings), if_absent=True):
+        services.progress.meters.read(readings)
     return True

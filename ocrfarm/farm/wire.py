@@ -14,6 +14,7 @@ RECOGNIZE = "ocrfarm.recognize"
 STITCH = "ocrfarm.stitch"
 RESUME = "ocrfarm.resume"
 RECONCILE = "ocrfarm.reconcile"
+TASKS = (SPLIT, RECOGNIZE, STITCH, RESUME, RECONCILE)
 
 SPLIT_QUEUE = "split"
 STITCH_QUEUE = "stitch"
@@ -62,6 +63,11 @@ def lane(model: str = "") -> str:
     GPUs of all models up while one of them is busy.
     """
     return recognize_queue(model) if model else CONTROL_LANE
+
+
+def list_name(queue: str, step: int) -> str:
+    """Name the list in Redis that holds a queue's messages of one priority, without the farm's prefix."""
+    return f"{queue}:{step}" if step else queue
 
 
 def split_id(job: str) -> str:

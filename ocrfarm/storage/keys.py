@@ -10,6 +10,8 @@ jobs/{job}/looks.json                 which places are read a second time (`tile
 jobs/{job}/dead/{tile}.json           why a tile could not be read
 jobs/{job}/result.json                the document, in the format ocrfarm/1
 jobs/{job}/ended.json                 how a job ended that has no document: cancelled, or failed and why
+
+`probe` is no job: what lies there was written by `ocrfarm doctor`.
 """
 
 from ocrfarm.tile import TileId

@@ -84,6 +84,12 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
+    def clock(self) -> float:
+        """Give the time by the clock of whoever keeps the folder, in seconds since 1970."""
+        with translated(f"cannot write to {self._root}"), self._scratch() as temporary:
+            temporary.touch()
+            return temporary.stat().st_mtime
+
     def _scratch(self) -> AbstractContextManager[Path]:
         folder = self._root / TEMPORARY
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Objects in a dictionary: the twin for tests, and for one process that keeps nothing."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -61,3 +62,7 @@ class MemoryStore:
         """Remove the objects; a name without an object is no error."""
         for key in keys:
             self._objects.pop(check_key(key), None)
+
+    def clock(self) -> float:
+        """Give the time by the store's own clock, in seconds since 1970."""
+        return time.time()

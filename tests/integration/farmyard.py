@@ -111,7 +111,7 @@ class Yard:
         """Wait until these workers consume (all of them without names)."""
         self.until(lambda: all((self.health / f"{name}.ready").exists() for name in names or self.running))
 
-    def until(self, done: Callable[[], bool], seconds: float = _READY_SECONDS) -> None:
+    def until(self, done: Callable[[], object], seconds: float = _READY_SECONDS) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, self.logs()

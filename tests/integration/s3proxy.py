@@ -1,11 +1,12 @@
-"""An HTTP proxy before a store that is slow, or answers some requests with an error."""
+"""An HTTP proxy before a store that is slow, answers with errors, ignores conditions or has another time."""
 
 import http.client
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -17,10 +18,16 @@ _Answer = tuple[int, list[tuple[str, str]], bytes, str]
 
 
 class Mood:
-    """How the store seems just now: slow by so many seconds, failing at every n-th request, full."""
+    """How the store seems just now: slow by so many seconds, failing at every n-th request, full.
+
+    clock: seconds by which its clock is ahead. overwrite: writes an object (its path and bytes) as a store does that
+    knows no conditions.
+    """
 
     def __init__(self) -> None:
         self.seconds, self.every, self.count, self.full = 0.0, 0, itertools.count(1), False
+        self.clock = 0.0
+        self.overwrite: Callable[[str, bytes], None] | None = None
 
     def fails(self) -> bool:
         """Say whether this request is one that fails."""
@@ -45,6 +52,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.mood.full and self.command == "PUT":
             self._answer(507, [], _FULL)
             return
+        if self.mood.overwrite and "If-None-Match" in self.headers:
+            self.mood.overwrite(self.path, body)
+            self._answer(200, [], b"")
+            return
         connection = http.client.HTTPConnection(self.target, timeout=30)
         try:
             self._answer(*self._asked(connection, body))
@@ -60,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         connection.endheaders(body)
         response = connection.getresponse()
         headers = [pair for pair in response.getheaders() if pair[0].lower() not in _OWN]
+        if self.mood.clock:
+            date = ("Date", formatdate(time.time() + self.mood.clock, usegmt=True))
+            headers = [date, *(pair for pair in headers if pair[0] != "Date")]
         return response.status, headers, response.read(), response.getheader("Content-Length", "0")
 
     def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str = "") -> None:

@@ -1,0 +1,99 @@
+"""A headless Chromium of the system, driven by Selenium."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import quote
+
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.integration.servers import need
+
+_SECONDS = 20
+"""A page of Flower is there within one."""
+
+_START_SECONDS = 60
+"""Flower and its workers, on a machine that has other work."""
+
+_FLAGS = (
+    "--headless=new",
+    "--window-size=1600,700",
+    # Everything that would look for hosts elsewhere is off.
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"),
+    *("--no-first-run", "--disable-gpu", "--disable-dev-shm-usage"),
+)
+
+
+class Browser:
+    """One window."""
+
+    def __init__(self, driver: Chrome) -> None:
+        self.driver = driver
+
+    def open(self, url: str, *, user: str = "", password: str = "") -> None:
+        """Go to an address, with a name and a password where they are given; the window remembers them."""
+        scheme, _, rest = url.partition("://")
+        self.driver.get(f"{scheme}://{quote(user)}:{quote(password)}@{rest}" if user else url)
+
+    def log_in(self, flower: str, password: str, *, names: Collection[str]) -> None:
+        """Open Flower again and again until it runs and knows these workers."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            with suppress(WebDriverException):  # nothing listens yet
+                self.open(f"{flower}/workers", user="ocrfarm", password=password)
+                shown = self.text.replace("\n", "")  # long names are broken
+                if all(name in shown for name in names):
+                    return
+            assert time.monotonic() < deadline, f"Flower does not show {names}"
+            time.sleep(0.5)
+
+    def wait_for(self, *texts: str) -> str:
+        """Wait until the page shows all these texts, and give all that it shows."""
+        wait = WebDriverWait(self.driver, _SECONDS)
+        wait.until(lambda _: all(text in self.text for text in texts), f"{texts} did not come")
+        return self.text
+
+    def type_into(self, selector: str, text: str) -> None:
+        """Put text into a field."""
+        field = self.driver.find_element(By.CSS_SELECTOR, selector)
+        field.clear()
+        field.send_keys(text)
+
+    def rows(self, selector: str) -> list[str]:
+        """Give the text of each row of a table."""
+        return [row.text for row in self.driver.find_elements(By.CSS_SELECTOR, f"{selector} tbody tr")]
+
+    @property
+    def text(self) -> str:
+        """All that the page shows."""
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+    def complaints(self) -> list[str]:
+        """Give what the page's scripts complained of."""
+        log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Give a browser; skip at home and fail in CI where there is none."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    need(program and driver, "Chromium is missing: type `CI=true scripts/install`, or install chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = str(program)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with tempfile.TemporaryDirectory(prefix="ocrfarm-browser-") as folder:
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's own sandbox refuses root
+        for flag in (*_FLAGS, f"--user-data-dir={folder}", *root):
+            options.add_argument(flag)
+        window = Chrome(options, ChromeService(str(driver)))
+        try:
+            yield Browser(window)
+        finally:
+            window.quit()
