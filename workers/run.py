@@ -12,7 +12,7 @@ from ocrfarm.farm.flow import register
 from ocrfarm.farm.orphans import die_with_parent
 from ocrfarm.farm.services import open_services
 from ocrfarm.settings import Settings
-from workers import beat, health
+from workers import beat, health, leaving
 
 _M_ARENA_MAX = -8
 """From glibc's malloc.h."""
@@ -33,6 +33,7 @@ def control(settings: Settings, queues: list[str], *, name: str, concurrency: in
 def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
     """Consume the queues with so many forked children; give the exit code."""
     health.install(app, settings.places.health, name=name)
+    leaving.install(settings.work.shutdown_seconds)
     worker_process_init.connect(die_with_parent, weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
