@@ -13,7 +13,7 @@ from ocrfarm.farm.flow import register
 from ocrfarm.farm.orphans import die_with_parent
 from ocrfarm.farm.services import open_services
 from ocrfarm.settings import Settings
-from workers import beat, health
+from workers import beat, health, leaving
 
 _M_ARENA_MAX = -8
 """From glibc's malloc.h."""
@@ -35,6 +35,7 @@ def work(app: Celery, settings: Settings, *, queues: list[str], name: str, concu
     """Consume the queues with so many forked children; give the exit code."""
     health.install(app, settings.places.health, name=name)
     beat.report(app, settings, name=name, queues=queues)
+    leaving.install(settings.work.shutdown_seconds)
     worker_process_init.connect(die_with_parent, weak=False)
     worker_process_init.connect(lambda **_: traces.start(settings, name), weak=False)
     worker = app.Worker(

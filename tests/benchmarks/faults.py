@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -184,7 +185,11 @@ def _rolling_restart(arena: Arena) -> None:
 
 def _leave(arena: Arena, name: str) -> None:
     """Tell a worker to end, which must say that all is well."""
-    if code := arena.farm.end(name):
+    try:
+        code: object = arena.farm.end(name)
+    except subprocess.TimeoutExpired as error:
+        code = error
+    if code:
         arena.complaints.append(f"{name} ended with {code}\n{arena.farm.log(name)[-5000:]}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from ocrfarm.errors import OcrfarmError
 from tests.benchmarks.chaos import PATIENCE, PROFILES
 from tests.benchmarks.faults import FAULTS, PARTIAL, PLAIN, WORKERS, Arena, arena_for
 from tests.integration.farmyard import CONTROL, READER, Sheet, lost_and_doubled, sheet
@@ -53,7 +54,7 @@ def soak(minutes: float, seed: int) -> None:
         while (now := time.monotonic()) < start + minutes * 60 or course.jobs:
             over = now >= start + minutes * 60
             _settle(arena, course)
-            while len(course.jobs) < len(PROFILES) and not over:
+            for _ in range(0 if over else len(PROFILES) - len(course.jobs)):
                 _submit(arena, course, chance)
             if now >= fault_at + _PAUSE_SECONDS and not over:
                 _harm(arena, course, chance)
@@ -73,8 +74,13 @@ def _submit(arena: Arena, course: Course, chance: random.Random) -> None:
     across, down = chance.randint(2, 5), chance.randint(2, 4)
     words = {(1, 1): chance.choice(_WORDS)} if chance.random() < _WORD_SHARE else None
     page = sheet(across, down, words, mark=f"{chance.randrange(1000):03d}")
-    job = arena.farm.submit(page.png, profile=PROFILES[0] if words else chance.choice(PROFILES))
-    course.jobs[job] = page, time.monotonic()
+    try:
+        job = arena.farm.submit(page.png, profile=PROFILES[0] if words else chance.choice(PROFILES))
+    except OcrfarmError as error:
+        course.ended["not handed in"] += 1
+        click.echo(f"! {error}")
+    else:
+        course.jobs[job] = page, time.monotonic()
 
 
 def _harm(arena: Arena, course: Course, chance: random.Random) -> None:

@@ -44,8 +44,8 @@ def test_two_thousand_queued_tiles_drain_in_five_seconds(place: Yard) -> None:
     place.start("reader", f"{READER} --concurrency 2")
     place.wait(job, lambda status: status.done > 0)
     written = _objects(place, job)
-    assert cancel(place.desk, job)
     started = time.monotonic()
+    assert cancel(place.desk, job)
     place.until(lambda: not place.desk.progress.queues.jobs(["planted"]))
     assert time.monotonic() - started <= 5
     assert not place.desk.progress.queues.waiting(queue, 10)
@@ -83,10 +83,12 @@ def _seconds(place: Yard, page: bytes) -> float:
 def test_what_is_too_much_is_refused_and_says_when_to_come_back(place: Yard) -> None:
     page = sheet(2, 2).png
     jobs = [place.submit(page) for _ in range(3)]
+    before = sorted(place.store.list("jobs/"))
     with pytest.raises(FarmBusy, match="3 jobs") as caught:
         place.client.submit(page, profile="planted")
     assert 5 <= caught.value.retry_after <= 600
-    assert len(place.client.jobs()) == 3
+    assert {status.id for status in place.client.jobs()} == set(jobs)
+    assert {name.split("/")[1] for name in before} == {name.split("/")[1] for name in place.store.list("jobs/")}
     for job in jobs[1:]:
         cancel(place.desk, job)
     large = place.submit(sheet(13, 10).png, profile=SMALL_TILES)

@@ -1,5 +1,6 @@
 """Networks that lose everything or break every connection: time is lost, and nothing else."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -53,6 +54,28 @@ def test_workers_outlast_a_bad_line_to_the_broker(
         _assert_whole(place, job)
         assert place.children("reader") == children  # with the models that they have loaded
         assert place.end("reader") == 0
+
+
+@pytest.mark.parametrize(("harm", "codes"), [(Line.cut, {0}), (Line.stall, {0, 1})], ids=["cut", "silent"])
+def test_workers_leave_in_time_though_the_broker_is_away(
+    place: Yard, valkey_server: ValkeyServer, harm: Callable[[Line, float], None], codes: set[int]
+) -> None:
+    """To one that is silent they cannot give back what they have, and say by their exit code that they did not."""
+    with line_to(valkey_server.port) as line:
+        far = {"OCRFARM_BROKER": f"redis://127.0.0.1:{line.port}/0"}
+        for name, command in (("control", CONTROL), ("reader", READER)):
+            place.start(name, command, **far)
+        place.ready()
+        job = _reading(place)
+        away = threading.Thread(target=harm, args=(line, 25))
+        away.start()
+        time.sleep(1)
+        assert {place.end(name, seconds=15) for name in ("reader", "control")} <= codes
+        line.mend()
+        away.join()
+    for name, command in (("control-2", CONTROL), ("reader-2", READER)):
+        place.start(name, command)
+    _assert_whole(place, job)
 
 
 def test_a_worker_without_a_network_is_done_without_and_comes_back(place: Yard, valkey_server: ValkeyServer) -> None:

@@ -1,0 +1,58 @@
+"""A worker's parent process that is told to end: not in the middle of something, and not never."""
+
+import subprocess
+import sys
+import time
+
+from tests.integration.scripts import run_python
+
+PREPARED = """
+import os, signal, time
+from celery.signals import worker_ready
+from kombu.asynchronous import Hub, set_event_loop
+from workers import leaving
+told = []
+leaving._SLACK_SECONDS = 0.3
+signal.signal(signal.SIGTERM, {handler})
+leaving.install(0)
+worker_ready.send(sender=None)
+loop = Hub()
+set_event_loop(loop)
+def work():
+    os.kill(os.getpid(), signal.SIGTERM)
+    told.append("worked")
+"""
+OBEYS = PREPARED.format(handler='lambda *_: told.append("obeyed")')
+STUCK = PREPARED.format(handler="lambda *_: time.sleep(60)")
+
+
+def test_what_is_in_hand_is_done_first() -> None:
+    script = f"{OBEYS}\nloop.call_soon(work)\nturns = loop.create_loop()\nnext(turns), next(turns)\nprint(*told)"
+    assert run_python(script) == "worked obeyed"
+
+
+def test_outside_of_the_event_loop_the_order_is_obeyed_at_once() -> None:
+    """While a worker waits for its broker no turn of the loop would come."""
+    assert run_python(f"{OBEYS}\nwork()\nprint(*told)") == "obeyed worked"
+
+
+def test_stopping_that_takes_too_long_is_broken_off() -> None:
+    script = f"""{STUCK}
+from celery.exceptions import WorkerTerminate
+try:
+    work()
+except WorkerTerminate:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print("broken off")
+"""
+    started = time.monotonic()
+    assert run_python(script) == "broken off"
+    assert time.monotonic() - started < 30
+
+
+def test_what_does_not_stop_even_then_ends() -> None:
+    script = f"{STUCK}\ntry:\n    work()\nfinally:\n    time.sleep(60)"
+    started = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=50)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert time.monotonic() - started < 30

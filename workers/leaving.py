@@ -1,0 +1,76 @@
+"""The order to end is obeyed when the worker's parent process has nothing in hand, and in time.
+
+Celery stops its pool inside the signal's handler. If that comes while a child's message or the broker's answer is half
+read, the pool waits for ever for what it has itself interrupted, or the connection is no longer understood.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from celery.exceptions import WorkerTerminate
+from celery.signals import worker_ready
+from celery.worker import state
+from kombu.asynchronous import get_event_loop
+
+_ORDERS = (signal.SIGTERM, signal.SIGQUIT)
+_LOOP, _POLL = "kombu.asynchronous.hub", "kombu.utils.eventio"
+"""Modules of the event loop, and of what it waits in."""
+
+_SLACK_SECONDS = 5.0
+"""What stopping takes at most besides the time that running batches get: half a second on an idle machine."""
+
+_Handler = Callable[[int, FrameType | None], object]
+
+
+def install(shutdown_seconds: float) -> None:
+    """Let the worker of this process, once it is ready, finish what it has in hand before it obeys."""
+
+    def prepare(**_: object) -> None:
+        signal.signal(signal.SIGALRM, _Hurry())
+        for order in _ORDERS:
+            handler = signal.getsignal(order)
+            if callable(handler):
+                signal.signal(order, _patient(handler, shutdown_seconds + _SLACK_SECONDS))
+
+    worker_ready.connect(prepare, weak=False)
+
+
+def _patient(handler: _Handler, seconds: float) -> _Handler:
+    def obey(order: int) -> None:
+        handler(order, None)
+        state.maybe_shutdown()
+
+    def handle(order: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        loop = get_event_loop()
+        if loop and _is_at_work(frame):
+            loop.call_soon(obey, order)
+        else:
+            handler(order, frame)
+
+    return handle
+
+
+def _is_at_work(frame: FrameType | None) -> bool:
+    """Say whether the event loop does something and does not wait; outside of it, nothing is half read."""
+    modules = []
+    while frame:
+        modules.append(frame.f_globals.get("__name__"))
+        frame = frame.f_back
+    return _LOOP in modules and modules[0] != _POLL
+
+
+class _Hurry:
+    """What happens when stopping takes too long: the pool is no longer waited for, and then nothing is."""
+
+    def __init__(self) -> None:
+        self._times = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._times += 1
+        if self._times > 1:
+            os._exit(1)
+        signal.setitimer(signal.ITIMER_REAL, _SLACK_SECONDS)
+        raise WorkerTerminate(0)
