@@ -114,7 +114,7 @@ class Outcome:
             scale=profile.detector_scale,
         )
         tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
-        lines = stitch(self.size, self.readings, self.again)
+        lines = stitch(self.size, self.readings, again=self.again)
         return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again)))
 
 

@@ -89,7 +89,7 @@ def _header(
         profile = manifest.request.profile
         queue = wire.recognize_queue(profile.recognizer)
         declare(app, queue)
-        pixels = sum(pixels_of(tile) for tile in named(services, job, batch))
+        pixels = sum(pixels_of(tile) for tile in named(services, job, batch=batch))
         soft, hard = batch_budget(pixels, profile, most=services.settings.work.recognize_seconds)
         yield app.signature(
             wire.RECOGNIZE,

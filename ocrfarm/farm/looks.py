@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
-from ocrfarm.errors import EngineBroke, ObjectNotFound
+from ocrfarm.errors import EngineBroke, InputError, ObjectNotFound
 from ocrfarm.farm.letters import Letter, bury
 from ocrfarm.farm.services import Services
 from ocrfarm.farm.tries import put_readings
@@ -34,7 +34,7 @@ def stored_looks(services: Services, job: str) -> tuple[Look, ...]:
     return looks_from_bytes(services.store.get(keys.looks(job)))
 
 
-def named(services: Services, job: str, batch: Sequence[TileId]) -> list[Tile]:
+def named(services: Services, job: str, *, batch: Sequence[TileId]) -> list[Tile]:
     """Give the tiles that a batch names, of the page's grid or of the second look."""
     if not is_look(batch):
         return services.manifest(job).pick(batch)
@@ -42,7 +42,7 @@ def named(services: Services, job: str, batch: Sequence[TileId]) -> list[Tile]:
     return [tiles[name] for name in batch]
 
 
-def second_look(services: Services, job: str, outcomes: Sequence[Outcome]) -> tuple[tuple[TileId, ...], ...]:
+def second_look(services: Services, job: str, *, outcomes: Sequence[Outcome]) -> tuple[tuple[TileId, ...], ...]:
     """Give each outcome what its looks brought; give the batches of those that nobody has read yet, if any.
 
     Which places are looked at is decided once and stored, before any of them is read.
@@ -97,7 +97,9 @@ class _Desk:
             return self._give_up(look, f"took its worker down or all its time, {turn.attempts} times", turn.attempts)
         attempts.begin(self._job, name)
         try:
-            _, reading = read_again(self._engine, look, shown=self._shown(look), profile=self._profile)
+            if not (shown := self._shown(look)):
+                return self._give_up(look, "no tile shows it any more", turn.attempts + 1)
+            _, reading = read_again(self._engine, look, shown=shown, profile=self._profile)
         except (EngineBroke, MemoryError) as error:
             return self._give_up(look, str(error) or "there was not enough memory", turn.attempts + 1)
         put_readings(self._services, self._job, tile=look.tile, readings=(reading,))
@@ -116,8 +118,8 @@ class _Desk:
         return [(tile.box, pixels) for tile in showing if (pixels := self._tile(tile.id)) is not None]
 
     def _fetch(self, tile: TileId) -> Pixels | None:
-        """Give a tile's pixels; None where it was blank: the manifest was read before that was known."""
+        """Give a tile's pixels; None where it was blank, which the manifest may not know yet, or cannot be decoded."""
         try:
             return decode_tile(self._services.store.get(keys.tile(self._job, tile)))
-        except ObjectNotFound:
+        except (ObjectNotFound, InputError):
             return None

@@ -97,7 +97,7 @@ def batch_id(job: str, index: int, *, wave: Wave) -> str:
 
 def stitch_id(job: str, wave: Wave | None = None) -> str:
     """Name the task that stitches the job, after this wave or whenever it is needed."""
-    return f"{job}.stitch-{wave.look}" if wave else f"{job}.stitch"
+    return f"{job}.stitch.{wave.revival}-{wave.look}" if wave else f"{job}.stitch"
 
 
 def resume_id(job: str) -> str:

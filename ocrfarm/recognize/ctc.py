@@ -80,7 +80,8 @@ def decode(
 
 def _white(ink: Columns, before: _Run, run: _Run, step: float) -> int:
     """Give the pixels of white between the middles of two characters."""
-    return widest_white(ink, (before.start + before.end) / 2 * step, (run.start + run.end) / 2 * step)
+    start, end = (before.start + before.end) / 2 * step, (run.start + run.end) / 2 * step
+    return widest_white(ink, start=start, end=end)
 
 
 def _in_number(text: str, index: int) -> bool:

@@ -26,7 +26,7 @@ def inked_columns(image: NDArray[np.uint8]) -> Columns:
     return second >= INK * full
 
 
-def widest_white(ink: Columns, start: float, end: float) -> int:
+def widest_white(ink: Columns, *, start: float, end: float) -> int:
     """Give the pixels of the longest run without ink between two places."""
     edges = np.flatnonzero(np.concatenate([[True], ink[int(start) : int(np.ceil(end))], [True]]))
     return int(np.diff(edges).max(initial=1)) - 1

@@ -37,11 +37,11 @@ LARGEST = 32_000_000
 """Pixels of the box round a line that is read again: a slanted line across a very large page is left as it is."""
 
 
-def find_looks(size: Size, pieces: Pieces, cuts: Cuts, *, joined: Sequence[Joined]) -> tuple[Look, ...]:
+def find_looks(size: Size, pieces: Pieces, *, cuts: Cuts, joined: Sequence[Joined]) -> tuple[Look, ...]:
     """Give the looks of a page in a fixed order."""
     open_ends = [end for line in joined for end in _open_ends(pieces, cuts, line)]
     searches = _searches(size, pieces, open_ends)
-    doubtful = [line_quad(pieces, line) for line in joined if is_doubtful(pieces, cuts, line)]
+    doubtful = [line_quad(pieces, line) for line in joined if _is_doubtful(pieces, cuts, line)]
     frame = Box(0, 0, size.width, size.height)
     lines = [(box, (quad,)) for quad in doubtful if (box := _around(quad, frame)) and box.area <= LARGEST]
     wanted = [*((box, quads, False) for box, quads in searches), *((box, quads, True) for box, quads in sorted(lines))]
@@ -51,7 +51,7 @@ def find_looks(size: Size, pieces: Pieces, cuts: Cuts, *, joined: Sequence[Joine
     )
 
 
-def is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
+def _is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
     """Say whether the seams of a line fail to prove its text."""
     if line.anchors is None:
         return False

@@ -25,7 +25,7 @@ Again = tuple[Look, Reading]
 """A place that was looked at a second time, and what was read there."""
 
 
-def stitch(size: Size, readings: Iterable[Reading], again: Iterable[Again] = ()) -> tuple[Line, ...]:
+def stitch(size: Size, readings: Iterable[Reading], *, again: Iterable[Again] = ()) -> tuple[Line, ...]:
     """Join what overlapping tiles read into the lines of one page, in reading order.
 
     The same readings give the same lines, whatever their order and however often one of them comes. `size` is the
@@ -43,7 +43,7 @@ def look_again(size: Size, readings: Iterable[Reading]) -> tuple[Look, ...]:
     native = _by_level(readings).get(0, [])
     pieces = gather(size, native)
     joined = join(pieces)
-    return find_looks(size, pieces, find_cuts(pieces), joined=joined) if joined else ()
+    return find_looks(size, pieces, cuts=find_cuts(pieces), joined=joined) if joined else ()
 
 
 def _by_level(readings: Iterable[Reading]) -> dict[int, list[Reading]]:
@@ -58,7 +58,7 @@ def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> L
     searched = [continuing(look, reading) for look, reading in again if not look.whole]
     pieces = gather(size, [*readings, *searched])
     answers = {look.lines[0]: _chars(reading) for look, reading in again if look.whole}
-    lines = [make_line(pieces, joined, answers.get(line_quad(pieces, joined), ())) for joined in join(pieces)]
+    lines = [make_line(pieces, joined, again=answers.get(line_quad(pieces, joined), ())) for joined in join(pieces)]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 
 

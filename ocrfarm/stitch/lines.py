@@ -20,7 +20,7 @@ DISTURBED = 0.5
 """Line heights beyond the overlap of two parts in which a letter may have been cut too."""
 
 
-def make_line(pieces: Pieces, joined: Joined, again: Sequence[Char] = ()) -> Line:
+def make_line(pieces: Pieces, joined: Joined, *, again: Sequence[Char] = ()) -> Line:
     """Make the line; a word's quad is cut out of the quad of the tile that saw it, so long lines may bend.
 
     `again` is what was read on the whole line at a second look, with places from 0 (its start) to 1.
@@ -67,8 +67,8 @@ def _gather(pieces: Pieces, parts: Sequence[Part]) -> Text:
         scale = part.end - part.start
         places = [part.start + place * scale for place in at]
         if part.spaced and text.at:
-            text.add([" "], [(text.at[-1] + places[0]) / 2], [1.0], part=number)
-        text.add(chars, places, sure, part=number)
+            text.add([" "], [(text.at[-1] + places[0]) / 2], sure=[1.0], part=number)
+        text.add(chars, places, sure=sure, part=number)
     return text
 
 

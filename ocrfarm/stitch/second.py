@@ -28,7 +28,7 @@ class Text(NamedTuple):
     sure: list[float]
     part: list[int]
 
-    def add(self, chars: Sequence[str], at: Sequence[float], sure: Sequence[float], *, part: int) -> None:
+    def add(self, chars: Sequence[str], at: Sequence[float], *, sure: Sequence[float], part: int) -> None:
         """Append characters of one part."""
         self.chars.extend(chars)
         self.at.extend(at)
@@ -64,7 +64,7 @@ def mend(text: Text, again: Sequence[Char], *, zones: Sequence[Zone]) -> tuple[T
         part = text.part[min(i, len(text.part) - 1)]
         for k in range(first, stop):
             own = part if taken else text.part[k]
-            mended.add(source.chars[k : k + 1], source.at[k : k + 1], source.sure[k : k + 1], part=own)
+            mended.add(source.chars[k : k + 1], source.at[k : k + 1], sure=source.sure[k : k + 1], part=own)
         corrected |= taken
     return mended, "corrected" if corrected else "confirmed"
 

@@ -22,7 +22,7 @@ from ocrfarm.farm.submit import Counter, cancel, open_counter, submit
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.pipeline import read
-from ocrfarm.recognize import Tiling, find_profile
+from ocrfarm.recognize import Profile, Tiling, find_profile
 from ocrfarm.recognize.planted import PlantedEngine, planted_page
 from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.settings import Limits, Settings
@@ -43,8 +43,8 @@ class Desk:
     store: Store
     progress: Progress
 
-    def submit(self, source: Path | bytes, name: str = "page.png", *, many: bool = False) -> str:
-        request = Request(name, MANY_TILES if many else PROFILE, time.time())
+    def submit(self, source: Path | bytes, name: str = "page.png", *, profile: Profile = PROFILE) -> str:
+        request = Request(name, profile, time.time())
         return submit(self.counter, request, source=source)
 
     def wait(self, job: str, until: Callable[[JobStatus], bool] = lambda status: status.ended) -> JobStatus:
@@ -72,7 +72,7 @@ def desk() -> Iterator[Desk]:
 
 @pytest.fixture(scope="module")
 def page() -> tuple[bytes, tuple[Line, ...]]:
-    pixels, lines = planted_page(Size(2500, 1500), seed=5, lines=25)
+    pixels, lines = planted_page(Size(512 + 4 * 448, 512 + 2 * 448), seed=5, lines=25)
     return encode_tile(pixels), lines
 
 
@@ -81,15 +81,19 @@ def large_page() -> bytes:
     return encode_tile(planted_page(Size(4000, 4000), seed=6, lines=150)[0])
 
 
+@pytest.mark.parametrize("overlap", [128, 64])
 def test_the_farm_gives_what_the_pipeline_gives(
-    desk: Desk, page: tuple[bytes, tuple[Line, ...]], tmp_path: Path
+    desk: Desk, page: tuple[bytes, tuple[Line, ...]], tmp_path: Path, overlap: int
 ) -> None:
+    """With little overlap some seams are in doubt, and are looked at a second time."""
     path = tmp_path / "page.png"
     path.write_bytes(page[0])
-    job = desk.submit(path)
+    profile = PROFILE.tiled(overlap=overlap)
+    job = desk.submit(path, profile=profile)
     assert desk.wait(job).state == "complete"
     document = desk.document(job)
-    expected = read(path, PlantedEngine(), profile=PROFILE).document
+    assert bool(document.pages[0].coverage.looks) == (overlap == 64)
+    expected = read(path, PlantedEngine(), profile=profile).document
     assert document.pages == document_from_json(document_to_json(expected)).pages
     assert sorted(line.text for line in document.lines) == sorted(line.text for line in page[1])
     assert document.timing["slots"] >= 1
@@ -99,7 +103,7 @@ def test_two_jobs_at_once_keep_apart(desk: Desk, page: tuple[bytes, tuple[Line, 
     jobs = [desk.submit(large_page, "one"), desk.submit(page[0], "two")]
     assert [desk.wait(job).state for job in jobs] == ["complete", "complete"]
     one, two = (desk.document(job) for job in jobs)
-    assert (one.pages[0].size, two.pages[0].size) == (Size(4000, 4000), Size(2500, 1500))
+    assert (one.pages[0].size, two.pages[0].size) == (Size(4000, 4000), Size(2304, 1408))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_a_limit_holds_before_anything_is_decoded(desk: Desk) -> None:
 
 
 def test_a_killed_recognizer_costs_time_only(desk: Desk, large_page: bytes) -> None:
-    job = desk.submit(large_page, many=True)
+    job = desk.submit(large_page, profile=MANY_TILES)
     desk.wait(job, lambda status: status.done > 0 or status.ended)
     for note in _loaded(desk):
         os.kill(int(note.name.split(".")[1]), signal.SIGKILL)
@@ -142,7 +146,7 @@ def _loaded(desk: Desk) -> list[Path]:
 def test_a_cancelled_job_ends_at_once_and_the_next_one_runs(
     desk: Desk, page: tuple[bytes, tuple[Line, ...]], large_page: bytes
 ) -> None:
-    job = desk.submit(large_page, many=True)
+    job = desk.submit(large_page, profile=MANY_TILES)
     desk.wait(job, lambda status: status.tiles > 0)
     assert cancel(desk.counter, job)
     assert desk.wait(desk.submit(page[0])).state == "complete"

@@ -80,9 +80,9 @@ class Bench:
     services: Services
     engine: CountingEngine
 
-    def submit(self, source: bytes, name: str = "page.png") -> str:
+    def submit(self, source: bytes, name: str = "page.png", *, profile: Profile = PROFILE) -> str:
         app = make_app(self.services.settings)
-        return submit(self.counter(app), Request(name, PROFILE, time.time()), source=source)
+        return submit(self.counter(app), Request(name, profile, time.time()), source=source)
 
     def counter(self, app: Celery | None = None) -> Counter:
         services = self.services

@@ -51,7 +51,7 @@ def test_a_line_that_one_tile_missed_is_found_at_its_open_ends(seed: int) -> Non
     assert texts(stitch(size, left)) != texts([line])
     looks = look_again(size, left)
     assert [look.whole for look in looks] == [False, False]
-    assert texts(stitch(size, left, answers(looks, [line]))) == texts([line])
+    assert texts(stitch(size, left, again=answers(looks, [line]))) == texts([line])
 
 
 @few
@@ -59,7 +59,7 @@ def test_a_line_that_one_tile_missed_is_found_at_its_open_ends(seed: int) -> Non
 def test_a_good_second_look_loses_and_doubles_nothing(lines: list[TrueLine], tiles: list[Tile], seed: int) -> None:
     readings = see(lines, tiles, Eye(0.1, 1.0, 0.3, 0.0, True), seed)
     first = stitch(PAGE, readings)
-    second = stitch(PAGE, readings, answers(look_again(PAGE, readings), lines))
+    second = stitch(PAGE, readings, again=answers(look_again(PAGE, readings), lines))
     right = texts(lines)
     assert (texts(first) & right).total() <= (texts(second) & right).total()
     assert len(second) <= len(first)
@@ -75,7 +75,7 @@ def test_a_second_look_that_sees_rubbish_changes_no_letter(lines: list[TrueLine]
         chars = tuple(Char(rng.choice("-~_."), (k + 0.5) / 40, 0.99) for k in range(40))
         fragments = (Fragment(look.lines[0], chars, 0.99),) if look.whole else ()
         again.append((look, Reading(look.tile, fragments, MODEL)))
-    assert texts(stitch(PAGE, readings, again)) == texts(stitch(PAGE, readings))
+    assert texts(stitch(PAGE, readings, again=again)) == texts(stitch(PAGE, readings))
 
 
 @few
@@ -87,7 +87,9 @@ def test_looks_depend_on_nothing_but_the_readings(lines: list[TrueLine], tiles: 
     assert look_again(PAGE, rng.sample(readings, len(readings)) + readings[:2]) == looks
     assert len({look.tile.id for look in looks}) == len(looks)
     again = answers(looks, lines)
-    assert stitch(PAGE, readings, rng.sample(again, len(again)) + again[:1]) == stitch(PAGE, readings, again)
+    assert stitch(PAGE, readings, again=rng.sample(again, len(again)) + again[:1]) == stitch(
+        PAGE, readings, again=again
+    )
 
 
 @few
@@ -97,7 +99,7 @@ def test_text_away_from_the_places_stays_as_it_was(lines: list[TrueLine], tiles:
     looks = look_again(PAGE, readings)
     boxes = [look.tile.box for look in looks]
     first = stitch(PAGE, readings)
-    second = set(stitch(PAGE, readings, answers(looks, lines)))
+    second = set(stitch(PAGE, readings, again=answers(looks, lines)))
     away = [line for line in first if not any(line.quad.bounds().intersection(box) for box in boxes)]
     assert set(away) <= second
     assert words(away) <= words(second)

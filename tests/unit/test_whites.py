@@ -17,23 +17,23 @@ def picture(paper: int, ink: int, noise: int = 0) -> NDArray[np.uint8]:
 def test_strokes_are_ink_on_any_paper(paper: int, ink: int, noise: int) -> None:
     found = inked_columns(picture(paper, ink, noise))
     assert np.flatnonzero(found).tolist() == [*range(10, 16), *range(36, 42)]
-    assert widest_white(found, 13, 39) == 20
+    assert widest_white(found, start=13, end=39) == 20
 
 
 def test_a_speck_is_no_ink() -> None:
     image = picture(255, 0)
     image[24, 25] = 0
-    assert widest_white(inked_columns(image), 13, 39) == 20
+    assert widest_white(inked_columns(image), start=13, end=39) == 20
 
 
 def test_a_stroke_of_the_line_above_is_no_ink() -> None:
     image = picture(255, 0)
     image[:3, 20:30] = 0
-    assert widest_white(inked_columns(image), 13, 39) == 20
+    assert widest_white(inked_columns(image), start=13, end=39) == 20
 
 
 @pytest.mark.parametrize(
     ("start", "end", "white"), [(10, 16, 0), (0, 10, 10), (60, 80, 4), (70, 80, 0), (13.5, 20.2, 5)]
 )
 def test_white_is_looked_for_between_two_places(start: float, end: float, white: int) -> None:
-    assert widest_white(inked_columns(picture(255, 0)), start, end) == white
+    assert widest_white(inked_columns(picture(255, 0)), start=start, end=end) == white
