@@ -4,16 +4,21 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 from ocrfarm.document import Line
-from ocrfarm.tile import Reading, Tile
+from ocrfarm.geometry import Size
+from ocrfarm.recognize import Pixels
+from ocrfarm.stitch import stitch
+from ocrfarm.tile import Look, Reading, Tile
 from tests.benchmarks.figures import Counts, Truth, Verdict, agreement, judge, plain
 from tests.benchmarks.methods import Method, concatenate, methods
 from tests.benchmarks.pages import Drawn
 from tests.benchmarks.tilesets import Reader, TileSet
 
-FULL, PADDLE, OURS = "untiled, full size", "PaddleOCR, its defaults", "ocrfarm"
+FULL, PADDLE = "untiled, full size", "PaddleOCR, its defaults"
+OURS, AGAIN = "ocrfarm", "ocrfarm, second look"
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,29 @@ class Comparison:
             for name, method in self.methods.items():
                 all_readings = readings + coarse if name == OURS else readings
                 by_grid[name][one], verdicts[name] = _judged(method, all_readings, page, truth, tiles)
+            if OURS in self.methods:
+                again = self.reader.again(page, readings + coarse)
+                method = partial(_stitched_again, again=again)
+                all_readings = (*readings, *coarse)
+                by_grid[AGAIN][one], verdict = _judged(method, all_readings, page, truth, tiles)
+                seconds = sum(reading.seconds for _, reading in again)
+                verdicts[AGAIN] = replace(verdict, counts=verdict.counts + Counts(read=seconds))
             for name, verdict in verdicts.items():
                 self.counts[name] += verdict.counts
-            if OURS in verdicts:
-                self.wrong.extend(_rows(f"{page.name} {one}", verdicts[OURS], verdicts[FULL], page.lines))
+            if AGAIN in verdicts:
+                self.wrong.extend(_rows(f"{page.name} {one}", verdicts[AGAIN], verdicts[FULL], page.lines))
         for name, found in by_grid.items():
             self.counts[name] += _agreement(found)
 
     def _readable(self, page: Drawn) -> frozenset[int]:
         read = self.reader.readable(page)
         return frozenset(index for index, text in read.items() if _same(text, page.lines[index].text))
+
+
+def _stitched_again(
+    readings: Sequence[Reading], pixels: Pixels, *, again: Sequence[tuple[Look, Reading]]
+) -> Sequence[Line]:
+    return stitch(Size(pixels.shape[1], pixels.shape[0]), readings, again=again)
 
 
 def _judged(

@@ -47,16 +47,18 @@ def compare_sheet(reader: Reader, folder: Path, *, side: int, seed: int) -> str:
     truth = [(line.text, line.quad) for line in sheet.page.lines]
     tiles = _tiles(reader, sheet.page)
     readings = reader.read(sheet.page, tiles) + reader.coarse(sheet.page, tiles)
+    again = reader.again(sheet.page, readings)
     started = time.perf_counter()
-    found = stitch(sheet.page.size, readings)
+    found = stitch(sheet.page.size, readings, again=again)
     taken = time.perf_counter() - started
     tiled = score(((line.text, line.quad) for line in found), truth)
     alone = score(_alone(reader, sheet), truth)
     ratio = tiled.f1 / max(alone.f1, 1e-9)
-    read = sum(each.seconds for each in readings)
+    read, reread = (sum(each.seconds for each in group) for group in (readings, [reading for _, reading in again]))
+    seconds = f"reading {read:.0f} s, {len(again)} places again {reread:.1f} s, stitching {taken:.2f} s"
     return (
         f"sheet {side} px, tiles {tiles}, seed {seed}, {len(sheet.places)} receipts, {tiled.truth} words: "
-        f"{_told(tiled)}; alone {_told(alone)}; {ratio:.4f} x; reading {read:.0f} s, stitching {taken:.2f} s"
+        f"{_told(tiled)}; alone {_told(alone)}; {ratio:.4f} x; {seconds}"
     )
 
 

@@ -16,12 +16,13 @@ from typing import Any
 from ocrfarm import recognize
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.image.band import Band
-from ocrfarm.pipeline import page_tiles, read_pixels
+from ocrfarm.pipeline import page_tiles, read_again, read_pixels
 from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine, read_tile
 from ocrfarm.recognize.models import find_model
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import plan
-from ocrfarm.tile import Char, Fragment, Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
+from ocrfarm.stitch import look_again
+from ocrfarm.tile import Char, Fragment, Look, Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
 from tests.benchmarks.pages import Drawn
 from tests.properties.truelines import grid
 
@@ -87,6 +88,18 @@ class Reader:
         """Read the tiles of the coarse levels that the product adds to such tiles."""
         tiles = page_tiles(page.size, self._profile(tile_set), number=0)
         return self._tiles(page, tuple(tile for tile in tiles if tile.id.level), tile_set)
+
+    def again(self, page: Drawn, readings: Sequence[Reading]) -> list[tuple[Look, Reading]]:
+        """Read the places that stitching these readings leaves in doubt, as the product does."""
+        looks, whole = look_again(page.size, readings), _whole(page).box
+
+        def read() -> tuple[Reading, ...]:
+            return tuple(
+                read_again(self.engine, look, shown=[(whole, page.pixels)], profile=self.profile)[1] for look in looks
+            )
+
+        found = self._keep(page, f"again {looks!r}", read) if looks else ()
+        return list(zip(looks, found, strict=True))
 
     def whole(self, page: Drawn) -> tuple[Reading, ...]:
         """Read the page at once, at full size, whatever the detector's limit."""
