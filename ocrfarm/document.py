@@ -43,9 +43,10 @@ class Coverage:
     """What of a page was really read.
 
     `area` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's pixels per
-    page pixel; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held
-    more contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why;
-    `looks` counts the places that were read a second time.
+    page pixel, and `scales` says which share of the page it saw at which scale: small print enlarged, large letters
+    shrunk; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held more
+    contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why;
+    `looks` counts the places that were read a second time, `retries` how often a tile had to be begun anew.
     """
 
     tiles: int
@@ -58,6 +59,8 @@ class Coverage:
     gaps: tuple[Gap, ...] = ()
     tiling: str = ""
     looks: int = 0
+    scales: tuple[tuple[float, float], ...] = ()
+    retries: int = 0
 
     @property
     def failed(self) -> int:

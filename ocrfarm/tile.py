@@ -98,7 +98,8 @@ class Reading:
     """All that the recognizer found on one tile (or on one part of it).
 
     `seconds` is the time spent inside the engine; `squeezed` counts lines longer than the recognizer's widest input;
-    `saturated` says that the detector's contour limit was still reached, so some text may be missing.
+    `saturated` says that the detector's contour limit was still reached, so some text may be missing; `scale` is the
+    detector's pixels per page pixel; `retries` counts how often the tile had been begun before.
     """
 
     tile: Tile
@@ -107,6 +108,8 @@ class Reading:
     seconds: float = 0.0
     squeezed: int = 0
     saturated: bool = False
+    scale: float = 1.0
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,8 @@ def _reading_to_json(reading: Reading) -> dict[str, Any]:
         "seconds": round(reading.seconds, 4),
         "squeezed": reading.squeezed,
         "saturated": reading.saturated,
+        "scale": reading.scale,
+        "retries": reading.retries,
         "fragments": [_fragment_to_json(fragment) for fragment in reading.fragments],
     }
 
@@ -183,6 +188,8 @@ def _reading_from_json(data: dict[str, Any]) -> Reading:
         seconds=data["seconds"],
         squeezed=data["squeezed"],
         saturated=data["saturated"],
+        scale=data["scale"],
+        retries=data["retries"],
     )
 
 

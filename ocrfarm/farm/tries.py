@@ -45,7 +45,7 @@ class Reader:
         attempts, name = fetched.attempts, str(tile.id)
         if not fetched.troubles and attempts < WHOLE:
             try:
-                return self._try(tile, fetched.pixels)
+                return self._try(tile, fetched.pixels, retries=attempts)
             except (EngineBroke, MemoryError):
                 self._services.progress.attempts.blame(self._job, name)
                 attempts += 1
@@ -63,12 +63,13 @@ class Reader:
     def _patience(self, tile: Tile) -> float:
         return min(tile_seconds(pixels_of(tile), self._profile), self._services.settings.work.recognize_seconds / 2)
 
-    def _try(self, tile: Tile, pixels: Pixels, *, light: bool = False) -> tuple[Reading, ...]:
+    def _try(self, tile: Tile, pixels: Pixels, *, retries: int, light: bool = False) -> tuple[Reading, ...]:
         self._services.progress.attempts.begin(self._job, str(tile.id))
         since = time.monotonic()
         try:
             engine, profile = self._light() if light else (self._engine, self._profile)
-            return read_pixels(engine, tile, pixels=pixels, profile=profile)
+            readings = read_pixels(engine, tile, pixels=pixels, profile=profile)
+            return tuple(replace(reading, retries=retries) for reading in readings)
         except (OutOfTime, KeyboardInterrupt):
             self._blame(tile, time.monotonic() - since)
             raise
@@ -105,7 +106,7 @@ class Reader:
         problem: Exception = EngineBroke(f"tile {part.id}: took its worker down or all its time, {used + before} times")
         for attempt in range(before, self._services.settings.work.attempts - used):
             try:
-                return self._try(part, pixels, light=attempt > 0)
+                return self._try(part, pixels, retries=used + attempt, light=attempt > 0)
             except (EngineBroke, MemoryError) as error:
                 problem = error
         raise EngineBroke(str(problem) or f"tile {part.id}: there was not enough memory") from problem

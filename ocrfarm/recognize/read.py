@@ -49,7 +49,8 @@ def _read(
     small = not tile.id.level and _is_small_print(found, detail) and detail * enlarge < LARGEST_SCALE
     parts = quarter(tile) if found.saturated or small else ()
     if not parts:
-        return (_reading(engine, tile, found, seconds=seconds, enlarge=enlarge),)
+        scale = detail * enlarge / (1 << tile.id.level)
+        return (replace(_reading(engine, tile, found, seconds=seconds, enlarge=enlarge), scale=scale),)
     larger = enlarge * 2 if small else enlarge
     readings = [
         _read(engine, part, pixels=cut_part(pixels, tile, part=part), quarter=quarter, detail=detail, enlarge=larger)

@@ -108,6 +108,8 @@ def _coverage_to_json(coverage: Coverage) -> Json:
         "scale": coverage.scale,
         "squeezed": coverage.squeezed,
         "saturated": coverage.saturated,
+        "scales": [{"scale": scale, "area": round(area, 6)} for scale, area in coverage.scales],
+        "retries": coverage.retries,
         "looks": coverage.looks,
         "tiling": coverage.tiling,
         "gaps": [
@@ -119,6 +121,8 @@ def _coverage_to_json(coverage: Coverage) -> Json:
 def _coverage_from_json(data: Json) -> Coverage:
     gaps = tuple(Gap(Box(*gap["box"]), gap["reason"]) for gap in data["gaps"])
     numbers = {
-        name: data[name] for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated", "tiling")
+        name: data[name]
+        for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated", "tiling", "looks", "retries")
     }
-    return Coverage(**numbers, looks=data.get("looks", 0), gaps=gaps)
+    scales = tuple((each["scale"], each["area"]) for each in data["scales"])
+    return Coverage(**numbers, gaps=gaps, scales=scales)

@@ -32,7 +32,7 @@ def cover(
 
     `area` is the share of the page inside a read or blank tile, and the gaps are all the rest, each with the reason
     from `failed` (by tile or by part). Levels are looked at one by one: what a coarse level misses is a gap too, and
-    `area` is that of the finest level. `scale` is handed on.
+    `area` is that of the finest level; `scales` is told from the readings. `scale` is handed on.
     """
     by_id = {reading.tile.id: reading for reading in readings}
     in_parts = _in_parts(tiles, by_id)
@@ -52,7 +52,16 @@ def cover(
         squeezed=sum(reading.squeezed for reading in current),
         saturated=sum(reading.saturated for reading in current),
         gaps=tuple(gap for _, gaps in looks for gap in gaps),
+        scales=_scales(size, current),
+        retries=sum({replace(each.tile.id, part=""): each.retries for each in current}.values()),
     )
+
+
+def _scales(size: Size, readings: Sequence[Reading]) -> tuple[tuple[float, float], ...]:
+    """Give each scale at which the detector saw a part of the page, finest first, and the share that it saw so."""
+    found = sorted({reading.scale for reading in readings}, reverse=True)
+    by_scale = {scale: [reading.tile for reading in readings if reading.scale == scale] for scale in found}
+    return tuple((scale, _look(size, tiles, [], {})[0]) for scale, tiles in by_scale.items())
 
 
 def _in_parts(tiles: Iterable[Tile], readings: Mapping[TileId, Reading]) -> set[TileId]:

@@ -10,12 +10,16 @@ tenths = st.integers(-10, 1_000_000).map(lambda number: number / 10)
 quads = st.lists(st.tuples(tenths, tenths), min_size=4, max_size=4).map(Quad.of)
 shares = st.integers(0, 10_000).map(lambda number: number / 10_000)
 words = st.builds(Word, texts, quads)
-lines = st.builds(Line, texts, quads, shares, st.lists(words, max_size=3).map(tuple), texts)
+looks = st.sampled_from(["", "confirmed", "corrected", "uncertain"])
+lines = st.builds(Line, texts, quads, shares, st.lists(words, max_size=3).map(tuple), texts, looks)
 boxes = st.builds(Box, *[st.integers(0, 10**6)] * 4)
 gaps = st.builds(Gap, boxes, texts)
 counts = st.integers(0, 10**6)
 coverages = st.builds(
-    Coverage, counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple), texts
+    Coverage,
+    *(counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple), texts, counts),
+    st.lists(st.tuples(shares, shares), max_size=2).map(tuple),
+    counts,
 )
 sizes = st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6))
 pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages)

@@ -76,6 +76,19 @@ def test_a_failed_coarse_tile_is_a_gap_though_its_area_was_read() -> None:
     assert (coverage.area, coverage.gaps) == (1.0, (Gap(coarse.box, "broke"),))
 
 
+def test_scales_and_retries_are_told() -> None:
+    """One tile was read in enlarged parts at the third try, and a coarse one shows the page shrunk."""
+    coarse = Tile(TileId(0, 3, 0, 0), Box(0, 0, 300, 100), PAGE)
+    left, right = Box(100, 0, 160, 100), Box(140, 0, 200, 100)
+    parts = [replace(reading(TILES[1], part, box), scale=1.0, retries=2) for part, box in (("0", left), ("1", right))]
+    native = [replace(reading(TILES[col]), scale=0.5) for col in (0, 2)]
+    shrunk = replace(reading(coarse), scale=0.125)
+    coverage = cover(PAGE, [*TILES, coarse], readings=[shrunk, *parts, *native], blank=(), failed={}, scale=0.5)
+    assert coverage.scales == ((1.0, 1 / 3), (0.5, 2 / 3), (0.125, 1.0))
+    assert coverage.retries == 2
+    assert coverage.complete
+
+
 def test_counts_are_of_what_was_read_last() -> None:
     quarters = [
         reading(part, part.id.part, squeezed=1, saturated=k == 2) for k, part in enumerate(quarter(TILES[0], 0))
