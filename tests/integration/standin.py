@@ -19,7 +19,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ocrfarm.farm import app, flow, services, steps
+from ocrfarm.farm import app, flow, looks, services, steps
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Found, Pixels
 from ocrfarm.recognize.planted import PlantedEngine
@@ -124,8 +124,11 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "stitch": (steps, "_assemble"),
     "store": (steps, "put_readings"),
     "count": (flow, "_tiles"),
+    "doubt": (steps, "second_look"),
+    "look": (looks, "put_readings"),
 }
-"""Where a process dies: while it splits or stitches, before it counts a tile that it stored or a batch that it read."""
+"""Where a process dies: while it splits or stitches; before it counts a tile that it stored or a batch that it read;
+when it knows what is in doubt and has told nobody; and when it has read that again."""
 
 
 def _die_after(place: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,16 @@ from ocrfarm.errors import EngineBroke
 from ocrfarm.farm import steps
 from ocrfarm.farm.looks import read_looks
 from ocrfarm.farm.revive import drop_dead
+from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, find_profile
-from ocrfarm.recognize.planted import plant
+from ocrfarm.recognize.planted import plant, planted_page
 from ocrfarm.storage import keys
 from ocrfarm.tile import TileId
+from tests.integration.farmyard import CONTROL, READER, lost_and_doubled, yard
+from tests.integration.farmyard import PROFILE as YARD_PROFILE
+from tests.integration.servers import ValkeyServer
+from tests.integration.test_farm_reconcile import settings_of
 from tests.integration.test_farm_steps import Bench, CountingEngine, bench
 
 __all__ = ["bench"]  # the fixture
@@ -105,6 +111,20 @@ def test_a_job_that_has_ended_is_looked_at_no_more(blind: Bench) -> None:
     blind.services.progress.change(job, state="cancelled")
     assert read_looks(blind.services, job, batch=batch) == 0
     assert not [key for key in blind.services.store.list(f"{keys.job(job)}fragments/") if "-qx" in key]
+
+
+def test_processes_that_die_during_a_second_look_cost_time_only(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    pixels, lines = planted_page(Size(512 + 4 * 448, 512 + 2 * 448), seed=5, lines=25)
+    with yard(settings_of(valkey_server, tmp_path), tmp_path, STANDIN_DIE="doubt,look") as farm:
+        farm.start("control", CONTROL)
+        farm.start("reader", READER)
+        farm.ready()
+        job = farm.submit(encode_tile(pixels), profile=YARD_PROFILE.tiled(overlap=64))
+        assert farm.wait(job).state == "complete"
+        document = farm.document(job)
+    assert {path.name for path in tmp_path.glob("died-*")} == {"died-doubt", "died-look"}
+    assert document.pages[0].coverage.looks == 2
+    assert lost_and_doubled(document, [line.text for line in lines]) == ([], [])
 
 
 def test_a_resumed_job_decides_anew_where_to_look(blind: Bench) -> None:
