@@ -15,8 +15,8 @@ height beyond its letters."""
 ACROSS = 0.25
 """Line heights between their axes at most."""
 
-ALIKE = 0.75
-"""Least ratio of their heights."""
+ALIKE = 0.6
+"""Least ratio of their heights: a word without letters that reach up or down has a lower box."""
 
 STEEP = 5.0
 """How much further down than across a line runs at least."""

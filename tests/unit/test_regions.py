@@ -22,7 +22,7 @@ def test_boxes_end_to_end_are_one_line(gap: float) -> None:
     [
         down(50, 195, 80),  # too far
         down(58, 182, 80),  # on another axis
-        down(50, 182, 80, height=30),  # of another size
+        down(50, 182, 80, height=36),  # of another size
         Quad.upright(50, 182, 130, 202),  # a level line below
     ],
 )
