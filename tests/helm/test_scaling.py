@@ -97,7 +97,7 @@ def test_a_stopped_worker_leaves_its_tile_to_be_counted(helm: Helm, farm: Yard, 
     """So that a pool that shrinks too early grows again: nothing is lost on the way to zero and back."""
     _admit_scaler(valkey_server, farm.settings.places.prefix)
     scaler = _scaler(helm, farm, valkey_server, "planted")
-    farm.environment["STANDIN_SECONDS"] = "30"
+    farm.environment["STANDIN_SECONDS"] = "600"  # it never ends by itself
     job = farm.submit(sheet(1, 1).png)
     farm.start("reader", READER)
     farm.until(lambda: scaler.count("reading") == 1)
