@@ -258,7 +258,7 @@ def arena_for(setting: Setting = PLAIN) -> Iterator[Arena]:
         line = stack.enter_context(line_to(broker.port))
         settings = Settings(
             Places(broker.url, f"s3://chaos/?endpoint={endpoint if setting.moody_store else store.endpoint}"),
-            work=Work(recognize_seconds=4, shutdown_seconds=2),
+            work=Work(recognize_seconds=4, split_seconds=60, shutdown_seconds=2),
             load=Load(reconcile_seconds=1, stuck_seconds=3),
         )
         always = {"STANDIN_SECONDS": str(TILE_SECONDS), "STANDIN_VISIBILITY": str(setting.lease)}
