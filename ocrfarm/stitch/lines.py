@@ -33,6 +33,7 @@ def make_line(pieces: Pieces, joined: Joined, *, again: Sequence[Char] = ()) -> 
         start, length = parts[0].start, parts[-1].end - parts[0].start
         placed = [char._replace(at=start + char.at * length) for char in again]
         text, look = mend(text, placed, zones=_zones(pieces, parts))
+    text = text.trimmed()
     bounds = [parts[0].start, *((a + b) / 2 for a, b in pairwise(text.at)), parts[-1].end]
     words = []
     for i, j in split_words(text.chars):

@@ -35,6 +35,12 @@ class Text(NamedTuple):
         self.sure.extend(sure)
         self.part.extend([part] * len(chars))
 
+    def trimmed(self) -> "Text":
+        """Leave out the spaces before the first letter and behind the last one."""
+        inked = [k for k, char in enumerate(self.chars) if char.strip()] or [0]
+        kept = slice(inked[0], inked[-1] + 1)
+        return Text(self.chars[kept], self.at[kept], self.sure[kept], self.part[kept])
+
     def confidence(self) -> float:
         """Give the mean confidence, spaces aside."""
         sure = [sure for char, sure in zip(self.chars, self.sure, strict=True) if char.strip()]

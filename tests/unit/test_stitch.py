@@ -199,6 +199,12 @@ def test_confidence_is_the_mean_over_the_letters() -> None:
     assert [word.quad for word in line.words] == [Quad.upright(10, 10, 27.5, 30), Quad.upright(42.5, 10, 60, 30)]
 
 
+def test_a_line_neither_begins_nor_ends_with_a_space() -> None:
+    [line] = stitch(PAGE, read((LEFT, [seen(" EL. +12.450 ", 100, 100, 360, 130)])))
+    assert line.text == "EL. +12.450"
+    assert [word.text for word in line.words] == ["EL.", "+12.450"]
+
+
 def test_text_of_spaces_and_text_off_the_page_is_nothing() -> None:
     assert texts(read((LEFT, [seen("  ", 10, 10, 60, 30), seen("abc", -90, 10, -20, 30)]))) == []
 
