@@ -24,14 +24,14 @@ _numbers = count()
 
 def announce(app: Celery, settings: Settings, *, model: str) -> None:
     """Let the worker of this app say again and again that it reads the queue of a recognizer."""
-    every(app, ANNOUNCE_SECONDS, partial(open_progress(settings, tries=0).queues.announce, model))
+    every(app, ANNOUNCE_SECONDS, work=partial(open_progress(settings, tries=0).queues.announce, model))
 
 
 def reconcile(app: Celery, settings: Settings) -> None:
     """Let the worker of this app call the reconciler; where many do so, one at a time is heard."""
     seconds = settings.load.reconcile_seconds
     call = partial(app.send_task, wire.RECONCILE, expires=seconds, retry=False, ignore_result=True)
-    every(app, seconds, call)
+    every(app, seconds, work=call)
 
 
 def renew(app: Celery, settings: Settings, *, lane: Lane) -> None:
@@ -48,10 +48,10 @@ def renew(app: Celery, settings: Settings, *, lane: Lane) -> None:
         ahead = now - time.time()
         transport.time = lambda: time.time() + ahead
 
-    every(app, renewal(), extend)
+    every(app, renewal(), work=extend)
 
 
-def every(app: Celery, seconds: float, work: Callable[[], object]) -> None:
+def every(app: Celery, seconds: float, *, work: Callable[[], object]) -> None:
     """Let the worker of this app do something again and again, in its parent process, at its start too."""
 
     def safely() -> None:

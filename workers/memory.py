@@ -17,7 +17,7 @@ _TRIM_SECONDS = 60.0
 def install(app: Celery) -> None:
     """Let the worker of this app and its children do so."""
     task_postrun.connect(_trim, weak=False)
-    beat.every(app, _TRIM_SECONDS, _trim)
+    beat.every(app, _TRIM_SECONDS, work=_trim)
     app.steps["consumer"].add(_ForgetConnections)
 
 
