@@ -30,7 +30,7 @@ _numbers = count()
 
 def announce(app: Celery, settings: Settings, *, model: str) -> None:
     """Let the worker of this app say again and again that it reads the queue of a recognizer."""
-    _every(app, ANNOUNCE_SECONDS, partial(open_progress(settings, tries=0).queues.announce, model))
+    every(app, ANNOUNCE_SECONDS, work=partial(open_progress(settings, tries=0).queues.announce, model))
 
 
 def report(app: Celery, settings: Settings, *, name: str, queues: Sequence[str]) -> None:
@@ -58,7 +58,7 @@ def reconcile(app: Celery, settings: Settings) -> None:
     """Let the worker of this app call the reconciler; where many do so, one at a time is heard."""
     seconds = settings.load.reconcile_seconds
     call = partial(app.send_task, wire.RECONCILE, expires=seconds, retry=False, ignore_result=True)
-    _every(app, seconds, call)
+    every(app, seconds, work=call)
 
 
 def renew(app: Celery, settings: Settings, *, lane: str) -> None:
@@ -75,10 +75,12 @@ def renew(app: Celery, settings: Settings, *, lane: str) -> None:
         ahead = now - time.time()
         transport.time = lambda: time.time() + ahead
 
-    _every(app, renewal(), extend)
+    every(app, renewal(), work=extend)
 
 
-def _every(app: Celery, seconds: float, work: Callable[[], object]) -> None:
+def every(app: Celery, seconds: float, *, work: Callable[[], object]) -> None:
+    """Let the worker of this app do something again and again, in its parent process, at its start too."""
+
     def safely() -> None:
         with suppress(BrokerError), publishing():  # the broker is away: the next time will do
             work()

@@ -6,12 +6,18 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import task_postrun
 
+from workers import beat
+
 _TRANSPORT = "kombu.transport.redis"
+
+_TRIM_SECONDS = 60.0
+"""In the parent process, which has no tasks: an outage of the broker is what it frees most after."""
 
 
 def install(app: Celery) -> None:
     """Let the worker of this app and its children do so."""
     task_postrun.connect(_trim, weak=False)
+    beat.every(app, _TRIM_SECONDS, work=_trim)
     app.steps["consumer"].add(_ForgetConnections)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 """From linux/prctl.h."""
 
-_FOLDER, _LOCK = "ocrfarm-split-", "lock"
+_FOLDER, _NEW, _LOCK = "ocrfarm-split-", "ocrfarm-new-", "lock"
 _YOUNG_SECONDS = 60
-"""A folder without a lock that is younger than this is being made."""
+"""A folder without a lock that is younger than this is being made, or removed."""
 
 
 def die_with_parent(*_: object, **__: object) -> None:
@@ -37,21 +37,35 @@ def _prctl(option: int, value: int) -> None:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Give an empty folder that is gone afterwards; those of processes that were killed are removed first."""
-    for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
-        if _is_abandoned(old):
-            shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder, (Path(folder) / _LOCK).open("wb") as lock:
+    for kind, is_abandoned in ((_FOLDER, _is_unlocked), (_NEW, _is_old)):
+        for old in Path(tempfile.gettempdir()).glob(f"{kind}*"):
+            if is_abandoned(old):
+                shutil.rmtree(old, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix=_NEW))
+    folder = new.with_name(new.name.replace(_NEW, _FOLDER))
+    with (new / _LOCK).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield Path(folder)
+        new.rename(folder)  # only now: others take a folder of this name without a lock for abandoned
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_abandoned(folder: Path) -> bool:
+def _is_unlocked(folder: Path) -> bool:
     """Say whether the process that made the folder is gone: the system has taken its lock away."""
     try:
         with (folder / _LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     except FileNotFoundError:
-        return folder.exists() and folder.stat().st_mtime < time.time() - _YOUNG_SECONDS
+        return _is_old(folder)
     except OSError:  # it is held, or another user's
+        return False
+
+
+def _is_old(folder: Path) -> bool:
+    try:
+        return folder.stat().st_mtime < time.time() - _YOUNG_SECONDS
+    except OSError:  # it has gone in between
         return False

@@ -87,6 +87,22 @@ def test_a_killed_split_leaves_its_temporary_files_to_the_next(tmp_path: Path, m
     assert not list(tmp_path.iterdir())
 
 
+def test_many_splits_that_begin_at_once_leave_one_another_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    program = """
+from ocrfarm.farm.orphans import scratch_folder
+for _ in range(300):
+    with scratch_folder() as folder:
+        (folder / "source").write_bytes(b"much")
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    running = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(4)]
+    assert [process.wait(60) for process in running] == [0] * 4
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_disk_that_is_full_fails_the_job_with_the_reason(place: Yard) -> None:
     place.start("control", CONTROL, STANDIN_FILE_BYTES="50000")
     failure = place.wait(place.submit(PAGE.png)).failure()
