@@ -87,8 +87,14 @@ class Outcome:
     again: list[tuple[Look, Reading]] = field(default_factory=list)
 
     def looks(self) -> tuple[Look, ...]:
-        """Give the places that deserve a second look."""
-        return look_again(self.size, self.readings)
+        """Give the places that deserve a second look; none that touches a gap, where a line ends for a known reason."""
+        tiles = [tile for tile in self.tiles if not tile.id.level]
+        known = cover(self.size, tiles, readings=self.readings, blank=self.blank, failed=self.failed, scale=1.0)
+        return tuple(
+            look
+            for look in look_again(self.size, self.readings)
+            if not any(gap.box.intersection(look.tile.box) for gap in known.gaps)
+        )
 
     def showing(self, look: Look) -> list[Tile]:
         """Give the native tiles, with print on them, that show a part of the place."""

@@ -43,7 +43,7 @@ def report(app: Celery, settings: Settings, *, name: str, queues: Sequence[str])
         host = socket.gethostname()
         roster.report(Worker(f"{name}@{host}", host, tuple(queues), len(children), memory, tuple(devices())))
 
-    _every(app, ANNOUNCE_SECONDS, tell)
+    every(app, ANNOUNCE_SECONDS, work=tell)
 
 
 def _resident(pid: int) -> int:
