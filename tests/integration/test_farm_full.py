@@ -19,6 +19,8 @@ from tests.integration.servers import S3Server, ValkeyServer
 
 PAGE = sheet(6, 4)
 MEGABYTE = 1024
+ROOM = 512 * MEGABYTE
+"""A disk as large as a worker asks for at its start; nothing is taken from memory before it is written to."""
 
 
 @pytest.fixture
@@ -50,8 +52,9 @@ def _goes_on(farm: Yard, job: str) -> None:
 
 def test_a_store_on_a_full_disk(places: Places, tmp_path: Path) -> None:
     (tmp_path / "farm").mkdir()
-    with small_disk(tmp_path / "store", 200) as disk, yard(_settings(places), tmp_path / "farm") as farm:
+    with small_disk(tmp_path / "store", ROOM) as disk, yard(_settings(places), tmp_path / "farm") as farm:
         _start(farm)
+        disk.resize(200)
         children = farm.children("control") + farm.children("reader")
         job = farm.submit(PAGE.png)
         failure = farm.wait(job).failure()
@@ -65,10 +68,11 @@ def test_a_store_on_a_full_disk(places: Places, tmp_path: Path) -> None:
 def test_a_splitter_whose_temporary_folder_is_full(places: Places, tmp_path: Path) -> None:
     (tmp_path / "farm").mkdir()
     with (
-        small_disk(tmp_path / "tmp", 60) as disk,
+        small_disk(tmp_path / "tmp", ROOM) as disk,
         yard(_settings(places), tmp_path / "farm", TMPDIR=str(disk.folder)) as farm,
     ):
         _start(farm)
+        disk.resize(60)
         job = farm.submit(PAGE.png)
         failure = farm.wait(job).failure()
         assert isinstance(failure, StoreFull), failure
