@@ -6,7 +6,7 @@ from typing import Any
 from celery.app.amqp import AMQP
 
 from ocrfarm.farm import wire
-from ocrfarm.tile import TileId
+from ocrfarm.tile import LOOK, TileId
 
 SENT = "sent"
 """Header: seconds since 1970."""
@@ -41,6 +41,8 @@ def _tiles(names: list[str]) -> str:
     except ValueError:
         return f"{len(names)} tiles"
     page = f"page {first.page + 1}{f' level {first.level}' if first.level else ''}"
+    if first.part == LOOK:
+        return f"{page}, {len(tiles)} places a second time"
     if len(tiles) == 1:
         return f"{page}, tile {_place(first)}"
     return f"{page}, {len(tiles)} tiles {_place(first)} to {_place(tiles[-1])}"

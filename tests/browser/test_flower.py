@@ -9,6 +9,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from ocrfarm.cli.output import tasks_url
+from ocrfarm.farm import wire
 from ocrfarm.settings import Places, Settings, Work
 from tests.browser.chromium import Browser, chromium
 from tests.integration.farmyard import CONTROL, READER, Yard, sheet, yard
@@ -78,7 +79,7 @@ def test_the_link_of_a_job_leads_to_its_messages(farm: tuple[Yard, str, str], br
 def test_a_message_has_a_page_of_its_own_without_buttons(farm: tuple[Yard, str, str], browser: Browser) -> None:
     _, url, job = farm
     browser.open(url, user="ocrfarm", password=PASSWORD)
-    browser.open(f"{url}/task/{job}.b0-00001")
+    browser.open(f"{url}/task/{wire.batch_id(job, 1, wave=wire.Wave())}")
     browser.wait_for("ocrfarm.recognize", f"page 1, tile r00c01, job {job}", "model=planted")
     shown = [button.text for button in browser.driver.find_elements(By.TAG_NAME, "button") if button.is_displayed()]
     assert not [text for text in shown if text.lower() in ("revoke", "terminate", "retry", "abort")]

@@ -44,6 +44,7 @@ def test_whatever_a_message_holds_is_shown(args: object) -> None:
             [JOB, ["p0000-l1-r0000-c0000", "p0000-l1-r0000-c0001"]],
             f"page 1 level 1, 2 tiles r00c00 to r00c01, job {JOB}",
         ),
+        ([JOB, ["p0001-l0-r0000-c0003-qx"]], f"page 2, 1 places a second time, job {JOB}"),
         ([JOB, ["x", "y"]], f"2 tiles, job {JOB}"),
         ([], ""),
     ],
