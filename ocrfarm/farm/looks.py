@@ -4,7 +4,8 @@ A look that cannot be read leaves a dead letter like any tile, but costs nothing
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from itertools import chain
 
 from ocrfarm.errors import EngineBroke, InputError, ObjectNotFound
@@ -16,6 +17,9 @@ from ocrfarm.image import Pixels, decode_tile
 from ocrfarm.pipeline import Outcome, read_again
 from ocrfarm.storage import keys
 from ocrfarm.tile import LOOK, Look, Reading, Tile, TileId, looks_from_bytes, looks_to_bytes, readings_from_bytes
+
+DOWNLOADS = 16
+"""Threads that fetch what looks brought: a few hundred bytes each, so the time is all waiting."""
 
 BATCH = 16
 """Places that one message names: they lie near one another and share tiles, which are fetched and decoded once."""
@@ -53,21 +57,23 @@ def second_look(services: Services, job: str, *, outcomes: Sequence[Outcome]) ->
         looks = tuple(chain.from_iterable(outcome.looks() for outcome in outcomes))
         services.store.put(keys.looks(job), looks_to_bytes(looks))
     unread = []
-    for look in looks:
-        outcome = outcomes[look.tile.id.page]
-        if readings := _read(services, job, look):
-            outcome.again += [(look, reading) for reading in readings if reading.tile == look.tile]
-        elif not services.store.exists(keys.dead(job, look.tile.id)):
-            unread.append((outcome.showing(look)[0].id, look.tile.id))
+    with ThreadPoolExecutor(DOWNLOADS) as threads:
+        for look, readings in zip(looks, threads.map(partial(_found, services, job), looks), strict=True):
+            outcome = outcomes[look.tile.id.page]
+            if readings is None:
+                unread.append((outcome.showing(look)[0].id, look.tile.id))
+            else:
+                outcome.again += [(look, reading) for reading in readings if reading.tile == look.tile]
     names = [name for _, name in sorted(unread)]
     return tuple(tuple(names[at : at + BATCH]) for at in range(0, len(names), BATCH))
 
 
-def _read(services: Services, job: str, look: Look) -> tuple[Reading, ...]:
+def _found(services: Services, job: str, look: Look) -> tuple[Reading, ...] | None:
+    """Give what a look brought, nothing where it was given up; None where nobody has read it yet."""
     try:
         return readings_from_bytes(services.store.get(keys.fragments(job, look.tile.id)))
     except ObjectNotFound:
-        return ()
+        return () if services.store.exists(keys.dead(job, look.tile.id)) else None
 
 
 def read_looks(services: Services, job: str, *, batch: Sequence[TileId]) -> int:
