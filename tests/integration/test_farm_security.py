@@ -153,6 +153,7 @@ def test_no_secret_is_told_when_everything_goes_wrong(guarded: ValkeyServer, aws
         farm.start("reader", READER)
         farm.ready("control", "reader")
         job = farm.submit(PAGE.png)
+        farm.wait(job, lambda status: status.tiles > 0)
         guarded.restart()
         ended = [farm.wait(job), farm.wait(farm.submit(b"no picture"))]
         assert "invalid username-password pair" in farm.log("stranger")
