@@ -67,12 +67,10 @@ def read_pixels(engine: Engine, tile: Tile, *, pixels: Pixels, profile: Profile)
     return read_tile(engine, tile, pixels=to_rgb(pixels), quarter=parts, detail=profile.detector_scale)
 
 
-def read_again(
-    engine: Engine, look: Look, *, shown: Sequence[tuple[Box, Pixels]], profile: Profile
-) -> tuple[Look, Reading]:
+def read_again(engine: Engine, look: Look, *, shown: Sequence[tuple[Box, Pixels]], profile: Profile) -> Reading:
     """Read a place a second time, cut from the tiles that show it; `EngineBroke` when the engine cannot."""
     pixels = to_rgb(mosaic(look.tile.box, shown))
-    return look, read_look(engine, look, pixels=pixels, detail=profile.detector_scale)
+    return read_look(engine, look, pixels=pixels, detail=profile.detector_scale)
 
 
 @dataclass(slots=True)
@@ -183,5 +181,5 @@ def _look_again(outcome: Outcome, raster: Raster, *, engine: Engine, profile: Pr
         for look in [look for look, boxes in waiting.items() if boxes <= there.keys()]:
             shown = [(each, there[each]) for each in sorted(waiting.pop(look))]
             with suppress(EngineBroke):
-                outcome.again.append(read_again(engine, look, shown=shown, profile=profile))
+                outcome.again.append((look, read_again(engine, look, shown=shown, profile=profile)))
         there = {each: kept for each, kept in there.items() if any(each in boxes for boxes in waiting.values())}

@@ -92,6 +92,7 @@ class _Desk:
         self._profile = self._manifest.request.profile
         self._engine = services.engine(self._profile)
         self._tile = lru_cache(TILES)(self._fetch)
+        self._page = lru_cache(1)(self._planned)
 
     def read(self, look: Look) -> bool:
         """Read and store one place; False where that is done, given up, or its job has ended."""
@@ -105,7 +106,7 @@ class _Desk:
         try:
             if not (shown := self._shown(look)):
                 return self._give_up(look, "no tile shows it any more", turn.attempts + 1)
-            _, reading = read_again(self._engine, look, shown=shown, profile=self._profile)
+            reading = read_again(self._engine, look, shown=shown, profile=self._profile)
         except (EngineBroke, MemoryError) as error:
             return self._give_up(look, str(error) or "there was not enough memory", turn.attempts + 1)
         put_readings(self._services, self._job, tile=look.tile, readings=(reading,))
@@ -118,10 +119,12 @@ class _Desk:
 
     def _shown(self, look: Look) -> list[tuple[Box, Pixels]]:
         """Give the stored tiles that show a part of the place."""
-        page = self._manifest.pages[look.tile.id.page]
-        tiles = tuple(tile for tile in self._manifest.tiles if tile.id.page == look.tile.id.page)
-        showing = Outcome(page, tiles).showing(look)
+        showing = self._page(look.tile.id.page).showing(look)
         return [(tile.box, pixels) for tile in showing if (pixels := self._tile(tile.id)) is not None]
+
+    def _planned(self, page: int) -> Outcome:
+        """Give a page with its tiles, of which nothing is known yet."""
+        return Outcome(self._manifest.pages[page], tuple(tile for tile in self._manifest.tiles if tile.id.page == page))
 
     def _fetch(self, tile: TileId) -> Pixels | None:
         """Give a tile's pixels; None where it was blank, which the manifest may not know yet, or cannot be decoded."""

@@ -49,8 +49,7 @@ def _read(
     small = not tile.id.level and _is_small_print(found, detail) and detail * enlarge < LARGEST_SCALE
     parts = quarter(tile) if found.saturated or small else ()
     if not parts:
-        scale = detail * enlarge / (1 << tile.id.level)
-        return (replace(_reading(engine, tile, found, seconds=seconds, enlarge=enlarge), scale=scale),)
+        return (_reading(engine, tile, found, seconds=seconds, detail=detail, enlarge=enlarge),)
     larger = enlarge * 2 if small else enlarge
     readings = [
         _read(engine, part, pixels=cut_part(pixels, tile, part=part), quarter=quarter, detail=detail, enlarge=larger)
@@ -110,9 +109,10 @@ def cut_part(pixels: Pixels, tile: Tile, *, part: Tile) -> Pixels:
     return pixels[at.y0 : at.y1, at.x0 : at.x1].copy()
 
 
-def _reading(engine: Engine, tile: Tile, found: Found, *, seconds: float, enlarge: float) -> Reading:
+def _reading(engine: Engine, tile: Tile, found: Found, *, seconds: float, detail: float, enlarge: float) -> Reading:
     moved = tuple(_on_page(fragment, tile, enlarge) for fragment in found.fragments)
-    return Reading(tile, moved, engine.model, seconds, found.squeezed, found.saturated)
+    scale = detail * enlarge / (1 << tile.id.level)
+    return Reading(tile, moved, engine.model, seconds, found.squeezed, found.saturated, scale)
 
 
 def _on_page(fragment: Fragment, tile: Tile, enlarge: float) -> Fragment:

@@ -94,9 +94,8 @@ class Reader:
         looks, whole = look_again(page.size, readings), _whole(page).box
 
         def read() -> tuple[Reading, ...]:
-            return tuple(
-                read_again(self.engine, look, shown=[(whole, page.pixels)], profile=self.profile)[1] for look in looks
-            )
+            shown = [(whole, page.pixels)]
+            return tuple(read_again(self.engine, look, shown=shown, profile=self.profile) for look in looks)
 
         found = self._keep(page, f"again {looks!r}", read) if looks else ()
         return list(zip(looks, found, strict=True))

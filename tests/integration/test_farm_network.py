@@ -34,6 +34,14 @@ def _reading(place: Yard) -> str:
     return job
 
 
+def _reading_behind(line: Line, place: Yard) -> str:
+    """Start workers that reach the broker by this line only, and let them read a job."""
+    for name, command in (("control", CONTROL), ("reader", READER)):
+        place.start(name, command, OCRFARM_BROKER=f"redis://127.0.0.1:{line.port}/0")
+    place.ready()
+    return _reading(place)
+
+
 def _assert_whole(place: Yard, job: str) -> None:
     assert place.wait(job, seconds=90).state == "complete", place.logs()
     assert lost_and_doubled(place.document(job), PAGE.lines) == ([], [])
@@ -44,11 +52,7 @@ def test_workers_outlast_a_bad_line_to_the_broker(
     place: Yard, valkey_server: ValkeyServer, harm: Callable[[Line, float], None]
 ) -> None:
     with line_to(valkey_server.port) as line:
-        far = {"OCRFARM_BROKER": f"redis://127.0.0.1:{line.port}/0"}
-        for name, command in (("control", CONTROL), ("reader", READER)):
-            place.start(name, command, **far)
-        place.ready()
-        job = _reading(place)
+        job = _reading_behind(line, place)
         children = place.children("reader")
         harm(line, 5)
         _assert_whole(place, job)
@@ -62,11 +66,7 @@ def test_workers_leave_in_time_though_the_broker_is_away(
 ) -> None:
     """To one that is silent they cannot give back what they have, and say by their exit code that they did not."""
     with line_to(valkey_server.port) as line:
-        far = {"OCRFARM_BROKER": f"redis://127.0.0.1:{line.port}/0"}
-        for name, command in (("control", CONTROL), ("reader", READER)):
-            place.start(name, command, **far)
-        place.ready()
-        job = _reading(place)
+        job = _reading_behind(line, place)
         away = threading.Thread(target=harm, args=(line, 25))
         away.start()
         time.sleep(1)

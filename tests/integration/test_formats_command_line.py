@@ -1,9 +1,6 @@
 """--formats as a person uses it: over a folder, over a farm, and what is asked for by mistake."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,22 +15,10 @@ from ocrfarm.geometry import Size
 from ocrfarm.recognize.planted import planted_page
 from ocrfarm.result.formats import FORMATS
 from ocrfarm.storage import keys, open_store
+from tests.acceptance.test_command_line import run
 
 ALL = ",".join(FORMATS)
 HERE = ["--profile", "planted", "--in-process"]
-
-
-def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ocrfarm.cli", *map(str, arguments)]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def page(seed: int) -> tuple[Image.Image, list[str]]:
