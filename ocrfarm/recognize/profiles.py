@@ -10,6 +10,9 @@ from ocrfarm.errors import SettingsError, UnknownProfile
 from ocrfarm.recognize.models import find_model
 from ocrfarm.tile import LATTICE
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PROVIDERS = ("auto", "openvino", "cpu", "cuda", "tensorrt", "migraphx")
+
 MAX_DETECTOR_SIDE = 4000
 """Pixels; PaddleX shrinks anything larger with no more than a log line, so ocrfarm never hands it more."""
 
@@ -31,13 +34,15 @@ class Tiling:
 class Runtime:
     """How a worker runs its engine.
 
-    engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32 or fp16 (GPU).
+    engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
+    (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto.
     """
 
     engine: str = "onnxruntime"
     device: str = "cpu"
     threads: int = 0
-    precision: str = "fp32"
+    precision: str = "auto"
+    provider: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +177,11 @@ def _checked(profile: Profile) -> Profile:
         (runtime.engine in ("onnxruntime", "paddle", "planted"), f"no engine is named {runtime.engine!r}"),
         (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
         (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
-        (runtime.precision in ("fp32", "fp16"), f"precision {runtime.precision!r} must be fp32 or fp16"),
+        (runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_either(PRECISIONS)}"),
+        (runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_either(PROVIDERS)}"),
         (
-            runtime.precision == "fp32" or (runtime.engine == "paddle" and runtime.device != "cpu"),
-            "precision fp16 needs engine = 'paddle' and a GPU",
+            runtime.precision != "fp16" or runtime.device != "cpu",
+            "precision fp16 needs a GPU; on a processor use auto, bf16 or fp32",
         ),
     )
     for holds, sentence in rules:
@@ -185,6 +191,10 @@ def _checked(profile: Profile) -> Profile:
         find_model(profile.detector, "detector")
         find_model(profile.recognizer, "recognizer")
     return profile
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _is_device(device: str) -> bool:

@@ -1,6 +1,8 @@
 """Which ONNX Runtime provider or Paddle mode runs a model, and whether it really does."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -8,45 +10,118 @@ import onnxruntime
 from ocrfarm.errors import EngineError
 from ocrfarm.recognize.profiles import Runtime
 
-OPENVINO, CUDA, CPU = "OpenVINOExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
+Options = dict[str, Any]
+
+OPENVINO, CPU = "OpenVINOExecutionProvider", "CPUExecutionProvider"
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+MIGRAPHX = "MIGraphXExecutionProvider"
+
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""What /proc/cpuinfo calls units that multiply bfloat16 themselves, on x86 and on Arm."""
+
+_INSTALL_GPU = "install ocrfarm[gpu], or the build of ONNX Runtime for this device"
 
 
-def engine_options(runtime: Runtime) -> dict[str, Any]:
+def engine_options(runtime: Runtime) -> Options:
     """Give PaddleX's `engine_config`; `EngineError` where the machine cannot do what is asked."""
     return _paddle_options(runtime) if runtime.engine == "paddle" else _onnx_options(runtime)
 
 
-def check_providers(session: Any, options: dict[str, Any]) -> None:  # noqa: ANN401 - onnxruntime is untyped
+def check_providers(session: Any, options: Options) -> None:  # noqa: ANN401 - onnxruntime is untyped
     """Refuse a session that ONNX Runtime silently put on another provider than the one asked for."""
     asked, got = options["providers"][0], session.get_providers()[0]
     if got != asked:
         raise EngineError(f"{asked} was asked for, but ONNX Runtime runs on {got}: check its drivers and libraries")
 
 
-def _onnx_options(runtime: Runtime) -> dict[str, Any]:
+def has_bf16() -> bool:
+    """Say whether this processor multiplies bfloat16 itself: then it takes less than half the time of float32."""
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
+    return not _BF16_FLAGS.isdisjoint(words)
+
+
+def _onnx_options(runtime: Runtime) -> Options:
     available = onnxruntime.get_available_providers()
-    kind, _, number = runtime.device.partition(":")
-    if kind == "gpu":
-        if CUDA not in available:
-            raise EngineError(f"device {runtime.device}: this onnxruntime has no CUDA provider; install ocrfarm[gpu]")
-        return {"providers": [CUDA, CPU], "provider_options": [{"device_id": int(number or 0)}, {}]}
-    if OPENVINO in available:
-        return {
-            "providers": [OPENVINO],
-            "provider_options": [{"device_type": "CPU", "load_config": _openvino(runtime)}],
-        }
+    wanted = [_PROVIDERS[name] for name in _wanted(runtime)]
+    for provider, options in wanted:
+        if provider in available:
+            return options(runtime)
+    names = " or ".join(provider for provider, _ in wanted)
+    raise EngineError(f"device {runtime.device}: this onnxruntime has no {names}; {_INSTALL_GPU}")
+
+
+def _wanted(runtime: Runtime) -> tuple[str, ...]:
+    """Name the providers to try, the best one first."""
+    if runtime.provider != "auto":
+        return (runtime.provider,)
+    return ("openvino", "cpu") if runtime.device == "cpu" else ("cuda", "migraphx")
+
+
+def _cpu(runtime: Runtime) -> Options:
+    _refuse_half(runtime, "cpu")
     return {"providers": [CPU], "intra_op_num_threads": runtime.threads}
 
 
-def _openvino(runtime: Runtime) -> str:
+def _openvino(runtime: Runtime) -> Options:
     """Give OpenVINO's own settings; without pinning, because it pins the first core in every process."""
-    settings = {"ENABLE_CPU_PINNING": "NO", "NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": "f32"}
-    if runtime.threads:
-        settings["INFERENCE_NUM_THREADS"] = str(runtime.threads)
-    return json.dumps({"CPU": settings})
+    kind = "CPU" if runtime.device == "cpu" else "GPU"
+    settings = {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": _openvino_precision(runtime)}
+    if kind == "CPU":
+        settings["ENABLE_CPU_PINNING"] = "NO"
+        if runtime.threads:
+            settings["INFERENCE_NUM_THREADS"] = str(runtime.threads)
+    options = {"device_type": kind, "load_config": json.dumps({kind: settings})}
+    return {"providers": [OPENVINO], "provider_options": [options]}
 
 
-def _paddle_options(runtime: Runtime) -> dict[str, Any]:
+def _openvino_precision(runtime: Runtime) -> str:
+    if runtime.device != "cpu":
+        return "f16" if runtime.precision in ("auto", "fp16") else "f32"
+    if runtime.precision == "bf16" and not has_bf16():
+        raise EngineError("precision bf16: this processor has no bfloat16 units; use precision auto or fp32")
+    if runtime.precision == "fp16":
+        raise EngineError("precision fp16 needs a GPU; on a processor use auto, bf16 or fp32")
+    return "bf16" if runtime.precision != "fp32" and has_bf16() else "f32"
+
+
+def _cuda(runtime: Runtime) -> Options:
+    _refuse_half(runtime, "cuda")
+    return {"providers": [CUDA, CPU], "provider_options": [_device(runtime), {}]}
+
+
+def _tensorrt(runtime: Runtime) -> Options:
+    own = {**_device(runtime), "trt_fp16_enable": runtime.precision == "fp16"}
+    return {"providers": [TENSORRT, CUDA, CPU], "provider_options": [own, _device(runtime), {}]}
+
+
+def _migraphx(runtime: Runtime) -> Options:
+    own = {**_device(runtime), "migraphx_fp16_enable": runtime.precision == "fp16"}
+    return {"providers": [MIGRAPHX, CPU], "provider_options": [own, {}]}
+
+
+_PROVIDERS: dict[str, tuple[str, Callable[[Runtime], Options]]] = {
+    "openvino": (OPENVINO, _openvino),
+    "cpu": (CPU, _cpu),
+    "cuda": (CUDA, _cuda),
+    "tensorrt": (TENSORRT, _tensorrt),
+    "migraphx": (MIGRAPHX, _migraphx),
+}
+"""What a profile calls a provider -> ONNX Runtime's name for it, and how it is told what the profile wants."""
+
+
+def _refuse_half(runtime: Runtime, provider: str) -> None:
+    if runtime.precision not in ("auto", "fp32"):
+        raise EngineError(f"precision {runtime.precision}: the provider {provider} runs in fp32 only; use auto or fp32")
+
+
+def _device(runtime: Runtime) -> Options:
+    return {"device_id": int(runtime.device.partition(":")[2] or 0)}
+
+
+def _paddle_options(runtime: Runtime) -> Options:
     if runtime.device == "cpu":
         return {"run_mode": "mkldnn", "cpu_threads": runtime.threads or 1}
     return {"run_mode": "paddle_fp16" if runtime.precision == "fp16" else "paddle"}

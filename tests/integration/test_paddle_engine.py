@@ -156,6 +156,40 @@ def test_a_missing_gpu_is_an_error(folders: WeightsFolders, device: str, words: 
         load_engine(replace(FAST, runtime=Runtime(device=device)), folders)
 
 
+@pytest.mark.parametrize(
+    ("runtime", "words"),
+    [
+        (Runtime(provider="tensorrt", device="gpu:0"), "no TensorrtExecutionProvider"),
+        (Runtime(provider="migraphx", device="gpu:1"), "no MIGraphXExecutionProvider"),
+        (Runtime(provider="cpu", precision="bf16"), "the provider cpu runs in fp32 only"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_an_error(runtime: Runtime, words: str) -> None:
+    options: Callable[..., Any] = importlib.import_module("ocrfarm.recognize.runtime").engine_options
+    with pytest.raises(EngineError, match=words):
+        options(runtime)
+
+
+@pytest.mark.parametrize(("flags", "hint"), [("fpu amx_bf16 sse", "bf16"), ("fpu sse", "f32")])
+def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch, flags: str, hint: str) -> None:
+    runtime: Any = importlib.import_module("ocrfarm.recognize.runtime")
+    monkeypatch.setattr(runtime.Path, "read_text", lambda *_, **__: f"flags : {flags}\n")
+    (options,) = runtime.engine_options(Runtime())["provider_options"]
+    assert f'"INFERENCE_PRECISION_HINT": "{hint}"' in options["load_config"]
+    (options,) = runtime.engine_options(Runtime(precision="fp32"))["provider_options"]
+    assert '"INFERENCE_PRECISION_HINT": "f32"' in options["load_config"]
+    if hint == "f32":
+        with pytest.raises(EngineError, match="no bfloat16 units"):
+            runtime.engine_options(Runtime(precision="bf16"))
+
+
+def test_a_line_is_read_alike_whatever_shares_its_batch(engine: Any) -> None:
+    texts = [("Serial 0042-AX", 10, 10), ("Pump 7", 10, 60), ("Total 19.95", 10, 110), ("Valve open", 10, 160)]
+    crops = [drawn((text, 4, 4), size=(230, 40)) for text, _, _ in texts]
+    alone = [engine._recognizer.read([crop])[0] for crop in crops]
+    assert engine._recognizer.read(crops) == alone
+
+
 def test_a_provider_that_was_replaced_is_an_error() -> None:
     class Session:
         def get_providers(self) -> list[str]:

@@ -48,8 +48,8 @@ def test_a_profile_file_is_named_like_itself(tmp_path: Path) -> None:
         ("runtime = {device = 'tpu'}", "cpu or gpu:N"),
         ("runtime = {engine = 'tesseract'}", "no engine"),
         ("runtime = {threads = -1}", "threads"),
-        ("runtime = {precision = 'fp64'}", "fp32 or fp16"),
-        ("runtime = {precision = 'fp16'}", "needs engine"),
+        ("runtime = {precision = 'fp64'}", "auto, fp32, bf16 or fp16"),
+        ("runtime = {precision = 'fp16'}", "needs a GPU"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path, line: str, sentence: str) -> None:

@@ -115,8 +115,11 @@ The schema has looked at names, types and ranges before.
 {{- if and (hasKey $own "replicas") (or .keda.enabled .hpa.enabled) }}
 {{- $wrong = append $wrong (printf "pool %q has replicas, but %s decides how many there are" .name (ternary "keda" "hpa" .keda.enabled)) }}
 {{- end }}
-{{- if and (eq .precision "fp16") (or (ne .engine "paddle") (not .gpu.resource)) }}
-{{- $wrong = append $wrong (printf "pool %q: precision fp16 needs engine paddle and gpu.resource" .name) }}
+{{- if and (eq .precision "fp16") (not .gpu.resource) }}
+{{- $wrong = append $wrong (printf "pool %q: precision fp16 needs gpu.resource" .name) }}
+{{- end }}
+{{- if and (has .provider (list "cuda" "tensorrt" "migraphx")) (not .gpu.resource) }}
+{{- $wrong = append $wrong (printf "pool %q: provider %s needs gpu.resource" .name .provider) }}
 {{- end }}
 {{- if and .gpu.runtimeClassName (not .gpu.resource) }}
 {{- $wrong = append $wrong (printf "pool %q has gpu.runtimeClassName, but no gpu.resource: it would get no GPU" .name) }}

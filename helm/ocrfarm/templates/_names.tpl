@@ -51,6 +51,7 @@ engine = {{ .engine | quote }}
 device = {{ ternary "gpu:0" "cpu" (ne .gpu.resource "") | quote }}
 threads = {{ .threads }}
 precision = {{ .precision | quote }}
+provider = {{ .provider | quote }}
 {{- end }}
 
 {{/* A quantity of memory in megabytes (10^6), as a whole number. */}}
