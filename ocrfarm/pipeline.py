@@ -6,13 +6,12 @@ The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pix
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from ocrfarm.document import Document, Page
+from ocrfarm.document import Document, Gap, Page
 from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, Pixels, Raster, Source, mosaic, open_source, to_rgb
@@ -75,7 +74,10 @@ def read_again(engine: Engine, look: Look, *, shown: Sequence[tuple[Box, Pixels]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second look."""
+    """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second look.
+
+    `again` are the looks that brought something to read, `missed` those that failed.
+    """
 
     size: Size
     tiles: tuple[Tile, ...]
@@ -83,6 +85,7 @@ class Outcome:
     blank: set[TileId] = field(default_factory=set)
     failed: dict[TileId, str] = field(default_factory=dict)
     again: list[tuple[Look, Reading]] = field(default_factory=list)
+    missed: list[Look] = field(default_factory=list)
 
     def looks(self) -> tuple[Look, ...]:
         """Give the places that deserve a second look; none that touches a gap, where a line ends for a known reason."""
@@ -91,7 +94,7 @@ class Outcome:
         return tuple(
             look
             for look in look_again(self.size, self.readings)
-            if not any(gap.box.intersection(look.tile.box) for gap in known.gaps)
+            if look.kind == "left" or not any(gap.box.intersection(look.tile.box) for gap in known.gaps)
         )
 
     def showing(self, look: Look) -> list[Tile]:
@@ -119,7 +122,15 @@ class Outcome:
         )
         tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
         lines = stitch(self.size, self.readings, again=self.again)
-        return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again)))
+        gaps = coverage.gaps + tuple(self._unread_lines())
+        return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again), gaps=gaps))
+
+    def _unread_lines(self) -> Iterator[Gap]:
+        """Give the places of lines that were left to a neighbour which has them not, and could not be read later."""
+        page = Box(0, 0, self.size.width, self.size.height)
+        for look in self.missed:
+            if look.kind == "left" and (box := look.lines[0].bounds().intersection(page)):
+                yield Gap(box, "a line was found there but could not be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +191,8 @@ def _look_again(outcome: Outcome, raster: Raster, *, engine: Engine, profile: Pr
         there[box] = pixels.copy()
         for look in [look for look, boxes in waiting.items() if boxes <= there.keys()]:
             shown = [(each, there[each]) for each in sorted(waiting.pop(look))]
-            with suppress(EngineBroke):
+            try:
                 outcome.again.append((look, read_again(engine, look, shown=shown, profile=profile)))
+            except EngineBroke:
+                outcome.missed.append(look)
         there = {each: kept for each, kept in there.items() if any(each in boxes for boxes in waiting.values())}

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ocrfarm.geometry import Box, Quad, Size
 
@@ -15,6 +15,12 @@ array whose sides are no multiples of 32."""
 
 LOOK = "x"
 """The part that marks the tiles of a second look; these are numbered by column."""
+
+CLEAR_PIXELS, CLEAR_HEIGHTS = 16.0, 1.0
+"""How far a line lies from a border that surely does not cut it: pixels, or times its height where that is more."""
+
+CROSSES = 0.342
+"""Sine of 20 degrees: a border steeper than this to the reading direction cuts ends of lines, any other one sides."""
 
 _NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+|x))?")
 
@@ -57,17 +63,53 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tile:
-    """A rectangle of a page, in page pixels (level 0), with its overlap."""
+    """A rectangle of a page, in page pixels (level 0), with its overlap.
+
+    `core` is the part of the box that is nearer to its own middle than to a neighbour's: it ends half way through each
+    overlap, and the cores of a grid tile the page. Without one, everything in the tile is read.
+    """
 
     id: TileId
     box: Box
     page: Size = field(compare=False)
+    core: Box | None = field(default=None, compare=False)
 
     @property
     def interior(self) -> Sides:
         """Which sides cut through the page; the page's own edges do not count."""
         box, page = self.box, self.page
         return Sides(box.x0 > 0, box.y0 > 0, box.x1 < page.width, box.y1 < page.height)
+
+    def leaves(self, line: Quad) -> bool:
+        """Say whether a neighbour reads the line: its middle lies in the neighbour's core, which shows it whole.
+
+        What a border cuts through along the text is left too; an end that is cut is read by both, to be joined.
+        """
+        if self.core is None:
+            return False
+        margin = max(CLEAR_PIXELS, CLEAR_HEIGHTS * line.height)
+        whose = []
+        for axis, (low, high) in enumerate(((self.box.x0, self.box.x1), (self.box.y0, self.box.y1))):
+            at = [point[axis] for point in line.points]
+            core = (self.core.x0, self.core.x1) if axis == 0 else (self.core.y0, self.core.y1)
+            crossing = abs(at[1] - at[0]) >= CROSSES * line.length
+            whose.append(_whose(at, (low, high), core=core, margin=margin, crossing=crossing))
+        return _UNSURE not in whose and _THEIRS in whose
+
+
+_OURS, _THEIRS, _UNSURE = range(3)
+
+
+def _whose(at: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool) -> int:
+    """Say along one axis whose core holds the middle of the corners, and whether its tile shows all that is known."""
+    (low, high), (first, end), middle = span, core, sum(at) / len(at)
+    if end < high and middle >= end:
+        begins, cut = 2 * end - high, crossing and max(at) > high - margin
+        return _THEIRS if min(at) >= begins + margin and not cut else _UNSURE
+    if first > low and middle < first:
+        ends, cut = 2 * first - low, crossing and min(at) < low + margin
+        return _THEIRS if max(at) <= ends - margin and not cut else _UNSURE
+    return _OURS
 
 
 class Char(NamedTuple):
@@ -99,7 +141,8 @@ class Reading:
 
     `seconds` is the time spent inside the engine; `squeezed` counts lines longer than the recognizer's widest input;
     `saturated` says that the detector's contour limit was still reached, so some text may be missing; `scale` is the
-    detector's pixels per page pixel; `retries` counts how often the tile had been begun before.
+    detector's pixels per page pixel; `retries` counts how often the tile had been begun before; `left` are the lines
+    that were found but left to a neighbour.
     """
 
     tile: Tile
@@ -110,19 +153,25 @@ class Reading:
     saturated: bool = False
     scale: float = 1.0
     retries: int = 0
+    left: tuple[Quad, ...] = ()
+
+
+LookKind = Literal["joined", "open", "left"]
+"""Why a place is read again: a joined line whose seams prove nothing, lines that end though their letters go on, or a
+line that a tile left to a neighbour which does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """A place that is read a second time, cut from what the first tiles show of it.
 
-    `whole`: the one line is read as it is, its quad being known. Otherwise `lines` are those that end in the tile
-    though their letters go on: everything in it is looked for, and what continues them counts.
+    "open": everything in the tile is looked for, and what continues one of `lines` counts. The others have one line
+    each, which is read as it is, its quad being known.
     """
 
     tile: Tile
     lines: tuple[Quad, ...]
-    whole: bool
+    kind: LookKind
 
 
 def readings_to_bytes(readings: Iterable[Reading]) -> bytes:
@@ -153,7 +202,7 @@ def tile_from_json(data: dict[str, Any]) -> Tile:
 def looks_to_bytes(looks: Iterable[Look]) -> bytes:
     """Give JSON; quads come back exactly as they were."""
     data = [
-        {"tile": tile_to_json(look.tile), "lines": [quad.points for quad in look.lines], "whole": look.whole}
+        {"tile": tile_to_json(look.tile), "lines": [quad.points for quad in look.lines], "kind": look.kind}
         for look in looks
     ]
     return json.dumps(data).encode()
@@ -162,7 +211,7 @@ def looks_to_bytes(looks: Iterable[Look]) -> bytes:
 def looks_from_bytes(data: bytes) -> tuple[Look, ...]:
     """Read what `looks_to_bytes` wrote."""
     return tuple(
-        Look(tile_from_json(item["tile"]), tuple(map(Quad.of, item["lines"])), item["whole"])
+        Look(tile_from_json(item["tile"]), tuple(map(Quad.of, item["lines"])), item["kind"])
         for item in json.loads(data)
     )
 
@@ -176,6 +225,7 @@ def _reading_to_json(reading: Reading) -> dict[str, Any]:
         "saturated": reading.saturated,
         "scale": reading.scale,
         "retries": reading.retries,
+        "left": [_rounded(quad) for quad in reading.left],
         "fragments": [_fragment_to_json(fragment) for fragment in reading.fragments],
     }
 
@@ -190,12 +240,17 @@ def _reading_from_json(data: dict[str, Any]) -> Reading:
         saturated=data["saturated"],
         scale=data["scale"],
         retries=data["retries"],
+        left=tuple(map(Quad.of, data["left"])),
     )
+
+
+def _rounded(quad: Quad) -> list[list[float]]:
+    return [[round(x, 2), round(y, 2)] for x, y in quad.points]
 
 
 def _fragment_to_json(fragment: Fragment) -> dict[str, Any]:
     return {
-        "quad": [[round(x, 2), round(y, 2)] for x, y in fragment.quad.points],
+        "quad": _rounded(fragment.quad),
         "confidence": round(fragment.confidence, 4),
         "detection": round(fragment.detection, 4),
         "chars": [char.text for char in fragment.chars],

@@ -62,8 +62,10 @@ def second_look(services: Services, job: str, *, outcomes: Sequence[Outcome]) ->
             outcome = outcomes[look.tile.id.page]
             if readings is None:
                 unread.append((outcome.showing(look)[0].id, look.tile.id))
-            else:
+            elif readings:
                 outcome.again += [(look, reading) for reading in readings if reading.tile == look.tile]
+            else:
+                outcome.missed.append(look)
     names = [name for _, name in sorted(unread)]
     return tuple(tuple(names[at : at + BATCH]) for at in range(0, len(names), BATCH))
 

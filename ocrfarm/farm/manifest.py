@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from ocrfarm.geometry import Box, Size
@@ -65,11 +65,13 @@ class Manifest:
 
 
 def _tile_to_json(tile: Tile, blank: bool) -> dict[str, Any]:
-    box = tile.box
-    data: dict[str, Any] = {"id": str(tile.id), "box": [box.x0, box.y0, box.x1, box.y1]}
+    data: dict[str, Any] = {"id": str(tile.id), "box": astuple(tile.box)}
+    if tile.core:
+        data["core"] = astuple(tile.core)
     return {**data, "blank": True} if blank else data
 
 
 def _tile_from_json(data: dict[str, Any], pages: tuple[Size, ...]) -> Tile:
     tile_id = TileId.parse(data["id"])
-    return Tile(tile_id, Box(*data["box"]), pages[tile_id.page])
+    core = Box(*data["core"]) if "core" in data else None
+    return Tile(tile_id, Box(*data["box"]), pages[tile_id.page], core)

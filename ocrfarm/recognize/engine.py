@@ -1,5 +1,6 @@
 """The Engine protocol: pixels of one tile -> what text is on them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -12,6 +13,15 @@ if TYPE_CHECKING:  # the client knows profiles, not pixels: it starts without nu
 
 Pixels: TypeAlias = "NDArray[np.uint8]"
 """Height x width x 3, red green blue, 0..255, C-contiguous."""
+
+
+Wanted = Callable[[Quad], bool]
+"""Says of a line that was found, its quad in pixels of the array, whether it is to be read."""
+
+
+def every(_: Quad) -> bool:
+    """Want every line."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +43,8 @@ class Engine(Protocol):
     model: str
     """The recognizer's official PaddleOCR name."""
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
-        """Read one array of pixels, leaving out boxes less than `lowest` pixels high."""
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        """Find the lines on one array of pixels and read those that are wanted."""
         ...
 
     def read_line(self, pixels: Pixels, line: Quad) -> Fragment:

@@ -20,7 +20,7 @@ from ocrfarm.errors import WeightsError
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import ctc
 from ocrfarm.recognize.crops import confidence, crop, ordered, read_lines
-from ocrfarm.recognize.engine import Found, Pixels
+from ocrfarm.recognize.engine import Found, Pixels, Wanted, every
 from ocrfarm.recognize.models import Model
 from ocrfarm.recognize.pieces import join_pieces, piece_spans
 from ocrfarm.recognize.profiles import Profile, Runtime
@@ -52,11 +52,11 @@ class PaddleEngine:
         self._detector = _Detector(profile, detector)
         self._recognizer = _Recognizer(profile, recognizer)
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
-        """Find and read the lines, at least `lowest` pixels high, on height x width x 3 RGB pixels."""
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        """Find the lines on height x width x 3 RGB pixels and read those that are wanted."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
         found, saturated = self._detector.find(bgr)
-        regions = [region for region in joined_regions(found) if region[0].height >= lowest]
+        regions = [region for region in joined_regions(found) if wanted(region[0])]
         lines = read_lines(bgr, [box for box, _ in regions], read=self._recognizer.read)
         fragments = tuple(
             Fragment(quad, chars, confidence(chars), score)

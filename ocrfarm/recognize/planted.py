@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ocrfarm.document import Line
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.recognize.engine import Found
+from ocrfarm.recognize.engine import Found, Wanted, every
 from ocrfarm.tile import Char, Fragment
 
 MIN_HEIGHT = 10
@@ -67,8 +67,8 @@ class PlantedEngine:
         self.model = model
         self._seconds = seconds_per_tile
 
-    def read(self, pixels: NDArray[np.uint8], *, lowest: float = 0.0) -> Found:
-        """Find all planted lines on height x width (x 3) pixels, level ones first, then those that run down."""
+    def read(self, pixels: NDArray[np.uint8], *, wanted: Wanted = every) -> Found:
+        """Read the wanted lines on height x width (x 3) pixels, level ones first, then those that run down."""
         time.sleep(self._seconds)
         grey = np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[..., 0])
         places = np.flatnonzero((grey - np.uint8(_RAIL)) <= _END - _RAIL)
@@ -77,7 +77,7 @@ class PlantedEngine:
         turned = np.stack([grey.shape[1] - 1 - rails[:, 1], rails[:, 0]], axis=1)
         turned = turned[np.lexsort((turned[:, 1], turned[:, 0]))]
         down = tuple(_turned_back(fragment, grey.shape[1]) for fragment in _fragments(np.rot90(grey), turned))
-        return Found(level + down)
+        return Found(tuple(fragment for fragment in level + down if wanted(fragment.quad)))
 
     def read_line(self, pixels: NDArray[np.uint8], line: Quad) -> Fragment:
         """Give the characters of all planted lines whose middle is inside the quad's bounds, as one line."""

@@ -43,13 +43,15 @@ def _read(
     engine: Engine, tile: Tile, *, pixels: Pixels, quarter: Quarter, detail: float, enlarge: float
 ) -> tuple[Reading, ...]:
     started = time.perf_counter()
-    lowest = COARSE_PRINT * enlarge if tile.id.level else 0.0
-    found = _found(engine, tile, _enlarged(pixels, enlarge), lowest)
+    sieve = _Sieve(tile, enlarge)
+    with _told(engine, tile):
+        found = engine.read(_enlarged(pixels, enlarge), wanted=sieve)
     seconds = time.perf_counter() - started
     small = not tile.id.level and _is_small_print(found, detail) and detail * enlarge < LARGEST_SCALE
     parts = quarter(tile) if found.saturated or small else ()
     if not parts:
-        return (_reading(engine, tile, found, seconds=seconds, detail=detail, enlarge=enlarge),)
+        reading = _reading(engine, tile, found, seconds=seconds, detail=detail, enlarge=enlarge)
+        return (replace(reading, left=tuple(sieve.left)),)
     larger = enlarge * 2 if small else enlarge
     readings = [
         _read(engine, part, pixels=cut_part(pixels, tile, part=part), quarter=quarter, detail=detail, enlarge=larger)
@@ -64,7 +66,7 @@ def read_look(engine: Engine, look: Look, *, pixels: Pixels, detail: float = 1.0
     `pixels` are those of the look's tile, `detail` is the engine's detector pixels per pixel; quads are page pixels.
     `EngineBroke` when it cannot.
     """
-    if not look.whole:
+    if look.kind == "open":
         enlarge = 1.0 / min(detail, 1.0)
         (reading,) = _read(engine, look.tile, pixels=pixels, quarter=lambda _: (), detail=detail, enlarge=enlarge)
         return reading
@@ -75,14 +77,26 @@ def read_look(engine: Engine, look: Look, *, pixels: Pixels, detail: float = 1.0
     return Reading(look.tile, fragments, engine.model, time.perf_counter() - started)
 
 
+class _Sieve:
+    """Says which lines of a tile to read: not those that a neighbour reads, nor print too low for a coarse tile."""
+
+    def __init__(self, tile: Tile, enlarge: float) -> None:
+        self._tile, self._enlarge = tile, enlarge
+        self.left: list[Quad] = []
+
+    def __call__(self, quad: Quad) -> bool:
+        if self._tile.id.level:
+            return quad.height >= COARSE_PRINT * self._enlarge
+        line = _placed(quad, self._tile, self._enlarge)
+        if self._tile.leaves(line):
+            self.left.append(line)
+            return False
+        return True
+
+
 def _is_small_print(found: Found, detail: float) -> bool:
     heights = [fragment.quad.height * detail for fragment in found.fragments]
     return bool(heights) and statistics.median(heights) < SMALL_PRINT
-
-
-def _found(engine: Engine, tile: Tile, pixels: Pixels, lowest: float) -> Found:
-    with _told(engine, tile):
-        return engine.read(pixels, lowest=lowest)
 
 
 @contextmanager
@@ -116,5 +130,8 @@ def _reading(engine: Engine, tile: Tile, found: Found, *, seconds: float, detail
 
 
 def _on_page(fragment: Fragment, tile: Tile, enlarge: float) -> Fragment:
-    quad: Quad = fragment.quad.moved(tile.box.x0, tile.box.y0, 2.0**tile.id.level / enlarge)
-    return Fragment(quad, fragment.chars, fragment.confidence, fragment.detection)
+    return replace(fragment, quad=_placed(fragment.quad, tile, enlarge))
+
+
+def _placed(quad: Quad, tile: Tile, enlarge: float) -> Quad:
+    return quad.moved(tile.box.x0, tile.box.y0, 2.0**tile.id.level / enlarge)

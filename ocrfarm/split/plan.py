@@ -1,6 +1,6 @@
 """Where a page is cut into tiles: sizes and boxes only, no pixels."""
 
-from itertools import product
+from itertools import pairwise, product
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
@@ -23,14 +23,21 @@ def plan(page: Size, *, side: int, overlap: int, number: int = 0, level: int = 0
 
     `side` and `overlap` are pixels of the level's raster (`level_size`); a tile is `side` wide and high, or as wide or
     high as a raster that is smaller. Boxes are page pixels: at a level above 0 the last ones are clipped at the page's
-    edge. `number` is the page's own. SettingsError for a side or an overlap that makes no sense.
+    edge. `number` is the page's own. Native tiles have a core: lines
+    that two tiles show whole are read once. SettingsError for a side or an overlap that makes no sense.
     """
     _check(side, overlap)
     raster = level_size(page, level)
     rows, cols = _spans(raster.height, side, overlap), _spans(raster.width, side, overlap)
+    down, across = _cores(rows), _cores(cols)
     whole = Box(0, 0, page.width, page.height)
     return tuple(
-        Tile(TileId(number, level, row, col), _box(whole, cols[col], rows[row], level), page)
+        Tile(
+            TileId(number, level, row, col),
+            _box(whole, cols[col], rows[row], level),
+            page,
+            None if level else _box(whole, across[col], down[row], 0),
+        )
         for row, col in product(range(len(rows)), range(len(cols)))
     )
 
@@ -86,6 +93,12 @@ def _spans(extent: int, side: int, overlap: int) -> list[_Span]:
     steps = -(-room // stride)
     starts = (min(room, -(-step * room // (steps * LATTICE)) * LATTICE) for step in range(steps + 1))
     return [(start, start + side) for start in starts]
+
+
+def _cores(spans: list[_Span]) -> list[_Span]:
+    """Give the span that each tile reads alone: neighbours part in the middle of what they share."""
+    seams = [(end + start) // 2 for (_, end), (start, _) in pairwise(spans)]
+    return list(pairwise([spans[0][0], *seams, spans[-1][1]]))
 
 
 def _halves(extent: int, overlap: int) -> list[_Span]:

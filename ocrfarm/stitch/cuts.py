@@ -8,18 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
+from ocrfarm.tile import CLEAR_HEIGHTS, CLEAR_PIXELS, CROSSES
 
 FREE, SOFT, HARD = 2, 1, 0
 """Grades of an end: surely whole; the border is near enough for the next word to be lost; cut through letters."""
 
-SOFT_PIXELS, SOFT_HEIGHTS = 16.0, 1.0
+SOFT_PIXELS, SOFT_HEIGHTS = CLEAR_PIXELS, CLEAR_HEIGHTS
 """An end this near to a border may continue behind it: a border can fall between two words."""
 
 HARD_PIXELS, HARD_HEIGHTS = 6.0, 0.35
 """A side (or an end) this near to a border is cut through its letters; with more, whole lines count as cut."""
-
-CROSSES = 0.342
-"""Sine of 20 degrees: a border steeper than this to the reading direction cuts ends, any other one cuts sides."""
 
 DEEP = 64.0
 """Pixels from the borders of its tile from where on a fragment is as good as the detector can make it."""

@@ -2,6 +2,7 @@
 
 A joined line is read again as a whole where its seams do not prove that the text is right. A line that ends where a
 border cut through its letters, and that no other tile continues, is incomplete for certain: its end is searched again.
+A line that a tile left to a neighbour is read where the neighbour has it not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,10 @@ from itertools import pairwise
 
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.stitch.chains import Joined, Part
-from ocrfarm.stitch.cuts import HARD, Cuts
+from ocrfarm.stitch.cuts import HARD, Cuts, find_cuts
 from ocrfarm.stitch.lines import line_quad
 from ocrfarm.stitch.pieces import Pieces
-from ocrfarm.tile import LATTICE, LOOK, Look, Tile, TileId
+from ocrfarm.tile import LATTICE, LOOK, Look, LookKind, Tile, TileId
 
 AGREEMENT = 1.0
 """Share of the letters at a seam that both tiles must have read alike."""
@@ -33,22 +34,34 @@ more, so that it sees as much of the line's rest as the detector needs to find i
 SEARCH_GRID = 8
 """The tiles' places are multiples of this part of their side, so that ends near one another share one."""
 
+ALONE = 2.5
+"""Heights of a line that is shown alone on each side of it: no border of its tile seems to cut it."""
+
 LARGEST = 32_000_000
 """Pixels of the box round a line that is read again: a slanted line across a very large page is left as it is."""
 
 
-def find_looks(size: Size, pieces: Pieces, *, cuts: Cuts, joined: Sequence[Joined]) -> tuple[Look, ...]:
-    """Give the looks of a page in a fixed order."""
+Place = tuple[Box, tuple[Quad, ...], LookKind]
+
+
+def find_looks(size: Size, pieces: Pieces, *, joined: Sequence[Joined], left: Sequence[Quad]) -> tuple[Look, ...]:
+    """Give the looks of a page in a fixed order; `left` are the lines that tiles left to others which have them not."""
+    cuts, page = find_cuts(pieces), pieces.tiles[0].id.page
     open_ends = [end for line in joined for end in _open_ends(pieces, cuts, line)]
     searches = _searches(size, pieces, open_ends)
     doubtful = [line_quad(pieces, line) for line in joined if _is_doubtful(pieces, cuts, line)]
-    frame = Box(0, 0, size.width, size.height)
-    lines = [(box, (quad,)) for quad in doubtful if (box := _around(quad, frame)) and box.area <= LARGEST]
-    wanted = [*((box, quads, False) for box, quads in searches), *((box, quads, True) for box, quads in sorted(lines))]
+    wanted = [*searches, *_whole(size, doubtful, "joined", 0.5), *_whole(size, left, "left", ALONE)]
     return tuple(
-        Look(Tile(TileId(pieces.tiles[0].id.page, 0, 0, index, LOOK), box, size), quads, whole)
-        for index, (box, quads, whole) in enumerate(wanted)
+        Look(Tile(TileId(page, 0, 0, index, LOOK), box, size), quads, kind)
+        for index, (box, quads, kind) in enumerate(wanted)
     )
+
+
+def _whole(size: Size, quads: Sequence[Quad], kind: LookKind, margin: float) -> list[Place]:
+    """Give the boxes round lines that are read as they are, with a margin of so many of their heights."""
+    frame = Box(0, 0, size.width, size.height)
+    boxes = [(_around(quad, margin).intersection(frame), quad) for quad in quads]
+    return sorted((box, (quad,), kind) for box, quad in boxes if box and box.area <= LARGEST)
 
 
 def _is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
@@ -85,7 +98,7 @@ def _open_ends(pieces: Pieces, cuts: Cuts, line: Joined) -> Iterator[tuple[int, 
             yield piece, end
 
 
-def _searches(size: Size, pieces: Pieces, ends: Sequence[tuple[int, int]]) -> list[tuple[Box, tuple[Quad, ...]]]:
+def _searches(size: Size, pieces: Pieces, ends: Sequence[tuple[int, int]]) -> list[Place]:
     """Give the boxes to search and the lines that end in each."""
     found: dict[Box, list[Quad]] = {}
     for piece, end in ends:
@@ -94,7 +107,7 @@ def _searches(size: Size, pieces: Pieces, ends: Sequence[tuple[int, int]]) -> li
         box = pieces.tiles[int(pieces.tile[piece])].box
         side = max(SEARCH_SIDE, max(box.width, box.height) // (2 * LATTICE) * LATTICE)
         found.setdefault(_search_box(size, x, y, side), []).append(quad)
-    return sorted((box, tuple(sorted(quads))) for box, quads in found.items())
+    return sorted((box, tuple(sorted(quads)), "open") for box, quads in found.items())
 
 
 def _search_box(size: Size, x: float, y: float, side: int) -> Box:
@@ -104,7 +117,7 @@ def _search_box(size: Size, x: float, y: float, side: int) -> Box:
     return Box(x0, y0, min(x0 + side, size.width), min(y0 + side, size.height))
 
 
-def _around(quad: Quad, frame: Box) -> Box | None:
+def _around(quad: Quad, heights: float) -> Box:
     box = quad.bounds()
-    margin = round(quad.height / 2)
-    return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin).intersection(frame)
+    margin = round(quad.height * heights)
+    return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)

@@ -11,6 +11,7 @@ from ocrfarm.stitch.chains import Joined, Part, chain_group
 from ocrfarm.stitch.cuts import Cuts, find_cuts
 from ocrfarm.stitch.doubts import find_looks
 from ocrfarm.stitch.groups import find_groups
+from ocrfarm.stitch.left import unread
 from ocrfarm.stitch.levels import Level, merge_levels, shared_by_tiles
 from ocrfarm.stitch.lines import line_quad, make_line
 from ocrfarm.stitch.links import Links, find_links
@@ -42,8 +43,7 @@ def look_again(size: Size, readings: Iterable[Reading]) -> tuple[Look, ...]:
     """Give the places of the page whose text the first readings leave in doubt, in a fixed order."""
     native = _by_level(readings).get(0, [])
     pieces = gather(size, native)
-    joined = join(pieces)
-    return find_looks(size, pieces, cuts=find_cuts(pieces), joined=joined) if joined else ()
+    return find_looks(size, pieces, joined=join(pieces), left=unread(pieces, native)) if native else ()
 
 
 def _by_level(readings: Iterable[Reading]) -> dict[int, list[Reading]]:
@@ -55,9 +55,10 @@ def _by_level(readings: Iterable[Reading]) -> dict[int, list[Reading]]:
 
 def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> Level:
     """Join what the tiles of one level read."""
-    searched = [continuing(look, reading) for look, reading in again if not look.whole]
-    pieces = gather(size, [*readings, *searched])
-    answers = {look.lines[0]: _chars(reading) for look, reading in again if look.whole}
+    searched = [continuing(look, reading) for look, reading in again if look.kind == "open"]
+    left = [reading for look, reading in again if look.kind == "left"]
+    pieces = gather(size, [*readings, *searched, *left])
+    answers = {look.lines[0]: _chars(reading) for look, reading in again if look.kind == "joined"}
     lines = [make_line(pieces, joined, again=answers.get(line_quad(pieces, joined), ())) for joined in join(pieces)]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 

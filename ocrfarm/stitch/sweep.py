@@ -1,14 +1,14 @@
 """Drops what is no line of its own: halves and stumps that a border left of a line that another tile saw whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ocrfarm.stitch.chains import Joined
 from ocrfarm.stitch.cuts import DEEP, FREE, HARD, Cuts
 from ocrfarm.stitch.nearby import Pairs
-from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces, distance
+from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
+from ocrfarm.stitch.rectangles import Rectangles, share_covered
 
 COVERED = 0.6
 """Share of a line's area that a larger line of another tile covers from where on it is the same ink."""
@@ -24,15 +24,6 @@ SLIVER = 1.0
 """Text heights; a fragment this narrow at a border is a part of a letter."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """Rectangles around m lines: centre, unit vector along the text, and half extents along and across it."""
-
-    centre: Floats
-    along: Floats
-    half: Floats
-
-
 def sweep(pieces: Pieces, cuts: Cuts, *, joined: Sequence[Joined], pairs: Pairs) -> list[Joined]:
     """Drop every line that others cover; `pairs` are the fragments of different tiles that touch.
 
@@ -43,7 +34,7 @@ def sweep(pieces: Pieces, cuts: Cuts, *, joined: Sequence[Joined], pairs: Pairs)
     area = lines.half[:, 0] * lines.half[:, 1]
     small, large = _rank(*_line_pairs(pieces, joined, pairs), area, is_scrap)
     scrap = is_scrap[small]
-    share = _share_covered(lines, small, large, np.where(scrap, SCRAP_SLACK, 0.0))
+    share = share_covered(lines.take(small), lines.take(large), slack=np.where(scrap, SCRAP_SLACK, 0.0))
     hit = ~scrap & (share >= COVERED)
     covered = np.bincount(small[scrap], share[scrap], minlength=len(joined)) >= SCRAP_COVERED
     dropped = _drop(small[hit], large[hit], area)
@@ -95,33 +86,12 @@ def _drop(small: Ints, large: Ints, area: Floats) -> set[int]:
     return dropped
 
 
-def _rectangles(pieces: Pieces, joined: Sequence[Joined]) -> _Lines:
+def _rectangles(pieces: Pieces, joined: Sequence[Joined]) -> Rectangles:
     first = np.array([line.parts[0].piece for line in joined], np.int64)
     last = np.array([line.parts[-1].piece for line in joined], np.int64)
     start = (pieces.corners[first, 0] + pieces.corners[first, 3]) / 2
     end = (pieces.corners[last, 1] + pieces.corners[last, 2]) / 2
-    length = np.maximum(distance(end - start), 1e-9)
-    height = (pieces.height[first] + pieces.height[last]) / 2
-    return _Lines((start + end) / 2, (end - start) / length[:, None], np.stack([length, height], axis=1) / 2)
-
-
-def _share_covered(lines: _Lines, small: Ints, large: Ints, slack: Floats) -> Floats:
-    """Give the share of each small line inside the large one, grown by so many heights, both as rectangles."""
-    along = lines.along[large]
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    away = lines.centre[small] - lines.centre[large]
-    cosine = np.abs((lines.along[small] * along).sum(axis=1))
-    sine = np.abs((lines.along[small] * across).sum(axis=1))
-    long, tall = lines.half[small].T
-    room = lines.half[large] + (2 * slack * lines.half[large, 1])[:, None]
-    share = np.ones(len(small))
-    for axis, (vector, half) in enumerate(
-        ((along, long * cosine + tall * sine), (across, long * sine + tall * cosine))
-    ):
-        centre, limit = (away * vector).sum(axis=1), room[:, axis]
-        inside = np.minimum(centre + half, limit) - np.maximum(centre - half, -limit)
-        share *= np.clip(inside / np.maximum(2 * half, 1e-9), 0.0, 1.0)
-    return share
+    return Rectangles.between(start, end, height=(pieces.height[first] + pieces.height[last]) / 2)
 
 
 def find_ghosts(pieces: Pieces, cuts: Cuts, *, pairs: Pairs) -> Flags:

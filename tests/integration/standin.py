@@ -22,6 +22,7 @@ import numpy as np
 from ocrfarm.farm import app, flow, looks, services, steps
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Found, Pixels
+from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine
 from ocrfarm.tile import Fragment
 from workers.__main__ import main
@@ -82,8 +83,8 @@ class StandIn:
     def __init__(self) -> None:
         self._planted = PlantedEngine(seconds_per_tile=float(os.environ.get("STANDIN_SECONDS", "0")))
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
-        found = self._planted.read(pixels)
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        found = self._planted.read(pixels, wanted=wanted)
         _write_down(pixels)
         words = {fragment.text for fragment in found.fragments}
         for word in words & ACTS.keys():

@@ -14,6 +14,7 @@ from ocrfarm.farm.revive import drop_dead
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, find_profile
+from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import plant, planted_page
 from ocrfarm.storage import keys
 from ocrfarm.tile import TileId
@@ -32,8 +33,8 @@ PROFILE = replace(find_profile("planted").tiled(side=640, overlap=160), name="bl
 class Blind(CountingEngine):
     """Does not see lines that run through a whole tile of 640 pixels."""
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
-        found = super().read(pixels)
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        found = super().read(pixels, wanted=wanted)
         seen = [each for each in found.fragments if pixels.shape[1] != 640 or each.quad.length < 600]
         return replace(found, fragments=tuple(seen))
 

@@ -40,6 +40,7 @@ from ocrfarm.farm.upkeep import Upkeep
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
+from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Load, Places, Settings
@@ -62,10 +63,10 @@ class CountingEngine:
     before: Callable[[int], None] = lambda _: None
     planted: PlantedEngine = field(default_factory=PlantedEngine)
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
         self.reads += 1
         self.before(self.reads)
-        return self.planted.read(pixels)
+        return self.planted.read(pixels, wanted=wanted)
 
     def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
         self.reads += 1

@@ -3,11 +3,11 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ocrfarm.errors import SettingsError
-from ocrfarm.geometry import Box, Size
+from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.split.plan import coarse_levels, level_size, plan, quarter
 from ocrfarm.tile import LATTICE, Tile, TileId
 
@@ -41,6 +41,40 @@ def covers(tiles: tuple[Tile, ...], whole: Box) -> bool:
 @given(sizes, settings(), levels)
 def test_tiles_cover_the_page_and_stay_inside(page: Size, setting: dict[str, int], level: int) -> None:
     assert covers(plan(page, **setting, level=level), Box(0, 0, page.width, page.height))
+
+
+@given(sizes, settings())
+def test_every_pixel_is_in_one_core_that_ends_half_way_through_the_overlaps(
+    page: Size, setting: dict[str, int]
+) -> None:
+    tiles = plan(page, **setting)
+    cores = {tile.id: tile.core for tile in tiles if tile.core}
+    assert sum(core.area for core in cores.values()) == page.area
+    for tile in tiles:
+        core = cores[tile.id]
+        assert tile.box.contains(core)
+        beside = next(
+            (other for other in tiles if (other.id.row, other.id.col) == (tile.id.row, tile.id.col + 1)), None
+        )
+        if beside:
+            assert 0 <= (tile.box.x1 - core.x1) - (core.x1 - beside.box.x0) <= 1
+
+
+@given(sizes, settings(), st.floats(0, 1), st.floats(0, 1), st.integers(8, 40))
+def test_a_line_is_left_only_to_a_tile_that_shows_it_whole_and_keeps_it(
+    page: Size, setting: dict[str, int], across: float, down: float, height: int
+) -> None:
+    x, y = across * page.width, down * page.height
+    line = Quad.upright(x - 2 * height, y - height / 2, x + 2 * height, y + height / 2)
+    frame = Box(0, 0, page.width, page.height)
+    tiles = [tile for tile in plan(page, **setting) if tile.box.contains(line.bounds())]
+    assume(frame.contains(line.bounds()) and tiles)
+    keepers = [tile for tile in tiles if not tile.leaves(line)]
+    assert keepers
+    if len(keepers) < len(tiles):
+        assert any(
+            tile.core and tile.core.x0 <= x <= tile.core.x1 and tile.core.y0 <= y <= tile.core.y1 for tile in keepers
+        )
 
 
 @given(sizes, settings(), levels)

@@ -21,7 +21,7 @@ def answers(looks: Sequence[Look], lines: Sequence[TrueLine]) -> Again:
 
 
 def _read(look: Look, lines: Sequence[TrueLine]) -> Reading:
-    if not look.whole:
+    if look.kind == "open":
         (reading,) = see(lines, [look.tile], SHARP)
         return reading
     (quad,) = look.lines
@@ -50,7 +50,7 @@ def test_a_line_that_one_tile_missed_is_found_at_its_open_ends(seed: int) -> Non
     left = [replace(reading, fragments=()) if reading is lost else reading for reading in readings]
     assert texts(stitch(size, left)) != texts([line])
     looks = look_again(size, left)
-    assert [look.whole for look in looks] == [False, False]
+    assert [look.kind for look in looks] == ["open", "open"]
     assert texts(stitch(size, left, again=answers(looks, [line]))) == texts([line])
 
 
@@ -73,7 +73,7 @@ def test_a_second_look_that_sees_rubbish_changes_no_letter(lines: list[TrueLine]
     again: Again = []
     for look in look_again(PAGE, readings):
         chars = tuple(Char(rng.choice("-~_."), (k + 0.5) / 40, 0.99) for k in range(40))
-        fragments = (Fragment(look.lines[0], chars, 0.99),) if look.whole else ()
+        fragments = (Fragment(look.lines[0], chars, 0.99),) if look.kind != "open" else ()
         again.append((look, Reading(look.tile, fragments, MODEL)))
     assert texts(stitch(PAGE, readings, again=again)) == texts(stitch(PAGE, readings))
 

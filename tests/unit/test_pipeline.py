@@ -6,11 +6,13 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from ocrfarm.errors import EngineBroke
-from ocrfarm.geometry import Size
+from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.image import open_source
 from ocrfarm.pipeline import cut_page, fitted, page_tiles, read
 from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
+from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
+from ocrfarm.tile import Fragment
 
 PLANTED = find_profile("planted").tiled(side=512, overlap=128)
 
@@ -44,11 +46,11 @@ class Breaks(PlantedEngine):
 
     count = 0
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
         self.count += 1
         if self.count == 2:
             raise EngineBroke("on purpose")
-        return super().read(pixels, lowest=lowest)
+        return super().read(pixels, wanted=wanted)
 
 
 def test_a_tile_that_fails_is_a_gap_and_not_the_end(sheet: tuple[Path, list[str]]) -> None:
@@ -60,11 +62,63 @@ def test_a_tile_that_fails_is_a_gap_and_not_the_end(sheet: tuple[Path, list[str]
     assert coverage.area < 1
 
 
+class Neighbours(PlantedEngine):
+    """Tells what it reads on tiles; a blind one finds the shared line and does not read it, a deaf one fails at it."""
+
+    def __init__(self, *, blind: bool, deaf: bool = False) -> None:
+        super().__init__()
+        self._blind, self._deaf = blind, deaf
+        self.texts: list[str] = []
+
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        found = super().read(pixels, wanted=wanted)
+        seen = [each for each in found.fragments if not self._blind or each.text != "shared"]
+        self.texts += [each.text for each in seen]
+        return replace(found, fragments=tuple(seen))
+
+    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+        if self._deaf:
+            raise EngineBroke("on purpose")
+        return PlantedEngine().read_line(pixels, line)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """Write a page of two tiles, one below the other, with a line in the lower half of what they share."""
+    pixels = np.full((896, 400), 255, np.uint8)
+    plant(pixels, "shared", x=100, y=460, height=24)
+    plant(pixels, "other", x=100, y=700, height=24)
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    return tmp_path / "page.png"
+
+
+def test_a_line_that_two_tiles_show_whole_is_read_once(shared: Path) -> None:
+    engine = Neighbours(blind=False)
+    (page,) = read(shared, engine, profile=PLANTED).document.pages
+    assert sorted(engine.texts) == sorted(line.text for line in page.lines) == ["other", "shared"]
+    assert page.coverage.looks == 0
+
+
+def test_a_line_that_the_neighbour_does_not_find_is_read_by_a_second_look(shared: Path) -> None:
+    (page,) = read(shared, Neighbours(blind=True), profile=PLANTED).document.pages
+    assert [line.text for line in page.lines] == ["shared", "other"]
+    assert page.coverage.looks == 1
+    assert page.coverage.complete
+
+
+def test_a_line_that_nobody_can_read_is_a_gap(shared: Path) -> None:
+    (page,) = read(shared, Neighbours(blind=True, deaf=True), profile=PLANTED).document.pages
+    assert [line.text for line in page.lines] == ["other"]
+    (gap,) = page.coverage.gaps
+    assert gap.box == Box(100, 460, 172, 484)
+    assert "could not be read" in gap.reason
+
+
 class Fades(PlantedEngine):
     """Does not see lines that run through a whole tile of 640 pixels."""
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
-        found = super().read(pixels)
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        found = super().read(pixels, wanted=wanted)
         seen = [each for each in found.fragments if pixels.shape[1] != 640 or each.quad.length < 600]
         return replace(found, fragments=tuple(seen))
 
@@ -82,10 +136,10 @@ def test_what_one_tile_missed_is_found_at_a_second_look(tmp_path: Path) -> None:
 
 def test_a_second_look_that_fails_costs_nothing(tmp_path: Path) -> None:
     class BreaksAgain(Fades):
-        def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+        def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
             if pixels.shape[1] != 640:
                 raise EngineBroke("on purpose")
-            return super().read(pixels)
+            return super().read(pixels, wanted=wanted)
 
     pixels = np.full((600, 1600), 255, np.uint8)
     plant(pixels, "".join(chr(0x4E00 + k) for k in range(120)), x=100, y=300, height=24)

@@ -8,6 +8,7 @@ import pytest
 from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.recognize import Found, Pixels, read_tile
+from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.tile import Char, Fragment, Reading, Tile, TileId
 
 FAR = 3_000_000
@@ -23,7 +24,7 @@ class Stub:
     def __init__(self, answer: Callable[[Pixels], Found]) -> None:
         self._answer = answer
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
         return self._answer(pixels)
 
     def read_line(self, pixels: Pixels, line: Quad) -> Fragment:

@@ -46,7 +46,7 @@ def test_a_second_reading_that_is_less_sure_is_not_believed() -> None:
 
 PAGE = Size(4000, 3000)
 OPEN = Quad.upright(100, 500, 900, 530)
-LOOK = Look(Tile(TileId(0, 0, 0, 3, "x"), Box(640, 256, 1152, 768), PAGE), (OPEN,), False)
+LOOK = Look(Tile(TileId(0, 0, 0, 3, "x"), Box(640, 256, 1152, 768), PAGE), (OPEN,), "open")
 
 
 def fragment(x0: float, y0: float, x1: float, y1: float) -> Fragment:
@@ -61,5 +61,5 @@ def test_of_a_searched_tile_only_what_continues_the_line_counts() -> None:
 
 
 def test_looks_come_back_exactly() -> None:
-    looks = (LOOK, Look(LOOK.tile, (Quad.upright(0.1 + 0.2, 1 / 3, 900.7, 530.123456789),), True))
+    looks = (LOOK, Look(LOOK.tile, (Quad.upright(0.1 + 0.2, 1 / 3, 900.7, 530.123456789),), "joined"))
     assert looks_from_bytes(looks_to_bytes(looks)) == looks
