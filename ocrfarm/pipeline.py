@@ -15,11 +15,11 @@ from ocrfarm.document import Document, Gap, Page
 from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, Pixels, Raster, Source, mosaic, open_source, to_rgb
-from ocrfarm.recognize import Engine, Profile, read_look, read_tile
+from ocrfarm.recognize import Cascade, Engine, Profile, read_look, read_tile
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import coarse_levels, plan, quarter
 from ocrfarm.split.scale import print_height, suitable_overlap
-from ocrfarm.stitch import cover, look_again, stitch
+from ocrfarm.stitch import Doubt, cover, look_again, stitch
 from ocrfarm.tile import LATTICE, Look, Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
@@ -87,23 +87,23 @@ class Outcome:
     again: list[tuple[Look, Reading]] = field(default_factory=list)
     missed: list[Look] = field(default_factory=list)
 
-    def looks(self) -> tuple[Look, ...]:
+    def looks(self, cascade: Cascade) -> tuple[Look, ...]:
         """Give the places that deserve a second look; none that touches a gap, where a line ends for a known reason."""
+        doubt = Doubt(cascade.doubt, cascade.most) if cascade.recognizer else Doubt()
         tiles = [tile for tile in self.tiles if not tile.id.level]
         known = cover(self.size, tiles, readings=self.readings, blank=self.blank, failed=self.failed, scale=1.0)
         return tuple(
             look
-            for look in look_again(self.size, self.readings)
-            if look.kind == "left" or not any(gap.box.intersection(look.tile.box) for gap in known.gaps)
+            for look in look_again(self.size, self.readings, doubt=doubt)
+            if look.kind in ("left", "doubted") or not any(gap.box.intersection(look.tile.box) for gap in known.gaps)
         )
 
     def showing(self, look: Look) -> list[Tile]:
-        """Give the native tiles, with print on them, that show a part of the place."""
-        return [
-            tile
-            for tile in self.tiles
-            if not tile.id.level and tile.id not in self.blank and tile.box.intersection(look.tile.box)
-        ]
+        """Give the native tile that shows all of the place, or those, with print on them, that show a part of it."""
+        native = [tile for tile in self.tiles if not tile.id.level and tile.id not in self.blank]
+        whole = (tile for tile in native if tile.box.contains(look.tile.box))
+        found = next(whole, None)
+        return [found] if found else [tile for tile in native if tile.box.intersection(look.tile.box)]
 
     @property
     def engine_seconds(self) -> float:
@@ -142,9 +142,18 @@ class Run:
 
 
 def read(
-    path: Path, engine: Engine, *, profile: Profile, limits: Limits | None = None, on_tile: Progress | None = None
+    path: Path,
+    engine: Engine,
+    *,
+    profile: Profile,
+    strong: Engine | None = None,
+    limits: Limits | None = None,
+    on_tile: Progress | None = None,
 ) -> Run:
-    """Read every page of a picture; `InputError` where it cannot be decoded."""
+    """Read every page of a picture; `InputError` where it cannot be decoded.
+
+    `strong` is the engine of `profile.strong`, for a profile with a cascade.
+    """
     started = time.perf_counter()
     source = open_source(path, limits or Limits())
     profile = fitted(source, profile)
@@ -158,7 +167,7 @@ def read(
             if on_tile:
                 on_tile(done, total)
         overviews.append(raster.overview())
-        _look_again(outcome, raster, engine=engine, profile=profile)
+        _look_again(outcome, raster, engine=strong or engine, profile=profile)
     stitching = time.perf_counter()
     pages = tuple(outcome.assemble(profile) for outcome in outcomes)
     ended = time.perf_counter()
@@ -184,7 +193,7 @@ def _read_into(outcome: Outcome, engine: Engine, tile: Tile, pixels: Pixels | No
 
 def _look_again(outcome: Outcome, raster: Raster, *, engine: Engine, profile: Profile) -> None:
     """Decode the page once more where places on it deserve it; where a second look fails, the first reading stands."""
-    waiting = {look: {tile.box for tile in outcome.showing(look)} for look in outcome.looks()}
+    waiting = {look: {tile.box for tile in outcome.showing(look)} for look in outcome.looks(profile.cascade)}
     there: dict[Box, Pixels] = {}
     wanted = {box for boxes in waiting.values() for box in boxes}
     for box, pixels in raster.cut(sorted(wanted)) if wanted else ():

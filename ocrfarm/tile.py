@@ -156,17 +156,17 @@ class Reading:
     left: tuple[Quad, ...] = ()
 
 
-LookKind = Literal["joined", "open", "left"]
-"""Why a place is read again: a joined line whose seams prove nothing, lines that end though their letters go on, or a
-line that a tile left to a neighbour which does not have it."""
+LookKind = Literal["joined", "open", "left", "doubted"]
+"""Why a place is read again: a joined line whose seams prove nothing, lines that end though their letters go on, a line
+that a tile left to a neighbour which does not have it, or lines whose letters are doubted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """A place that is read a second time, cut from what the first tiles show of it.
 
-    "open": everything in the tile is looked for, and what continues one of `lines` counts. The others have one line
-    each, which is read as it is, its quad being known.
+    "open": everything in the tile is looked for, and what continues one of `lines` counts. Otherwise the lines are
+    read as they are, their quads being known; only "doubted" places have more than one.
     """
 
     tile: Tile

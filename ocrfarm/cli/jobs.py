@@ -26,7 +26,7 @@ _timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds
 
 @click.command()
 @click.argument("source")
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
 @click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the picture's size unless given.")
 def submit(source: str, profile: str, *, priority: str | None) -> None:
     """Hand in SOURCE, a file, an s3:// URL or (with OCRFARM_URL_SOURCES=1) an https:// one, and print the job's id."""

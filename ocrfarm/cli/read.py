@@ -33,7 +33,7 @@ Reader = Callable[[Path, OnTile], tuple[Document, list[bytes]]]
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @results_options
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
 @click.option("--tile", default=0, help="Side of the tiles in pixels, a multiple of 32; as the profile has it.")
 @click.option("--overlap", default=0, help="Pixels that tiles share, a multiple of 32; else by the page's print.")
 @click.option("--in-process", is_flag=True, help="Read without a farm, in this process.")
@@ -84,7 +84,8 @@ def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bo
     """Give what reads: an engine in this process, the farm that the environment names, or one of this machine's own."""
     if in_process:
         folders = WeightsFolders(settings.cache_folder, settings.models_folder)
-        yield partial(_in_process, load_engine(wanted, folders), wanted, settings)
+        strong = load_engine(wanted.strong, folders) if wanted.cascade.recognizer else None
+        yield partial(_in_process, (load_engine(wanted, folders), strong), wanted, settings)
     elif settings.places.broker:
         yield partial(_over_farm, Client(settings=settings), wanted, lambda: None)
     else:
@@ -93,11 +94,12 @@ def _reader(settings: Settings, wanted: Profile, *, profile: str, in_process: bo
 
 
 def _in_process(
-    engine: Engine, profile: Profile, settings: Settings, path: Path, on_tile: OnTile
+    engines: tuple[Engine, Engine | None], profile: Profile, settings: Settings, path: Path, on_tile: OnTile
 ) -> tuple[Document, list[bytes]]:
     pipeline, image = importlib.import_module("ocrfarm.pipeline"), importlib.import_module("ocrfarm.image")
     limits = image.Limits(**settings.limits.given)
-    run = pipeline.read(path, engine, profile=profile, limits=limits, on_tile=on_tile)
+    engine, strong = engines
+    run = pipeline.read(path, engine, profile=profile, strong=strong, limits=limits, on_tile=on_tile)
     peak = importlib.import_module("ocrfarm.farm.services").peak_megabytes()
     document = replace(run.document, timing={**run.document.timing, "peak_mb": peak})
     return document, [image.encode_tile(overview) for overview in run.overviews]

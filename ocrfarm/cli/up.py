@@ -17,7 +17,7 @@ _LOOK_SECONDS = 1.0
 
 
 @click.command()
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("ocrfarm-data"), show_default=True)
 @click.option("--flower-port", default=_FLOWER_PORT, show_default=True, help="Where Flower listens; 0: nowhere.")
 def up(profile: str, folder: Path, *, flower_port: int) -> None:

@@ -86,7 +86,7 @@ def _header(
         if services.progress.ended(job):
             raise JobCancelled(f"job {job} ended while it was split")
         manifest = services.manifest(job)
-        profile = manifest.request.profile
+        profile = manifest.request.profile.strong if is_look(batch) else manifest.request.profile
         queue = wire.recognize_queue(profile.recognizer)
         declare(app, queue)
         pixels = sum(pixels_of(tile) for tile in named(services, job, batch=batch))

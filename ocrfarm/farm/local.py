@@ -111,7 +111,8 @@ class EmbeddedFarm:
 
     def wait_ready(self, timeout: float = 300.0) -> None:
         """Wait until every recognizer has loaded its models; `FarmError`, or the error that keeps them from it."""
-        self._wait("recognize.*.loaded", self._shape.recognizers, timeout)
+        for name in self._models():
+            self._wait(f"{name}.*.loaded", self._shape.recognizers, timeout)
 
     def check(self) -> None:
         """Raise what is wrong: `FarmError` where a process died for good, or why the models cannot be loaded."""
@@ -148,10 +149,10 @@ class EmbeddedFarm:
             health=str(self._run),
         )
         self.settings = replace(self._base, places=places, access=access)
-        profile_file = self._run / "profile.toml"
-        profile_file.write_text(_to_toml(self._profile, self._shape.threads), encoding="utf-8")
+        for name, profile in self._models().items():
+            (self._run / f"{name}.toml").write_text(_to_toml(profile, self._shape.threads), encoding="utf-8")
         spec = self._run / "spec.json"
-        spec.write_text(self._spec(profile_file).to_json(), encoding="utf-8")
+        spec.write_text(self._spec().to_json(), encoding="utf-8")
         variables = {**os.environ, **self.settings.to_env(), "TMPDIR": str(self._run / "tmp")}
         with (self.logs / "watchdog.log").open("ab") as log:
             self._watchdog = subprocess.Popen(
@@ -164,13 +165,18 @@ class EmbeddedFarm:
                 pass_fds=(self._lock.fileno(),),  # the folder is locked for as long as anything runs in it
             )
 
-    def _spec(self, profile_file: Path) -> Spec:
+    def _models(self) -> dict[str, Profile]:
+        """Give the profile of each worker that reads; a cascade has two, which take turns."""
+        profile = self._profile
+        return {"recognize": profile, **({"recognize-strong": profile.strong} if profile.cascade.recognizer else {})}
+
+    def _spec(self) -> Spec:
         workers = [sys.executable, "-m", "workers"]
-        count = str(self._shape.recognizers)
-        servers = [
-            Server("recognize", [*workers, "recognize", "--profile", str(profile_file), "--concurrency", count]),
-            Server("split-stitch", [*workers, "split", "stitch"]),
-        ]
+        options = ["--concurrency", str(self._shape.recognizers)]
+        servers = [Server("split-stitch", [*workers, "split", "stitch"])]
+        for name in self._models():
+            own = ["--profile", f"{self._run}/{name}.toml", "--name", name, *options]
+            servers.append(Server(name, [*workers, "recognize", *own]))
         if self._shape.flower_port:
             servers.append(Server("flower", [*workers, "flower", "--port", str(self._shape.flower_port)]))
         kept = self._kept is not None

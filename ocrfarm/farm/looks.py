@@ -3,7 +3,7 @@
 A look that cannot be read leaves a dead letter like any tile, but costs nothing: the first reading stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import chain
@@ -15,6 +15,7 @@ from ocrfarm.farm.tries import put_readings
 from ocrfarm.geometry import Box
 from ocrfarm.image import Pixels, decode_tile
 from ocrfarm.pipeline import Outcome, read_again
+from ocrfarm.recognize import Profile
 from ocrfarm.storage import keys
 from ocrfarm.tile import LOOK, Look, Reading, Tile, TileId, looks_from_bytes, looks_to_bytes, readings_from_bytes
 
@@ -22,7 +23,8 @@ DOWNLOADS = 16
 """Threads that fetch what looks brought: a few hundred bytes each, so the time is all waiting."""
 
 BATCH = 16
-"""Places that one message names: they lie near one another and share tiles, which are fetched and decoded once."""
+"""Lines that one message asks for at least, as long as there are more: their places lie near one another and share
+tiles, which are fetched and decoded once."""
 
 TILES = 4
 """Decoded tiles that are kept while a batch is read, 12.6 MB each at a side of 2048: those round one corner."""
@@ -46,7 +48,9 @@ def named(services: Services, job: str, *, batch: Sequence[TileId]) -> list[Tile
     return [tiles[name] for name in batch]
 
 
-def second_look(services: Services, job: str, *, outcomes: Sequence[Outcome]) -> tuple[tuple[TileId, ...], ...]:
+def second_look(
+    services: Services, job: str, *, outcomes: Sequence[Outcome], profile: Profile
+) -> tuple[tuple[TileId, ...], ...]:
     """Give each outcome what its looks brought; give the batches of those that nobody has read yet, if any.
 
     Which places are looked at is decided once and stored, before any of them is read.
@@ -54,20 +58,33 @@ def second_look(services: Services, job: str, *, outcomes: Sequence[Outcome]) ->
     try:
         looks = stored_looks(services, job)
     except ObjectNotFound:
-        looks = tuple(chain.from_iterable(outcome.looks() for outcome in outcomes))
+        looks = tuple(chain.from_iterable(outcome.looks(profile.cascade) for outcome in outcomes))
         services.store.put(keys.looks(job), looks_to_bytes(looks))
     unread = []
     with ThreadPoolExecutor(DOWNLOADS) as threads:
         for look, readings in zip(looks, threads.map(partial(_found, services, job), looks), strict=True):
             outcome = outcomes[look.tile.id.page]
             if readings is None:
-                unread.append((outcome.showing(look)[0].id, look.tile.id))
+                unread.append((outcome.showing(look)[0].id, look))
             elif readings:
                 outcome.again += [(look, reading) for reading in readings if reading.tile == look.tile]
             else:
                 outcome.missed.append(look)
-    names = [name for _, name in sorted(unread)]
-    return tuple(tuple(names[at : at + BATCH]) for at in range(0, len(names), BATCH))
+    return tuple(_messages([look for _, look in sorted(unread, key=lambda each: (each[0], each[1].tile.id))]))
+
+
+def _messages(looks: Iterable[Look]) -> Iterator[tuple[TileId, ...]]:
+    """Gather places, in this order, until they have lines enough."""
+    names: list[TileId] = []
+    lines = 0
+    for look in looks:
+        names.append(look.tile.id)
+        lines += len(look.lines)
+        if lines >= BATCH:
+            yield tuple(names)
+            names, lines = [], 0
+    if names:
+        yield tuple(names)
 
 
 def _found(services: Services, job: str, look: Look) -> tuple[Reading, ...] | None:
@@ -91,7 +108,7 @@ class _Desk:
     def __init__(self, services: Services, job: str) -> None:
         self._services, self._job = services, job
         self._manifest = services.manifest(job)
-        self._profile = self._manifest.request.profile
+        self._profile = self._manifest.request.profile.strong
         self._engine = services.engine(self._profile)
         self._tile = lru_cache(TILES)(self._fetch)
         self._page = lru_cache(1)(self._planned)

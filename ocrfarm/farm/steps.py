@@ -190,7 +190,7 @@ def stitch(services: Services, job: str) -> tuple[Batch, ...]:
         progress.change(job, state="stitching")
         manifest = Manifest.from_bytes(services.store.get(keys.manifest(job)))
         outcomes = _outcomes(services, job, manifest)
-        if unread := second_look(services, job, outcomes=outcomes):
+        if unread := second_look(services, job, outcomes=outcomes, profile=manifest.request.profile):
             progress.change(job, state="recognizing")
             return unread
         document = _assemble(outcomes, manifest.request.profile)

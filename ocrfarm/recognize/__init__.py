@@ -2,11 +2,12 @@
 
 from ocrfarm.recognize.engine import Engine, Found, Pixels
 from ocrfarm.recognize.load import load_engine
-from ocrfarm.recognize.profiles import Profile, Runtime, Tiling, find_profile
+from ocrfarm.recognize.profiles import Cascade, Profile, Runtime, Tiling, find_profile
 from ocrfarm.recognize.read import read_look, read_tile
 from ocrfarm.recognize.weights import WeightsFolders
 
 __all__ = [
+    "Cascade",
     "Engine",
     "Found",
     "Pixels",

@@ -1,6 +1,6 @@
 """The Engine protocol: pixels of one tile -> what text is on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -47,6 +47,6 @@ class Engine(Protocol):
         """Find the lines on one array of pixels and read those that are wanted."""
         ...
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
-        """Read one line whose quad, in pixels of the array, is known; the fragment has the same quad."""
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+        """Read lines whose quads, in pixels of the array, are known; the fragments have the same quads."""
         ...

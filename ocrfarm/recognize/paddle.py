@@ -66,11 +66,11 @@ class PaddleEngine:
         squeezed = sum(self._recognizer.squeezes(quad) for quad, _ in lines)
         return Found(fragments, squeezed, saturated)
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
-        """Read one line whose place on height x width x 3 RGB pixels is known; see `Engine`."""
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+        """Read lines whose places on height x width x 3 RGB pixels are known; see `Engine`."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])
-        (chars,) = self._recognizer.read([crop(bgr, line)])
-        return Fragment(line, chars, confidence(chars))
+        read = self._recognizer.read([crop(bgr, line) for line in lines])
+        return [Fragment(line, chars, confidence(chars)) for line, chars in zip(lines, read, strict=True)]
 
 
 class _Detector:
@@ -118,7 +118,7 @@ class _Recognizer:
     """Crops of single lines -> characters."""
 
     def __init__(self, profile: Profile, folder: Path) -> None:
-        self._batch, self._widest = profile.batch, profile.widest
+        self._batch, self._widest = profile.runtime.batch, profile.widest
         self._model = _load(TextRecognition, profile.recognizer, folder, profile.runtime)
         classes: list[str] = self._model.post_op.character
         self._alphabet = ctc.Alphabet(classes, classes.index(" "))

@@ -14,7 +14,7 @@ top or its bottom row and says nothing. Only lossless files keep it.
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -79,14 +79,18 @@ class PlantedEngine:
         down = tuple(_turned_back(fragment, grey.shape[1]) for fragment in _fragments(np.rot90(grey), turned))
         return Found(tuple(fragment for fragment in level + down if wanted(fragment.quad)))
 
-    def read_line(self, pixels: NDArray[np.uint8], line: Quad) -> Fragment:
-        """Give the characters of all planted lines whose middle is inside the quad's bounds, as one line."""
+    def read_lines(self, pixels: NDArray[np.uint8], lines: Sequence[Quad]) -> list[Fragment]:
+        """Give the characters of all planted lines whose middle is inside each quad's bounds, as one line."""
         found = self.read(pixels).fragments
-        inside = [fragment for fragment in found if line.bounds().contains(fragment.quad.part(0.5, 0.5).bounds())]
-        chars = [
-            char._replace(at=_place_on(line, fragment.quad, char.at)) for fragment in inside for char in fragment.chars
-        ]
-        return Fragment(line, tuple(sorted(chars, key=lambda char: char.at)), float(bool(chars)))
+        return [_inside(line, found) for line in lines]
+
+
+def _inside(line: Quad, found: Sequence[Fragment]) -> Fragment:
+    inside = [fragment for fragment in found if line.bounds().contains(fragment.quad.part(0.5, 0.5).bounds())]
+    chars = [
+        char._replace(at=_place_on(line, fragment.quad, char.at)) for fragment in inside for char in fragment.chars
+    ]
+    return Fragment(line, tuple(sorted(chars, key=lambda char: char.at)), float(bool(chars)))
 
 
 def plant(pixels: NDArray[np.uint8], text: str, *, x: int, y: int, height: int, down: bool = False) -> Quad:

@@ -1,7 +1,7 @@
 """Profiles: which models read a page, how it is tiled and how the engine runs."""
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ class Runtime:
     """How a worker runs its engine.
 
     engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
-    (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto.
+    (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto;
+    batch: how many crops the recognizer reads at once.
     """
 
     engine: str = "onnxruntime"
@@ -43,15 +44,28 @@ class Runtime:
     threads: int = 0
     precision: str = "auto"
     provider: str = "auto"
+    batch: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Which lines a second recognizer reads again; without its name, none.
+
+    A line is as right as all its characters are: the product of their confidences. Below `doubt` it is read again, the
+    most doubtful first, and at most the share `most` of a page's lines.
+    """
+
+    recognizer: str = ""
+    doubt: float = 0.8
+    most: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A choice of models and settings.
 
-    `detector_scale` is the detector's pixels per page pixel (recognition always reads the full pixels); `batch` is how
-    many crops the recognizer reads at once; `widest` is its widest input in pixels at a height of 48, and longer lines
-    are squeezed into it.
+    `detector_scale` is the detector's pixels per page pixel (recognition always reads the full pixels); `widest` is the
+    recognizer's widest input in pixels at a height of 48, and longer lines are squeezed into it.
     """
 
     name: str
@@ -59,8 +73,8 @@ class Profile:
     recognizer: str
     tiling: Tiling = field(default_factory=Tiling)
     detector_scale: float = 1.0
-    batch: int = 8
     widest: int = 3200
+    cascade: Cascade = field(default_factory=Cascade)
     runtime: Runtime = field(default_factory=Runtime)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,6 +86,7 @@ class Profile:
         """Read what `to_json` gave; `SettingsError` for unknown keys and impossible values."""
         known = _only_known(cls, data, "profile")
         known["tiling"] = Tiling(**_only_known(Tiling, data.get("tiling", {}), "tiling"))
+        known["cascade"] = Cascade(**_only_known(Cascade, data.get("cascade", {}), "cascade"))
         known["runtime"] = Runtime(**_only_known(Runtime, data.get("runtime", {}), "runtime"))
         return _checked(cls(**known))
 
@@ -81,6 +96,11 @@ class Profile:
         return _checked(
             replace(self, tiling=replace(tiling, side=side or tiling.side, overlap=overlap or tiling.overlap))
         )
+
+    @property
+    def strong(self) -> "Profile":
+        """The profile of a second look: the cascade's recognizer where there is one, else the same."""
+        return replace(self, recognizer=self.cascade.recognizer or self.recognizer, cascade=Cascade())
 
     def run_on(self, runtime: Runtime) -> "Profile":
         """Give the same models and tiling on another engine or device."""
@@ -95,6 +115,7 @@ PROFILES: dict[str, Profile] = {
         Profile("fast", f"{_TINY}_det", f"{_TINY}_rec", detector_scale=0.5),
         Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec", detector_scale=0.5),
         Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5),
+        Profile("cascade", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5, cascade=Cascade(f"{_SMALL}_rec")),
         Profile("planted", "planted", "planted", Tiling(overlap=192, levels=False), runtime=Runtime(engine="planted")),
     )
 }
@@ -134,7 +155,8 @@ def _only_known(kind: type[Any], data: object, what: str) -> dict[str, Any]:
             near = get_close_matches(key, names, n=1) or [", ".join(names)]
             raise SettingsError(f"{what} has no key {key!r}; did you mean {near[0]}?")
         _check_type(kind, key, value)
-    if missing := {"name", "detector", "recognizer"} & set(names) - set(data):
+    needed = {item.name for item in fields(kind) if item.default is item.default_factory is MISSING}
+    if missing := needed - set(data):
         raise SettingsError(f"{what} lacks {' and '.join(sorted(missing))}")
     return dict(data)
 
@@ -156,7 +178,7 @@ def _check_type(kind: type[Any], key: str, value: object) -> None:
 
 def _checked(profile: Profile) -> Profile:
     """Refuse impossible values, each with a sentence."""
-    tiling, runtime = profile.tiling, profile.runtime
+    tiling, runtime, cascade = profile.tiling, profile.runtime, profile.cascade
     rules = (
         (
             tiling.side % LATTICE == 0 and tiling.side >= 256,
@@ -172,7 +194,13 @@ def _checked(profile: Profile) -> Profile:
             tiling.side * profile.detector_scale <= MAX_DETECTOR_SIDE,
             f"tile side x detector_scale must be at most {MAX_DETECTOR_SIDE} pixels",
         ),
-        (1 <= profile.batch <= 256, f"batch {profile.batch} must be between 1 and 256"),
+        (1 <= runtime.batch <= 256, f"batch {runtime.batch} must be between 1 and 256"),
+        (0 <= cascade.doubt <= 1, f"doubt {cascade.doubt} must be between 0 and 1"),
+        (0 <= cascade.most <= 1, f"most {cascade.most} must be a share between 0 and 1"),
+        (
+            cascade.recognizer != profile.recognizer,
+            f"the cascade's recognizer {cascade.recognizer} is the profile's own; name a stronger one",
+        ),
         (320 <= profile.widest <= 3200, f"widest {profile.widest} must be between 320 and 3200 pixels"),
         (runtime.engine in ("onnxruntime", "paddle", "planted"), f"no engine is named {runtime.engine!r}"),
         (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
@@ -190,6 +218,7 @@ def _checked(profile: Profile) -> Profile:
     if runtime.engine != "planted":
         find_model(profile.detector, "detector")
         find_model(profile.recognizer, "recognizer")
+        find_model(profile.strong.recognizer, "recognizer")
     return profile
 
 

@@ -61,7 +61,7 @@ def _read(
 
 
 def read_look(engine: Engine, look: Look, *, pixels: Pixels, detail: float = 1.0) -> Reading:
-    """Read a place a second time: one line as it is, or all that the detector finds when it sees every pixel.
+    """Read a place a second time: its lines as they are, or all that the detector finds when it sees every pixel.
 
     `pixels` are those of the look's tile, `detail` is the engine's detector pixels per pixel; quads are page pixels.
     `EngineBroke` when it cannot.
@@ -70,10 +70,10 @@ def read_look(engine: Engine, look: Look, *, pixels: Pixels, detail: float = 1.0
         enlarge = 1.0 / min(detail, 1.0)
         (reading,) = _read(engine, look.tile, pixels=pixels, quarter=lambda _: (), detail=detail, enlarge=enlarge)
         return reading
-    (line,), box, started = look.lines, look.tile.box, time.perf_counter()
+    box, started = look.tile.box, time.perf_counter()
     with _told(engine, look.tile):
-        found = engine.read_line(pixels, line.moved(-box.x0, -box.y0))
-    fragments = (replace(found, quad=line),) if found.chars else ()
+        found = engine.read_lines(pixels, [line.moved(-box.x0, -box.y0) for line in look.lines])
+    fragments = tuple(replace(fragment, quad=line) for fragment, line in zip(found, look.lines, strict=True))
     return Reading(look.tile, fragments, engine.model, time.perf_counter() - started)
 
 

@@ -2,11 +2,15 @@
 
 A joined line is read again as a whole where its seams do not prove that the text is right. A line that ends where a
 border cut through its letters, and that no other tile continues, is incomplete for certain: its end is searched again.
-A line that a tile left to a neighbour is read where the neighbour has it not.
+A line that a tile left to a neighbour is read where the neighbour has it not. A line of doubtful letters is read by a
+stronger model, if the profile names one.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.stitch.chains import Joined, Part
@@ -34,6 +38,9 @@ more, so that it sees as much of the line's rest as the detector needs to find i
 SEARCH_GRID = 8
 """The tiles' places are multiples of this part of their side, so that ends near one another share one."""
 
+AROUND = 0.5
+"""Heights of a line that is shown on each side of it."""
+
 ALONE = 2.5
 """Heights of a line that is shown alone on each side of it: no border of its tile seems to cut it."""
 
@@ -44,20 +51,65 @@ LARGEST = 32_000_000
 Place = tuple[Box, tuple[Quad, ...], LookKind]
 
 
-def find_looks(size: Size, pieces: Pieces, *, joined: Sequence[Joined], left: Sequence[Quad]) -> tuple[Look, ...]:
+class Doubt(NamedTuple):
+    """Which lines a stronger model is to read: those less likely right than `below`, `most` of all lines at most."""
+
+    below: float = 0.0
+    most: float = 1.0
+
+
+NO_DOUBT = Doubt()
+
+
+def find_looks(
+    size: Size, pieces: Pieces, *, joined: Sequence[Joined], left: Sequence[Quad], doubt: Doubt = NO_DOUBT
+) -> tuple[Look, ...]:
     """Give the looks of a page in a fixed order; `left` are the lines that tiles left to others which have them not."""
     cuts, page = find_cuts(pieces), pieces.tiles[0].id.page
+    doubted = _doubted(pieces, joined, doubt)
     open_ends = [end for line in joined for end in _open_ends(pieces, cuts, line)]
     searches = _searches(size, pieces, open_ends)
-    doubtful = [line_quad(pieces, line) for line in joined if _is_doubtful(pieces, cuts, line)]
-    wanted = [*searches, *_whole(size, doubtful, "joined", 0.5), *_whole(size, left, "left", ALONE)]
+    doubtful = {line_quad(pieces, line) for line in joined if _is_doubtful(pieces, cuts, line)}.difference(doubted)
+    wanted = [
+        *searches,
+        *_whole(size, doubtful, "joined", AROUND),
+        *_whole(size, left, "left", ALONE),
+        *_by_tile(size, pieces, doubted),
+    ]
     return tuple(
         Look(Tile(TileId(page, 0, 0, index, LOOK), box, size), quads, kind)
         for index, (box, quads, kind) in enumerate(wanted)
     )
 
 
-def _whole(size: Size, quads: Sequence[Quad], kind: LookKind, margin: float) -> list[Place]:
+def _doubted(pieces: Pieces, joined: Sequence[Joined], doubt: Doubt) -> dict[Quad, int]:
+    """Give the lines that are too likely wrong somewhere, each with the one tile that shows it whole, or -1."""
+    if not doubt.below:
+        return {}
+    found = sorted((_chance(pieces, line), line_quad(pieces, line), line) for line in joined)
+    chosen = [(quad, line.parts) for chance, quad, line in found if chance < doubt.below]
+    return {
+        quad: int(pieces.tile[parts[0].piece]) if len(parts) == 1 else -1
+        for quad, parts in chosen[: math.ceil(doubt.most * len(found))]
+    }
+
+
+def _chance(pieces: Pieces, line: Joined) -> float:
+    """Give the probability that every letter of a line is right, as far as the recognizer can tell."""
+    runs = (pieces.fragments[part.piece].chars[part.first : part.stop] for part in line.parts)
+    return math.prod(char.confidence for run in runs for char in run if char.text != " ")
+
+
+def _by_tile(size: Size, pieces: Pieces, doubted: Mapping[Quad, int]) -> list[Place]:
+    """Put the lines that one tile shows into one place, so that they are fetched at once and read together."""
+    shown = defaultdict(list)
+    for quad, tile in sorted(doubted.items()):
+        shown[tile].append(quad)
+    seams = _whole(size, shown.pop(-1, []), "doubted", AROUND)
+    return seams + [(pieces.tiles[tile].box, tuple(quads), "doubted") for tile, quads in sorted(shown.items())]
+
+
+def _whole(size: Size, quads: Iterable[Quad], kind: LookKind, margin: float) -> list[Place]:
     """Give the boxes round lines that are read as they are, with a margin of so many of their heights."""
     frame = Box(0, 0, size.width, size.height)
     boxes = [(_around(quad, margin).intersection(frame), quad) for quad in quads]

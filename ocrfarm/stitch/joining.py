@@ -1,15 +1,16 @@
 """Readings of many tiles -> the lines of one page, step by step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
+from itertools import chain, starmap
 
 import numpy as np
 
 from ocrfarm.document import Line
-from ocrfarm.geometry import Size
+from ocrfarm.geometry import Quad, Size
 from ocrfarm.stitch.chains import Joined, Part, chain_group
 from ocrfarm.stitch.cuts import Cuts, find_cuts
-from ocrfarm.stitch.doubts import find_looks
+from ocrfarm.stitch.doubts import NO_DOUBT, Doubt, find_looks
 from ocrfarm.stitch.groups import find_groups
 from ocrfarm.stitch.left import unread
 from ocrfarm.stitch.levels import Level, merge_levels, shared_by_tiles
@@ -18,9 +19,9 @@ from ocrfarm.stitch.links import Links, find_links
 from ocrfarm.stitch.nearby import nearby
 from ocrfarm.stitch.order import in_reading_order
 from ocrfarm.stitch.pieces import Pieces, gather
-from ocrfarm.stitch.second import continuing
+from ocrfarm.stitch.second import Answer, continuing
 from ocrfarm.stitch.sweep import find_ghosts, sweep
-from ocrfarm.tile import Char, Look, Reading
+from ocrfarm.tile import Look, Reading
 
 Again = tuple[Look, Reading]
 """A place that was looked at a second time, and what was read there."""
@@ -39,11 +40,14 @@ def stitch(size: Size, readings: Iterable[Reading], *, again: Iterable[Again] = 
     return in_reading_order(reduce(merge_levels, by_level).lines if by_level else [])
 
 
-def look_again(size: Size, readings: Iterable[Reading]) -> tuple[Look, ...]:
-    """Give the places of the page whose text the first readings leave in doubt, in a fixed order."""
+def look_again(size: Size, readings: Iterable[Reading], *, doubt: Doubt = NO_DOUBT) -> tuple[Look, ...]:
+    """Give the places of the page whose text the first readings leave in doubt, in a fixed order.
+
+    `doubt` says which lines a stronger model is to read, if there is one.
+    """
     native = _by_level(readings).get(0, [])
     pieces = gather(size, native)
-    return find_looks(size, pieces, joined=join(pieces), left=unread(pieces, native)) if native else ()
+    return find_looks(size, pieces, joined=join(pieces), left=unread(pieces, native), doubt=doubt) if native else ()
 
 
 def _by_level(readings: Iterable[Reading]) -> dict[int, list[Reading]]:
@@ -58,14 +62,17 @@ def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> L
     searched = [continuing(look, reading) for look, reading in again if look.kind == "open"]
     left = [reading for look, reading in again if look.kind == "left"]
     pieces = gather(size, [*readings, *searched, *left])
-    answers = {look.lines[0]: _chars(reading) for look, reading in again if look.kind == "joined"}
-    lines = [make_line(pieces, joined, again=answers.get(line_quad(pieces, joined), ())) for joined in join(pieces)]
+    answers = dict(chain.from_iterable(starmap(_answers, again)))
+    lines = [make_line(pieces, joined, answer=answers.get(line_quad(pieces, joined))) for joined in join(pieces)]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 
 
-def _chars(reading: Reading) -> Sequence[Char]:
-    """Give what was read on a whole line."""
-    return [char for fragment in reading.fragments for char in fragment.chars]
+def _answers(look: Look, reading: Reading) -> Iterator[tuple[Quad, Answer]]:
+    """Give what was read on whole lines that are known."""
+    if look.kind in ("joined", "doubted"):
+        for line, fragment in zip(look.lines, reading.fragments, strict=True):
+            if fragment.chars:
+                yield line, Answer(fragment.chars, reading.model, look.kind == "doubted")
 
 
 def join(pieces: Pieces) -> list[Joined]:

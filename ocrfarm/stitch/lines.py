@@ -9,9 +9,8 @@ from ocrfarm.document import Look as Verdict
 from ocrfarm.geometry import Quad
 from ocrfarm.stitch.chains import Joined, Part
 from ocrfarm.stitch.pieces import Pieces
-from ocrfarm.stitch.second import Text, Zone, mend
+from ocrfarm.stitch.second import Answer, Text, Zone, mend, replaced
 from ocrfarm.stitch.words import split_words
-from ocrfarm.tile import Char
 
 _Point = tuple[float, float]
 
@@ -20,19 +19,24 @@ DISTURBED = 0.5
 """Line heights beyond the overlap of two parts in which a letter may have been cut too."""
 
 
-def make_line(pieces: Pieces, joined: Joined, *, again: Sequence[Char] = ()) -> Line:
+def make_line(pieces: Pieces, joined: Joined, *, answer: Answer | None = None) -> Line:
     """Make the line; a word's quad is cut out of the quad of the tile that saw it, so long lines may bend.
 
-    `again` is what was read on the whole line at a second look, with places from 0 (its start) to 1.
+    `answer` is what was read on the whole line at a second look, with places from 0 (its start) to 1.
     """
     parts = joined.parts
     quads = [pieces.fragments[part.piece].quad for part in parts]
     text = _gather(pieces, parts)
     look: Verdict = ""
-    if again:
+    model = _model(pieces, parts)
+    if answer:
         start, length = parts[0].start, parts[-1].end - parts[0].start
-        placed = [char._replace(at=start + char.at * length) for char in again]
-        text, look = mend(text, placed, zones=_zones(pieces, parts))
+        placed = [char._replace(at=start + char.at * length) for char in answer.chars]
+        if answer.stronger:
+            text, look = replaced(text, placed, ends=[part.end for part in parts])
+            model = model if look == "uncertain" else answer.model
+        else:
+            text, look = mend(text, placed, zones=_zones(pieces, parts))
     text = text.trimmed()
     bounds = [parts[0].start, *((a + b) / 2 for a, b in pairwise(text.at)), parts[-1].end]
     words = []
@@ -40,8 +44,7 @@ def make_line(pieces: Pieces, joined: Joined, *, again: Sequence[Char] = ()) -> 
         one, two = text.part[i], text.part[j - 1]
         quad = _between(_edge(parts[one], quads[one], bounds[i]), _edge(parts[two], quads[two], bounds[j]))
         words.append(Word("".join(text.chars[i:j]), quad))
-    whole, model = line_quad(pieces, joined), _model(pieces, parts)
-    return Line("".join(text.chars), whole, text.confidence(), tuple(words), model, look)
+    return Line("".join(text.chars), line_quad(pieces, joined), text.confidence(), tuple(words), model, look)
 
 
 def _zones(pieces: Pieces, parts: Sequence[Part]) -> list[Zone]:

@@ -1,5 +1,6 @@
 """`helm test`: its script, against a farm on this machine, with the profile that the chart writes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from ocrfarm.farm.local import EmbeddedFarm, Shape
+from ocrfarm.pipeline import read
+from ocrfarm.recognize import WeightsFolders, find_profile, load_engine
 from ocrfarm.settings import Settings
 from tests.helm.chart import LEAST, Helm, named
 
@@ -29,12 +32,23 @@ def _run(command: list[str], folder: Path, settings: Settings) -> subprocess.Com
     return subprocess.run(command, env=variables, check=False, capture_output=True, text=True, timeout=240)
 
 
-def test_the_sample_is_read_as_it_was_written(command: list[str], tmp_path: Path) -> None:
+def _right_in_one_process(profile: str, folder: Path) -> int:
+    """Count the lines of the same sample that the pipeline reads as they were written."""
+    binaries = Path(sys.executable).parent
+    subprocess.run([binaries / "ocrfarm", "sample", "alone.png", "--side", "2048"], cwd=folder, check=True)
+    settings = Settings.from_env(os.environ)
+    engine = load_engine(find_profile(profile), WeightsFolders(settings.cache_folder, settings.models_folder))
+    found = {line.text for line in read(folder / "alone.png", engine, profile=find_profile(profile)).document.lines}
+    truth = json.loads((folder / "alone.png.json").read_text(encoding="utf-8"))["lines"]
+    return sum(line["text"] in found for line in truth)
+
+
+def test_the_sample_is_read_as_well_as_in_one_process(command: list[str], tmp_path: Path) -> None:
     with EmbeddedFarm("fast", shape=Shape(1, threads=2)) as farm:
         done = _run(command, tmp_path, farm.settings)
     assert done.returncode == 0, done.stderr
-    right, _, wanted = done.stdout.splitlines()[-1].partition(" lines")[0].split()
-    assert int(right) >= 0.9 * int(wanted), done.stdout
+    right = int(done.stdout.splitlines()[-1].partition(" of ")[0])
+    assert right == _right_in_one_process(command[-1], tmp_path)
 
 
 def test_a_farm_that_reads_something_else_fails(command: list[str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -94,9 +94,9 @@ class StandIn:
             return Found((*found.fragments, Fragment(nowhere, (), 7.0), Fragment(nowhere, (), -1.0)))
         return found
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
         _write_down(pixels)
-        return self._planted.read_line(pixels, line)
+        return self._planted.read_lines(pixels, lines)
 
 
 def _write_down(pixels: Pixels) -> None:

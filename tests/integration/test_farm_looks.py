@@ -13,9 +13,9 @@ from ocrfarm.farm.looks import read_looks
 from ocrfarm.farm.revive import drop_dead
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
-from ocrfarm.recognize import Found, Pixels, find_profile
+from ocrfarm.recognize import Cascade, Engine, Found, Pixels, Profile, find_profile
 from ocrfarm.recognize.engine import Wanted, every
-from ocrfarm.recognize.planted import plant, planted_page
+from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
 from ocrfarm.storage import keys
 from ocrfarm.tile import TileId
 from tests.integration.farmyard import CONTROL, READER, lost_and_doubled, yard
@@ -23,6 +23,7 @@ from tests.integration.farmyard import PROFILE as YARD_PROFILE
 from tests.integration.servers import ValkeyServer
 from tests.integration.test_farm_reconcile import settings_of
 from tests.integration.test_farm_steps import Bench, CountingEngine, bench
+from tests.unit.test_pipeline import Unsure
 
 __all__ = ["bench"]  # the fixture
 
@@ -112,6 +113,35 @@ def test_a_job_that_has_ended_is_looked_at_no_more(blind: Bench) -> None:
     blind.services.progress.change(job, state="cancelled")
     assert read_looks(blind.services, job, batch=batch) == 0
     assert not [key for key in blind.services.store.list(f"{keys.job(job)}fragments/") if "-qx" in key]
+
+
+def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(bench: Bench) -> None:
+    light, strong = Unsure(), PlantedEngine("strong")
+    asked: list[str] = []
+
+    def engine(profile: Profile) -> Engine:
+        asked.append(profile.recognizer)
+        return strong if profile.recognizer == "strong" else light
+
+    farm = Bench(replace(bench.services, engine=engine), bench.engine)
+    pixels = np.full((600, 1600), 255, np.uint8)
+    for y, text in ((100, "doubtful"), (160, "plain"), (220, "doubtful"), (400, "plain")):
+        plant(pixels, text, x=100, y=y, height=24)
+    job = farm.submit(encode_tile(pixels), profile=replace(PROFILE, cascade=Cascade("strong", doubt=0.6)))
+    for batch in steps.split(farm.services, job):
+        steps.recognize(farm.services, job, batch=batch)
+    (batch,) = steps.stitch(farm.services, job)
+    assert len(batch) == 1  # both lines are one place
+    assert read_looks(farm.services, job, batch=batch) == 1
+    assert steps.stitch(farm.services, job) == ()
+    document = farm.stitch(job)
+    assert [(line.text, line.model) for line in document.lines] == [
+        ("doubtful", "strong"),
+        ("plain", "planted"),
+        ("doubtful", "strong"),
+        ("plain", "planted"),
+    ]
+    assert set(asked) == {"planted", "strong"}
 
 
 def test_processes_that_die_during_a_second_look_cost_time_only(valkey_server: ValkeyServer, tmp_path: Path) -> None:

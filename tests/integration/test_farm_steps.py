@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,10 +68,10 @@ class CountingEngine:
         self.before(self.reads)
         return self.planted.read(pixels, wanted=wanted)
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
         self.reads += 1
         self.before(self.reads)
-        return self.planted.read_line(pixels, line)
+        return self.planted.read_lines(pixels, lines)
 
 
 @dataclass

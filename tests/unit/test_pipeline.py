@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.image import open_source
 from ocrfarm.pipeline import cut_page, fitted, page_tiles, read
-from ocrfarm.recognize import Found, Pixels, Profile, Tiling, find_profile
+from ocrfarm.recognize import Cascade, Found, Pixels, Profile, Tiling, find_profile
 from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
-from ocrfarm.tile import Fragment
+from ocrfarm.tile import Char, Fragment
 
 PLANTED = find_profile("planted").tiled(side=512, overlap=128)
 
@@ -76,10 +77,10 @@ class Neighbours(PlantedEngine):
         self.texts += [each.text for each in seen]
         return replace(found, fragments=tuple(seen))
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
         if self._deaf:
             raise EngineBroke("on purpose")
-        return PlantedEngine().read_line(pixels, line)
+        return PlantedEngine().read_lines(pixels, lines)
 
 
 @pytest.fixture
@@ -148,6 +149,62 @@ def test_a_second_look_that_fails_costs_nothing(tmp_path: Path) -> None:
     assert [line.text[0] for line in page.lines] == ["\u4e00", chr(0x4E00 + 119 - len(page.lines[1].text) + 1)]
     assert page.coverage.complete
     assert page.coverage.looks == 0
+
+
+class Unsure(PlantedEngine):
+    """Mistakes the line that says "doubtful", and knows that it may be wrong."""
+
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+        found = super().read(pixels, wanted=wanted)
+        return replace(found, fragments=tuple(map(self._mistaken, found.fragments)))
+
+    def _mistaken(self, fragment: Fragment) -> Fragment:
+        if fragment.text != "doubtful":
+            return fragment
+        return replace(fragment, chars=tuple(Char("x", char.at, 0.9) for char in fragment.chars), confidence=0.9)
+
+
+@pytest.fixture
+def doubtful(tmp_path: Path) -> Path:
+    """Write a page of four tiles with a line that is doubted and one that is not."""
+    pixels = np.full((896, 896), 255, np.uint8)
+    plant(pixels, "doubtful", x=100, y=200, height=24)
+    plant(pixels, "plain", x=100, y=260, height=24)
+    Image.fromarray(pixels).save(tmp_path / "page.png")
+    return tmp_path / "page.png"
+
+
+@pytest.mark.parametrize(
+    ("cascade", "texts", "models"),
+    [
+        (Cascade(), ["xxxxxxxx", "plain"], ["planted", "planted"]),
+        (Cascade("strong", doubt=0.6), ["doubtful", "plain"], ["strong", "planted"]),
+        (Cascade("strong", doubt=0.4), ["xxxxxxxx", "plain"], ["planted", "planted"]),  # 0.9 to the eighth is 0.43
+        (Cascade("strong", doubt=1.0, most=0.0), ["xxxxxxxx", "plain"], ["planted", "planted"]),
+        (Cascade("strong", doubt=1.0, most=0.5), ["doubtful", "plain"], ["strong", "planted"]),
+    ],
+)
+def test_a_cascade_reads_doubtful_lines_with_the_stronger_model(
+    doubtful: Path, cascade: Cascade, texts: list[str], models: list[str]
+) -> None:
+    profile = replace(PLANTED, cascade=cascade)
+    (page,) = read(doubtful, Unsure(), profile=profile, strong=PlantedEngine("strong")).document.pages
+    assert [line.text for line in page.lines] == texts
+    assert [line.model for line in page.lines] == models
+    assert page.lines[0].look == ("corrected" if "strong" in models else "")
+
+
+def test_a_stronger_model_that_is_much_less_sure_is_not_believed(doubtful: Path) -> None:
+    class Blurred(PlantedEngine):
+        def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+            return [replace(line, chars=(Char("?", 0.5, 0.5),)) for line in super().read_lines(pixels, lines)]
+
+    profile = replace(PLANTED, cascade=Cascade("strong", doubt=0.6))
+    (page,) = read(doubtful, Unsure(), profile=profile, strong=Blurred("strong")).document.pages
+    assert [(line.text, line.model, line.look) for line in page.lines] == [
+        ("xxxxxxxx", "planted", "uncertain"),
+        ("plain", "planted", ""),
+    ]
 
 
 def drawn(path: Path, height: int) -> Path:

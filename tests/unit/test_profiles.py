@@ -9,12 +9,12 @@ GOOD = """
 detector = "PP-OCRv6_tiny_det"
 recognizer = "PP-OCRv6_small_rec"
 detector_scale = 0.5
-batch = 4
 [tiling]
 side = 1024
 overlap = 128
 [runtime]
 threads = 1
+batch = 4
 """
 
 
@@ -34,9 +34,13 @@ def test_a_profile_file_is_named_like_itself(tmp_path: Path) -> None:
     ("line", "sentence"),
     [
         ("tile = 5", "no key 'tile'"),
-        ("batch = 0", "between 1 and 256"),
-        ("batch = 'many'", "a whole number"),
-        ("batch = true", "a whole number"),
+        ("runtime = {batch = 0}", "between 1 and 256"),
+        ("runtime = {batch = 'many'}", "a whole number"),
+        ("runtime = {batch = true}", "a whole number"),
+        ("cascade = {recognizer = 'PP-OCRv6_tiny_rec'}", "name a stronger one"),
+        ("cascade = {recognizer = 'PP-OCRv6_smal_rec'}", "did you mean PP-OCRv6_small_rec"),
+        ("cascade = {doubt = 2.0}", "between 0 and 1"),
+        ("cascade = {most = 7.0}", "a share between 0 and 1"),
         ("widest = 9999", "between 320 and 3200"),
         ("detector_scale = 9", "between 0.1 and 4"),
         ("tiling = {side = 1000}", "multiple of 32"),

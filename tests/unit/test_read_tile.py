@@ -1,5 +1,5 @@
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,9 +27,9 @@ class Stub:
     def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
         return self._answer(pixels)
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
         (fragment,) = self._answer(pixels).fragments
-        return replace(fragment, quad=line)
+        return [replace(fragment, quad=line) for line in lines]
 
 
 def read(answer: Callable[[Pixels], Found]) -> tuple[Reading, ...]:

@@ -44,7 +44,6 @@ labels: {{- include "ocrfarm.labels" . | nindent 2 }}
 detector = {{ .detector | quote }}
 recognizer = {{ .recognizer | quote }}
 detector_scale = {{ .detectorScale }}
-batch = {{ .batch }}
 
 [runtime]
 engine = {{ .engine | quote }}
@@ -52,6 +51,7 @@ device = {{ ternary "gpu:0" "cpu" (ne .gpu.resource "") | quote }}
 threads = {{ .threads }}
 precision = {{ .precision | quote }}
 provider = {{ .provider | quote }}
+batch = {{ .batch }}
 {{- end }}
 
 {{/* A quantity of memory in megabytes (10^6), as a whole number. */}}
