@@ -4,6 +4,7 @@ Celery stops its pool inside the signal's handler. If that comes while a child's
 read, the pool waits for ever for what it has itself interrupted, or the connection is no longer understood.
 """
 
+import atexit
 import os
 import signal
 from collections.abc import Callable
@@ -29,6 +30,8 @@ def install(shutdown_seconds: float) -> None:
 
     def prepare(**_: object) -> None:
         signal.signal(signal.SIGALRM, _Hurry())
+        # Python gives the signal its deadly default back while it ends, when everything is stopped.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         for order in _ORDERS:
             handler = signal.getsignal(order)
             if callable(handler):
