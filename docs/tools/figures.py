@@ -181,11 +181,11 @@ def farm() -> str:
     parts.append(
         middle((420, 280), "store: picture, tiles, what was read on each tile, result; the truth of a job", size=12)
     )
-    for words, at in {"picture": 120, "picture, tiles": 310, "tiles, lines": 510, "lines, result": 720}.items():
+    for what, at in {"picture": 120, "picture, tiles": 310, "tiles, lines": 510, "lines, result": 720}.items():
         parts += [arrow((at, 228), (at, 202), dashed=True), arrow((at, 228), (at, 256), dashed=True)]
-        parts.append(text((at + 6, 234), words, size=11))
-    back = "M 720 130 C 720 96, 540 96, 520 112"
-    parts.append(f"<path d='{back}' fill='none' stroke='{RED}' stroke-width='1.4' marker-end='url(#head)'/>")
+        parts.append(text((at + 6, 234), what, size=11))
+    way = "M 720 130 C 720 96, 540 96, 520 112"
+    parts.append(f"<path d='{way}' fill='none' stroke='{RED}' stroke-width='1.4' marker-end='url(#head)'/>")
     parts.append(text((636, 98), "where it doubts: a second look", colour=RED, size=11))
     return svg(840, 310, "The farm: split, recognize, stitch, with a broker and a store", parts)
 

@@ -9,21 +9,32 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 
-PAGES = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md"}
-"""Page of the site -> file of the repository."""
+PAGES = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "README.md": "readme.md",
+    "README.zh.md": "readme.zh.md",
+    "SECURITY.md": "security.md",
+}
+"""File of the repository -> page of the site."""
 
 _LINK = re.compile(r"\]\(((?!https?:|#|mailto:)[^)\s#]+)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of the root, and every file outside docs/ that a page links to, below `source/`."""
-    for name, source in PAGES.items():
+    for source, name in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, name, content=_LINK.sub(_from_root, text)))
     for file in list(files.documentation_pages()):
         for target in _LINK.findall(file.content_string):
             name = _outside(file.src_uri, target)
-            if name and not files.get_file_from_path(f"source/{name}") and (ROOT / name).is_file():
+            if (
+                name
+                and name not in PAGES
+                and not files.get_file_from_path(f"source/{name}")
+                and (ROOT / name).is_file()
+            ):
                 files.append(File.generated(config, f"source/{name}", abs_src_path=str(ROOT / name)))
     return files
 
@@ -34,7 +45,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     def moved(found: re.Match[str]) -> str:
         name = _outside(page.file.src_uri, found[1])
         up = "../" * (len(PurePosixPath(page.file.src_uri).parts) - 1)
-        return f"]({up}source/{name}" if name else found[0]
+        return f"]({up}{PAGES.get(name, f'source/{name}')}" if name else found[0]
 
     return _LINK.sub(moved, markdown)
 
@@ -42,9 +53,6 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 def _from_root(found: re.Match[str]) -> str:
     """Turn a link of a file in the root into one of a page of the site."""
     target = found[1]
-    own = {source: page for page, source in PAGES.items()}
-    if target in own:
-        return f"]({own[target]}"
     return f"]({target.removeprefix('docs/')}" if target.startswith("docs/") else f"](../{target}"
 
 
