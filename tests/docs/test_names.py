@@ -32,15 +32,8 @@ ALERTS = yaml.safe_load((ROOT / "helm/ocrfarm/files/alerts.yaml").read_text())["
 METRICS = set(re.findall(r"\bocrfarm_[a-z_]+\b", (ROOT / "docs/monitoring.md").read_text()))
 """Those of this page are held against the exporter by `tests/integration/test_metrics.py`."""
 
-FOREIGN_NAMES = {
-    # Kubernetes, KEDA and its kind
-    *("ClusterIP", "ConfigMap", "PodDisruptionBudget", "PrometheusRule", "ScaledObject", "ServiceMonitor", "OOMKilled"),
-    # S3
-    *("AccessDenied", "RequestTimeTooSkewed", "AbortIncompleteMultipartUpload"),
-    # others
-    *("DejaVu", "FangSong", "ModelTiepoint", "ModelPixelScale", "ModelTransformation", "IoU"),
-}
-FOREIGN_MESSAGES = {"libGL.so.1: cannot open shared object file", "No space left on device", "CUDA out of memory"}
+FOREIGN_NAMES = {"AbortIncompleteMultipartUpload", "OOMKilled", "RequestTimeTooSkewed"}
+FOREIGN_MESSAGES = {"libGL.so.1: cannot open shared object file", "No space left on device"}
 
 _COMMAND = re.compile(r"(?:^|[;|&$(]\s*|(?:\b[A-Z_]+=\S+\s+))(?:\S*/bin/)?(ocrfarm|python3? -m workers) +([^;|&>)]+)")
 
@@ -83,7 +76,7 @@ def test_every_setting_is_there(page: Path) -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    rows = [span for span in spans(ROOT / "docs/operations.md") if re.fullmatch(r"[A-Z_]+", span)]
+    rows = [span for page in PAGES for span in spans(page) if re.fullmatch(r"[A-Z_]+", span)]
     whole, before = set(), ""
     for row in rows:  # `OCRFARM_LIMIT_PIXELS`, `_SIDE`: the second one shares the beginning of the first
         before = row if row.startswith(PREFIX) else f"{before.rpartition('_')[0]}{row}"
@@ -100,9 +93,16 @@ def test_every_metric_and_alert_is_there(page: Path) -> None:
 
 
 @every_page
-def test_every_name_in_capitals_is_one_of_ours_or_known(page: Path) -> None:
+def test_every_error_is_there(page: Path) -> None:
+    named = {span for span in spans(page) if re.fullmatch(r"[A-Z]\w+Error", span)}
+    assert named <= {error.__name__ for error in ERRORS}
+
+
+@pytest.mark.parametrize("page", ["doctor", "faq", "kubernetes", "operations", "quickstart", "troubleshooting"])
+def test_every_name_in_capitals_is_one_of_ours_or_known(page: str) -> None:
+    """Errors whose names do not say that they are."""
     ours = {error.__name__ for error in ERRORS} | set(ocrfarm.__all__) | {rule["alert"] for rule in ALERTS}
-    named = {span for span in spans(page) if re.fullmatch(r"(?:[A-Z]+[a-z]+){2,}", span)}
+    named = {span for span in spans(ROOT / f"docs/{page}.md") if re.fullmatch(r"(?:[A-Z]+[a-z]+){2,}", span)}
     assert named - ours - FOREIGN_NAMES == set()
 
 
