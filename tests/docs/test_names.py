@@ -150,6 +150,22 @@ def test_every_finding_of_the_doctor_is_one() -> None:
     assert named - texts - {"store.secret", "store.secrets", "broker.secret"} == set()
 
 
+def test_every_value_of_the_chart_is_there() -> None:
+    """Such as `split.concurrency`; those of a pool are named without what stands above them."""
+    values = yaml.safe_load((ROOT / "helm/ocrfarm/values.yaml").read_text())
+    values |= values["recognize"]["defaults"]
+    page = ROOT / "docs/kubernetes.md"
+    named = {span.partition(":")[0] for span in spans(page) if re.match(r"[a-zA-Z]+(\.[a-zA-Z]+)+(:|$)", span)}
+    named |= {found for line in lines(page) for found in re.findall(r"--set ([\w.]+)=", line)}
+    paths = [path.split(".") for path in named if path.split(".")[0] in values]
+    assert len(paths) > 5
+    for path in paths:
+        found = values
+        for part in path:
+            assert part in found, path
+            found = found[part]
+
+
 def test_there_are_commands_to_be_checked() -> None:
     assert sum(len(list(_commands(page, "ocrfarm"))) for page in PAGES) > 60
     assert any("ocrfarm doctor" in line for page in PAGES for line in lines(page))
