@@ -1,5 +1,6 @@
 """A headless Chromium of the system, driven by Selenium."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -79,15 +80,21 @@ class Browser:
         log: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
 
+    def requests(self) -> list[str]:
+        """Give every address that was asked for, where the browser was started to keep them."""
+        log: list[dict[str, str]] = self.driver.get_log("performance")  # type: ignore[no-untyped-call]
+        events = [json.loads(entry["message"])["message"] for entry in log]
+        return [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
+
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*, log_requests: bool = False) -> Iterator[Browser]:
     """Give a browser; skip at home and fail in CI where there is none."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     need(program and driver, "Chromium is missing: type `CI=true scripts/install`, or install chromium-driver")
     options = ChromeOptions()
     options.binary_location = str(program)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"} | ({"performance": "ALL"} if log_requests else {}))
     with tempfile.TemporaryDirectory(prefix="ocrfarm-browser-") as folder:
         root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's own sandbox refuses root
         for flag in (*_FLAGS, f"--user-data-dir={folder}", *root):

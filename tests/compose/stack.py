@@ -44,6 +44,12 @@ def services(*options: str, **variables: str) -> dict[str, Service]:
     return found
 
 
+def exports() -> dict[str, str]:
+    """Give what docs/compose.md tells a client to export."""
+    lines = re.findall(r"^    export (.*)$", (ROOT / "docs" / "compose.md").read_text(), re.MULTILINE)
+    return {name: value.strip("'") for line in lines for name, value in re.findall(r"(\w+)=('[^']*'|\S+)", line)}
+
+
 @dataclass
 class Stack:
     """A few services that run, with ports of their own."""

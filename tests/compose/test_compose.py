@@ -18,7 +18,7 @@ from PIL import Image
 from ocrfarm.recognize.profiles import find_profile
 from ocrfarm.settings import Settings
 from tests.architecture.source import ROOT
-from tests.compose.stack import Service, Stack, docker_compose, running, services
+from tests.compose.stack import Service, Stack, docker_compose, exports, running, services
 
 EVERY = ("--profile", "gpu")
 
@@ -107,12 +107,6 @@ def _ready(health: Path) -> Callable[[], bool]:
     return lambda: bool(list(health.glob("*.ready")))
 
 
-def _exports() -> dict[str, str]:
-    """Give what docs/compose.md tells a client to export."""
-    lines = re.findall(r"^    export (.*)$", (ROOT / "docs" / "compose.md").read_text(), re.MULTILINE)
-    return {name: value.strip("'") for line in lines for name, value in re.findall(r"(\w+)=('[^']*'|\S+)", line)}
-
-
 def _readme_example() -> str:
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     return str(block)
@@ -139,11 +133,11 @@ def test_the_readmes_example_works_as_written(tmp_path: Path, drawing: Path) -> 
         "flower": lambda: _healthy(f"http://127.0.0.1:{stack.ports['5555']}/healthcheck"),
     }
     with running([stack.server(name, all_services[name], test) for name, test in ready.items()]):
-        exports = {name: stack.here(value) for name, value in _exports().items()}
+        variables = {name: stack.here(value) for name, value in exports().items()}
         done = subprocess.run(
             [sys.executable, "-c", _readme_example()],
             cwd=drawing,
-            env=os.environ | exports,
+            env=os.environ | variables,
             check=False,
             capture_output=True,
             text=True,

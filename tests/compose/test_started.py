@@ -1,0 +1,92 @@
+"""Every service of compose.yaml, started by exactly its command, and one job through all of them."""
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from ocrfarm.errors import EngineError
+from ocrfarm.recognize import find_profile
+from tests.architecture.source import ROOT
+from tests.compose.stack import exports, services
+from tests.compose.started import NAMES, container, start_services
+from tests.integration.containers import Container, Network, image, network, weights
+from tests.integration.tools import tool
+from tests.unit.exposition import Samples, samples, value
+
+WORKERS = ("split", "recognize", "recognize-accurate", "stitch")
+GET = "from urllib.request import urlopen; print(urlopen('{}').read().decode())"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """Give all services but Prometheus and the one for GPUs, and a client beside them."""
+    with network(tmp_path_factory.mktemp("stack"), *NAMES) as place:
+        start_services(place)
+        found = services()
+        for name in (*WORKERS, "flower", "metrics"):
+            place.start(name, container(found[name], place.folder))
+        place.start("client", Container(["sleep", "infinity"], image() | exports(), weights()))
+        yield place
+
+
+def _healthy(stack: Network, name: str) -> bool:
+    """Say what the engine would: by the service's own check, or by the image's."""
+    own = services()[name].get("healthcheck", {}).get("test")
+    (files,) = re.findall(r"HEALTHCHECK.*?CMD (\[.*?\])\n", (ROOT / "workers/Dockerfile").read_text(), re.DOTALL)
+    return stack.passes(name, own[1:] if own else json.loads(files))
+
+
+@pytest.mark.parametrize("name", [*WORKERS, "flower", "metrics"])
+def test_a_service_gets_healthy(stack: Network, name: str) -> None:
+    stack.until(lambda: _healthy(stack, name), what=f"{name} is healthy")
+
+
+def _scraped(stack: Network) -> Samples:
+    return samples(stack.run("client", ["python", "-c", GET.format("http://metrics:9808/metrics")]).stdout)
+
+
+@pytest.mark.parametrize("profile", ["fast", "accurate"])
+def test_a_job_is_read_and_counted(stack: Network, profile: str) -> None:
+    """By a client that exports what docs/compose.md says."""
+    queue = frozenset({("queue", f"recognize.{find_profile(profile).recognizer}")})
+    stack.until(lambda: _scraped(stack).get(("ocrfarm_workers", queue)) == 1, what=f"one worker for {profile}")
+    before = _scraped(stack)
+    assert value(before, "broker_up") == 1
+    script = f"ocrfarm sample page.png --side 1024 && ocrfarm wait $(ocrfarm submit page.png --profile {profile})"
+    done = stack.run("client", ["sh", "-euc", script])
+    assert done.returncode == 0, done.stderr + stack.log("recognize")
+    assert "complete" in done.stdout
+    after = _scraped(stack)
+    assert value(after, "jobs_total", state="complete") == value(before, "jobs_total", state="complete") + 1
+    assert value(after, "tiles_total", outcome="read") == value(before, "tiles_total", outcome="read") + 1
+    assert value(after, "lines_total") > value(before, "lines_total")
+
+
+def test_prometheus_scrapes_the_exporter_with_the_file_that_it_is_given(stack: Network) -> None:
+    program = tool("prometheus", package="prometheus")
+    service = container(services()["prometheus"], stack.folder)
+    words = [program, "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]  # its image's
+    stack.start("prometheus", Container(words, service.environment, service.mounts, read_only=service.read_only))
+
+    def asked(query: str) -> list[object]:
+        url = f"http://127.0.0.1:9090/api/v1/query?query={quote(query)}"
+        done = stack.run("client", ["python", "-c", GET.format(url)])
+        return list(json.loads(done.stdout)["data"]["result"]) if done.returncode == 0 else []
+
+    stack.until(lambda: bool(asked("ocrfarm_broker_up == 1")), what="Prometheus knows the farm")
+    assert asked('up{job="ocrfarm"} == 1')
+
+
+def test_the_service_for_gpus_says_what_is_missing_where_there_is_none(stack: Network) -> None:
+    stack.start("gpu", container(services("--profile", "gpu")["recognize-gpu"], stack.folder))
+    assert stack.wait("gpu", 60) == EngineError.exit_code
+    assert "device gpu:0 is asked for, and NVIDIA's driver shows 0 GPUs" in stack.log("gpu")
+
+
+def test_a_service_that_is_stopped_ends_well(stack: Network) -> None:
+    """The last test of this file: afterwards there is no farm."""
+    for name in (*WORKERS, "flower", "metrics"):
+        assert stack.end(name) == 0, stack.log(name)
