@@ -1,5 +1,7 @@
 """Where a page is cut into tiles: sizes and boxes only, no pixels."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise, product
 
 from ocrfarm.errors import SettingsError
@@ -29,16 +31,21 @@ def plan(page: Size, *, side: int, overlap: int, number: int = 0, level: int = 0
     _check(side, overlap)
     raster = level_size(page, level)
     rows, cols = _spans(raster.height, side, overlap), _spans(raster.width, side, overlap)
-    down, across = _cores(rows), _cores(cols)
     whole = Box(0, 0, page.width, page.height)
-    return tuple(
-        Tile(
-            TileId(number, level, row, col),
-            _box(whole, cols[col], rows[row], level),
-            page,
-            None if level else _box(whole, across[col], down[row], 0),
-        )
+    tiles = [
+        Tile(TileId(number, level, row, col), _box(whole, cols[col], rows[row], level), page)
         for row, col in product(range(len(rows)), range(len(cols)))
+    ]
+    return tuple(tiles) if level else with_cores(tiles)
+
+
+def with_cores(tiles: Sequence[Tile]) -> tuple[Tile, ...]:
+    """Give the tiles of a grid, each with what it alone reads: neighbours part in the middle of what they share."""
+    across, down = (_cores([span(tile.box) for tile in tiles]) for span in (_across, _down))
+    return tuple(
+        replace(tile, core=Box(x0, y0, x1, y1))
+        for tile in tiles
+        for (x0, x1), (y0, y1) in [(across[_across(tile.box)], down[_down(tile.box)])]
     )
 
 
@@ -95,10 +102,19 @@ def _spans(extent: int, side: int, overlap: int) -> list[_Span]:
     return [(start, start + side) for start in starts]
 
 
-def _cores(spans: list[_Span]) -> list[_Span]:
-    """Give the span that each tile reads alone: neighbours part in the middle of what they share."""
-    seams = [(end + start) // 2 for (_, end), (start, _) in pairwise(spans)]
-    return list(pairwise([spans[0][0], *seams, spans[-1][1]]))
+def _cores(spans: Iterable[_Span]) -> dict[_Span, _Span]:
+    """Give for each span of a grid's tiles along one axis that of their cores."""
+    found = sorted(set(spans))
+    seams = [(end + start) // 2 for (_, end), (start, _) in pairwise(found)]
+    return dict(zip(found, pairwise([found[0][0], *seams, found[-1][1]]), strict=True))
+
+
+def _across(box: Box) -> _Span:
+    return box.x0, box.x1
+
+
+def _down(box: Box) -> _Span:
+    return box.y0, box.y1
 
 
 def _halves(extent: int, overlap: int) -> list[_Span]:

@@ -15,7 +15,7 @@ from ocrfarm.tile import Look, Reading, Tile
 from tests.benchmarks.figures import Counts, Truth, Verdict, agreement, judge, plain
 from tests.benchmarks.methods import Method, concatenate, methods
 from tests.benchmarks.pages import Drawn
-from tests.benchmarks.tilesets import Reader, TileSet
+from tests.benchmarks.tilesets import Reader, TileSet, once
 
 FULL, PADDLE = "untiled, full size", "PaddleOCR, its defaults"
 OURS, AGAIN = "ocrfarm", "ocrfarm, second look"
@@ -41,16 +41,15 @@ class Comparison:
         for one in self.sets:
             tiles = one.tiles(page.size)
             readings = self.reader.read(page, one)
-            coarse = self.reader.coarse(page, one) if OURS in self.methods else ()
+            ours = once(readings, tiles) + (self.reader.coarse(page, one) if OURS in self.methods else ())
             verdicts = {name: _judged(concatenate, each, page, truth, tiles)[1] for name, each in untiled}
             for name, method in self.methods.items():
-                all_readings = readings + coarse if name == OURS else readings
-                by_grid[name][one], verdicts[name] = _judged(method, all_readings, page, truth, tiles)
+                own = ours if name == OURS else readings
+                by_grid[name][one], verdicts[name] = _judged(method, own, page, truth, tiles)
             if OURS in self.methods:
-                again = self.reader.again(page, readings + coarse)
+                again = self.reader.again(page, ours)
                 method = partial(_stitched_again, again=again)
-                all_readings = (*readings, *coarse)
-                by_grid[AGAIN][one], verdict = _judged(method, all_readings, page, truth, tiles)
+                by_grid[AGAIN][one], verdict = _judged(method, ours, page, truth, tiles)
                 seconds = sum(reading.seconds for _, reading in again)
                 verdicts[AGAIN] = replace(verdict, counts=verdict.counts + Counts(read=seconds))
             for name, verdict in verdicts.items():

@@ -17,7 +17,7 @@ from ocrfarm.recognize import Pixels
 from ocrfarm.split.scale import print_height, suitable_overlap
 from ocrfarm.stitch import stitch
 from tests.benchmarks.pages import Drawn
-from tests.benchmarks.tilesets import Reader, TileSet
+from tests.benchmarks.tilesets import Reader, TileSet, once
 from tests.benchmarks.words import Score, score
 
 _PAPER = 245
@@ -46,7 +46,7 @@ def compare_sheet(reader: Reader, folder: Path, *, side: int, seed: int) -> str:
     sheet = _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
     truth = [(line.text, line.quad) for line in sheet.page.lines]
     tiles = _tiles(reader, sheet.page)
-    readings = reader.read(sheet.page, tiles) + reader.coarse(sheet.page, tiles)
+    readings = once(reader.read(sheet.page, tiles), tiles.tiles(sheet.page.size)) + reader.coarse(sheet.page, tiles)
     again = reader.again(sheet.page, readings)
     started = time.perf_counter()
     found = stitch(sheet.page.size, readings, again=again)

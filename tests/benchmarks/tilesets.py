@@ -20,7 +20,7 @@ from ocrfarm.pipeline import page_tiles, read_again, read_pixels
 from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine, read_tile
 from ocrfarm.recognize.models import find_model
 from ocrfarm.split.ink import has_large_print, is_blank
-from ocrfarm.split.plan import plan
+from ocrfarm.split.plan import plan, with_cores
 from ocrfarm.stitch import look_again
 from ocrfarm.tile import Char, Fragment, Look, Reading, Tile, TileId, readings_from_bytes, readings_to_bytes
 from tests.benchmarks.pages import Drawn
@@ -57,7 +57,7 @@ class TileSet:
     def tiles(self, size: Size) -> tuple[Tile, ...]:
         """Cut a page as the product does, or on the shifted grid."""
         if any(self.shift):
-            return tuple(grid(size, self.side, self.overlap, self.shift))
+            return with_cores(grid(size, self.side, self.overlap, self.shift))
         return plan(size, side=self.side, overlap=self.overlap)
 
 
@@ -81,7 +81,7 @@ class Reader:
         return load_engine(self.profile, self.folders)
 
     def read(self, page: Drawn, tile_set: TileSet) -> tuple[Reading, ...]:
-        """Read every tile that is not blank."""
+        """Read all of every tile that is not blank, as others do; see `once`."""
         return self._tiles(page, tile_set.tiles(page.size), tile_set)
 
     def coarse(self, page: Drawn, tile_set: TileSet) -> tuple[Reading, ...]:
@@ -131,7 +131,7 @@ class Reader:
             for tile in tiles:
                 part = _shown(page.pixels, tile)
                 if has_large_print(part) if tile.id.level else not is_blank(part):
-                    yield from read_pixels(self.engine, tile, pixels=part, profile=profile)
+                    yield from read_pixels(self.engine, replace(tile, core=None), pixels=part, profile=profile)
 
         return self._keep(page, f"{tile_set} {tiles!r}", lambda: tuple(read()))
 
@@ -179,6 +179,20 @@ class Reader:
             draft.write_bytes(data)
             draft.replace(path)
         return readings_from_bytes(path.read_bytes())
+
+
+def once(readings: Sequence[Reading], tiles: Sequence[Tile]) -> tuple[Reading, ...]:
+    """Give the readings as the product makes them: a line that a neighbour shows whole is left to it."""
+    by_id = {tile.id: tile for tile in tiles}
+    return tuple(
+        _left(reading, by_id[reading.tile.id]) if reading.tile.id in by_id else reading for reading in readings
+    )
+
+
+def _left(reading: Reading, tile: Tile) -> Reading:
+    left = tuple(fragment.quad for fragment in reading.fragments if tile.leaves(fragment.quad))
+    kept = tuple(fragment for fragment in reading.fragments if fragment.quad not in left)
+    return replace(reading, fragments=kept, left=left)
 
 
 def _whole(page: Drawn) -> Tile:

@@ -1,0 +1,136 @@
+"""`scripts/bench speed`: ocrfarm against the loop round another library, same models, same sheet, round by round."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import pyvips
+
+from ocrfarm.client import Client
+from ocrfarm.farm.local import EmbeddedFarm
+from ocrfarm.geometry import Quad
+from ocrfarm.recognize.runtime import has_bf16
+from ocrfarm.settings import Settings
+from tests.benchmarks import rivals
+from tests.benchmarks.words import score
+
+SIZES = {"fast": "tiny", "accurate": "small", "cascade": "small", "mixed": "small"}
+"""Which models the rivals of a profile hold."""
+
+
+class Round(NamedTuple):
+    """One reading of the sheet: seconds, and lines as (text, four corners)."""
+
+    seconds: float
+    lines: list[tuple[str, Any]]
+
+
+@dataclass
+class Entrant:
+    """What takes part: how it reads the sheet once, and its rounds so far."""
+
+    name: str
+    read: Callable[[], Round]
+    rounds: list[Round] = field(default_factory=list)
+
+
+@click.command()
+@click.argument("sheet", type=click.Path(exists=True, path_type=Path))
+@click.option("--profile", "profiles", multiple=True, default=("fast", "accurate"), show_default=True)
+@click.option("--rounds", default=3, show_default=True, help="The order changes from round to round.")
+@click.option("--rivals", "python", type=click.Path(exists=True), help="A Python that has rapidocr and faster-paddle.")
+def speed(sheet: Path, profiles: tuple[str, ...], rounds: int, python: str | None) -> None:
+    """Read SHEET, a picture with its truth in SHEET.json, with ocrfarm and with its rivals."""
+    picture = pyvips.Image.new_from_file(str(sheet))
+    megapixels = picture.width * picture.height / 1e6
+    click.echo(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, bfloat16: {has_bf16()}")
+    click.echo(", ".join(f"{name} {version(name)}" for name in ("ocrfarm", "paddleocr", "onnxruntime-openvino")))
+    for profile in profiles:
+        with _entrants(profile, sheet, python) as entrants:
+            for number in range(rounds):
+                for entrant in entrants if number % 2 == 0 else reversed(entrants):
+                    entrant.rounds.append(entrant.read())
+        _report(profile, sheet, entrants, megapixels=megapixels)
+
+
+@contextmanager
+def _entrants(profile: str, sheet: Path, python: str | None) -> Iterator[list[Entrant]]:
+    """Start everything that takes part, warm: only what reads works at a time."""
+    size = SIZES[profile]
+    names = {"PaddleOCR": sys.executable}
+    if python:
+        names |= {
+            name: python for name in rivals.RIVALS if name != "PaddleOCR" and (name, size) != ("RapidOCR", "tiny")
+        }
+    with ExitStack() as stack:
+        farm = stack.enter_context(EmbeddedFarm(profile, base=Settings.from_env(os.environ)))
+        farm.wait_ready()
+        entrants = [Entrant("ocrfarm", _ours(farm, profile, sheet))]
+        for name, interpreter in names.items():
+            entrants.append(Entrant(f"{name}, {size}", stack.enter_context(_rival(interpreter, name, size, sheet))))
+        yield entrants
+
+
+def _ours(farm: EmbeddedFarm, profile: str, sheet: Path) -> Callable[[], Round]:
+    client = Client(settings=farm.settings)
+
+    def read() -> Round:
+        since = time.perf_counter()
+        document = client.submit(sheet, profile=profile).result()
+        return Round(time.perf_counter() - since, [(line.text, line.quad.points) for line in document.lines])
+
+    return read
+
+
+@contextmanager
+def _rival(python: str, name: str, size: str, sheet: Path) -> Iterator[Callable[[], Round]]:
+    command = [python, rivals.__file__, name, size, str(sheet)]
+    pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=quiet) as process:
+        assert process.stdin and process.stdout
+        answers, orders = process.stdout, process.stdin
+        _expect(answers, name, lambda line: line == "ready\n")
+
+        def read() -> Round:
+            orders.write("go\n")
+            orders.flush()
+            figures = json.loads(_expect(answers, name, lambda line: line.startswith('{"seconds"')))
+            return Round(figures["seconds"], figures["lines"])
+
+        yield read
+        orders.close()
+
+
+def _expect(answers: Any, name: str, wanted: Callable[[str], bool]) -> str:
+    """Give the next line that is wanted; libraries print what they like."""
+    for line in answers:
+        if wanted(line):
+            return str(line)
+    raise click.ClickException(f"{name} ended; run tests/benchmarks/rivals.py by itself to see why")
+
+
+def _report(profile: str, sheet: Path, entrants: list[Entrant], *, megapixels: float) -> None:
+    truth = [
+        (line["text"], Quad.of(line["quad"]))
+        for line in json.loads(Path(f"{sheet}.json").read_text(encoding="utf-8"))["lines"]
+    ]
+    ours = statistics.median(each.seconds for each in entrants[0].rounds)
+    for entrant in entrants:
+        seconds = statistics.median(each.seconds for each in entrant.rounds)
+        f1 = score([(text, Quad.of(quad)) for text, quad in entrant.rounds[-1].lines], truth).f1
+        every = " ".join(f"{each.seconds:.1f}" for each in entrant.rounds)
+        click.echo(
+            f"{profile:9} {entrant.name:22} {seconds:7.1f} s  {megapixels / seconds:6.2f} MP/s  "
+            f"{seconds / ours:5.2f} x ocrfarm's time  F1 {f1:.4f}  ({every})"
+        )
