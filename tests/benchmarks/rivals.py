@@ -4,8 +4,8 @@ python rivals.py NAME SIZE SHEET, with an interpreter that has the library; it i
 standard input is one round; each round is one JSON object on standard output: seconds, CPU seconds, and lines.
 """
 
-import itertools
 import importlib
+import itertools
 import json
 import os
 import sys
