@@ -142,7 +142,8 @@ class Reading:
     `seconds` is the time spent inside the engine; `squeezed` counts lines longer than the recognizer's widest input;
     `saturated` says that the detector's contour limit was still reached, so some text may be missing; `scale` is the
     detector's pixels per page pixel; `retries` counts how often the tile had been begun before; `left` are the lines
-    that were found but left to a neighbour.
+    that were found but left to a neighbour; `columns` is how wide the recognizer's inputs were together, in pixels, and
+    `padding` how much of that was none of a line.
     """
 
     tile: Tile
@@ -154,6 +155,8 @@ class Reading:
     scale: float = 1.0
     retries: int = 0
     left: tuple[Quad, ...] = ()
+    columns: int = 0
+    padding: int = 0
 
 
 LookKind = Literal["joined", "open", "left", "doubted"]
@@ -226,6 +229,8 @@ def _reading_to_json(reading: Reading) -> dict[str, Any]:
         "scale": reading.scale,
         "retries": reading.retries,
         "left": [_rounded(quad) for quad in reading.left],
+        "columns": reading.columns,
+        "padding": reading.padding,
         "fragments": [_fragment_to_json(fragment) for fragment in reading.fragments],
     }
 
@@ -241,6 +246,8 @@ def _reading_from_json(data: dict[str, Any]) -> Reading:
         scale=data["scale"],
         retries=data["retries"],
         left=tuple(map(Quad.of, data["left"])),
+        columns=data["columns"],
+        padding=data["padding"],
     )
 
 

@@ -29,12 +29,15 @@ class Found:
     """What an engine found; the fragments' quads are in pixels of the array that it was given.
 
     `squeezed` counts lines that were longer than the recognizer's widest input, even in pieces; `saturated` says that
-    the detector reached its contour limit, so text may be missing.
+    the detector reached its contour limit, so text may be missing; `columns` is how wide the recognizer's inputs were
+    together, and `padding` how much of that was none of a line.
     """
 
     fragments: tuple[Fragment, ...]
     squeezed: int = 0
     saturated: bool = False
+    columns: int = 0
+    padding: int = 0
 
 
 class Engine(Protocol):

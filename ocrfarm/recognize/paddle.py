@@ -64,7 +64,8 @@ class PaddleEngine:
             if chars
         )
         squeezed = sum(self._recognizer.squeezes(quad) for quad, _ in lines)
-        return Found(fragments, squeezed, saturated)
+        columns, padding = self._recognizer.used()
+        return Found(fragments, squeezed, saturated, columns, padding)
 
     def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
         """Read lines whose places on height x width x 3 RGB pixels are known; see `Engine`."""
@@ -122,6 +123,12 @@ class _Recognizer:
         self._model = _load(TextRecognition, profile.recognizer, folder, profile.runtime)
         classes: list[str] = self._model.post_op.character
         self._alphabet = ctc.Alphabet(classes, classes.index(" "))
+        self._columns = self._padding = 0
+
+    def used(self) -> tuple[int, int]:
+        """Give the columns of all inputs since the last call, and how many of them were padding."""
+        used, self._columns, self._padding = (self._columns, self._padding), 0, 0
+        return used
 
     def squeezes(self, quad: Quad) -> bool:
         """Say whether even the pieces of a line are too long for the widest input and so are read narrower."""
@@ -161,6 +168,8 @@ class _Recognizer:
 
     def _run(self, images: list[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
         bucket = _bucket(images[0].shape[1])
+        self._columns += bucket * len(images)
+        self._padding += sum(bucket - image.shape[1] for image in images)
         batch = np.zeros((len(images), 3, LINE_HEIGHT, bucket), np.float32)
         for row, image in zip(batch, images, strict=True):
             row[:, :, : image.shape[1]] = image.transpose(2, 0, 1) / np.float32(127.5) - 1

@@ -126,7 +126,8 @@ def cut_part(pixels: Pixels, tile: Tile, *, part: Tile) -> Pixels:
 def _reading(engine: Engine, tile: Tile, found: Found, *, seconds: float, detail: float, enlarge: float) -> Reading:
     moved = tuple(_on_page(fragment, tile, enlarge) for fragment in found.fragments)
     scale = detail * enlarge / (1 << tile.id.level)
-    return Reading(tile, moved, engine.model, seconds, found.squeezed, found.saturated, scale)
+    reading = Reading(tile, moved, engine.model, seconds, found.squeezed, found.saturated, scale)
+    return replace(reading, columns=found.columns, padding=found.padding)
 
 
 def _on_page(fragment: Fragment, tile: Tile, enlarge: float) -> Fragment:

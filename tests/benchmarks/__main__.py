@@ -3,6 +3,7 @@
 import click
 
 from tests.benchmarks.accuracy import accuracy
+from tests.benchmarks.cascading import cascade
 from tests.benchmarks.chaos import chaos
 from tests.benchmarks.mutating import mutants
 from tests.benchmarks.pdf import pdf
@@ -17,6 +18,7 @@ def bench() -> None:
 
 
 bench.add_command(accuracy)
+bench.add_command(cascade)
 bench.add_command(chaos)
 bench.add_command(mutants)
 bench.add_command(pdf)
