@@ -24,6 +24,9 @@ from ocrfarm.farm.stage import Open, Stage, memory_limit, time_limit
 _PAUSE_SECONDS = 3
 """Before a task goes back to its queue because a service is away: no busy loop."""
 
+_LOOK_SECONDS = 0.25
+"""Between two looks for smaller jobs at least: a tile may take less, and a small job none the longer."""
+
 
 def register(app: Celery, services: Open) -> None:
     """Give the app its tasks; each is a thin wrapper round one function."""
@@ -182,8 +185,12 @@ class _Others:
 
     def __init__(self, services: Services, job: str) -> None:
         self._services, self._job = services, job
+        self._next = time.monotonic() + _LOOK_SECONDS
 
     def wait(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _LOOK_SECONDS
         manifest = self._services.manifest(self._job)
         queue, step = wire.recognize_queue(manifest.request.profile.recognizer), _step(manifest)
         return step > 0 and self._services.progress.queues.waiting(queue, step)

@@ -31,8 +31,10 @@ Batch = tuple[TileId, ...]
 UPLOADS = 4
 """Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
 
-BATCHES = 64
-"""At least as many as this a job, where it has the tiles: the last ones end at nearly the same time on all workers."""
+BEFORE, AFTER = 16, 24
+"""A batch is at most such a part of what was given out before it, so that the first ones reach many workers at once,
+and of what comes after it, so that the last ones end at nearly the same time on all workers. With 32 workers and tiles
+of a second, 1,936 tiles take 1.01 times their seconds by 32, where 65 equal batches take 1.08 times."""
 
 DOWNLOADS = 16
 """Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
@@ -55,7 +57,8 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
         store.put(keys.manifest(job), manifest.to_bytes())
         services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
         blank: set[TileId] = set()
-        yield from _in_batches(_stored(services, job, source, tiles), _budget(services, manifest), blank)
+        total, most = sum(map(pixels_of, manifest.tiles)), services.settings.work.batch_pixels
+        yield from _in_batches(_stored(services, job, source, tiles), total, most=most, blank=blank)
     store.put(keys.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
     services.note_peak(job, "split")
     services.progress.change(job, blank=len(blank), split=time.time() - started)
@@ -70,12 +73,6 @@ def _named(name: str, folder: Path) -> Iterator[Path]:
         yield path
     except InputError as error:
         raise type(error)(str(error).replace(str(path), name)) from error
-
-
-def _budget(services: Services, manifest: Manifest) -> int:
-    """Give the pixels of one batch."""
-    pixels = sum(map(pixels_of, manifest.tiles))
-    return min(services.settings.work.batch_pixels, pixels // BATCHES)
 
 
 def _stored(
@@ -96,19 +93,22 @@ def _store_tile(services: Services, job: str, cut: tuple[Tile, Pixels | None]) -
     return tile, False
 
 
-def _in_batches(tiles: Iterable[tuple[Tile, bool]], budget: int, blank: set[TileId]) -> Iterator[Batch]:
-    """Gather tiles up to the budget of pixels; the ids of blank ones go into the set instead."""
-    batch: list[Tile] = []
+def _in_batches(tiles: Iterable[tuple[Tile, bool]], total: int, *, most: int, blank: set[TileId]) -> Iterator[Batch]:
+    """Gather tiles of `total` pixels, at most so many pixels in a batch; the ids of blank ones go into the set."""
+    batch: list[TileId] = []
+    seen = size = 0
     for tile, is_blank in tiles:
+        seen += pixels_of(tile)
         if is_blank:
             blank.add(tile.id)
             continue
-        batch.append(tile)
-        if sum(map(pixels_of, batch)) >= budget:
-            yield tuple(tile.id for tile in batch)
-            batch = []
+        batch.append(tile.id)
+        size += pixels_of(tile)
+        if size >= min(most, (seen - size) // BEFORE, (total - seen) // AFTER):
+            yield tuple(batch)
+            batch, size = [], 0
     if batch:
-        yield tuple(tile.id for tile in batch)
+        yield tuple(batch)
 
 
 def recognize(
@@ -154,7 +154,8 @@ def _fetch(services: Services, job: str, tile: Tile) -> Fetched | None:
     turn = services.progress.attempts.look(job, str(tile.id))
     if turn.ended or turn.settled:
         return None
-    if services.store.exists(keys.fragments(job, tile.id)):
+    # Whoever stored it has begun with it, and may have died before it was counted.
+    if (turn.attempts or not turn.known) and services.store.exists(keys.fragments(job, tile.id)):
         services.progress.settle(job, str(tile.id))
         return None
     if turn.attempts >= services.settings.work.attempts:
@@ -173,8 +174,9 @@ def _fetch(services: Services, job: str, tile: Tile) -> Fetched | None:
 
 def _write(services: Services, job: str, tile: Tile, readings: tuple[Reading, ...]) -> None:
     """Store what was read, then count it."""
-    if put_readings(services, job, tile=tile, readings=readings):
-        services.progress.settle(job, str(tile.id))
+    counts = put_readings(services, job, tile=tile, readings=readings)
+    if counts is not None:
+        services.progress.settle(job, str(tile.id), counts=counts)
 
 
 def stitch(services: Services, job: str) -> tuple[Batch, ...]:

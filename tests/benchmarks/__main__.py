@@ -7,6 +7,7 @@ from tests.benchmarks.chaos import chaos
 from tests.benchmarks.mutating import mutants
 from tests.benchmarks.pdf import pdf
 from tests.benchmarks.reading import read
+from tests.benchmarks.scale import scale
 from tests.benchmarks.soak import soak
 
 
@@ -20,6 +21,7 @@ bench.add_command(chaos)
 bench.add_command(mutants)
 bench.add_command(pdf)
 bench.add_command(read)
+bench.add_command(scale)
 bench.add_command(soak)
 
 if __name__ == "__main__":
