@@ -25,12 +25,16 @@ from tests.integration.farmyard import CONTROL, READER, yard
 from tests.integration.servers import seaweedfs, valkey
 
 SMALL = replace(find_profile("planted"), tiling=Tiling(256, 32, levels=False))
-LARGE = replace(find_profile("planted"), tiling=Tiling(2048, 128, levels=False))
+LARGE = replace(find_profile("planted"), tiling=Tiling())
 """Profiles: tiles that cost little but themselves, and tiles as they are."""
 
 _CHILDREN = 8
 """Processes of one worker at most; more workers are started for more."""
 
+_STRIP = 32
+"""Rows that are decoded at once."""
+
+_STAGES = ("split", "recognize", "stitch")
 _PATIENCE = 1_800.0
 _SETTLE_SECONDS = 0.5
 """Messages are acknowledged a moment after the last one was read."""
@@ -58,6 +62,7 @@ class _Plan:
     counts: tuple[int, ...]
     workers: tuple[int, ...]
     sides: tuple[int, ...]
+    pictures: tuple[Path, ...]
     seconds: float
     rounds: int
     store: str
@@ -67,6 +72,7 @@ class _Plan:
 @click.option("--tiles", "counts", multiple=True, type=int, default=(100, 500, 2000, 20000), show_default=True)
 @click.option("--workers", multiple=True, type=int, default=(1, 4, 16, 32), show_default=True)
 @click.option("--sides", multiple=True, type=int, default=(16384, 32768, 65536), show_default=True)
+@click.option("--picture", "pictures", multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--seconds", default=1.0, show_default=True, help="What the sleeping engine takes for a tile.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--store", type=click.Choice(["folder", "s3"]), default="folder", show_default=True)
@@ -119,17 +125,37 @@ def _by_workers(what: _Plan) -> None:
 
 def _by_pages(what: _Plan) -> None:
     click.echo(
-        "An engine that does nothing, tiles of 2048 pixels with 40 lines each; first: the first fragments stored"
+        "An engine that does nothing, tiles of 2048 pixels with 40 lines each. decode: by libvips, once; first: until"
     )
-    stages = ("split", "recognize", "stitch")
-    peaks = "".join(f"{f'{stage} MB':>14}" for stage in stages)
-    click.echo(f"{'side':>7}{'tiles':>7}{'wall s':>9}{'first s':>9}{'split s':>9}{'stitch s':>10}{peaks}")
-    for side in what.sides:
+    click.echo("the first fragments were stored; medians, but for peaks, which are the highest")
+    heads = "".join(f"{f'{stage} MB':>14}" for stage in _STAGES)
+    click.echo(
+        f"{'page':>16}{'tiles':>7}{'decode s':>10}{'split s':>9}{'first s':>9}{'stitch s':>10}{'wall s':>9}{heads}"
+    )
+    pages: tuple[int | Path, ...] = (*what.sides, *what.pictures)
+    for page in pages:
         with site(2, store=what.store, lines=40) as place:  # new processes, for their peaks
-            run = _played(place, _picture(place, Size(side, side)), LARGE)
-        times = f"{run.wall:9.2f}{run.first:9.2f}{run.stages['split']:9.2f}{run.stages['stitch']:10.2f}"
-        peaks = "".join(f"{run.stages[f'peak_{stage}_mb']:14.0f}" for stage in stages)
-        click.echo(f"{side:7}{run.tiles:7}{times}{peaks}")
+            picture = page if isinstance(page, Path) else _picture(place, Size(page, page))
+            _played(place, _page(place, 100), SMALL)
+            pairs = [(_decoding(picture), _played(place, picture, LARGE)) for _ in range(what.rounds)]
+        click.echo(f"{page.name if isinstance(page, Path) else page:>16}{pairs[0][1].tiles:7}{_times(pairs)}")
+
+
+def _times(pairs: list[tuple[float, Run]]) -> str:
+    columns = [(each, run.stages["split"], run.first, run.stages["stitch"], run.wall) for each, run in pairs]
+    decode, split, first, stitch, wall = (statistics.median(column) for column in zip(*columns, strict=True))
+    peaks = "".join(f"{max(run.stages[f'peak_{stage}_mb'] for _, run in pairs):14.0f}" for stage in _STAGES)
+    return f"{decode:10.2f}{split:9.2f}{first:9.2f}{stitch:10.2f}{wall:9.2f}{peaks}"
+
+
+def _decoding(picture: Path) -> float:
+    """Give the seconds that libvips takes to decode the picture from top to bottom."""
+    started = time.perf_counter()
+    image = pyvips.Image.new_from_file(str(picture), access="sequential")
+    region = pyvips.Region.new(image)
+    for top in range(0, image.height, _STRIP):
+        region.fetch(0, top, image.width, min(_STRIP, image.height - top))
+    return time.perf_counter() - started
 
 
 @contextmanager
