@@ -1,5 +1,6 @@
 """Profiles: which models read a page, how it is tiled and how the engine runs."""
 
+import json
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -32,12 +33,14 @@ class Runtime:
     """How a worker runs its engine.
 
     engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32 or fp16 (GPU).
+    processes: how many of a worker read at the same time; 0 = one, or in a farm of one machine one a core.
     """
 
     engine: str = "onnxruntime"
     device: str = "cpu"
     threads: int = 0
     precision: str = "fp32"
+    processes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,15 @@ class Profile:
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
         return asdict(self)
+
+    def to_toml(self) -> str:
+        """Give what `find_profile` reads from a file."""
+        own = self.to_json()
+        tables = {key: value for key, value in own.items() if isinstance(value, dict)}
+        rows = [f"{key} = {json.dumps(value)}" for key, value in own.items() if key not in tables]
+        for name, table in tables.items():
+            rows += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        return "\n".join(rows) + "\n"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Profile":
@@ -172,6 +184,7 @@ def _checked(profile: Profile) -> Profile:
         (runtime.engine in ("onnxruntime", "paddle", "planted"), f"no engine is named {runtime.engine!r}"),
         (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
         (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
+        (runtime.processes >= 0, f"processes {runtime.processes} must be 0 (as the machine has cores) or more"),
         (runtime.precision in ("fp32", "fp16"), f"precision {runtime.precision!r} must be fp32 or fp16"),
         (
             runtime.precision == "fp32" or (runtime.engine == "paddle" and runtime.device != "cpu"),
