@@ -37,7 +37,7 @@ def tune(picture: Path, profile: str, *, minutes: float, drift: float, out: Path
     trials: list[Trial] = []
     click.echo(report.row(report.HEAD))
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
-        for trial in search.tune(wanted, goal, _measure(checked_file(picture), Path(folder))):
+        for trial in search.tune(wanted, goal, measure=_measure(checked_file(picture), Path(folder))):
             click.echo(report.row(report.cells(len(trials), trial)))
             trials.append(trial)
     best = [trial for trial in trials if trial.is_taken][-1].profile
@@ -50,7 +50,7 @@ def _measure(picture: Path, folder: Path) -> "Measure":
     """Give what measures a profile on the piece of the picture with the most print."""
     settings = Settings.from_env(os.environ)
     measuring = importlib.import_module("ocrfarm.trial.measure")
-    piece = importlib.import_module("ocrfarm.trial.piece").cut_piece(picture, folder, settings)
+    piece = importlib.import_module("ocrfarm.trial.piece").cut_piece(picture, folder, settings=settings)
 
     def measure(profile: Profile, patience: float) -> "Speed":
         speed: Speed = measuring.measure(profile, piece, settings=settings, patience=patience)

@@ -19,7 +19,7 @@ _INK = 48
 """Grey levels by which ink differs from the paper."""
 
 
-def cut_piece(path: Path, folder: Path, settings: Settings) -> Piece:
+def cut_piece(path: Path, folder: Path, *, settings: Settings) -> Piece:
     """Cut the piece into the folder; `InputError` where the picture cannot be read."""
     raster = open_source(path, Limits(**settings.limits.given)).page(0)
     size = Size(min(raster.size.width, SIDE), min(raster.size.height, SIDE))

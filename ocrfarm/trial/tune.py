@@ -50,7 +50,7 @@ class Trial:
         return self.verdict == "taken"
 
 
-def tune(profile: Profile, goal: Goal, measure: Measure) -> Iterator[Trial]:
+def tune(profile: Profile, goal: Goal, *, measure: Measure) -> Iterator[Trial]:
     """Give trial after trial, the profile's own first; the last one that was taken is the best.
 
     `SettingsError` where the profile itself cannot be measured.

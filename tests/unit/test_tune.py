@@ -24,7 +24,7 @@ def searched(speed: Callable[[Profile], float], *, drift: float = 0.01, otherwis
         words = Counter(list(WORDS)[moved:]) + Counter(f"new{number}" for number in range(moved))
         return Speed(speed(profile), words, 500.0)
 
-    return list(tune(START, Goal(60.0, drift), measure))
+    return list(tune(START, Goal(60.0, drift), measure=measure))
 
 
 def best(trials: list[Trial]) -> Profile:
@@ -57,7 +57,7 @@ def test_nothing_is_measured_twice() -> None:
 
 
 def test_time_that_is_up_ends_the_search() -> None:
-    trials = list(tune(START, Goal(0.0, 0.01), lambda profile, patience: Speed(1.0, WORDS)))
+    trials = list(tune(START, Goal(0.0, 0.01), measure=lambda profile, patience: Speed(1.0, WORDS)))
     assert len(trials) == 1
 
 
@@ -65,14 +65,14 @@ def test_what_crashes_is_not_taken_and_the_search_goes_on() -> None:
     def measure(profile: Profile, patience: float) -> Speed:
         return Speed(trouble="exit 1") if profile.batch > 8 else Speed(10 / profile.batch, WORDS)
 
-    trials = list(tune(START, Goal(60.0, 0.01), measure))
+    trials = list(tune(START, Goal(60.0, 0.01), measure=measure))
     assert best(trials).batch == 1
     assert "exit 1" in {trial.verdict for trial in trials}
 
 
 def test_a_profile_that_cannot_be_measured_is_an_error() -> None:
     with pytest.raises(SettingsError, match="fast cannot be measured on this machine: no weights"):
-        list(tune(START, Goal(60.0, 0.01), lambda profile, patience: Speed(trouble="no weights")))
+        list(tune(START, Goal(60.0, 0.01), measure=lambda profile, patience: Speed(trouble="no weights")))
 
 
 def test_the_report_shows_every_trial() -> None:
