@@ -54,6 +54,10 @@ class Run:
     def cpu(self) -> float:
         return sum(self.costs.cpu.values())
 
+    def of(self, workers: str) -> float:
+        """Give the seconds of CPU of the workers whose names begin so."""
+        return sum(seconds for name, seconds in self.costs.cpu.items() if name.startswith(workers))
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -130,7 +134,8 @@ def _by_pages(what: _Plan) -> None:
     click.echo("the first fragments were stored; medians, but for peaks, which are the highest")
     heads = "".join(f"{f'{stage} MB':>14}" for stage in _STAGES)
     click.echo(
-        f"{'page':>16}{'tiles':>7}{'decode s':>10}{'split s':>9}{'first s':>9}{'stitch s':>10}{'wall s':>9}{heads}"
+        f"{'page':>16}{'tiles':>7}{'decode s':>10}{'split s':>9}{'first s':>9}{'stitch s':>10}{'wall s':>9}"
+        f"{'control CPU':>13}{'reader CPU':>12}{heads}"
     )
     pages: tuple[int | Path, ...] = (*what.sides, *what.pictures)
     for page in pages:
@@ -145,7 +150,12 @@ def _times(pairs: list[tuple[float, Run]]) -> str:
     columns = [(each, run.stages["split"], run.first, run.stages["stitch"], run.wall) for each, run in pairs]
     decode, split, first, stitch, wall = (statistics.median(column) for column in zip(*columns, strict=True))
     peaks = "".join(f"{max(run.stages[f'peak_{stage}_mb'] for _, run in pairs):14.0f}" for stage in _STAGES)
-    return f"{decode:10.2f}{split:9.2f}{first:9.2f}{stitch:10.2f}{wall:9.2f}{peaks}"
+    spent = "".join(f"{statistics.median(run.of(who) for _, run in pairs):{width}.2f}" for who, width in _WHO.items())
+    return f"{decode:10.2f}{split:9.2f}{first:9.2f}{stitch:10.2f}{wall:9.2f}{spent}{peaks}"
+
+
+_WHO = {"control": 13, "reader": 12}
+"""How the names of workers begin, and how wide their column is."""
 
 
 def _decoding(picture: Path) -> float:
