@@ -13,7 +13,7 @@ from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, O
 from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
 from ocrfarm.farm.broker import publishing
-from ocrfarm.farm.budget import batch_budget, pixels_of
+from ocrfarm.farm.budget import Batch, batch_budget, pixels_of
 from ocrfarm.farm.looks import is_look, named, read_looks
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.reconcile import stuck_jobs
@@ -75,7 +75,7 @@ def _stitch(app: Celery, services: Services, job: str) -> None:
         _publish(app, services, job, batches=doubted, look="2")
 
 
-def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[steps.Batch], look: str = "1") -> None:
+def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[Batch], look: str = "1") -> None:
     wave = wire.Wave(services.upkeep.revivals(job), look)
     stitch = app.signature(wire.STITCH, wire.job_message(job), immutable=True)
     header = _header(app, services, job, batches, wave)
@@ -83,7 +83,7 @@ def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[ste
 
 
 def _header(
-    app: Celery, services: Services, job: str, batches: Iterable[steps.Batch], wave: wire.Wave
+    app: Celery, services: Services, job: str, batches: Iterable[Batch], wave: wire.Wave
 ) -> Iterator[Signature[Any]]:
     for index, batch in enumerate(batches):
         if services.progress.ended(job):

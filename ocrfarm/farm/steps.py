@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ocrfarm.document import Document
 from ocrfarm.errors import InputError, ObjectNotFound
-from ocrfarm.farm.budget import pixels_of
+from ocrfarm.farm.budget import Batch, in_batches, pixels_of
 from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.looks import second_look
 from ocrfarm.farm.manifest import Manifest, Request
@@ -25,16 +25,8 @@ from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
-Batch = tuple[TileId, ...]
-"""Tiles that one message names; all are in the store before the batch is given out."""
-
 UPLOADS = 4
 """Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
-
-BEFORE, AFTER = 16, 24
-"""A batch is at most such a part of what was given out before it, so that the first ones reach many workers at once,
-and of what comes after it, so that the last ones end at nearly the same time on all workers. With 32 workers and tiles
-of a second, 1,936 tiles take 1.01 times their seconds by 32, where 65 equal batches take 1.08 times."""
 
 DOWNLOADS = 16
 """Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
@@ -58,7 +50,7 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
         services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
         blank: set[TileId] = set()
         total, most = sum(map(pixels_of, manifest.tiles)), services.settings.work.batch_pixels
-        yield from _in_batches(_stored(services, job, source, tiles), total, most=most, blank=blank)
+        yield from in_batches(_stored(services, job, source, tiles), total, most=most, blank=blank)
     store.put(keys.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
     services.note_peak(job, "split")
     services.progress.change(job, blank=len(blank), split=time.time() - started)
@@ -91,24 +83,6 @@ def _store_tile(services: Services, job: str, cut: tuple[Tile, Pixels | None]) -
         return tile, True
     services.store.put(keys.tile(job, tile.id), encode_tile(pixels))
     return tile, False
-
-
-def _in_batches(tiles: Iterable[tuple[Tile, bool]], total: int, *, most: int, blank: set[TileId]) -> Iterator[Batch]:
-    """Gather tiles of `total` pixels, at most so many pixels in a batch; the ids of blank ones go into the set."""
-    batch: list[TileId] = []
-    seen = size = 0
-    for tile, is_blank in tiles:
-        seen += pixels_of(tile)
-        if is_blank:
-            blank.add(tile.id)
-            continue
-        batch.append(tile.id)
-        size += pixels_of(tile)
-        if size >= min(most, (seen - size) // BEFORE, (total - seen) // AFTER):
-            yield tuple(batch)
-            batch, size = [], 0
-    if batch:
-        yield tuple(batch)
 
 
 def recognize(
