@@ -59,17 +59,18 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if stages != ["recognize"] and not set(stages) <= CONTROL.keys():
         raise SettingsError(f"{' and '.join(stages)} cannot share a process; only split and stitch can")
     profile = find_profile(options.profile)
-    fitness.check(Case(settings, tuple(stages), profile, options.concurrency, short=True), name=name)
+    processes = options.concurrency or (profile.runtime.processes if stages == ["recognize"] else 0) or 1
+    fitness.check(Case(settings, tuple(stages), profile, processes, short=True), name=name)
     if stages == ["recognize"]:
-        return recognize.serve(settings, profile, name=name, concurrency=options.concurrency)
-    return run.control(settings, [CONTROL[stage] for stage in stages], name=name, concurrency=options.concurrency)
+        return recognize.serve(settings, profile, name=name, concurrency=processes)
+    return run.control(settings, [CONTROL[stage] for stage in stages], name=name, concurrency=processes)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", *VIEWS])
     parser.add_argument("--profile", default="fast", help="recognize: the models to hold, and how they run")
-    parser.add_argument("--concurrency", type=int, default=1, help="processes that work at the same time")
+    parser.add_argument("--concurrency", type=int, default=0, help="processes that work; 1, or as the profile says")
     parser.add_argument("--name", default="", help="names this worker among others on the same host")
     parser.add_argument("--address", default="", help="flower: 127.0.0.1, metrics: 0.0.0.0, unless given")
     parser.add_argument("--port", type=int, default=0, help=f"flower: {flower.PORT}, metrics: {metrics.PORT}, else")

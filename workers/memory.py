@@ -10,6 +10,10 @@ from workers import beat
 
 _TRANSPORT = "kombu.transport.redis"
 
+_LARGE_BYTES = 1 << 20
+_M_MMAP_THRESHOLD = -3
+"""From malloc.h."""
+
 _TRIM_SECONDS = 60.0
 """In the parent process, which has no tasks: an outage of the broker is what it frees most after."""
 
@@ -28,6 +32,16 @@ def _trim(**_: object) -> None:
     """
     if malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         malloc_trim(0)
+
+
+def keep_large_apart(**_: object) -> None:
+    """Let a process that cuts pictures give large pieces of memory back as soon as they are free (glibc).
+
+    Else glibc takes them from the heap once it has seen a few, and what lies between them keeps it large: a page twice
+    as wide took 1.4 times the memory, and takes 1.0 times with this, for a tenth more of the processor's time.
+    """
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 class _ForgetConnections(bootsteps.StartStopStep):

@@ -20,6 +20,7 @@ def control(settings: Settings, queues: list[str], *, name: str, concurrency: in
     app = make_app(settings)
     register(app, cache(partial(open_services, settings)))
     beat.reconcile(app, settings)
+    worker_process_init.connect(memory.keep_large_apart, weak=False)
     beat.renew(app, settings, lane=wire.lane())
     return work(app, settings, queues=queues, name=name, concurrency=concurrency)
 

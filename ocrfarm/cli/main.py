@@ -24,6 +24,8 @@ _COMMANDS = {
     "top": "top",
     "up": "up",
     "doctor": "doctor",
+    "bench": "bench",
+    "tune": "tune",
     "models": "models",
     "sample": "sample",
 }

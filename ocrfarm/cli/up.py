@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 
 _FLOWER_PORT = 5555
@@ -24,7 +25,8 @@ def up(profile: str, folder: Path, *, flower_port: int) -> None:
     """Start a farm on this machine and keep it until Ctrl-C; jobs and results stay in the folder."""
     local = importlib.import_module("ocrfarm.farm.local")
     settings = Settings.from_env(os.environ)
-    farm = local.EmbeddedFarm(profile, folder=folder, shape=local.machine_shape(flower_port), base=settings)
+    shape = local.machine_shape(flower_port, runtime=find_profile(profile).runtime)
+    farm = local.EmbeddedFarm(profile, folder=folder, shape=shape, base=settings)
     with farm:
         places = farm.settings.places
         click.echo(f"export OCRFARM_BROKER={places.broker}\nexport OCRFARM_STORE={places.store}")

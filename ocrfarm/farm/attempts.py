@@ -16,44 +16,49 @@ from ocrfarm.farm.meters import Meters
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a worker learns before it begins: `attempts` and `troubles` are those of others before it."""
+    """What a worker learns before it begins: `attempts` and `troubles` are those of others before it.
 
+    `known`: the broker has not forgotten the job, and so neither what was begun.
+    """
+
+    known: bool
     ended: bool
     settled: bool
     attempts: int
     troubles: int
 
 
+_LOOK = """
+local key, what = KEYS[1], ARGV[1]
+local state = redis.call('HGET', key, 'state')
+local settled = redis.call('SISMEMBER', key .. ':done', what) + redis.call('SISMEMBER', key .. ':dead', what)
+local attempts = redis.call('HGET', key .. ':attempts', what)
+local troubles = redis.call('HGET', key .. ':troubles', what)
+return {state or '', settled, attempts or 0, troubles or 0}
+"""
+
+
 class Attempts:
     """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
 
-    def __init__(self, broker: Broker, *, prefix: str, keep_seconds: int) -> None:
-        self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
+    def __init__(self, broker: Broker, *, prefix: str) -> None:
+        self._broker, self._prefix = broker, prefix
+        self._look = broker.script(_LOOK)
         self._meters = Meters(broker, prefix=prefix)
 
     def look(self, job: str, what: str) -> Turn:
         """Say what is known of a tile (or a stage); nothing is counted."""
-        key = self._key(job)
-        with self._broker.talk() as pipe:
-            pipe.hget(key, "state")
-            pipe.sismember(f"{key}:done", what)
-            pipe.sismember(f"{key}:dead", what)
-            pipe.hget(f"{key}:attempts", what)
-            pipe.hget(f"{key}:troubles", what)
-            state, done, dead, attempts, troubles = pipe.execute()
-        return Turn(state in ENDED, bool(done or dead), int(attempts or 0), int(troubles or 0))
+        with self._broker.translated():
+            state, settled, attempts, troubles = self._look(keys=[self._key(job)], args=[what])
+        return Turn(bool(state), state in ENDED, bool(settled), int(attempts), int(troubles))
 
     def begin(self, job: str, what: str) -> int:
         """Count an attempt, and say the how manyth it is."""
-        key = self._key(job)
-        with self._broker.talk() as pipe:
-            pipe.hincrby(f"{key}:attempts", what, 1)
-            for part in ("", ":done", ":dead", ":attempts", ":troubles", ":peaks"):
-                pipe.expire(f"{key}{part}", self._keep)
-            attempt, *_ = pipe.execute()
+        with self._broker.translated():
+            attempt = int(self._broker.redis.hincrby(f"{self._key(job)}:attempts", what, 1))
         if attempt > 1:
             self._meters.count("retries", what.removeprefix("ocrfarm.") if what in wire.TASKS else "recognize")
-        return int(attempt)
+        return attempt
 
     def forgive(self, job: str, *what: str) -> None:
         """Forget the attempts: it went well, or what went wrong was not their fault."""

@@ -1,9 +1,18 @@
-"""How long a batch may take, from its pixels and its models."""
+"""How much a batch holds, and how long it may take, from its pixels and its models."""
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ocrfarm.recognize.profiles import Profile
-from ocrfarm.tile import Tile
+from ocrfarm.tile import Tile, TileId
+
+Batch = tuple[TileId, ...]
+"""Tiles that one message names; all are in the store before the batch is given out."""
+
+BEFORE, AFTER = 16, 24
+"""A batch is at most such a part of what was given out before it, so that the first ones reach many workers at once,
+and of what comes after it, so that the last ones end at nearly the same time on all workers. With 32 workers and tiles
+of a second, 1,936 tiles take 1.01 times their seconds by 32, where 65 equal batches take 1.08 times (reckoned)."""
 
 BASE_SECONDS = 30.0
 """For what does not grow with the pixels: a store that is slow, a second detector that is loaded."""
@@ -28,6 +37,24 @@ class Budget(NamedTuple):
 def pixels_of(tile: Tile) -> int:
     """Give the pixels that are read; a coarse tile has fewer than its box."""
     return tile.box.area >> 2 * tile.id.level
+
+
+def in_batches(tiles: Iterable[tuple[Tile, bool]], total: int, *, most: int, blank: set[TileId]) -> Iterator[Batch]:
+    """Gather tiles, of `total` pixels in all, up to `most` pixels; those that are blank go into the set instead."""
+    batch: list[TileId] = []
+    seen = size = 0
+    for tile, is_blank in tiles:
+        seen += pixels_of(tile)
+        if is_blank:
+            blank.add(tile.id)
+            continue
+        batch.append(tile.id)
+        size += pixels_of(tile)
+        if size >= min(most, (seen - size) // BEFORE, (total - seen) // AFTER):
+            yield tuple(batch)
+            batch, size = [], 0
+    if batch:
+        yield tuple(batch)
 
 
 def tile_seconds(pixels: int, profile: Profile) -> float:

@@ -13,7 +13,7 @@ from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, O
 from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
 from ocrfarm.farm.broker import publishing
-from ocrfarm.farm.budget import batch_budget, pixels_of
+from ocrfarm.farm.budget import Batch, batch_budget, pixels_of
 from ocrfarm.farm.looks import is_look, named, read_looks
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.reconcile import stuck_jobs
@@ -23,6 +23,9 @@ from ocrfarm.farm.stage import Open, Stage, memory_limit, time_limit
 
 _PAUSE_SECONDS = 3
 """Before a task goes back to its queue because a service is away: no busy loop."""
+
+_LOOK_SECONDS = 0.25
+"""Between two looks for smaller jobs at least: a tile may take less, and a small job none the longer."""
 
 
 def register(app: Celery, services: Open) -> None:
@@ -72,7 +75,7 @@ def _stitch(app: Celery, services: Services, job: str) -> None:
         _publish(app, services, job, batches=doubted, look="2")
 
 
-def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[steps.Batch], look: str = "1") -> None:
+def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[Batch], look: str = "1") -> None:
     wave = wire.Wave(services.upkeep.revivals(job), look)
     stitch = app.signature(wire.STITCH, wire.job_message(job), immutable=True)
     header = _header(app, services, job, batches, wave)
@@ -80,7 +83,7 @@ def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[ste
 
 
 def _header(
-    app: Celery, services: Services, job: str, batches: Iterable[steps.Batch], wave: wire.Wave
+    app: Celery, services: Services, job: str, batches: Iterable[Batch], wave: wire.Wave
 ) -> Iterator[Signature[Any]]:
     for index, batch in enumerate(batches):
         if services.progress.ended(job):
@@ -182,8 +185,12 @@ class _Others:
 
     def __init__(self, services: Services, job: str) -> None:
         self._services, self._job = services, job
+        self._next = time.monotonic() + _LOOK_SECONDS
 
     def wait(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _LOOK_SECONDS
         manifest = self._services.manifest(self._job)
         queue, step = wire.recognize_queue(manifest.request.profile.recognizer), _step(manifest)
         return step > 0 and self._services.progress.queues.waiting(queue, step)

@@ -20,7 +20,7 @@ from typing import IO, Self
 from ocrfarm import errors
 from ocrfarm.errors import FarmError, OcrfarmError
 from ocrfarm.farm.watchdog import Server, Spec
-from ocrfarm.recognize import Profile, find_profile
+from ocrfarm.recognize import Profile, Runtime, find_profile
 from ocrfarm.settings import Settings
 
 RECOGNIZER_BYTES = 1_500_000_000
@@ -48,8 +48,10 @@ class Shape:
     flower_port: int = 0
 
 
-def machine_shape(flower_port: int = 0) -> Shape:
-    """Give one recognizer of one thread for each core, as far as memory allows."""
+def machine_shape(flower_port: int = 0, *, runtime: Runtime | None = None) -> Shape:
+    """Give the processes that the runtime names, else one of one thread for each core, as far as memory allows."""
+    if runtime and runtime.processes:
+        return Shape(runtime.processes, runtime.threads, flower_port)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return Shape(max(1, min(_cores(), memory // RECOGNIZER_BYTES)), flower_port=flower_port)
 
@@ -72,7 +74,7 @@ class EmbeddedFarm:
     ) -> None:
         """Start nothing yet; `base` gives limits and folders. `SettingsError` for an unknown profile."""
         self._profile = find_profile(profile)
-        self._shape = shape or machine_shape()
+        self._shape = shape or machine_shape(runtime=self._profile.runtime)
         self._kept = folder.absolute() if folder else None
         self._base = base or Settings()
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -150,7 +152,8 @@ class EmbeddedFarm:
         )
         self.settings = replace(self._base, places=places, access=access)
         for name, profile in self._models().items():
-            (self._run / f"{name}.toml").write_text(_to_toml(profile, self._shape.threads), encoding="utf-8")
+            runtime = replace(profile.runtime, threads=self._shape.threads)
+            (self._run / f"{name}.toml").write_text(profile.run_on(runtime).to_toml(), encoding="utf-8")
         spec = self._run / "spec.json"
         spec.write_text(self._spec().to_json(), encoding="utf-8")
         variables = {**os.environ, **self.settings.to_env(), "TMPDIR": str(self._run / "tmp")}
@@ -256,16 +259,6 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another for Flower") from error
-
-
-def _to_toml(profile: Profile, threads: int) -> str:
-    """Write the profile as a file for the workers, with as many threads as the farm's shape says."""
-    own = profile.run_on(replace(profile.runtime, threads=threads)).to_json()
-    tables = {key: value for key, value in own.items() if isinstance(value, dict)}
-    rows = [f"{key} = {json.dumps(value)}" for key, value in own.items() if key not in tables]
-    for name, table in tables.items():
-        rows += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
-    return "\n".join(rows) + "\n"
 
 
 def _cores() -> int:

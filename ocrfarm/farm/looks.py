@@ -128,7 +128,8 @@ class _Desk:
             reading = read_again(self._engine, look, shown=shown, profile=self._profile)
         except (EngineBroke, MemoryError) as error:
             return self._give_up(look, str(error) or "there was not enough memory", turn.attempts + 1)
-        put_readings(self._services, self._job, tile=look.tile, readings=(reading,))
+        if counts := put_readings(self._services, self._job, tile=look.tile, readings=(reading,)):
+            self._services.progress.meters.add(counts)
         attempts.forgive(self._job, name)
         return True
 

@@ -39,11 +39,14 @@ class Manifest:
     pages: tuple[Size, ...]
     tiles: tuple[Tile, ...]
     blank: frozenset[TileId] = field(default_factory=frozenset)
+    _by_id: dict[TileId, Tile] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {tile.id: tile for tile in self.tiles})
 
     def pick(self, ids: Iterable[TileId]) -> list[Tile]:
         """Give the tiles of these ids; KeyError for an id that the job does not have."""
-        known = {tile.id: tile for tile in self.tiles}
-        return [known[tile_id] for tile_id in ids]
+        return [self._by_id[tile_id] for tile_id in ids]
 
     def to_bytes(self) -> bytes:
         """Give JSON."""

@@ -8,11 +8,10 @@ they go back to zero only where the broker is emptied, and nothing has to be col
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
-
-from redis.client import Pipeline
 
 from ocrfarm.farm.broker import Broker
 from ocrfarm.tile import Reading
@@ -24,6 +23,9 @@ BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 
 
 _MILLI = 1000
 """Sums are whole milliseconds."""
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
+"""No counts."""
 
 
 @dataclass(slots=True)
@@ -40,45 +42,45 @@ class Meters:
     def __init__(self, broker: Broker, *, prefix: str) -> None:
         self._broker, self.key = broker, f"{prefix}meters"
 
-    def count(self, name: str, *labels: str, more: int = 1) -> None:
-        """Add to one counter."""
+    def count(self, name: str, *labels: str) -> None:
+        """Add one to a counter."""
+        self.add({_field(name, *labels): 1})
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add to several counters, as `of_readings` names them."""
         with self._broker.talk() as pipe:
-            pipe.hincrby(self.key, _field(name, *labels), more)
+            for name, more in counts.items():
+                pipe.hincrby(self.key, name, more)
 
     def split(self, *, blank: int, seconds: float) -> None:
         """Count that a picture was cut, and how many of its tiles hold nothing to read."""
-        with self._broker.talk() as pipe:
-            self._time(pipe, "stage split -", seconds)
-            pipe.hincrby(self.key, _field("tiles", "blank"), blank)
-
-    def read(self, readings: tuple[Reading, ...]) -> None:
-        """Count what was read on one tile, or on a part of one; nothing without readings."""
-        if not readings:
-            return
-        model = readings[0].model
-        with self._broker.talk() as pipe:
-            self._time(pipe, f"stage recognize {model}", sum(reading.seconds for reading in readings))
-            pipe.hincrby(self.key, _field("pixels", model), sum(reading.tile.box.area for reading in readings))
+        self.add(_timed("stage split -", seconds) | {_field("tiles", "blank"): blank})
 
     def stitched(self, *, lines: int, seconds: float) -> None:
         """Count that a job's pages were put together, and their lines."""
-        with self._broker.talk() as pipe:
-            self._time(pipe, "stage stitch -", seconds)
-            pipe.hincrby(self.key, "lines", lines)
+        self.add(_timed("stage stitch -", seconds) | {"lines": lines})
 
     def loaded(self, model: str, *, seconds: float) -> None:
         """Count that a process has loaded a recognizer and its detector."""
-        with self._broker.talk() as pipe:
-            self._time(pipe, f"load {model}", seconds)
+        self.add(_timed(f"load {model}", seconds))
 
     def all(self) -> dict[str, int]:
         """Give every counter by its name and labels, with spaces in between."""
         with self._broker.translated():
             return {str(name): int(value) for name, value in self._broker.redis.hgetall(self.key).items()}
 
-    def _time(self, pipe: Pipeline, what: str, seconds: float) -> None:
-        pipe.hincrby(self.key, f"{what} {bisect_left(BOUNDS, seconds)}", 1)
-        pipe.hincrby(self.key, f"{what} sum", round(seconds * _MILLI))
+
+def of_readings(readings: Sequence[Reading]) -> dict[str, int]:
+    """Give what is counted of one tile, or of a part of one; nothing without readings."""
+    if not readings:
+        return {}
+    model, seconds = readings[0].model, sum(reading.seconds for reading in readings)
+    pixels = sum(reading.tile.box.area for reading in readings)
+    return _timed(f"stage recognize {model}", seconds) | {_field("pixels", model): pixels}
+
+
+def _timed(what: str, seconds: float) -> dict[str, int]:
+    return {f"{what} {bisect_left(BOUNDS, seconds)}": 1, f"{what} sum": round(seconds * _MILLI)}
 
 
 def _field(name: str, *labels: str) -> str:

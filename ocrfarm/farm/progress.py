@@ -8,10 +8,11 @@
 {prefix}job:{id}:attempts   see `attempts`, and `:troubles` likewise
 {prefix}job:{id}:peaks      hash: "stage host pid" -> most memory that this process ever had, MB
 
-Every key of a job is forgotten `keep_seconds` after the job's last change.
+Every key of a job is forgotten `keep_seconds` after its last batch.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -22,7 +23,7 @@ from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.attempts import ENDED, Attempts
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.meters import Meters
+from ocrfarm.farm.meters import NOTHING, Meters
 from ocrfarm.farm.queues import Queues
 
 State = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
@@ -49,8 +50,11 @@ if redis.call('SADD', KEYS[1], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[3], ARGV[2], 1)
 end
 redis.call('HDEL', KEYS[2], ARGV[1])
+for place = 3, #ARGV, 2 do
+  redis.call('HINCRBY', KEYS[3], ARGV[place], ARGV[place + 1])
+end
 """
-"""A tile that is settled twice, as after the death of a worker, counts once."""
+"""A tile that is settled twice, as after the death of a worker, counts once; what else is counted comes in pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,7 @@ class Progress:
         self._broker, self._prefix, self._keep = broker, prefix, keep_seconds
         self._change, self._settle = broker.script(_CHANGE), broker.script(_SETTLE)
         self.meters = Meters(broker, prefix=prefix)
-        self.attempts = Attempts(broker, prefix=prefix, keep_seconds=keep_seconds)
+        self.attempts = Attempts(broker, prefix=prefix)
         self.queues = Queues(broker, prefix=prefix)
 
     def create(self, status: JobStatus) -> None:
@@ -127,17 +131,19 @@ class Progress:
         with self._broker.translated():
             return self._broker.redis.hget(self._key(job), "state") in ENDED
 
-    def settle(self, job: str, tile: str, *, dead: bool = False) -> None:
-        """Count a tile as read, or as given up; called when the store has it."""
+    def settle(self, job: str, tile: str, *, dead: bool = False, counts: Mapping[str, int] = NOTHING) -> None:
+        """Count a tile as read, or as given up, and `counts` with it; called when the store has it."""
         key, outcome = self._key(job), "dead" if dead else "read"
         keys = [f"{key}:dead" if dead else f"{key}:done", f"{key}:attempts", self.meters.key]
+        pairs = [item for pair in counts.items() for item in pair]
         with self._broker.translated():
-            self._settle(keys=keys, args=[tile, f"tiles {outcome}"])
+            self._settle(keys=keys, args=[tile, f"tiles {outcome}", *pairs])
 
     def note_peak(self, job: str, process: str, *, megabytes: float) -> None:
-        """Remember how much memory a process has had at most; `process` begins with its stage."""
+        """Remember how much memory a process has had at most, and the job; `process` begins with its stage."""
         with self._broker.talk() as pipe:
             pipe.hset(f"{self._key(job)}:peaks", process, round(megabytes, 1))
+            _keep(pipe, self._key(job), seconds=self._keep)
 
     def details(self, job: str) -> tuple[dict[str, str], dict[str, float]]:
         """Give the job's hash as it is, and the peaks by process."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ocrfarm.document import Document
 from ocrfarm.errors import InputError, ObjectNotFound
-from ocrfarm.farm.budget import pixels_of
+from ocrfarm.farm.budget import Batch, in_batches, pixels_of
 from ocrfarm.farm.letters import Letter, bury, reason_in
 from ocrfarm.farm.looks import second_look
 from ocrfarm.farm.manifest import Manifest, Request
@@ -25,14 +25,8 @@ from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
-Batch = tuple[TileId, ...]
-"""Tiles that one message names; all are in the store before the batch is given out."""
-
 UPLOADS = 4
 """Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
-
-BATCHES = 64
-"""At least as many as this a job, where it has the tiles: the last ones end at nearly the same time on all workers."""
 
 DOWNLOADS = 16
 """Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
@@ -55,7 +49,8 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
         store.put(keys.manifest(job), manifest.to_bytes())
         services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
         blank: set[TileId] = set()
-        yield from _in_batches(_stored(services, job, source, tiles), _budget(services, manifest), blank)
+        total, most = sum(map(pixels_of, manifest.tiles)), services.settings.work.batch_pixels
+        yield from in_batches(_stored(services, job, source, tiles), total, most=most, blank=blank)
     store.put(keys.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
     services.note_peak(job, "split")
     services.progress.change(job, blank=len(blank), split=time.time() - started)
@@ -70,12 +65,6 @@ def _named(name: str, folder: Path) -> Iterator[Path]:
         yield path
     except InputError as error:
         raise type(error)(str(error).replace(str(path), name)) from error
-
-
-def _budget(services: Services, manifest: Manifest) -> int:
-    """Give the pixels of one batch."""
-    pixels = sum(map(pixels_of, manifest.tiles))
-    return min(services.settings.work.batch_pixels, pixels // BATCHES)
 
 
 def _stored(
@@ -94,21 +83,6 @@ def _store_tile(services: Services, job: str, cut: tuple[Tile, Pixels | None]) -
         return tile, True
     services.store.put(keys.tile(job, tile.id), encode_tile(pixels))
     return tile, False
-
-
-def _in_batches(tiles: Iterable[tuple[Tile, bool]], budget: int, blank: set[TileId]) -> Iterator[Batch]:
-    """Gather tiles up to the budget of pixels; the ids of blank ones go into the set instead."""
-    batch: list[Tile] = []
-    for tile, is_blank in tiles:
-        if is_blank:
-            blank.add(tile.id)
-            continue
-        batch.append(tile)
-        if sum(map(pixels_of, batch)) >= budget:
-            yield tuple(tile.id for tile in batch)
-            batch = []
-    if batch:
-        yield tuple(tile.id for tile in batch)
 
 
 def recognize(
@@ -154,7 +128,8 @@ def _fetch(services: Services, job: str, tile: Tile) -> Fetched | None:
     turn = services.progress.attempts.look(job, str(tile.id))
     if turn.ended or turn.settled:
         return None
-    if services.store.exists(keys.fragments(job, tile.id)):
+    # Whoever stored it has begun with it, and may have died before it was counted.
+    if (turn.attempts or not turn.known) and services.store.exists(keys.fragments(job, tile.id)):
         services.progress.settle(job, str(tile.id))
         return None
     if turn.attempts >= services.settings.work.attempts:
@@ -173,8 +148,9 @@ def _fetch(services: Services, job: str, tile: Tile) -> Fetched | None:
 
 def _write(services: Services, job: str, tile: Tile, readings: tuple[Reading, ...]) -> None:
     """Store what was read, then count it."""
-    if put_readings(services, job, tile=tile, readings=readings):
-        services.progress.settle(job, str(tile.id))
+    counts = put_readings(services, job, tile=tile, readings=readings)
+    if counts is not None:
+        services.progress.settle(job, str(tile.id), counts=counts)
 
 
 def stitch(services: Services, job: str) -> tuple[Batch, ...]:

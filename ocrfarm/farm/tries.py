@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ocrfarm.errors import EngineBroke, ObjectNotFound, OcrfarmError, OutOfTime
 from ocrfarm.farm.budget import pixels_of, tile_seconds
 from ocrfarm.farm.letters import Letter, bury, reason_in
+from ocrfarm.farm.meters import of_readings
 from ocrfarm.farm.services import Services
 from ocrfarm.image import Pixels
 from ocrfarm.pipeline import read_pixels
@@ -97,7 +98,8 @@ class Reader:
                 bury(self._services, self._job, tile=part.id, letter=letter)
             return letter
         self._services.progress.attempts.forgive(self._job, str(part.id))  # before the store may prove to be away
-        put_readings(self._services, self._job, tile=part, readings=readings)
+        if counts := put_readings(self._services, self._job, tile=part, readings=readings):
+            self._services.progress.meters.add(counts)
         return None
 
     def _tried(self, part: Tile, pixels: Pixels, used: int) -> tuple[Reading, ...]:
@@ -126,10 +128,12 @@ class Reader:
             return None
 
 
-def put_readings(services: Services, job: str, *, tile: Tile, readings: tuple[Reading, ...]) -> bool:
-    """Store what was read; False where the job has ended. Somebody else's fragments of the same tile are as good."""
+def put_readings(services: Services, job: str, *, tile: Tile, readings: tuple[Reading, ...]) -> dict[str, int] | None:
+    """Store what was read; None where the job has ended, else what has to be counted.
+
+    Somebody else's fragments of the same tile are as good, and have been counted.
+    """
     if services.progress.ended(job):
-        return False
-    if services.store.put(keys.fragments(job, tile.id), readings_to_bytes(readings), if_absent=True):
-        services.progress.meters.read(readings)
-    return True
+        return None
+    won = services.store.put(keys.fragments(job, tile.id), readings_to_bytes(readings), if_absent=True)
+    return of_readings(readings) if won else {}

@@ -1,69 +1,73 @@
 """A band: the rows of a raster that boxes still need, at full size or shrunk, while the raster streams by."""
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrfarm.geometry import Box, Size
+from ocrfarm.geometry import Box
 from ocrfarm.image.pixels import Pixels
+from ocrfarm.image.slots import Slots
 
-_Sums = NDArray[np.uint32]
 _Counts = NDArray[np.int64]
 
 
 class Band:
-    """Takes strips from top to bottom and gives each box, shrunk by a whole factor, once its last row is there.
+    """Takes the raster's rows from top to bottom, shrunk by a whole factor, and gives each box once its last is there.
 
-    Every strip but the last has a multiple of `factor` rows, at most `step`, so that no block of pixels is spread over
-    two. The rows lie in one array that is used again and again: memory is that of the highest box and one strip.
+    What boxes have of their rows waits in `slots`, so memory is that of the rows that are handed in and of one box.
     """
 
-    def __init__(self, size: Size, bands: int, *, boxes: Sequence[Box], factor: int, step: int) -> None:
-        self._factor = factor
-        self._waiting = deque(sorted(boxes, key=lambda box: (box.y0, box.x0)))
-        highest = max((self._rows_of(box)[1] - self._rows_of(box)[0] for box in boxes), default=0)
-        shape = (highest + -(-step // factor), -(-size.width // factor))
-        # One array for all: a small one kept for each strip would splinter the heap, and memory would grow by the page.
-        self._rows: Pixels = np.empty(shape if bands == 1 else (*shape, bands), np.uint8)
-        self._top = 0  # the shrunk raster's row that self._rows[0] holds
+    def __init__(self, bands: int, *, boxes: Sequence[Box], factor: int, slots: Slots) -> None:
+        self.factor = factor
+        self._slots = slots
+        self._tail = () if bands == 1 else (bands,)
+        ordered = sorted(boxes, key=lambda box: (box.y0, box.x0))
+        self._coming = deque((box, _shrunk_box(box, factor)) for box in ordered)
+        self._begun: deque[tuple[Box, Box, int]] = deque()  # as named, as shrunk, and its place in `slots`
         self._end = 0  # the shrunk raster's rows before this one are there
 
-    def add(self, strip: Pixels) -> Iterator[tuple[Box, Pixels]]:
-        """Take the next rows of the raster; give views of the boxes that are whole now, valid until the next strip."""
-        rows = strip if self._factor == 1 else _shrunk(strip, self._factor)
-        if self._end - self._top + len(rows) > len(self._rows):
-            self._shift()
-        self._rows[self._end - self._top :][: len(rows)] = rows
-        self._end += len(rows)
-        while self._waiting and self._rows_of(self._waiting[0])[1] <= self._end:
-            box = self._waiting.popleft()
-            yield box, self._view(box)
+    def add(self, rows: Pixels) -> Iterator[tuple[Box, Pixels]]:
+        """Take the next rows of the shrunk raster; give the boxes that are whole now, as arrays of their own."""
+        start, self._end = self._end, self._end + len(rows)
+        while self._coming and self._coming[0][1].y0 < self._end:
+            box, at = self._coming.popleft()
+            self._begun.append((box, at, self._slots.take(self._size(at))))
+        for _, at, place in self._begun:
+            first, last = max(at.y0, start), min(at.y1, self._end)
+            if first < last:
+                offset = (first - at.y0) * at.width * math.prod(self._tail)
+                self._slots.write(place + offset, rows[first - start : last - start, at.x0 : at.x1])
+        while self._begun and self._begun[0][1].y1 <= self._end:
+            box, at, place = self._begun.popleft()
+            pixels = self._slots.read(place, (at.height, at.width, *self._tail))
+            self._slots.give_back(place, self._size(at))
+            yield box, pixels
 
-    def _rows_of(self, box: Box) -> tuple[int, int]:
-        return box.y0 // self._factor, -(-box.y1 // self._factor)
-
-    def _view(self, box: Box) -> Pixels:
-        first, end = self._rows_of(box)
-        return self._rows[first - self._top : end - self._top, box.x0 // self._factor : -(-box.x1 // self._factor)]
-
-    def _shift(self) -> None:
-        """Copy the rows that are still needed up to the start of the array."""
-        first = min(self._rows_of(self._waiting[0])[0], self._end) if self._waiting else self._end
-        kept = self._rows[first - self._top : self._end - self._top]
-        self._rows[: len(kept)] = kept
-        self._top = first
+    def _size(self, at: Box) -> int:
+        return at.area * math.prod(self._tail)
 
 
-def _shrunk(strip: Pixels, factor: int) -> Pixels:
-    """Give the mean of each block of `factor` x `factor` pixels; blocks at the right and lower edge may be smaller."""
+def _shrunk_box(box: Box, factor: int) -> Box:
+    return Box(box.x0 // factor, box.y0 // factor, -(-box.x1 // factor), -(-box.y1 // factor))
+
+
+def shrunk(strip: Pixels, factor: int) -> Pixels:
+    """Give the mean of each block of `factor` x `factor` pixels; blocks at the right and lower edge may be smaller.
+
+    Strips that follow one another must have a multiple of `factor` rows, but for the last.
+    """
+    if factor == 1:
+        return strip
     height, width = strip.shape[:2]
-    rows = np.zeros((-(-height // factor), *strip.shape[1:]), np.uint32)
+    kind = np.uint16 if factor**2 * 255 <= np.iinfo(np.uint16).max else np.uint32  # half the bytes, where they will do
+    rows = np.zeros((-(-height // factor), *strip.shape[1:]), kind)
     for first in range(min(factor, height)):
         part = strip[first::factor]
         rows[: len(part)] += part
-    sums: _Sums = np.add.reduceat(rows, np.arange(0, width, factor), axis=1)
+    sums = np.add.reduceat(rows, np.arange(0, width, factor), axis=1, dtype=np.uint32)
     counts = np.outer(_lengths(height, factor), _lengths(width, factor)).astype(np.uint32)
     counts = counts.reshape(*counts.shape, *[1] * (strip.ndim - 2))
     return ((sums + counts // 2) // counts).astype(np.uint8)

@@ -19,7 +19,7 @@ class Limits:
     """Pixels of one page: 44,721 x 44,721, half a minute of decoding."""
 
     side: int = 100_000
-    """Pixels of one side: the splitter holds a band of 2,048 rows, 614 MB for RGB at this width."""
+    """Pixels of one side: rows that wait lie in the folder for temporary files, 614 MB for RGB at this width."""
 
     bytes: int = 16 * 2**30
     """Bytes of the file: 2 gigapixels of raw 16-bit RGB are 12 GB."""

@@ -35,9 +35,9 @@ class Orientation:
         return Box(y0, x0, y1, x1) if self.swap else Box(x0, y0, x1, y1)
 
     def upright(self, stored: Pixels) -> Pixels:
-        """Turn pixels as stored upright; the copy is contiguous and owns its memory."""
+        """Turn pixels as stored upright; what is given is contiguous."""
         turned = stored.swapaxes(0, 1) if self.swap else stored
-        return np.array(turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1], order="C")
+        return np.ascontiguousarray(turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1])
 
 
 _CODES = {

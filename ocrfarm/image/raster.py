@@ -8,9 +8,10 @@ import pyvips
 
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
-from ocrfarm.image.band import Band
+from ocrfarm.image.band import Band, shrunk
 from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.pixels import Pixels
+from ocrfarm.image.slots import Slots
 from ocrfarm.image.vips import translated
 
 OVERVIEW_SIDE = 2048
@@ -19,13 +20,16 @@ OVERVIEW_SIDE = 2048
 _STEP = 32
 """Rows of a strip at least: fewer cost calls; 128 cost 47 MB more on a JPEG of 16,384 columns, and no less time."""
 
+_BEGINNING_COLUMNS = 16384
+"""Columns that are looked at at the top of a page: enough print, and memory that does not grow with the page."""
+
 _AS_IT_IS: Mapping[Box, int] = {}
 
 
 class Raster:
-    """One upright page of a source; memory while cutting: the highest box times the page's width, and one strip.
+    """One upright page of a source; memory while cutting: one strip of rows, and the box that is given.
 
-    Where EXIF swaps rows and columns, "highest" and "width" are those of the raster as stored.
+    Rows of boxes that are not whole yet wait in a file in the folder for temporary files.
     """
 
     def __init__(self, size: Size, decode: Callable[[], pyvips.Image], *, orientation: Orientation, where: str) -> None:
@@ -45,28 +49,35 @@ class Raster:
         """
         self._check(boxes)
         stored = {self._orientation.stored_box(box, self.size): box for box in boxes}
-        with translated(self._where):
+        sizes = {box: factors.get(named, 1) for box, named in stored.items()}
+        with translated(self._where), Slots() as slots:
             image = self._open()
-            size = Size(image.width, image.height)
-            whole, shrink = Box(0, 0, size.width, size.height), _overview_factor(size)
-            step = max(_STEP, shrink, *factors.values())
-            groups = {
-                factor: [box for box in stored if factors.get(stored[box], 1) == factor]
-                for factor in (1, *factors.values())
-            }
-            bands = [Band(size, image.bands, boxes=group, factor=factor, step=step) for factor, group in groups.items()]
-            overview = Band(size, image.bands, boxes=[whole], factor=shrink, step=step)
-            for strip in _strips(image, step):
-                for box, pixels in chain.from_iterable(band.add(strip) for band in bands):
+            shrink = _overview_factor(Size(image.width, image.height))
+            bands = [
+                Band(image.bands, boxes=[box for box in sizes if sizes[box] == factor], factor=factor, slots=slots)
+                for factor in sorted({*sizes.values()})
+            ]
+            overview = Band(image.bands, boxes=[Box(0, 0, image.width, image.height)], factor=shrink, slots=slots)
+            for strip in _strips(image, max(_STEP, shrink, *sizes.values())):
+                rows = {factor: shrunk(strip, factor) for factor in {shrink, *sizes.values()}}
+                for box, pixels in chain.from_iterable(band.add(rows[band.factor]) for band in bands):
                     yield stored[box], self._orientation.upright(pixels)
-                for _, pixels in overview.add(strip):
+                for _, pixels in overview.add(rows[shrink]):
                     self._overview = self._orientation.upright(pixels)
 
     def beginning(self, rows: int) -> Pixels:
-        """Give the first rows of the raster as stored, turned upright: a look at the page for a part of its cost."""
+        """Give the first rows of the raster as stored, turned upright: a look at the page for a part of its cost.
+
+        Of a raster of more than 16384 columns only those in the middle are given.
+        """
         with translated(self._where):
             image = self._open()
-            return self._orientation.upright(next(_strips(image, min(rows, image.height))))
+            width, rows = min(image.width, _BEGINNING_COLUMNS), min(image.height, rows)
+            left = (image.width - width) // 2
+            found = np.empty((rows, width) if image.bands == 1 else (rows, width, image.bands), np.uint8)
+            for top, strip in zip(range(0, rows, _STEP), _strips(image, _STEP), strict=False):
+                found[top : top + _STEP] = strip[: rows - top, left : left + width]
+            return self._orientation.upright(found)
 
     def overview(self) -> Pixels:
         """Give the page shrunk by a power of two to at most 2048 pixels a side: free after a whole `cut`."""

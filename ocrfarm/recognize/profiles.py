@@ -1,5 +1,6 @@
 """Profiles: which models read a page, how it is tiled and how the engine runs."""
 
+import json
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -36,7 +37,8 @@ class Runtime:
 
     engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
     (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto;
-    batch: how many crops the recognizer reads at once.
+    batch: how many crops the recognizer reads at once; processes: how many of a worker read at the same time; 0 = one,
+    or in a farm of one machine one a core.
     """
 
     engine: str = "onnxruntime"
@@ -45,6 +47,7 @@ class Runtime:
     precision: str = "auto"
     provider: str = "auto"
     batch: int = 8
+    processes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,15 @@ class Profile:
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
         return asdict(self)
+
+    def to_toml(self) -> str:
+        """Give what `find_profile` reads from a file."""
+        own = self.to_json()
+        tables = {key: value for key, value in own.items() if isinstance(value, dict)}
+        rows = [f"{key} = {json.dumps(value)}" for key, value in own.items() if key not in tables]
+        for name, table in tables.items():
+            rows += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        return "\n".join(rows) + "\n"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Profile":
@@ -207,6 +219,7 @@ def _checked(profile: Profile) -> Profile:
         (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
         (runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_either(PRECISIONS)}"),
         (runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_either(PROVIDERS)}"),
+        (runtime.processes >= 0, f"processes {runtime.processes} must be 0 (as the machine has cores) or more"),
         (
             runtime.precision != "fp16" or runtime.device != "cpu",
             "precision fp16 needs a GPU; on a processor use auto, bf16 or fp32",

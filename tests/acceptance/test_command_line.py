@@ -265,3 +265,23 @@ def test_a_picture_in_a_bucket_is_read_over_a_farm(tmp_path: Path, s3: S3Store, 
             process.wait(60)
     assert ended.returncode == 0, ended.stderr
     assert texts(tmp_path / "out" / f"{job}.json") == expected
+
+
+def test_a_load_test_leaves_a_report(tmp_path: Path) -> None:
+    page(tmp_path / "page.png")
+    done = run("bench", "page.png", *PLANTED, "--jobs", 3, "--at-once", 2, "--out", "load.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 complete" in done.stdout
+    assert "p99" in done.stdout
+    assert "Messages in the queues" in (tmp_path / "load.html").read_text()
+
+
+def test_tuning_leaves_a_profile_that_reads_as_before(tmp_path: Path) -> None:
+    lines = page(tmp_path / "page.png")
+    done = run("tune", "page.png", *PLANTED, "--minutes", 0.2, "--out", "mine.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "taken" in done.stdout
+    assert "Every trial" in (tmp_path / "mine.html").read_text()
+    read = run("read", "page.png", "--profile", "mine.toml", "--out", "out", "--formats", "json", cwd=tmp_path)
+    assert read.returncode == 0, read.stderr
+    assert texts(tmp_path / "out" / "page.json") == lines

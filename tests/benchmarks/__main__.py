@@ -8,6 +8,7 @@ from tests.benchmarks.chaos import chaos
 from tests.benchmarks.mutating import mutants
 from tests.benchmarks.pdf import pdf
 from tests.benchmarks.reading import read
+from tests.benchmarks.scale import scale
 from tests.benchmarks.soak import soak
 from tests.benchmarks.speed import speed
 
@@ -23,6 +24,7 @@ bench.add_command(chaos)
 bench.add_command(mutants)
 bench.add_command(pdf)
 bench.add_command(read)
+bench.add_command(scale)
 bench.add_command(soak)
 bench.add_command(speed)
 

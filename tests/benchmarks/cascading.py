@@ -62,7 +62,7 @@ def _point(name: str, sheet: Path, profile: Profile) -> Point:
     since = time.process_time()
     lines = read(sheet, engine, profile=profile, strong=strong, limits=Limits()).document.lines
     seconds = time.process_time() - since
-    return Point(name, _f1(sheet, lines), seconds, _share(lines, profile.strong.recognizer))
+    return Point(name, _f1(sheet, lines), seconds, _share(lines, profile.cascade.recognizer))
 
 
 def _share(lines: tuple[Line, ...], model: str) -> float:

@@ -15,7 +15,8 @@ from typing import Any
 
 from ocrfarm import recognize
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.image.band import Band
+from ocrfarm.image.band import Band, shrunk
+from ocrfarm.image.slots import Slots
 from ocrfarm.pipeline import page_tiles, read_again, read_pixels
 from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine, read_tile
 from ocrfarm.recognize.models import find_model
@@ -226,7 +227,7 @@ def _version(package: str) -> str:
 
 def _shown(pixels: Pixels, tile: Tile) -> Pixels:
     """Give a tile's pixels, shrunk as its level says."""
-    size, factor = Size(pixels.shape[1], pixels.shape[0]), 1 << tile.id.level
-    band = Band(size, 3, boxes=[tile.box], factor=factor, step=size.height)
-    ((_, part),) = band.add(pixels)
-    return part.copy()
+    factor = 1 << tile.id.level
+    with Slots() as slots:
+        ((_, part),) = Band(3, boxes=[tile.box], factor=factor, slots=slots).add(shrunk(pixels, factor))
+    return part

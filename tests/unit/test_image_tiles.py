@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ocrfarm.errors import DamagedImage
-from ocrfarm.geometry import Box, Size
+from ocrfarm.geometry import Box
 from ocrfarm.image import decode_tile, encode_tile, map_ahead, to_rgb
-from ocrfarm.image.band import Band
+from ocrfarm.image.band import Band, shrunk
+from ocrfarm.image.slots import Slots
 from tests.unit.pictures import Array, encoded, noise
 
 
@@ -79,7 +80,7 @@ def test_a_shrunk_box_is_the_mean_of_blocks(
     cells = -(-width // factor), -(-height // factor)
     x0, y0 = (data.draw(st.integers(0, cell - 1)) * factor for cell in cells)
     box = Box(x0, y0, data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height)))
-    found = shrunk(pixels, factor, box)
+    found = streamed(pixels, factor, box)
     assert found.shape[:2] == (-(-box.y1 // factor) - y0 // factor, -(-box.x1 // factor) - x0 // factor)
     for row, col in [(0, 0), (-1, -1), (0, -1), (found.shape[0] // 2, found.shape[1] // 3)]:
         y, x = y0 + row % found.shape[0] * factor, x0 + col % found.shape[1] * factor
@@ -87,17 +88,16 @@ def test_a_shrunk_box_is_the_mean_of_blocks(
         assert np.abs(found[row, col] - block.mean(axis=0)).max() <= 0.5
 
 
-def shrunk(pixels: Array, factor: int, box: Box | None = None) -> Array:
+def streamed(pixels: Array, factor: int, box: Box | None = None) -> Array:
     """Stream the pixels through a band of one box; without a box, of the whole."""
-    size = Size(pixels.shape[1], pixels.shape[0])
     step = max(32, factor)
-    box = box or Box(0, 0, size.width, size.height)
-    band = Band(size, 1 if pixels.ndim == 2 else 3, boxes=[box], factor=factor, step=step)
-    ((found, view),) = (
-        (each, view.copy()) for y in range(0, len(pixels), step) for each, view in band.add(pixels[y : y + step])
-    )
+    box = box or Box(0, 0, pixels.shape[1], pixels.shape[0])
+    with Slots() as slots:
+        band = Band(1 if pixels.ndim == 2 else 3, boxes=[box], factor=factor, slots=slots)
+        strips = (pixels[y : y + step] for y in range(0, len(pixels), step))
+        ((found, cut),) = (pair for strip in strips for pair in band.add(shrunk(strip, factor)))
     assert found == box
-    return view
+    return cut
 
 
 def test_work_ahead_keeps_order_and_few_items() -> None:

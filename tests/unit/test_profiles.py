@@ -24,6 +24,13 @@ def test_every_profile_survives_json(name: str) -> None:
     assert Profile.from_json(profile.to_json()) == profile
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_survives_a_file(name: str, tmp_path: Path) -> None:
+    profile = find_profile(name)
+    (tmp_path / "own.toml").write_text(profile.to_toml())
+    assert find_profile(str(tmp_path / "own.toml")) == profile
+
+
 def test_a_profile_file_is_named_like_itself(tmp_path: Path) -> None:
     (tmp_path / "drawings.toml").write_text(GOOD)
     profile = find_profile(str(tmp_path / "drawings.toml"))

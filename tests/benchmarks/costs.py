@@ -1,0 +1,78 @@
+"""What a farm of real processes has used so far: seconds of CPU, commands to the broker, requests to the store."""
+
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from tests.integration.farmyard import Yard
+from tests.integration.idle import requests
+from tests.integration.servers import S3Server, ValkeyServer
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A farm and the servers under it; `store` is None where a folder is the store."""
+
+    farm: Yard
+    broker: ValkeyServer
+    store: S3Server | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Counts since the start. cpu: seconds by process. commands: by name. bytes: to and from the broker."""
+
+    wall: float
+    cpu: Counter[str]
+    commands: Counter[str]
+    requests: Counter[str]
+    bytes: int
+
+    def __sub__(self, before: "Costs") -> "Costs":
+        return Costs(
+            self.wall - before.wall,
+            _less(self.cpu, before.cpu),
+            _less(self.commands, before.commands),
+            _less(self.requests, before.requests),
+            self.bytes - before.bytes,
+        )
+
+
+def costs(site: Site) -> Costs:
+    """Look at everything once."""
+    with redis.Redis.from_url(site.broker.url) as server:
+        commands = {name.removeprefix("cmdstat_"): told["calls"] for name, told in server.info("commandstats").items()}
+        traffic = server.info("stats")
+    cpu = Counter({name: _seconds(pid) for name, pid in _processes(site).items()})
+    count = int(traffic["total_net_input_bytes"]) + int(traffic["total_net_output_bytes"])
+    return Costs(time.monotonic(), cpu, Counter(commands), requests(site.farm.folder), count)
+
+
+def _processes(site: Site) -> dict[str, int]:
+    servers = {"broker": site.broker.pid, "store": site.store.pid if site.store else 0, "client": os.getpid()}
+    parents = {f"{name}, parent": process.pid for name, process in site.farm.running.items()}
+    children = {
+        f"{name}, child {number}": pid
+        for name in site.farm.running
+        for number, pid in enumerate(sorted(site.farm.children(name)))
+    }
+    return servers | parents | children
+
+
+def _seconds(pid: int) -> float:
+    """Give what a process has had of the CPU, its own time and the system's for it; 0 where there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _less(now: "Counter[str]", before: "Counter[str]") -> "Counter[str]":
+    return Counter({name: count - before[name] for name, count in now.items() if count - before[name]})
