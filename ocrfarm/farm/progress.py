@@ -103,6 +103,7 @@ class Progress:
         self.meters = Meters(broker, prefix=prefix)
         self.attempts = Attempts(broker, prefix=prefix, keep_seconds=keep_seconds)
         self.queues = Queues(broker, prefix=prefix)
+        self.close = broker.close
 
     def create(self, status: JobStatus) -> None:
         """Write down a job, a new one or one that the broker has forgotten."""

@@ -36,6 +36,12 @@ class Counter:
     upkeep: Upkeep
     load: Load
 
+    def close(self) -> None:
+        """Close every connection to the broker."""
+        self.app.close()
+        self.progress.close()
+        self.upkeep.close()
+
 
 def open_counter(settings: Settings, app: Celery, *, store: Store) -> Counter:
     """Open the counter of the settings' farm; nothing is contacted yet."""
@@ -86,8 +92,8 @@ def _come_back(statuses: list[JobStatus], tiles: int) -> float:
 
 def _publish(app: Celery, name: str, job: str, *, task_id: str) -> None:
     task = app.signature(name, wire.job_message(job), task_id=task_id, ignore_result=True)
-    with publishing():
-        task.apply_async(retry_policy=_HASTE)
+    with publishing(), app.connection_for_write() as connection:  # kombu's pools outlive a client that was closed
+        task.apply_async(retry_policy=_HASTE, connection=connection)
 
 
 def cancel(counter: Counter, job: str) -> bool:

@@ -34,6 +34,7 @@ class Upkeep:
     def __init__(self, broker: Broker, *, prefix: str) -> None:
         self._broker, self._prefix = broker, prefix
         self._idle, self._revive = broker.script(_IDLE), broker.script(_REVIVE)
+        self.close = broker.close
 
     def take_office(self, office: str, seconds: int) -> bool:
         """Become the only holder of an office for so long; False where somebody is."""
