@@ -137,6 +137,23 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """Who may use the HTTP API, and how much.
+
+    api_keys: owner:SHA-256 of a key, commas between them. api_keys_file: a file that has one a line.
+    api_bytes, api_seconds: what an upload may take at most.
+    api_rate: requests a minute of one owner. api_open: uploads and streams of events of one owner at the same time.
+    """
+
+    api_keys: str = ""
+    api_keys_file: str = ""
+    api_bytes: int = 2**30
+    api_seconds: int = 3_600
+    api_rate: int = 600
+    api_open: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; each field of a group is read from OCRFARM_ and its name in capitals."""
 
@@ -146,6 +163,7 @@ class Settings:
     keep: Keep = field(default_factory=Keep)
     load: Load = field(default_factory=Load)
     access: Access = field(default_factory=Access)
+    api: Api = field(default_factory=Api)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -185,6 +203,7 @@ _GROUPS: dict[str, type[Any]] = {
     "keep": Keep,
     "load": Load,
     "access": Access,
+    "api": Api,
 }
 _KNOWN: dict[str, tuple[str, str, Any]] = {
     f"{PREFIX}{item.name.upper()}": (group, item.name, item.type)

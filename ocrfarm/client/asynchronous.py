@@ -118,15 +118,18 @@ async def _patiently(call: Callable[[], Awaitable[_T]]) -> _T:
 
 @dataclass(frozen=True, slots=True)
 class AsyncJob:
-    """One picture that was handed in; each method does what the one of `Job` does."""
+    """One picture that was handed in; each method does what the one of `Job` does.
+
+    `blocking` is the same job for code that runs in a thread.
+    """
 
     id: str
-    _job: Job
+    blocking: Job
     _client: AsyncClient
 
     async def status(self) -> "JobStatus":
         """Say how far the job is; `UnknownJob` where nobody knows."""
-        return await self._client.call(self._job.status)
+        return await self._client.call(self.blocking.status)
 
     async def progress(self, timeout: float | None = None, *, heartbeat: bool = False) -> AsyncIterator["JobStatus"]:
         """Give the status whenever it has changed, the final one last; `TimeoutReached` after `timeout` seconds."""
@@ -163,23 +166,23 @@ class AsyncJob:
 
     async def overview(self, page: int = 0) -> bytes:
         """Give the page (0 = first) shrunk to at most 2048 pixels a side, as PNG."""
-        return await self._client.call(self._job.overview, page)
+        return await self._client.call(self.blocking.overview, page)
 
     async def picture(self, path: Path) -> None:
         """Write the picture, as it was handed in, to a file."""
-        await self._client.call(self._job.picture, path)
+        await self._client.call(self.blocking.picture, path)
 
     async def cancel(self) -> bool:
         """Stop the job: queued tiles are skipped, running ones end; False where it had ended before."""
-        return await self._client.call(self._job.cancel)
+        return await self._client.call(self.blocking.cancel)
 
     async def resume(self) -> None:
         """Take the job up again where it stands, even if it ended; what could not be read is tried again."""
-        await self._client.call(self._job.resume)
+        await self._client.call(self.blocking.resume)
 
 
 async def _content(job: AsyncJob, timeout: float | None) -> bytes:
     with suppress(ObjectNotFound):
-        return await job._client.call(stored, job._job)
+        return await job._client.call(stored, job.blocking)
     await job.wait(timeout)
-    return await job._client.call(content_of, job._job)
+    return await job._client.call(content_of, job.blocking)

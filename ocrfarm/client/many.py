@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     profile: str | Profile
     priority: int | None
     name: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)

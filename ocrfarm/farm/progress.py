@@ -71,7 +71,10 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus(Course):
-    """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`."""
+    """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`.
+
+    `owner` is whose job it is, where a farm has many: see `Client.acting_for`.
+    """
 
     id: str
     state: State
@@ -80,6 +83,7 @@ class JobStatus(Course):
     blank: int = 0
     done: int = 0
     failed: int = 0
+    owner: str = ""
 
     @property
     def ended(self) -> bool:
@@ -191,6 +195,7 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         id=job,
         state=_state(record["state"]),
         name=record.get("name", ""),
+        owner=record.get("owner", ""),
         tiles=int(record.get("tiles", 0)),
         blank=int(record.get("blank", 0)),
         done=max(done, int(record.get("done", 0))),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from celery import Celery
 
-from ocrfarm.errors import FarmBusy, OcrfarmError, UnknownJob
+from ocrfarm.errors import FarmBusy, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.progress import JobStatus, Progress
-from ocrfarm.farm.remember import note, remembered
+from ocrfarm.farm.remember import asked, note, remembered
 from ocrfarm.farm.services import open_progress, open_upkeep
 from ocrfarm.farm.upkeep import Upkeep
 from ocrfarm.settings import Load, Settings
@@ -52,11 +52,13 @@ def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
     """Hand in a picture and give the job's id.
 
     `FarmBusy`: come back later, nothing was handed in. `BrokerUnreachable`, `StoreError`: the job has failed, and no
-    worker has heard of it.
+    worker has heard of it. `SettingsError` for a priority that no queue has.
     """
+    if request.priority not in (None, *wire.PRIORITIES):
+        raise SettingsError(f"priority {request.priority} is none: 0 (first), 5 or 9")
     _admit(counter)
-    job, model, progress, store = wire.new_job_id(), request.profile.recognizer, counter.progress, counter.store
-    progress.create(JobStatus(job, "queued", request.name, submitted=request.submitted, model=model))
+    job, progress, store = wire.new_job_id(), counter.progress, counter.store
+    progress.create(JobStatus(id=job, state="queued", **asked(request)))
     try:
         store.put(keys.request(job), request.to_bytes())
         if isinstance(source, Path):
