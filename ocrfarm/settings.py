@@ -127,6 +127,7 @@ class Access:
     flower_url: where people find it; the command line then shows a link for each job.
     url_sources: 1 lets the client fetch https:// sources; 0 refuses them.
     url_bytes, url_seconds: what such a source may take at most.
+    webhook_secret: signs what is told of a job's end: whsec_ and 24 to 64 bytes by chance as base64.
     """
 
     flower_password: str = ""
@@ -134,6 +135,7 @@ class Access:
     url_sources: int = 0
     url_bytes: int = 2**30
     url_seconds: int = 120
+    webhook_secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ocrfarm.api import jobs, problems
-from ocrfarm.api.callers import Desk, TheDesk
+from ocrfarm.api.callers import Desk, Owner, TheDesk
 from ocrfarm.api.keys import Keys
 from ocrfarm.api.rates import Rates
-from ocrfarm.api.views import Health
+from ocrfarm.api.views import Health, Secret
 from ocrfarm.client import AsyncClient
 from ocrfarm.errors import UnknownJob
+from ocrfarm.farm.webhooks import secret_bytes, secret_of, shown_secret
 from ocrfarm.farm.wire import new_job_id
 from ocrfarm.settings import Settings
 
@@ -42,11 +43,17 @@ def make_api(settings: Settings) -> FastAPI:
     app = FastAPI(title="ocrfarm", version=version("ocrfarm"), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.desk = desk
     app.include_router(jobs.router)
+    app.add_api_route("/v1/webhook-secret", _secret, tags=["webhooks"], responses=jobs.COMMON)
     app.add_api_route("/healthz", _alive, tags=["health"])
     app.add_api_route("/readyz", _ready, tags=["health"], responses=jobs.problems(_503="the farm does not answer"))
     app.add_middleware(_Headers)
     problems.install(app)
     return app
+
+
+async def _secret(desk: TheDesk, owner: Owner) -> Secret:
+    """Give what your webhooks are signed with; 400 where this farm has none."""
+    return Secret(secret=shown_secret(secret_of(secret_bytes(desk.settings), owner)))
 
 
 async def _alive() -> Health:

@@ -18,6 +18,7 @@ from ocrfarm.api.results import MEDIA, Wanted, write
 from ocrfarm.api.views import Cancelled, JobList, JobView
 from ocrfarm.client.job import content_of
 from ocrfarm.errors import SettingsError, UnknownProfile
+from ocrfarm.farm.webhooks import secret_bytes
 from ocrfarm.recognize.profiles import PROFILES
 from ocrfarm.result.formats import find_formats
 
@@ -35,16 +36,15 @@ def problems(**texts: str) -> Responses:
 
 _UNKNOWN = problems(_404="you have no such job")
 
-router = APIRouter(
-    prefix="/v1/jobs",
-    tags=["jobs"],
-    responses=problems(
-        _400="a parameter makes no sense",
-        _401="no key, or nobody's",
-        _429="too many requests; `Retry-After` says when to come back",
-        _503="the farm is busy or away; `Retry-After` may say when to come back",
-    ),
+COMMON = problems(
+    _400="a parameter makes no sense",
+    _401="no key, or nobody's",
+    _429="too many requests; `Retry-After` says when to come back",
+    _503="the farm is busy or away; `Retry-After` may say when to come back",
 )
+"""Answers to every request with a key."""
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=COMMON)
 
 
 class Asked(BaseModel):
@@ -53,6 +53,7 @@ class Asked(BaseModel):
     profile: str = Field("fast", description=f"one of {', '.join(PROFILES)}", examples=["accurate"])
     priority: int | None = Field(None, description="0 (first), 5 or 9; by the picture's size unless given")
     name: str = Field("upload", max_length=255, description="what the picture is called", examples=["drawing.tif"])
+    webhook: str = Field("", max_length=2_000, description="an https:// address that is told of the job's end")
 
     def checked(self) -> dict[str, Any]:
         """Give the options of `Client.submit`; `SettingsError` for what makes no sense."""
@@ -69,6 +70,8 @@ async def submit(
 ) -> JobView:
     """Hand in a picture: its bytes are the body, of whatever media type; chunks will do. `Location` names the job."""
     options = asked.checked()
+    if asked.webhook:
+        secret_bytes(desk.settings)  # a farm without one tells nobody
     with desk.rates.hold(owner), TemporaryDirectory(prefix="ocrfarm-upload-") as folder:
         path = Path(folder) / "picture"
         await uploads.save(request, path, limits=desk.settings.api)

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from ocrfarm.farm.progress import JobStatus, State
+from ocrfarm.farm.progress import JobStatus, State, Told
 
 _EXAMPLE: JsonDict = {
     "id": "01J8Z3T6W8Q5N4R2K7M9X1C0VB",
@@ -19,6 +19,7 @@ _EXAMPLE: JsonDict = {
     "error": "",
     "error_kind": "",
     "waiting": "",
+    "webhook": "",
     "submitted": "2026-11-25T09:00:00Z",
     "started": "2026-11-25T09:00:01Z",
     "finished": None,
@@ -40,6 +41,7 @@ class JobView(BaseModel):
     error: str = Field(description="why the job failed")
     error_kind: str = Field(description="the class of that error")
     waiting: str = Field(description="what the job waits for that may never come")
+    webhook: Told = Field(description="whether an address is to be told of the job's end, or was")
     submitted: datetime | None
     started: datetime | None
     finished: datetime | None
@@ -62,6 +64,12 @@ class Cancelled(BaseModel):
     """Whether the job was stopped now; it had ended before otherwise."""
 
     cancelled: bool
+
+
+class Secret(BaseModel):
+    """What your webhooks are signed with, as libraries for Standard Webhooks read it."""
+
+    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
 
 
 class Health(BaseModel):

@@ -54,18 +54,21 @@ class Client:
         priority: int | None = None,
         name: str = "",
         owner: str = "",
+        webhook: str = "",
     ) -> Job:
         """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
 
         An https:// address is taken where the settings allow it.
         priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
         owner: whose job it is, for a service that has many users; it stands in the job's status.
+        webhook: an https:// address that is told of the job's end, where the farm runs `python -m workers webhooks`.
         `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it; `FarmBusy`
         where it has enough to do: come back after the error's `retry_after` seconds.
         """
         wanted = find_profile(profile) if isinstance(profile, str) else profile
         with content(source, self._farm.settings) as found:
-            request = part("manifest").Request(name or found.name, wanted, time.time(), priority, owner)
+            name = name or found.name
+            request = part("manifest").Request(name, wanted, time.time(), priority, owner, webhook)
             return Job(part("submit").submit(self._farm.counter, request, source=found.data), self._farm)
 
     def submit_many(

@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     priority: int | None
     name: str
     owner: str
+    webhook: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 {prefix}jobs                sorted set: job ids by the time they were submitted
 {prefix}active              set: ids of the jobs that have not ended
+{prefix}webhooks            see `outbox`; a job that ends and has somebody to tell is put there
 {prefix}job:{id}            hash: the fields of `JobStatus`, and how long each stage took
 {prefix}job:{id}:done       set: tiles whose fragments are in the store
 {prefix}job:{id}:dead       set: tiles that were given up; the store says why
@@ -27,6 +28,9 @@ from ocrfarm.farm.queues import Queues
 
 State = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
 
+Told = Literal["", "asked", "delivered", "given up"]
+"""What becomes of a webhook."""
+
 _BEFORE_STITCHING = ("queued", "splitting", "recognizing")
 
 _CHANGE = """
@@ -39,6 +43,10 @@ state = redis.call('HGET', KEYS[1], 'state')
 if state == 'complete' or state == 'partial' or state == 'failed' or state == 'cancelled' then
   redis.call('SREM', KEYS[2], ARGV[1])
   redis.call('HSET', KEYS[3], 'jobs ' .. state, 1 + (redis.call('HGET', KEYS[3], 'jobs ' .. state) or 0))
+  if redis.call('HGET', KEYS[1], 'webhook') then
+    redis.call('HSET', KEYS[1], 'webhook', 'asked')
+    redis.call('ZADD', KEYS[4], 0, ARGV[1])
+  end
 end
 return 1
 """
@@ -73,7 +81,7 @@ class Course:
 class JobStatus(Course):
     """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`.
 
-    `owner` is whose job it is, where a farm has many: see `Client.acting_for`.
+    `owner` is whose job it is, where a farm has many; `webhook` says whether somebody is to be told of its end, or was.
     """
 
     id: str
@@ -84,6 +92,7 @@ class JobStatus(Course):
     done: int = 0
     failed: int = 0
     owner: str = ""
+    webhook: Told = ""
 
     @property
     def ended(self) -> bool:
@@ -117,6 +126,8 @@ class Progress:
             pipe.zadd(f"{self._prefix}jobs", {status.id: status.submitted})
             if not status.ended:
                 pipe.sadd(f"{self._prefix}active", status.id)
+            elif status.webhook == "asked":
+                pipe.zadd(f"{self._prefix}webhooks", {status.id: 0})
             pipe.zremrangebyscore(f"{self._prefix}jobs", 0, time.time() - self._keep)
             _keep(pipe, self._key(status.id), seconds=self._keep)
 
@@ -124,7 +135,7 @@ class Progress:
         """Set fields of the job's hash, `state` among them; False, and nothing set, where it ended or is unknown."""
         flat = [item for pair in fields.items() for item in pair]
         with self._broker.translated():
-            keys = [self._key(job), f"{self._prefix}active", self.meters.key]
+            keys = [self._key(job), f"{self._prefix}active", self.meters.key, f"{self._prefix}webhooks"]
             return bool(self._change(keys=keys, args=[job, *flat]))
 
     def ended(self, job: str) -> bool:
@@ -196,6 +207,7 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         state=_state(record["state"]),
         name=record.get("name", ""),
         owner=record.get("owner", ""),
+        webhook=_told(record.get("webhook", "")),
         tiles=int(record.get("tiles", 0)),
         blank=int(record.get("blank", 0)),
         done=max(done, int(record.get("done", 0))),
@@ -207,6 +219,10 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         started=float(record.get("started", 0)),
         finished=float(record.get("finished", 0)),
     )
+
+
+def _told(text: str) -> Told:
+    return next(each for each in get_args(Told) if each == text)
 
 
 def _state(text: str) -> State:

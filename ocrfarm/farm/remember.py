@@ -29,7 +29,7 @@ def remembered(store: Store, job: str) -> JobStatus:
 def asked(request: Request) -> dict[str, Any]:
     """Give what a job's status says of its request."""
     known = {"name": request.name, "owner": request.owner, "submitted": request.submitted}
-    return {**known, "model": request.profile.recognizer}
+    return {**known, "model": request.profile.recognizer, "webhook": "asked" if request.webhook else ""}
 
 
 def note(status: JobStatus) -> bytes:

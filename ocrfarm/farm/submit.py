@@ -7,10 +7,11 @@ from pathlib import Path
 
 from celery import Celery
 
-from ocrfarm.errors import FarmBusy, OcrfarmError, SettingsError, UnknownJob
+from ocrfarm.errors import FarmBusy, InputError, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.manifest import Request
+from ocrfarm.farm.outside import checked
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.remember import asked, note, remembered
 from ocrfarm.farm.services import open_progress, open_upkeep
@@ -52,10 +53,9 @@ def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
     """Hand in a picture and give the job's id.
 
     `FarmBusy`: come back later, nothing was handed in. `BrokerUnreachable`, `StoreError`: the job has failed, and no
-    worker has heard of it. `SettingsError` for a priority that no queue has.
+    worker has heard of it. `SettingsError` for a priority that no queue has, or a webhook that is no https address.
     """
-    if request.priority not in (None, *wire.PRIORITIES):
-        raise SettingsError(f"priority {request.priority} is none: 0 (first), 5 or 9")
+    _check(request)
     _admit(counter)
     job, progress, store = wire.new_job_id(), counter.progress, counter.store
     progress.create(JobStatus(id=job, state="queued", **asked(request)))
@@ -70,6 +70,16 @@ def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
         end_failed(progress, job, error=error, store=store)
         raise
     return job
+
+
+def _check(request: Request) -> None:
+    if request.priority not in (None, *wire.PRIORITIES):
+        raise SettingsError(f"priority {request.priority} is none: 0 (first), 5 or 9")
+    if request.webhook:
+        try:
+            checked(request.webhook, "a webhook")
+        except InputError as error:
+            raise SettingsError(str(error)) from error
 
 
 def _admit(counter: Counter) -> None:

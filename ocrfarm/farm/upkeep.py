@@ -86,6 +86,7 @@ class Upkeep:
             pipe.delete(key, *(f"{key}:{part}" for part in ("done", "dead", "attempts", "troubles", "peaks")))
             pipe.zrem(f"{self._prefix}jobs", job)
             pipe.srem(f"{self._prefix}active", job)
+            pipe.zrem(f"{self._prefix}webhooks", job)
 
     def _job(self, job: str) -> str:
         return f"{self._prefix}job:{job}"
