@@ -11,7 +11,7 @@ from ocrfarm.settings import Settings
 PORT = 8700
 
 _LEAVE_SECONDS = 5
-"""What open requests get to end; streams of events go on for as long as their jobs."""
+"""What open requests get to end."""
 
 _CONNECTIONS = 500
 """At the same time; more are told 503."""
@@ -23,8 +23,9 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         uvicorn, app = importlib.import_module("uvicorn"), importlib.import_module("ocrfarm.api.app")
     except ImportError as error:
         raise MissingPackage(f"the HTTP API needs more ({error}): pip install 'ocrfarm[api]'") from error
+    api = app.make_api(settings)
     config = uvicorn.Config(
-        app.make_api(settings),
+        api,
         log_config=None,
         access_log=False,  # names of jobs and owners are nobody's business
         server_header=False,
@@ -32,9 +33,12 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         timeout_graceful_shutdown=_LEAVE_SECONDS,
         limit_concurrency=_CONNECTIONS,
     )
+    server, leave = uvicorn.Server(config), api.state.desk.leaving.set
+    known = server.handle_exit
+    server.handle_exit = lambda *signal: (leave(), known(*signal))  # streams end first, and nothing has to be cut
     with closing(_listen(address, port)) as place:
         logging.getLogger(__name__).info("the HTTP API listens at http://%s:%s", *place.getsockname()[:2])
-        uvicorn.Server(config).run([place])
+        server.run([place])
     return 0
 
 

@@ -1,6 +1,7 @@
 """Who asks, and whose job it is: what every route goes through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
@@ -16,12 +17,13 @@ from ocrfarm.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the routes share: the farm's client, the keys, the limits."""
+    """What the routes share: the farm's client, the keys, the limits, and whether this server is about to leave."""
 
     settings: Settings
     client: AsyncClient
     keys: Keys
     rates: Rates
+    leaving: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True, slots=True)

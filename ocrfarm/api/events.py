@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from threading import Event
 
 from fastapi.sse import format_sse_event
 
@@ -24,16 +25,19 @@ def event_id(status: JobStatus) -> str:
     return sha256(JobView.of(status).model_dump_json().encode()).hexdigest()[:16]
 
 
-async def stream(job: AsyncJob, last: str) -> AsyncIterator[bytes]:
+async def stream(job: AsyncJob, last: str, *, leaving: Event) -> AsyncIterator[bytes]:
     """Give an event whenever the status is another than the one of the id `last`, up to the job's end.
 
-    Where the farm is away, an event `problem` says so and ends the stream: the client comes back by itself.
+    Where the farm is away, an event `problem` says so and ends the stream; where the server is leaving, the stream just
+    ends: the client comes back by itself.
     """
     yield format_sse_event(retry=_AGAIN_MILLISECONDS)
     spoke = time.monotonic()
     try:
         async for status in job.progress(heartbeat=True):
             now, known = time.monotonic(), event_id(status)
+            if leaving.is_set():
+                return
             if known != last:
                 yield format_sse_event(id=known, event="status", data_str=JobView.of(status).model_dump_json())
             elif now - spoke >= HEARTBEAT_SECONDS:

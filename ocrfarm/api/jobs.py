@@ -1,6 +1,7 @@
 """The routes of jobs: hand in, list, look, follow, fetch, cancel."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -83,8 +84,7 @@ async def submit(
 @router.get("")
 async def jobs(desk: TheDesk, owner: Owner, *, limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 100) -> JobList:
     """List your jobs, newest first."""
-    mine = [status for status in await desk.client.jobs() if status.owner == owner]
-    return JobList(jobs=[JobView.of(status) for status in mine[:limit]])
+    return JobList(jobs=[JobView.of(status) for status in await desk.client.jobs(owner, limit)])
 
 
 @router.get("/{job_id}", responses=_UNKNOWN)
@@ -114,7 +114,7 @@ async def follow(
     """Follow the job to its end by server-sent events; `Last-Event-ID` goes on where a connection broke."""
     if owned.status.ended and events.event_id(owned.status) == last_event_id:
         return Response(status_code=204)
-    body = _held(events.stream(owned.job, last_event_id), desk.rates, owner=owner)
+    body = _held(events.stream(owned.job, last_event_id, leaving=desk.leaving), desk.rates, owner=owner)
     first = await anext(body)  # where there are too many streams, it says so before anything is sent
     return StreamingResponse(_joined(first, body), media_type="text/event-stream")
 
@@ -160,11 +160,9 @@ async def result(
     if headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
     folder = TemporaryDirectory(prefix="ocrfarm-result-")
+    make = partial(write, owned.job.blocking, content, wanted=wanted, folder=Path(folder.name))
     try:
-        limits = desk.settings.limits.given
-        path = await desk.client.call(
-            write, owned.job.blocking, content, wanted=wanted, folder=Path(folder.name), limits=limits
-        )
+        path = await desk.client.carry(partial(make, limits=desk.settings.limits.given))
     except BaseException:
         folder.cleanup()
         raise
@@ -176,4 +174,4 @@ async def _content(owned: Owned, desk: TheDesk) -> bytes:
     if not owned.status.ended:
         again = {"Retry-After": str(_AGAIN_SECONDS)}
         raise HTTPException(409, f"the job is still {owned.status.state}; follow its events", again)
-    return await desk.client.call(content_of, owned.job.blocking)
+    return await desk.client.carry(partial(content_of, owned.job.blocking))

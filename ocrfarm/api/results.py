@@ -11,6 +11,7 @@ from ocrfarm.errors import SettingsError
 from ocrfarm.result import document_from_json
 from ocrfarm.result.about import VERSION
 from ocrfarm.result.formats import Format
+from ocrfarm.result.json import write_json
 
 MEDIA = {
     "json": "application/json",
@@ -54,12 +55,15 @@ def write(job: Job, content: bytes, *, wanted: Wanted, folder: Path, limits: Map
     `SettingsError` where there is no such page; a format that needs the picture may raise what opening it raises.
     """
     form, number = wanted.form, wanted.page - 1
+    path = folder / form.file_name(job.id, number if form.each_page else 0)
+    if form.write is write_json:  # which is what the store has
+        path.write_bytes(content)
+        return path
     document, origin = document_from_json(content), origin_of(job, folder, base=wanted.base, limits=limits)
     if form.each_page:
         if not 0 <= number < len(document.pages):
             raise SettingsError(f"page {wanted.page}: the picture has {len(document.pages)}")
         document, origin = replace(document, pages=(document.pages[number],)), replace(origin, first=number)
-    path = folder / form.file_name(job.id, number if form.each_page else 0)
     with path.open("wb") as file:
         form.write(document, file, origin=origin)
     return path

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_THREADS = 16
+_QUICK_THREADS = 16
 """Calls at the same time; each waits for the network, most of them for a millisecond."""
+
+_SLOW_THREADS = 8
+"""Pictures and results that are on their way at the same time: as many as fill the network."""
 
 
 class AsyncClient:
@@ -42,7 +45,8 @@ class AsyncClient:
     def __init__(self, broker: str = "", store: str = "", *, settings: Settings | None = None) -> None:
         """Contact nothing yet; `SettingsError` where the broker or the store is not known."""
         self._client = Client(broker, store, settings=settings)
-        self._threads = ThreadPoolExecutor(_THREADS, "ocrfarm-client")
+        self._quick = ThreadPoolExecutor(_QUICK_THREADS, "ocrfarm-client")
+        self._slow = ThreadPoolExecutor(_SLOW_THREADS, "ocrfarm-carrier")
 
     async def __aenter__(self) -> Self:
         """Close the connections at the end of the block."""
@@ -57,11 +61,12 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections and end the threads."""
         await self.call(self._client.close)
-        self._threads.shutdown(wait=False)
+        for threads in (self._quick, self._slow):
+            threads.shutdown(wait=False)
 
     async def submit(self, source: Source, **options: Unpack[Options]) -> "AsyncJob":
         """Hand in a picture, as `Client.submit` does."""
-        job = await self.call(self._client.submit, source, **options)
+        job = await self.carry(partial(self._client.submit, source, **options))
         return AsyncJob(job.id, job, self)
 
     async def submit_many(
@@ -86,14 +91,17 @@ class AsyncClient:
         """Give the job of this id; `UnknownJob` for what cannot be one."""
         return AsyncJob(job_id, self._client.job(job_id), self)
 
-    async def jobs(self) -> "list[JobStatus]":
-        """Give the state of every job that the broker remembers, newest first."""
-        return await self.call(self._client.jobs)
+    async def jobs(self, owner: str = "", most: int = 0) -> "list[JobStatus]":
+        """Give the state of every job that the broker remembers, newest first, as `Client.jobs` does."""
+        return await self.call(self._client.jobs, owner, most)
 
-    async def call(self, work: Callable[..., _T], *arguments: Any, **named: Any) -> _T:  # noqa: ANN401 - the work's own
-        """Do what would block in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(work, *arguments, **named))
+    async def call(self, work: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401 - the work's own
+        """Do what blocks for a moment in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._quick, partial(work, *arguments))
+
+    async def carry(self, work: Callable[[], _T]) -> _T:
+        """Do what moves a picture or a result in a thread: however many do, the others answer at once."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow, work)
 
     async def _see_through(self, source: Source, options: Options) -> "Outcome[AsyncJob]":
         job = None
@@ -156,12 +164,12 @@ class AsyncJob:
     async def result(self, timeout: float | None = None) -> Document:
         """Wait for the end and give what was read, or raise the error that ended the job."""
         content = await _content(self, timeout)
-        return await self._client.call(document_from_json, content)
+        return await self._client.carry(partial(document_from_json, content))
 
     async def pages(self, timeout: float | None = None) -> AsyncIterator[Page]:
         """Wait as `result` does, then give page after page."""
         pages = pages_from_json(await _content(self, timeout))
-        while page := await self._client.call(next, pages, None):
+        while page := await self._client.carry(partial(next, pages, None)):
             yield page
 
     async def overview(self, page: int = 0) -> bytes:
@@ -170,7 +178,7 @@ class AsyncJob:
 
     async def picture(self, path: Path) -> None:
         """Write the picture, as it was handed in, to a file."""
-        await self._client.call(self.blocking.picture, path)
+        await self._client.carry(partial(self.blocking.picture, path))
 
     async def cancel(self) -> bool:
         """Stop the job: queued tiles are skipped, running ones end; False where it had ended before."""
@@ -183,6 +191,6 @@ class AsyncJob:
 
 async def _content(job: AsyncJob, timeout: float | None) -> bytes:
     with suppress(ObjectNotFound):
-        return await job._client.call(stored, job.blocking)
+        return await job._client.carry(partial(stored, job.blocking))
     await job.wait(timeout)
-    return await job._client.call(content_of, job.blocking)
+    return await job._client.carry(partial(content_of, job.blocking))

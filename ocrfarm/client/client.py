@@ -85,6 +85,9 @@ class Client:
         """Give the job of this id; `UnknownJob` for what cannot be one."""
         return Job(part("wire").checked_job_id(job_id), self._farm)
 
-    def jobs(self) -> "list[JobStatus]":
-        """Give the state of every job that the broker remembers, newest first."""
-        return self._farm.progress.statuses()
+    def jobs(self, owner: str = "", most: int = 0) -> "list[JobStatus]":
+        """Give the state of every job that the broker remembers, newest first.
+
+        With an owner: of his jobs alone. most: at most so many; 0: all.
+        """
+        return self._farm.progress.newest(owner, most)

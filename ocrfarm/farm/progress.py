@@ -1,6 +1,7 @@
 """The state of every job in Redis; a convenience, for the truth of a job is in the store.
 
 {prefix}jobs                sorted set: job ids by the time they were submitted
+{prefix}jobs:{owner}        the same of one owner, where a farm has many
 {prefix}active              set: ids of the jobs that have not ended
 {prefix}webhooks            see `outbox`; a job that ends and has somebody to tell is put there
 {prefix}job:{id}            hash: the fields of `JobStatus`, and how long each stage took
@@ -123,12 +124,13 @@ class Progress:
         known: dict[Any, Any] = {name: value for name, value in asdict(status).items() if value and name != "id"}
         with self._broker.talk() as pipe:
             pipe.hset(self._key(status.id), mapping=known)
-            pipe.zadd(f"{self._prefix}jobs", {status.id: status.submitted})
+            for key in _lists(self._prefix, status.owner):
+                pipe.zadd(key, {status.id: status.submitted})
+                pipe.zremrangebyscore(key, 0, time.time() - self._keep)
             if not status.ended:
                 pipe.sadd(f"{self._prefix}active", status.id)
             elif status.webhook == "asked":
                 pipe.zadd(f"{self._prefix}webhooks", {status.id: 0})
-            pipe.zremrangebyscore(f"{self._prefix}jobs", 0, time.time() - self._keep)
             _keep(pipe, self._key(status.id), seconds=self._keep)
 
     def change(self, job: str, **fields: str | float) -> bool:
@@ -163,18 +165,24 @@ class Progress:
             record, peaks = pipe.execute()
         return record, {process: float(megabytes) for process, megabytes in peaks.items()}
 
-    def statuses(self, *jobs: str) -> list[JobStatus]:
-        """Give the status of these jobs, without unknown ones, in one round trip; given none, of all, newest first."""
+    def newest(self, owner: str = "", most: int = 0) -> list[JobStatus]:
+        """Give the status of all jobs, newest first; of this owner's, and of at most so many, where they are given."""
+        *_, key = _lists(self._prefix, owner)
         with self._broker.translated():
-            chosen = jobs or tuple(str(job) for job in self._broker.redis.zrevrange(f"{self._prefix}jobs", 0, -1))
+            found = self._broker.redis.zrevrange(key, 0, most - 1)
+        return self.statuses(*map(str, found))
+
+    def statuses(self, *jobs: str) -> list[JobStatus]:
+        """Give the status of these jobs, without unknown ones, in one round trip."""
         with self._broker.talk() as pipe:
-            for job in chosen:
+            for job in jobs:
                 pipe.hgetall(self._key(job))
                 pipe.scard(f"{self._key(job)}:done")
                 pipe.scard(f"{self._key(job)}:dead")
             found = pipe.execute()
-        rows = zip(chosen, found[::3], found[1::3], found[2::3], strict=True)
-        return self._with_waiting([_status(job, record, done, dead) for job, record, done, dead in rows if record])
+        rows = zip(jobs, found[::3], found[1::3], found[2::3], strict=True)
+        known = [_status(job, record, done, dead) for job, record, done, dead in rows if record]
+        return _with_waiting(known, self.queues)
 
     def status(self, job: str) -> JobStatus:
         """Give the status of one job; `UnknownJob` where the broker has none of this id."""
@@ -182,17 +190,24 @@ class Progress:
             raise UnknownJob(f"the broker at {self._broker.where} knows no job {job}; `ocrfarm jobs` lists them")
         return found[0]
 
-    def _with_waiting(self, found: list[JobStatus]) -> list[JobStatus]:
-        unread = self.queues.unread(status.model for status in found if status.state in _BEFORE_STITCHING)
-        return [
-            replace(status, waiting=f"no worker reads {wire.recognize_queue(status.model)}")
-            if status.model in unread and not status.ended
-            else status
-            for status in found
-        ]
-
     def _key(self, job: str) -> str:
         return f"{self._prefix}job:{job}"
+
+
+def _lists(prefix: str, owner: str) -> list[str]:
+    """Name the lists that hold an owner's jobs, his own last."""
+    return [f"{prefix}jobs", *([f"{prefix}jobs:{owner}"] if owner else [])]
+
+
+def _with_waiting(found: list[JobStatus], queues: Queues) -> list[JobStatus]:
+    """Say of each job whether its recognizer's queue is read by nobody."""
+    unread = queues.unread(status.model for status in found if status.state in _BEFORE_STITCHING)
+    return [
+        replace(status, waiting=f"no worker reads {wire.recognize_queue(status.model)}")
+        if status.model in unread and not status.ended
+        else status
+        for status in found
+    ]
 
 
 def _keep(pipe: Pipeline, key: str, *, seconds: int) -> None:

@@ -82,9 +82,13 @@ class Upkeep:
     def forget(self, job: str) -> None:
         """Remove every trace of a job."""
         key = self._job(job)
+        with self._broker.translated():
+            owner = str(self._broker.redis.hget(key, "owner") or "")
         with self._broker.talk() as pipe:
             pipe.delete(key, *(f"{key}:{part}" for part in ("done", "dead", "attempts", "troubles", "peaks")))
             pipe.zrem(f"{self._prefix}jobs", job)
+            if owner:
+                pipe.zrem(f"{self._prefix}jobs:{owner}", job)
             pipe.srem(f"{self._prefix}active", job)
             pipe.zrem(f"{self._prefix}webhooks", job)
 

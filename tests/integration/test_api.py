@@ -13,9 +13,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from PIL import Image
 
@@ -440,3 +443,35 @@ def test_it_ends_when_it_is_told_to(planted_farm: EmbeddedFarm, tmp_path: Path) 
         server.process.terminate()
         assert server.process.wait(10) in (0, -15)
         assert "Traceback" not in server.log.read_text()
+
+
+@given(
+    st.sampled_from(["/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/result", "/v1/jobs/{text}/result", "/v1/{text}"]),
+    st.dictionaries(st.sampled_from(["format", "page", "limit", "priority", "profile", "name", "webhook"]), st.text()),
+    st.text(),
+)
+def test_no_request_is_too_strange(
+    server: ApiServer, done: tuple[str, list[str]], path: str, params: dict[str, str], text: str
+) -> None:
+    url = path.format(job=done[0], text=quote(text, safe=""))
+    with server.client("alice") as client:
+        for method in ("GET", "POST"):
+            answer = client.request(method, url, params=params, headers={"If-None-Match": quote(text)})
+            assert answer.status_code < 500, answer.text
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_server_that_is_told_to_end_does_not_wait_for_streams(planted_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    with api_server(planted_farm.settings, tmp_path) as server, server.client("alice") as alice:
+        job = alice.post("/v1/jobs", content=picture(6)[0], params={"profile": "fast"}).json()["id"]
+        with alice.stream("GET", f"/v1/jobs/{job}/events") as answer:
+            lines = answer.iter_lines()
+            assert next(lines)
+            server.process.terminate()
+            assert server.process.wait(15) in (0, -15)
+            with suppress(httpx.TransportError):
+                list(lines)
+    with Client(settings=planted_farm.settings) as client:
+        client.job(job).cancel()
+    assert "Traceback" not in server.log.read_text()

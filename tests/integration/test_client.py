@@ -29,6 +29,7 @@ from ocrfarm.errors import (
 from ocrfarm.farm import wire
 from ocrfarm.farm.local import EmbeddedFarm
 from ocrfarm.farm.progress import JobStatus
+from ocrfarm.farm.services import open_upkeep
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Tiling, find_profile
@@ -66,7 +67,8 @@ def _public(kind: type) -> dict[str, inspect.Signature]:
 @pytest.mark.parametrize(("one", "other"), [(Client, AsyncClient), (Job, AsyncJob)])
 def test_both_clients_have_the_same_names_and_parameters(one: type, other: type) -> None:
     sync, asynchronous = _public(one), _public(other)
-    asynchronous.pop("call", None)
+    for name in ("call", "carry"):
+        asynchronous.pop(name, None)
     assert sync.keys() == asynchronous.keys()
     same = sync.keys() - {"submit"}  # its options are checked below
     assert {name: list(sync[name].parameters) for name in same} == {
@@ -230,7 +232,7 @@ def test_whoever_stops_listening_waits_for_nobody(client: Client, settings: Sett
     before = threading.active_count()
     started = time.monotonic()
     outcomes = client.submit_many([quick, slow, slow, slow], at_once=4, profile=PROFILE)
-    assert next(outcomes).source == quick
+    assert next(outcomes).job
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
     assert time.monotonic() - started < 30
     assert threading.active_count() <= before + 1
@@ -238,9 +240,7 @@ def test_whoever_stops_listening_waits_for_nobody(client: Client, settings: Sett
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as client:
             found = client.submit_many([quick, slow], at_once=2, profile=PROFILE)
-            async for outcome in found:
-                assert outcome.source == quick
-                break
+            assert (await anext(found)).job
             await found.aclose()  # type: ignore[attr-defined]
             assert len(asyncio.all_tasks()) <= 2
 
@@ -335,3 +335,29 @@ def test_pages_come_one_by_one(client: Client) -> None:
     assert next(pages, None) is None
     assert isinstance(pages, Iterator)
     assert not isinstance(pages, AsyncIterator)
+
+
+def test_jobs_are_listed_by_owner(client: Client, settings: Settings) -> None:
+    data, _ = picture(12)
+    mine = [client.submit(data, profile=PROFILE, owner="dora").id for _ in range(3)]
+    other = client.submit(data, profile=PROFILE, owner="emil")
+    assert [status.id for status in client.jobs("dora")] == mine[::-1]
+    assert [status.id for status in client.jobs("dora", 2)] == mine[:0:-1]
+    assert {*mine, other.id} <= {status.id for status in client.jobs()}
+    assert client.job(mine[0]).wait(60).owner == "dora"
+    assert not client.jobs("nobody")
+    other.wait(60)
+    open_upkeep(settings).forget(other.id)
+    assert not client.jobs("emil")
+
+
+def test_pictures_on_their_way_hold_up_nobody_else(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with AsyncClient(settings=settings) as client:
+            ends = threading.Event()
+            moving = [asyncio.create_task(client.carry(ends.wait)) for _ in range(50)]
+            assert await asyncio.wait_for(client.jobs(), 20) is not None
+            ends.set()
+            assert all(await asyncio.gather(*moving))
+
+    asyncio.run(scenario())

@@ -190,14 +190,14 @@ def test_users_reach_nothing_but_the_farms_keys(guarded: ValkeyServer) -> None:
                     server.execute_command(*command)
     with pytest.raises(BrokerError, match="refused"):
         url = guarded.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
-        open_progress(Settings(Places(url, prefix="other:"))).statuses()
+        open_progress(Settings(Places(url, prefix="other:"))).newest()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer, tmp_path: Path) -> None:
     with tls_terminator(guarded.port, server_context(certificate(tmp_path))) as port:
         places = Places(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
         with pytest.raises(BrokerError, match="certificate"):
-            open_progress(Settings(places), tries=0).statuses()
+            open_progress(Settings(places), tries=0).newest()
         app = make_app(Settings(places))
         assert app.conf.broker_url.endswith("ssl_cert_reqs=required")
 
