@@ -475,3 +475,11 @@ def test_a_server_that_is_told_to_end_does_not_wait_for_streams(planted_farm: Em
     with Client(settings=planted_farm.settings) as client:
         client.job(job).cancel()
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_answers_do_not_wait_for_receipts(address: str) -> None:
+    with worker._listen(address, 0) as place, socket.create_connection(place.getsockname()[:2]):
+        accepted, _ = place.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
