@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -35,6 +36,8 @@ from ocrfarm.recognize import find_profile
 from ocrfarm.recognize.planted import planted_page
 from ocrfarm.settings import Access, Load, Places, Settings
 from ocrfarm.storage import keys, open_store
+from tests.acceptance.examples import steps
+from tests.architecture.source import ROOT
 from tests.integration.apiserver import api_server
 from tests.integration.servers import ValkeyServer
 from tests.integration.webhookstand import Receiver, drip, hang_up, keep_silent, receiver, status, trust
@@ -124,6 +127,18 @@ def test_what_is_signed_is_what_was_sent(place: Place) -> None:
         Webhook(SECRET).verify(body, headers | {"webhook-id": "msg_other"})
     with pytest.raises(WebhookVerificationError, match="old"):
         Webhook(SECRET).verify(body, headers | {"webhook-timestamp": str(int(time.time()) - 3600)})
+
+
+def test_the_check_that_the_docs_show_is_right(place: Place) -> None:
+    place.fail(place.job())
+    tell(place, 1)
+    headers, body = place.receiver.got[0]
+    (example,) = steps(ROOT / "docs/webhooks.md")
+    names: dict[str, Any] = {}
+    exec(example.code, names)
+    assert names["is_genuine"](SECRET, headers, body)
+    assert not names["is_genuine"](SECRET, headers, body + b" ")
+    assert not names["is_genuine"](SECRET, headers | {"webhook-timestamp": "1700000000"}, body)
 
 
 def test_each_owner_has_a_secret_of_his_own(place: Place) -> None:
