@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 from ocrfarm.errors import OcrfarmError
 
 if TYPE_CHECKING:
-    from ocrfarm.client import Client, Job
-    from ocrfarm.document import Coverage, Document, Line, Page, Word
+    from ocrfarm.client import AsyncClient, AsyncJob, Client, Job
+    from ocrfarm.document import Coverage, Document, Hit, Line, Page, Word
     from ocrfarm.geometry import Box, Quad, Size
 
 _HOMES = {
+    "AsyncClient": "client",
+    "AsyncJob": "client",
     "Client": "client",
     "Job": "client",
     "Coverage": "document",
     "Document": "document",
+    "Hit": "document",
     "Line": "document",
     "Page": "document",
     "Word": "document",
@@ -28,7 +31,22 @@ _HOMES = {
 }
 """Where each public name lives; the module is imported when the name is first used."""
 
-__all__ = ["Box", "Client", "Coverage", "Document", "Job", "Line", "OcrfarmError", "Page", "Quad", "Size", "Word"]
+__all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "Box",
+    "Client",
+    "Coverage",
+    "Document",
+    "Hit",
+    "Job",
+    "Line",
+    "OcrfarmError",
+    "Page",
+    "Quad",
+    "Size",
+    "Word",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for

@@ -1,9 +1,22 @@
-"""Word, Line, Coverage, Page and Document: what OCR yields."""
+"""Word, Line, Coverage, Page and Document: what OCR yields, and what it is asked."""
 
+import importlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from ocrfarm.errors import MissingPackage
+from ocrfarm.folding import finder
 from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.sketch import Mark, sketch
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = ("page", "line", "text", "confidence", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3", "model")
+"""Of tables: pages and lines count from 1; the corners go clockwise from the start of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +25,15 @@ class Word:
 
     text: str
     quad: Quad
+
+
+class Span(NamedTuple):
+    """A word of a line, its place, and which characters start <= i < end of the line's text it is."""
+
+    text: str
+    quad: Quad
+    start: int
+    end: int
 
 
 Look = Literal["", "confirmed", "corrected", "uncertain"]
@@ -28,6 +50,53 @@ class Line:
     words: tuple[Word, ...] = ()
     model: str = ""
     look: Look = ""
+
+    def spans(self) -> tuple[Span, ...]:
+        """Give the words with their places in the text; where they do not make it up, it is cut at spaces."""
+        if "".join(word.text for word in self.words) != "".join(self.text.split()):
+            found = (match.span() for match in re.finditer(r"\S+", self.text))
+            return tuple(Span(self.text[start:end], self._share(start, end), start, end) for start, end in found)
+        at = [number for number, char in enumerate(self.text) if not char.isspace()]
+        spans, count = [], 0
+        for word in self.words:
+            if word.text:
+                begin, count = count, count + len(word.text)
+                spans.append(Span(word.text, word.quad, at[begin], at[count - 1] + 1))
+        return tuple(spans)
+
+    def part(self, start: int, end: int) -> Quad:
+        """Give the place of the characters start <= i < end, as the boxes of their words have it."""
+        spans = [span for span in self.spans() if span.start < end and start < span.end]
+        if not spans:
+            return self._share(start, end)
+        first, *_ = quads = [_cut(span, start, end=end) for span in spans]
+        return Quad(first.p0, quads[-1].p1, quads[-1].p2, first.p3)
+
+    def _share(self, start: int, end: int) -> Quad:
+        length = max(len(self.text), 1)
+        return self.quad.part(start / length, end / length)
+
+
+def _cut(span: Span, start: int, *, end: int) -> Quad:
+    """Give the part of a word's place that these characters of its line take."""
+    length = span.end - span.start
+    return span.quad.part((max(start, span.start) - span.start) / length, (min(end, span.end) - span.start) / length)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a search found: page (0 = first), line, which characters start <= i < end of its text, and their place."""
+
+    page: int
+    line: Line
+    start: int
+    end: int
+    quad: Quad
+
+    @property
+    def text(self) -> str:
+        """What was found, as it was read."""
+        return self.line.text[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +150,15 @@ class Page:
     lines: tuple[Line, ...]
     coverage: Coverage
 
+    def lines_in(self, box: Box) -> tuple[Line, ...]:
+        """Give the lines whose middle lies in the box."""
+        return tuple(line for line in self.lines if _is_in(line.quad.centre, box))
+
+
+def _is_in(point: tuple[float, float], box: Box) -> bool:
+    x, y = point
+    return box.x0 <= x < box.x1 and box.y0 <= y < box.y1
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -103,3 +181,60 @@ class Document:
     def complete(self) -> bool:
         """Whether every page is complete; otherwise the document is partial and the coverage says where."""
         return all(page.coverage.complete for page in self.pages)
+
+    def search(self, what: str | re.Pattern[str]) -> tuple[Hit, ...]:
+        """Find a text, whatever its capitals, widths and spaces (NFKC), or what a regular expression matches.
+
+        Hits stand within one line each, in reading order. A regular expression, as `re.compile` gives it, sees each
+        line's text in NFKC.
+        """
+        find = finder(what)
+        return tuple(
+            Hit(number, line, start, end, line.part(start, end))
+            for number, page in enumerate(self.pages)
+            for line in page.lines
+            for start, end in find(line.text)
+        )
+
+    def lines_in(self, box: Box, page: int = 0) -> tuple[Line, ...]:
+        """Give the lines of a page (0 = first) whose middle lies in the box; IndexError where there is no such page."""
+        return self.pages[page].lines_in(box)
+
+    def rows(self, first: int = 0) -> Iterator[tuple[object, ...]]:
+        """Give a row a line, as `COLUMNS` names them: tenths of a pixel; `first` is the number of the first page."""
+        for number, page in enumerate(self.pages, first + 1):
+            for order, line in enumerate(page.lines, 1):
+                corners = [round(value, 1) for point in line.quad.points for value in point]
+                yield number, order, line.text, round(line.confidence, 4), *corners, line.model
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give a row a line, as `rows` does; `MissingPackage` without pandas (`ocrfarm[pandas]`)."""
+        pandas = _needed("pandas", "pip install 'ocrfarm[pandas]'")
+        frame: DataFrame = pandas.DataFrame.from_records(list(self.rows()), columns=COLUMNS)
+        return frame
+
+    def show(self, page: int = 0, picture: bytes = b"") -> None:
+        """Show a page (0 = first) in a notebook, over its picture where one is given, as by `Job.overview(page)`.
+
+        IndexError where there is no such page; `MissingPackage` where there is no notebook.
+        """
+        display = _needed("IPython.display", "call show() in a notebook")
+        display.display(display.HTML(self._sketch(page, picture)))
+
+    def _repr_html_(self) -> str:
+        return self._sketch(0) if self.pages else "<p>no page</p>"
+
+    def _sketch(self, number: int, picture: bytes = b"") -> str:
+        page = self.pages[number]
+        marks = [Mark(line.quad, line.text, line.confidence) for line in page.lines]
+        state = "complete" if page.coverage.complete else f"partial: {page.coverage.area:.2%} was read"
+        size = f"{page.size.width} x {page.size.height} pixels"
+        caption = f"page {number + 1} of {len(self.pages)}, {size}, {len(marks):,} lines, {state}"
+        return sketch(page.size, marks, caption=caption, picture=picture)
+
+
+def _needed(name: str, advice: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingPackage(f"{name.partition('.')[0]} is not installed; {advice}") from error

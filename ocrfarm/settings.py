@@ -127,6 +127,7 @@ class Access:
     flower_url: where people find it; the command line then shows a link for each job.
     url_sources: 1 lets the client fetch https:// sources; 0 refuses them.
     url_bytes, url_seconds: what such a source may take at most.
+    webhook_secret: signs what is told of a job's end: whsec_ and 24 to 64 bytes by chance as base64.
     """
 
     flower_password: str = ""
@@ -134,6 +135,24 @@ class Access:
     url_sources: int = 0
     url_bytes: int = 2**30
     url_seconds: int = 120
+    webhook_secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Who may use the HTTP API, and how much.
+
+    api_keys: owner:SHA-256 of a key, commas between them. api_keys_file: a file that has one a line.
+    api_bytes, api_seconds: what an upload may take at most.
+    api_rate: requests a minute of one owner. api_open: uploads and streams of events of one owner at the same time.
+    """
+
+    api_keys: str = ""
+    api_keys_file: str = ""
+    api_bytes: int = 2**30
+    api_seconds: int = 3_600
+    api_rate: int = 600
+    api_open: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +165,7 @@ class Settings:
     keep: Keep = field(default_factory=Keep)
     load: Load = field(default_factory=Load)
     access: Access = field(default_factory=Access)
+    api: Api = field(default_factory=Api)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -185,6 +205,7 @@ _GROUPS: dict[str, type[Any]] = {
     "keep": Keep,
     "load": Load,
     "access": Access,
+    "api": Api,
 }
 _KNOWN: dict[str, tuple[str, str, Any]] = {
     f"{PREFIX}{item.name.upper()}": (group, item.name, item.type)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from ocrfarm.farm.local import EmbeddedFarm, Shape
 from ocrfarm.storage.s3 import S3Store
 from tests.integration.servers import S3Server, ValkeyServer, seaweedfs, valkey
 
@@ -78,6 +79,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
     with valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def planted_farm() -> Iterator[EmbeddedFarm]:
+    """Give a farm on this machine that reads planted pixels."""
+    with EmbeddedFarm("planted", shape=Shape(2)) as farm:
+        farm.wait_ready()
+        yield farm
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""python -m workers split|recognize|stitch|flower|metrics: runs one process of a farm until it is told to stop."""
+"""python -m workers split|recognize|stitch|...: runs one process of a farm until it is told to stop."""
 
 import argparse
 import logging
@@ -12,7 +12,7 @@ from ocrfarm.errors import OcrfarmError, SettingsError
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
-from workers import fitness, flower, metrics, recognize, run, split, stitch
+from workers import api, fitness, flower, metrics, recognize, run, split, stitch, webhooks
 
 NOISY = ("pyvips", "botocore")
 """Loggers that have something to say about every tile."""
@@ -21,7 +21,7 @@ CONTROL = {"split": split.QUEUE, "stitch": stitch.QUEUE}
 
 
 class View(NamedTuple):
-    """A process that shows the farm to a browser or to Prometheus, and where it listens unless it is told."""
+    """A process that answers HTTP, and where it listens unless it is told."""
 
     serve: Callable[..., int]
     address: str
@@ -30,6 +30,7 @@ class View(NamedTuple):
 
 VIEWS = {
     "flower": View(flower.serve, "127.0.0.1", flower.PORT),
+    "api": View(api.serve, "127.0.0.1", api.PORT),
     "metrics": View(metrics.serve, "0.0.0.0", metrics.PORT),  # asked from other machines; names and numbers only
 }
 
@@ -52,6 +53,8 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     view = VIEWS.get(stages[0]) if len(stages) == 1 else None
     if not settings.places.broker or not (settings.places.store or view):
         raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
+    if stages == ["webhooks"]:
+        return webhooks.serve(settings)
     if view:
         return view.serve(settings, address=options.address or view.address, port=options.port or view.port)
     open_store(settings.places.store)  # only to refuse a URL that makes no sense: children open their own
@@ -68,12 +71,14 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
-    parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", *VIEWS])
+    parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", *VIEWS, "webhooks"])
     parser.add_argument("--profile", default="fast", help="recognize: the models to hold, and how they run")
     parser.add_argument("--concurrency", type=int, default=0, help="processes that work; 1, or as the profile says")
     parser.add_argument("--name", default="", help="names this worker among others on the same host")
-    parser.add_argument("--address", default="", help="flower: 127.0.0.1, metrics: 0.0.0.0, unless given")
-    parser.add_argument("--port", type=int, default=0, help=f"flower: {flower.PORT}, metrics: {metrics.PORT}, else")
+    parser.add_argument("--address", default="", help="metrics: 0.0.0.0, flower and api: 127.0.0.1")
+    parser.add_argument(
+        "--port", type=int, default=0, help=", ".join(f"{name}: {view.port}" for name, view in VIEWS.items())
+    )
     return parser
 
 

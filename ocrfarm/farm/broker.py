@@ -43,6 +43,10 @@ class Broker:
         """Give a Lua script that can be called; call it inside `translated`."""
         return self.redis.register_script(lua)
 
+    def close(self) -> None:
+        """Close the connections; the next command opens one again."""
+        self.redis.close()
+
     @contextmanager
     def talk(self) -> Iterator[Pipeline]:
         """Give a pipeline, one round trip; what the caller did not execute is sent at the end."""

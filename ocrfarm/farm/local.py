@@ -182,6 +182,8 @@ class EmbeddedFarm:
             servers.append(Server(name, [*workers, "recognize", *own]))
         if self._shape.flower_port:
             servers.append(Server("flower", [*workers, "flower", "--port", str(self._shape.flower_port)]))
+        if self._base.access.webhook_secret:
+            servers.append(Server("webhooks", [*workers, "webhooks"]))
         kept = self._kept is not None
         broker = Server("broker", _broker_command(self._run, self._data / "broker", kept=kept), again=kept)
         return Spec(

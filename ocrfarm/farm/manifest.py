@@ -12,23 +12,31 @@ from ocrfarm.tile import Tile, TileId
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked for what: the file's name, the profile, seconds since 1970, and a priority (None: by size)."""
+    """Who asked for what: the file's name, the profile, seconds since 1970, a priority (None: by size).
+
+    owner: whose job it is. webhook: the address that is told of its end, which stands nowhere else.
+    """
 
     name: str
     profile: Profile
     submitted: float
     priority: int | None = None
+    owner: str = ""
+    webhook: str = ""
 
     def to_bytes(self) -> bytes:
         """Give JSON."""
         data = {"name": self.name, "profile": self.profile.to_json(), "submitted": self.submitted}
-        return json.dumps({**data, "priority": self.priority}, ensure_ascii=False).encode()
+        for_whom = {"priority": self.priority, "owner": self.owner, "webhook": self.webhook}
+        return json.dumps(data | for_whom, ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Request":
         """Read what `to_bytes` gave."""
         values = json.loads(data)
-        return cls(values["name"], Profile.from_json(values["profile"]), values["submitted"], values["priority"])
+        for_whom = {name: values.get(name, "") for name in ("owner", "webhook")}
+        profile = Profile.from_json(values["profile"])
+        return cls(values["name"], profile, values["submitted"], values["priority"], **for_whom)
 
 
 @dataclass(frozen=True, slots=True)

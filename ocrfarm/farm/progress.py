@@ -1,7 +1,9 @@
 """The state of every job in Redis; a convenience, for the truth of a job is in the store.
 
 {prefix}jobs                sorted set: job ids by the time they were submitted
+{prefix}jobs:{owner}        the same of one owner, where a farm has many
 {prefix}active              set: ids of the jobs that have not ended
+{prefix}webhooks            see `outbox`; a job that ends and has somebody to tell is put there
 {prefix}job:{id}            hash: the fields of `JobStatus`, and how long each stage took
 {prefix}job:{id}:done       set: tiles whose fragments are in the store
 {prefix}job:{id}:dead       set: tiles that were given up; the store says why
@@ -28,6 +30,9 @@ from ocrfarm.farm.queues import Queues
 
 State = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
 
+Told = Literal["", "asked", "delivered", "given up"]
+"""What becomes of a webhook."""
+
 _BEFORE_STITCHING = ("queued", "splitting", "recognizing")
 
 _CHANGE = """
@@ -40,6 +45,10 @@ state = redis.call('HGET', KEYS[1], 'state')
 if state == 'complete' or state == 'partial' or state == 'failed' or state == 'cancelled' then
   redis.call('SREM', KEYS[2], ARGV[1])
   redis.call('HSET', KEYS[3], 'jobs ' .. state, 1 + (redis.call('HGET', KEYS[3], 'jobs ' .. state) or 0))
+  if redis.call('HGET', KEYS[1], 'webhook') then
+    redis.call('HSET', KEYS[1], 'webhook', 'asked')
+    redis.call('ZADD', KEYS[4], 0, ARGV[1])
+  end
 end
 return 1
 """
@@ -75,7 +84,10 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus(Course):
-    """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`."""
+    """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`.
+
+    `owner` is whose job it is, where a farm has many; `webhook` says whether somebody is to be told of its end, or was.
+    """
 
     id: str
     state: State
@@ -84,6 +96,8 @@ class JobStatus(Course):
     blank: int = 0
     done: int = 0
     failed: int = 0
+    owner: str = ""
+    webhook: Told = ""
 
     @property
     def ended(self) -> bool:
@@ -107,23 +121,27 @@ class Progress:
         self.meters = Meters(broker, prefix=prefix)
         self.attempts = Attempts(broker, prefix=prefix)
         self.queues = Queues(broker, prefix=prefix)
+        self.close = broker.close
 
     def create(self, status: JobStatus) -> None:
         """Write down a job, a new one or one that the broker has forgotten."""
         known: dict[Any, Any] = {name: value for name, value in asdict(status).items() if value and name != "id"}
         with self._broker.talk() as pipe:
             pipe.hset(self._key(status.id), mapping=known)
-            pipe.zadd(f"{self._prefix}jobs", {status.id: status.submitted})
+            for key in _lists(self._prefix, status.owner):
+                pipe.zadd(key, {status.id: status.submitted})
+                pipe.zremrangebyscore(key, 0, time.time() - self._keep)
             if not status.ended:
                 pipe.sadd(f"{self._prefix}active", status.id)
-            pipe.zremrangebyscore(f"{self._prefix}jobs", 0, time.time() - self._keep)
+            elif status.webhook == "asked":
+                pipe.zadd(f"{self._prefix}webhooks", {status.id: 0})
             _keep(pipe, self._key(status.id), seconds=self._keep)
 
     def change(self, job: str, **fields: str | float) -> bool:
         """Set fields of the job's hash, `state` among them; False, and nothing set, where it ended or is unknown."""
         flat = [item for pair in fields.items() for item in pair]
         with self._broker.translated():
-            keys = [self._key(job), f"{self._prefix}active", self.meters.key]
+            keys = [self._key(job), f"{self._prefix}active", self.meters.key, f"{self._prefix}webhooks"]
             return bool(self._change(keys=keys, args=[job, *flat]))
 
     def ended(self, job: str) -> bool:
@@ -153,18 +171,24 @@ class Progress:
             record, peaks = pipe.execute()
         return record, {process: float(megabytes) for process, megabytes in peaks.items()}
 
-    def statuses(self, *jobs: str) -> list[JobStatus]:
-        """Give the status of these jobs, without unknown ones, in one round trip; given none, of all, newest first."""
+    def newest(self, owner: str = "", most: int = 0) -> list[JobStatus]:
+        """Give the status of all jobs, newest first; of this owner's, and of at most so many, where they are given."""
+        *_, key = _lists(self._prefix, owner)
         with self._broker.translated():
-            chosen = jobs or tuple(str(job) for job in self._broker.redis.zrevrange(f"{self._prefix}jobs", 0, -1))
+            found = self._broker.redis.zrevrange(key, 0, most - 1)
+        return self.statuses(*map(str, found))
+
+    def statuses(self, *jobs: str) -> list[JobStatus]:
+        """Give the status of these jobs, without unknown ones, in one round trip."""
         with self._broker.talk() as pipe:
-            for job in chosen:
+            for job in jobs:
                 pipe.hgetall(self._key(job))
                 pipe.scard(f"{self._key(job)}:done")
                 pipe.scard(f"{self._key(job)}:dead")
             found = pipe.execute()
-        rows = zip(chosen, found[::3], found[1::3], found[2::3], strict=True)
-        return self._with_waiting([_status(job, record, done, dead) for job, record, done, dead in rows if record])
+        rows = zip(jobs, found[::3], found[1::3], found[2::3], strict=True)
+        known = [_status(job, record, done, dead) for job, record, done, dead in rows if record]
+        return _with_waiting(known, self.queues)
 
     def status(self, job: str) -> JobStatus:
         """Give the status of one job; `UnknownJob` where the broker has none of this id."""
@@ -172,17 +196,24 @@ class Progress:
             raise UnknownJob(f"the broker at {self._broker.where} knows no job {job}; `ocrfarm jobs` lists them")
         return found[0]
 
-    def _with_waiting(self, found: list[JobStatus]) -> list[JobStatus]:
-        unread = self.queues.unread(status.model for status in found if status.state in _BEFORE_STITCHING)
-        return [
-            replace(status, waiting=f"no worker reads {wire.recognize_queue(status.model)}")
-            if status.model in unread and not status.ended
-            else status
-            for status in found
-        ]
-
     def _key(self, job: str) -> str:
         return f"{self._prefix}job:{job}"
+
+
+def _lists(prefix: str, owner: str) -> list[str]:
+    """Name the lists that hold an owner's jobs, his own last."""
+    return [f"{prefix}jobs", *([f"{prefix}jobs:{owner}"] if owner else [])]
+
+
+def _with_waiting(found: list[JobStatus], queues: Queues) -> list[JobStatus]:
+    """Say of each job whether its recognizer's queue is read by nobody."""
+    unread = queues.unread(status.model for status in found if status.state in _BEFORE_STITCHING)
+    return [
+        replace(status, waiting=f"no worker reads {wire.recognize_queue(status.model)}")
+        if status.model in unread and not status.ended
+        else status
+        for status in found
+    ]
 
 
 def _keep(pipe: Pipeline, key: str, *, seconds: int) -> None:
@@ -196,6 +227,8 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         id=job,
         state=_state(record["state"]),
         name=record.get("name", ""),
+        owner=record.get("owner", ""),
+        webhook=_told(record.get("webhook", "")),
         tiles=int(record.get("tiles", 0)),
         blank=int(record.get("blank", 0)),
         done=max(done, int(record.get("done", 0))),
@@ -207,6 +240,10 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         started=float(record.get("started", 0)),
         finished=float(record.get("finished", 0)),
     )
+
+
+def _told(text: str) -> Told:
+    return next(each for each in get_args(Told) if each == text)
 
 
 def _state(text: str) -> State:

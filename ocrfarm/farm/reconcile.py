@@ -83,7 +83,7 @@ def _sweep(services: Services) -> None:
     shortest = min((seconds for seconds in keep.values() if seconds), default=_SWEEP_SECONDS)
     if not services.upkeep.take_office("sweep", min(_SWEEP_SECONDS, shortest)):
         return
-    for status in services.progress.statuses():
+    for status in services.progress.newest():
         seconds = keep.get(status.state, 0)
         if seconds and (status.finished or status.submitted) + seconds < time.time():
             services.store.delete(list(services.store.list(keys.job(status.id))))

@@ -17,13 +17,19 @@ def remembered(store: Store, job: str) -> JobStatus:
         request = Request.from_bytes(store.get(keys.request(job)))
     except ObjectNotFound as error:
         raise UnknownJob(f"neither the broker nor the store knows job {job}; `ocrfarm jobs` lists them") from error
-    known: dict[str, Any] = {"name": request.name, "submitted": request.submitted, "model": request.profile.recognizer}
+    known = asked(request)
     for look in (_from_document, _from_note):
         try:
             return JobStatus(id=job, **known | look(store, job))
         except ObjectNotFound:
             continue
     return JobStatus(id=job, state="queued", **known)
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """Give what a job's status says of its request."""
+    known = {"name": request.name, "owner": request.owner, "submitted": request.submitted}
+    return {**known, "model": request.profile.recognizer, "webhook": "asked" if request.webhook else ""}
 
 
 def note(status: JobStatus) -> bytes:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from celery import Celery
 
-from ocrfarm.errors import FarmBusy, OcrfarmError, UnknownJob
+from ocrfarm.errors import FarmBusy, InputError, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.manifest import Request
+from ocrfarm.farm.outside import checked
 from ocrfarm.farm.progress import JobStatus, Progress
-from ocrfarm.farm.remember import note, remembered
+from ocrfarm.farm.remember import asked, note, remembered
 from ocrfarm.farm.services import open_progress, open_upkeep
 from ocrfarm.farm.upkeep import Upkeep
 from ocrfarm.settings import Load, Settings
@@ -36,6 +37,12 @@ class Counter:
     upkeep: Upkeep
     load: Load
 
+    def close(self) -> None:
+        """Close every connection to the broker."""
+        self.app.close()
+        self.progress.close()
+        self.upkeep.close()
+
 
 def open_counter(settings: Settings, app: Celery, *, store: Store) -> Counter:
     """Open the counter of the settings' farm; nothing is contacted yet."""
@@ -46,11 +53,12 @@ def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
     """Hand in a picture and give the job's id.
 
     `FarmBusy`: come back later, nothing was handed in. `BrokerUnreachable`, `StoreError`: the job has failed, and no
-    worker has heard of it.
+    worker has heard of it. `SettingsError` for a priority that no queue has, or a webhook that is no https address.
     """
+    _check(request)
     _admit(counter)
-    job, model, progress, store = wire.new_job_id(), request.profile.recognizer, counter.progress, counter.store
-    progress.create(JobStatus(job, "queued", request.name, submitted=request.submitted, model=model))
+    job, progress, store = wire.new_job_id(), counter.progress, counter.store
+    progress.create(JobStatus(id=job, state="queued", **asked(request)))
     try:
         store.put(keys.request(job), request.to_bytes())
         if isinstance(source, Path):
@@ -62,6 +70,16 @@ def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
         end_failed(progress, job, error=error, store=store)
         raise
     return job
+
+
+def _check(request: Request) -> None:
+    if request.priority not in (None, *wire.PRIORITIES):
+        raise SettingsError(f"priority {request.priority} is none: 0 (first), 5 or 9")
+    if request.webhook:
+        try:
+            checked(request.webhook, "a webhook")
+        except InputError as error:
+            raise SettingsError(str(error)) from error
 
 
 def _admit(counter: Counter) -> None:
@@ -86,8 +104,8 @@ def _come_back(statuses: list[JobStatus], tiles: int) -> float:
 
 def _publish(app: Celery, name: str, job: str, *, task_id: str) -> None:
     task = app.signature(name, wire.job_message(job), task_id=task_id, ignore_result=True)
-    with publishing():
-        task.apply_async(retry_policy=_HASTE)
+    with publishing(), app.connection_for_write() as connection:  # kombu's pools outlive a client that was closed
+        task.apply_async(retry_policy=_HASTE, connection=connection)
 
 
 def cancel(counter: Counter, job: str) -> bool:

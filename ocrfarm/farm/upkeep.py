@@ -34,6 +34,7 @@ class Upkeep:
     def __init__(self, broker: Broker, *, prefix: str) -> None:
         self._broker, self._prefix = broker, prefix
         self._idle, self._revive = broker.script(_IDLE), broker.script(_REVIVE)
+        self.close = broker.close
 
     def take_office(self, office: str, seconds: int) -> bool:
         """Become the only holder of an office for so long; False where somebody is."""
@@ -81,10 +82,15 @@ class Upkeep:
     def forget(self, job: str) -> None:
         """Remove every trace of a job."""
         key = self._job(job)
+        with self._broker.translated():
+            owner = str(self._broker.redis.hget(key, "owner") or "")
         with self._broker.talk() as pipe:
             pipe.delete(key, *(f"{key}:{part}" for part in ("done", "dead", "attempts", "troubles", "peaks")))
             pipe.zrem(f"{self._prefix}jobs", job)
+            if owner:
+                pipe.zrem(f"{self._prefix}jobs:{owner}", job)
             pipe.srem(f"{self._prefix}active", job)
+            pipe.zrem(f"{self._prefix}webhooks", job)
 
     def _job(self, job: str) -> str:
         return f"{self._prefix}job:{job}"

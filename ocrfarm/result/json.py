@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
@@ -14,6 +15,11 @@ FORMAT = "ocrfarm/1"
 
 Json = dict[str, Any]
 
+_PAGES = '"pages":['
+"""No string can hold it: in one, a quotation mark has a backslash before it."""
+
+_BETWEEN = re.compile(r"[,\s]*")
+
 
 def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     """Write the document in the format ocrfarm/1, a row a line of text."""
@@ -21,7 +27,7 @@ def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
 
 
 def _write(document: Document, file: BinaryIO) -> None:
-    file.write(dumped(document_row(document))[:-1] + b',"pages":[')
+    file.write(dumped(document_row(document))[:-1] + b"," + _PAGES.encode())
     for number, page in enumerate(document.pages):
         file.write(b",\n" if number else b"\n")
         file.write(dumped(page_row(page))[:-1] + b',"lines":')
@@ -70,6 +76,15 @@ def document_from_json(data: bytes) -> Document:
         return Document(tuple(_page_from_json(page) for page in found["pages"]), found["timing"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a document in the format {FORMAT}: {error}") from error
+
+
+def pages_from_json(data: bytes) -> Iterator[Page]:
+    """Read one page after the other of what `document_to_json` wrote, so that no more than one has to be in memory."""
+    text, decoder = data.decode(), json.JSONDecoder()
+    at = text.index(_PAGES) + len(_PAGES)
+    while text[at := _BETWEEN.match(text, at).end()] != "]":  # type: ignore[union-attr]  # matches everywhere
+        page, at = decoder.raw_decode(text, at)
+        yield _page_from_json(page)
 
 
 def _page_from_json(data: Json) -> Page:

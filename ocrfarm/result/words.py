@@ -1,6 +1,5 @@
 """Line -> its words in order, and where spaces stand between them."""
 
-import re
 from typing import NamedTuple
 
 from ocrfarm.document import Line
@@ -17,16 +16,8 @@ class Spelt(NamedTuple):
 
 def spelt(line: Line) -> list[Spelt]:
     """Give the line's words; where it has none that make up its text, cut it at spaces, by the share of characters."""
-    text = line.text.strip()
-    if "".join(word.text for word in line.words) != "".join(text.split()):
-        return _cut(line)
-    spaces = [text[i + 1 : i + 2].isspace() for i, char in enumerate(text) if not char.isspace()]
-    found, end = [], 0
-    for word in line.words:
-        end += len(word.text)
-        if word.text:
-            found.append(Spelt(word.text, word.quad, spaces[end - 1]))
-    return found
+    text = line.text.rstrip()
+    return [Spelt(span.text, span.quad, text[span.end : span.end + 1].isspace()) for span in line.spans()]
 
 
 def runs(words: list[Spelt]) -> list[Spelt]:
@@ -40,10 +31,3 @@ def runs(words: list[Spelt]) -> list[Spelt]:
         else:
             found.append(word)
     return found
-
-
-def _cut(line: Line) -> list[Spelt]:
-    runs = list(re.finditer(r"\S+", line.text))
-    length = len(line.text)
-    places = [line.quad.part(run.start() / length, run.end() / length) for run in runs]
-    return [Spelt(run.group(), place, run is not runs[-1]) for run, place in zip(runs, places, strict=True)]

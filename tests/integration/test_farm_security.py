@@ -28,6 +28,7 @@ from ocrfarm.farm.app import declare, make_app
 from ocrfarm.farm.fetch import fetch
 from ocrfarm.farm.services import open_progress
 from ocrfarm.farm.submit import cancel
+from ocrfarm.farm.webhooks import Teller
 from ocrfarm.settings import Access, Load, Places, Settings, Work
 from ocrfarm.storage import keys
 from ocrfarm.storage.s3 import S3Store
@@ -35,7 +36,7 @@ from tests.architecture.source import ROOT
 from tests.conftest import BUCKET
 from tests.integration.certificates import certificate, server_context
 from tests.integration.damage import tls_terminator
-from tests.integration.farmyard import CONTROL, READER, Yard, lost_and_doubled, sheet, yard
+from tests.integration.farmyard import CONTROL, PROFILE, READER, Yard, lost_and_doubled, sheet, yard
 from tests.integration.servers import S3Server, ValkeyServer, free_ports, seaweedfs, valkey
 
 SECURITY = ROOT / "docs" / "security"
@@ -43,10 +44,11 @@ PAGE = sheet(3, 2)
 WORK = Work(recognize_seconds=10, shutdown_seconds=1)
 WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD = "worker-secret-1", "client-secret-2", "flower-secret-3"
 SCALER_PASSWORD = "scaler-secret-6"
+WEBHOOK_SECRET = "whsec_d2ViaG9vay1zZWNyZXQtNy13ZWJob29rLXNlY3JldC03"
 WRONG_PASSWORD, WRONG_KEY = "wrong-secret-4", "wrong-secret-5"
 SECRETS = (
     *(WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD, SCALER_PASSWORD),
-    *(WRONG_PASSWORD, WRONG_KEY, S3Server.secret_key),
+    *(WRONG_PASSWORD, WRONG_KEY, S3Server.secret_key, WEBHOOK_SECRET),
 )
 
 
@@ -90,12 +92,23 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServ
         cancel(farm.desk, other)
         farm.client.job(other).resume()
         farm.wait(other, lambda status: status.state == "complete")
+        _somebody_is_told(farm)
         _the_dashboard_shows_and_changes_nothing(port)
         _no_secret_is_told(farm)
         assert farm.end("reader") == farm.end("control") == 0
         with redis.Redis.from_url(guarded.url, username="admin", password="admin") as admin:
             refused = admin.execute_command("ACL", "LOG")
         assert not refused, refused
+
+
+def _somebody_is_told(farm: Yard) -> None:
+    """By the broker's user for workers; the address leads nowhere."""
+    job = farm.client.submit(PAGE.png, profile=PROFILE, webhook="https://localhost/")
+    job.wait(60)
+    places = replace(farm.settings.places, broker=farm.environment["OCRFARM_BROKER"])
+    event = Teller(Settings(places, access=Access(webhook_secret=WEBHOOK_SECRET))).tell()
+    assert event
+    assert "not a public address" in event.said
 
 
 def _the_dashboard_shows_and_changes_nothing(port: int) -> None:
@@ -177,24 +190,35 @@ def test_users_reach_nothing_but_the_farms_keys(guarded: ValkeyServer) -> None:
                     server.execute_command(*command)
     with pytest.raises(BrokerError, match="refused"):
         url = guarded.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
-        open_progress(Settings(Places(url, prefix="other:"))).statuses()
+        open_progress(Settings(Places(url, prefix="other:"))).newest()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer, tmp_path: Path) -> None:
     with tls_terminator(guarded.port, server_context(certificate(tmp_path))) as port:
         places = Places(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
         with pytest.raises(BrokerError, match="certificate"):
-            open_progress(Settings(places), tries=0).statuses()
+            open_progress(Settings(places), tries=0).newest()
         app = make_app(Settings(places))
         assert app.conf.broker_url.endswith("ssl_cert_reqs=required")
 
 
-ROLES = ("client", "split", "recognize", "stitch")
+ROLES = ("client", "api", "webhooks", "split", "recognize", "stitch")
 MAY = {
     "client": {"put source", "get result", "list"},
+    "api": {"put source", "get source", "get result", "list"},
+    "webhooks": {"get result", "get webhook", "put webhook", "list"},
     "split": {"get source", "put tile", "list"},
     "recognize": {"get tile", "get fragments", "put fragments", "list"},
-    "stitch": {"get source", "get tile", "get result", "get fragments", "put result", "delete tile", "list"},
+    "stitch": {
+        "get source",
+        "get tile",
+        "get result",
+        "get fragments",
+        "get webhook",
+        "put result",
+        "delete tile",
+        "list",
+    },
 }
 
 
@@ -233,6 +257,7 @@ def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str)
         "tile": keys.tile(job, "p0000-l0-r0000-c0000"),
         "fragments": keys.fragments(job, "p0000-l0-r0000-c0000"),
         "result": keys.result(job),
+        "webhook": keys.webhook(job),
     }
     for name in names.values():
         _s3(roles, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")

@@ -294,7 +294,7 @@ def test_messages_hold_no_pixels_and_a_second_split_repeats_them(
 
 def test_progress_knows_jobs_newest_first_and_refuses_unknown_ones(bench: Bench) -> None:
     jobs = [bench.submit(b"x") for _ in range(3)]
-    assert [status.id for status in bench.services.progress.statuses()] == jobs[::-1]
+    assert [status.id for status in bench.services.progress.newest()] == jobs[::-1]
     with pytest.raises(UnknownJob, match="knows no job"):
         bench.status(wire.new_job_id())
 
@@ -302,7 +302,7 @@ def test_progress_knows_jobs_newest_first_and_refuses_unknown_ones(bench: Bench)
 def test_a_broker_that_is_away_is_one_sentence() -> None:
     progress = Progress(Broker("redis://user:secret@127.0.0.1:1/0", tries=0), prefix="x:", keep_seconds=60)
     with pytest.raises(BrokerUnreachable) as caught:
-        progress.statuses()
+        progress.newest()
     assert "127.0.0.1:1" in str(caught.value)
     assert "secret" not in str(caught.value)
 

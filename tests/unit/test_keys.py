@@ -14,7 +14,7 @@ from ocrfarm.tile import LOOK, TileId
 _JOB = "0123-abcd"
 _counts = st.integers(0, 99_999)
 _tiles = st.builds(TileId, _counts, st.integers(0, 9), _counts, _counts, st.text("0123", max_size=3) | st.just(LOOK))
-_OF_A_JOB = (keys.request, keys.source, keys.manifest, keys.looks, keys.result, keys.ended)
+_OF_A_JOB = (keys.request, keys.source, keys.manifest, keys.looks, keys.webhook, keys.result, keys.ended)
 _OF_A_TILE: tuple[Callable[[str, TileId | str], str], ...] = (keys.tile, keys.fragments, keys.dead)
 
 

@@ -1,0 +1,45 @@
+"""How much one owner may do: requests a minute, and long requests at the same time; counted in this process."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import HTTPException
+
+_AGAIN_SECONDS = 5
+"""When an owner with too many long requests may look again."""
+
+
+class Rates:
+    """A bucket of requests an owner, which fills up again by the minute."""
+
+    def __init__(self, per_minute: int, at_once: int) -> None:
+        self._per_minute, self._at_once = per_minute, at_once
+        self._left: dict[str, tuple[float, float]] = {}
+        self._open: Counter[str] = Counter()
+
+    def take(self, owner: str) -> None:
+        """Count a request; HTTPException 429 where the bucket is empty."""
+        now, each = time.monotonic(), 60 / self._per_minute
+        left, since = self._left.get(owner, (float(self._per_minute), now))
+        left = min(left + (now - since) / each, float(self._per_minute))
+        if left < 1:
+            wait = (1 - left) * each
+            raise _too_many(f"{self._per_minute} requests a minute are allowed", wait)
+        self._left[owner] = (left - 1, now)
+
+    @contextmanager
+    def hold(self, owner: str) -> Iterator[None]:
+        """Count an upload or a stream for as long as it lasts; HTTPException 429 where there are too many."""
+        if self._open[owner] >= self._at_once:
+            raise _too_many(f"{self._at_once} uploads and streams at the same time are allowed", _AGAIN_SECONDS)
+        self._open[owner] += 1
+        try:
+            yield
+        finally:
+            self._open[owner] -= 1
+
+
+def _too_many(detail: str, seconds: float) -> HTTPException:
+    return HTTPException(429, detail, headers={"Retry-After": str(max(1, round(seconds)))})

@@ -1,0 +1,69 @@
+"""A job's result in a format -> a file to send, its media type and its ETag."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from ocrfarm.client import Job
+from ocrfarm.client.origins import origin_of
+from ocrfarm.errors import SettingsError
+from ocrfarm.result import document_from_json
+from ocrfarm.result.about import VERSION
+from ocrfarm.result.formats import Format
+from ocrfarm.result.json import write_json
+
+MEDIA = {
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "txt": "text/plain; charset=utf-8",
+    "md": "text/markdown; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "tsv": "text/tab-separated-values; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "hocr": "text/html; charset=utf-8",
+    "alto": "application/xml",
+    "page": "application/xml",
+    "pdf": "application/pdf",
+    "geojson": "application/geo+json",
+    "coco": "application/json",
+    "iiif": 'application/ld+json;profile="http://iiif.io/api/presentation/3/context.json"',
+    "preview": "image/png",
+    "webp": "image/webp",
+}
+"""Of each format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A format; of one of which each page is a file of its own, that page (1 = first); and where it will be found."""
+
+    form: Format
+    page: int
+    base: str
+
+    def etag(self, content: bytes) -> str:
+        """Give what stays the same for as long as the result does, in the eyes of whoever reads it."""
+        seen = sha256(content)
+        seen.update(f"{self.form.name} {self.page} {self.base} {VERSION}".encode())
+        return f'W/"{seen.hexdigest()[:32]}"'
+
+
+def write(job: Job, content: bytes, *, wanted: Wanted, folder: Path, limits: Mapping[str, int]) -> Path:
+    """Write a result, whose JSON is at hand, into the folder and give the file.
+
+    `SettingsError` where there is no such page; a format that needs the picture may raise what opening it raises.
+    """
+    form, number = wanted.form, wanted.page - 1
+    path = folder / form.file_name(job.id, number if form.each_page else 0)
+    if form.write is write_json:  # which is what the store has
+        path.write_bytes(content)
+        return path
+    document, origin = document_from_json(content), origin_of(job, folder, base=wanted.base, limits=limits)
+    if form.each_page:
+        if not 0 <= number < len(document.pages):
+            raise SettingsError(f"page {wanted.page}: the picture has {len(document.pages)}")
+        document, origin = replace(document, pages=(document.pages[number],)), replace(origin, first=number)
+    with path.open("wb") as file:
+        form.write(document, file, origin=origin)
+    return path
