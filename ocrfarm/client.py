@@ -51,11 +51,14 @@ class Client:
         profile: str | Profile = "fast",
         priority: int | None = None,
         name: str = "",
+        job_id: str = "",
     ) -> "Job":
         """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
 
         An https:// address is taken where the settings allow it.
         priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
+        job_id: made by `new_job_id` before; who does not know whether a picture was handed in may do so again under
+        the same id, and it is read once.
         `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it; `FarmBusy`
         where it has enough to do: come back after the error's `retry_after` seconds.
         """
@@ -67,7 +70,8 @@ class Client:
             name = name or ("bytes" if isinstance(content, bytes) else content.name)
             manifest, submit = _part("manifest"), _part("submit")
             request = manifest.Request(name, wanted, time.time(), priority)
-            return Job(submit.submit(self._counter, request, source=content), self)
+            job = _part("wire").checked_job_id(job_id) if job_id else ""
+            return Job(submit.submit(self._counter, request, source=content, job=job), self)
 
     def job(self, job_id: str) -> "Job":
         """Give the job of this id; `UnknownJob` for what cannot be one."""

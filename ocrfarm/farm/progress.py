@@ -57,7 +57,8 @@ redis.call('HDEL', KEYS[2], ARGV[1])
 class Course:
     """When what happened to a job, in seconds since 1970 (0 = not yet), and which error ended it.
 
-    `model` is the recognizer that it needs; `waiting` says what it waits for that may never come.
+    `model` is the recognizer that it needs; `waiting` says what it waits for that may never come; `pixels` counts those
+    of all its pages, once they are known.
     """
 
     submitted: float = 0.0
@@ -67,6 +68,7 @@ class Course:
     error_kind: str = ""
     model: str = ""
     waiting: str = ""
+    pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         submitted=float(record.get("submitted", 0)),
         started=float(record.get("started", 0)),
         finished=float(record.get("finished", 0)),
+        pixels=int(record.get("pixels", 0)),
     )
 
 

@@ -53,7 +53,8 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
         tiles = [page_tiles(size, request.profile, number=number) for number, size in enumerate(source.pages)]
         manifest = Manifest(request, source.pages, tuple(tile for page in tiles for tile in page))
         store.put(keys.manifest(job), manifest.to_bytes())
-        services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
+        pixels = sum(size.area for size in source.pages)
+        services.progress.change(job, state="recognizing", tiles=len(manifest.tiles), pixels=pixels)
         blank: set[TileId] = set()
         yield from _in_batches(_stored(services, job, source, tiles), _budget(services, manifest), blank)
     store.put(keys.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())

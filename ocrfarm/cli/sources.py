@@ -1,0 +1,80 @@
+"""Files, folders and globs -> the pictures to read, each with the name that its results begin with."""
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from ocrfarm.errors import NoImages
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
+"""What is taken out of a folder; a file that is named is tried whatever it is called."""
+
+_MAGIC = frozenset("*?[")
+"""What makes a glob of a path that does not exist."""
+
+
+class Picture(NamedTuple):
+    """A file to read, and what the names of its results begin with, below the folder for results."""
+
+    path: Path
+    stem: str
+
+
+def pictures(paths: Iterable[Path], *, out: Path) -> list[Picture]:
+    """Give the files, and those in folders and their sub-folders, but for what is hidden or lies in the folder `out`.
+
+    Results lie below `out` as the pictures do below the folder, or below the part of a glob that is no pattern.
+    `NoImages` for a folder or a glob without any.
+    """
+    found = dict(each for path in paths for each in _found(path, out.resolve()))
+    return list(_named(found))
+
+
+def _found(path: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
+    """Give each file and its place."""
+    if path.is_dir():
+        yield from _in_folder(path, path, out)
+    elif path.exists() or not _MAGIC & set(str(path)):
+        yield path, PurePath(path.name)
+    else:
+        yield from _in_glob(path, out)
+
+
+def _in_folder(folder: Path, base: Path, out: Path) -> list[tuple[Path, PurePath]]:
+    results = out if out != folder.resolve() else None
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    seen = [
+        path for path in found if not _is_hidden(path.relative_to(folder)) and results not in path.resolve().parents
+    ]
+    if not seen:
+        raise NoImages(f"{folder}: holds no image; files must end in {', '.join(sorted(SUFFIXES))}")
+    return [(path, path.relative_to(base)) for path in seen]
+
+
+def _in_glob(pattern: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
+    fixed = next(parent for parent in pattern.parents if not _MAGIC & set(str(parent)))
+    found = sorted(fixed.glob(str(pattern.relative_to(fixed))))
+    if not found:
+        raise NoImages(f"{pattern}: nothing has such a name; check the path")
+    for path in found:
+        yield from _in_folder(path, fixed, out) if path.is_dir() else [(path, path.relative_to(fixed))]
+
+
+def _is_hidden(place: PurePath) -> bool:
+    return any(part.startswith(".") for part in place.parts)
+
+
+def _named(found: dict[Path, PurePath]) -> Iterator[Picture]:
+    taken: set[str] = set()
+    for path, place in found.items():
+        stem = next(name for name in _names(place) if name not in taken)
+        taken.add(stem)
+        yield Picture(path, stem)
+
+
+def _names(place: PurePath) -> Iterator[str]:
+    """Give the place without its suffix, then as a whole, then with a number: pictures may share the first of these."""
+    yield place.with_suffix("").as_posix()
+    yield place.as_posix()
+    yield from (f"{place.as_posix()}.{number}" for number in count(2))
