@@ -14,6 +14,7 @@ from ocrfarm.document import Document
 from ocrfarm.errors import NotAnImage, ObjectNotFound, SettingsError, TimeoutReached, UnknownJob
 from ocrfarm.recognize.profiles import Profile, find_profile
 from ocrfarm.result.json import document_from_json
+from ocrfarm.scope import ALL, Scope
 from ocrfarm.settings import Settings
 from ocrfarm.storage import keys, open_store
 from ocrfarm.storage.store import Store
@@ -51,12 +52,14 @@ class Client:
         profile: str | Profile = "fast",
         priority: int | None = None,
         name: str = "",
+        scope: Scope = ALL,
         job_id: str = "",
     ) -> "Job":
         """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
 
         An https:// address is taken where the settings allow it.
         priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
+        scope: which pages and parts of them are read, and the dpi of a PDF; everything unless given.
         job_id: made by `new_job_id` before; who does not know whether a picture was handed in may do so again under
         the same id, and it is read once.
         `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it; `FarmBusy`
@@ -69,7 +72,7 @@ class Client:
             content = source if isinstance(source, bytes) else checked_file(Path(source))
             name = name or ("bytes" if isinstance(content, bytes) else content.name)
             manifest, submit = _part("manifest"), _part("submit")
-            request = manifest.Request(name, wanted, time.time(), priority)
+            request = manifest.Request(name, wanted, time.time(), priority, scope)
             job = _part("wire").checked_job_id(job_id) if job_id else ""
             return Job(submit.submit(self._counter, request, source=content, job=job), self)
 

@@ -46,7 +46,8 @@ class Coverage:
     page pixel, and `scales` says which share of the page it saw at which scale: small print enlarged, large letters
     shrunk; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held more
     contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why;
-    `looks` counts the places that were read a second time, `retries` how often a tile had to be begun anew.
+    `looks` counts the places that were read a second time, `retries` how often a tile had to be begun anew. `left_out`
+    is what nobody wanted read: it is no gap, and no part of `area`.
     """
 
     tiles: int
@@ -61,6 +62,7 @@ class Coverage:
     looks: int = 0
     scales: tuple[tuple[float, float], ...] = ()
     retries: int = 0
+    left_out: tuple[Box, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -74,12 +76,26 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """Where a page comes from.
+
+    `number` (0 = first) is given where not all pages of the source were read. Of a page of a PDF, `dpi` says how many
+    pixels an inch it was drawn with, and `has_text` that it brought text of its own, seen or hidden.
+    """
+
+    number: int | None = None
+    dpi: float = 0.0
+    has_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One raster of the source with its lines in reading order."""
 
     size: Size
     lines: tuple[Line, ...]
     coverage: Coverage
+    leaf: Leaf = field(default_factory=Leaf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,11 @@ class Document:
     def lines(self) -> tuple[Line, ...]:
         """The lines of all pages in order."""
         return tuple(line for page in self.pages for line in page.lines)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of each page in the source, 0 = first."""
+        return tuple(place if page.leaf.number is None else page.leaf.number for place, page in enumerate(self.pages))
 
     @property
     def text(self) -> str:

@@ -1,6 +1,6 @@
 """The stages in order, in one process: what it gives is right by definition, and the farm must give the same.
 
-The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pixels`, `looks`, `read_again`, `assemble`.
+The farm's tasks are made of the same steps: `plan_pages`, `cut_page`, `read_pixels`, `looks`, `read_again`, `assemble`.
 """
 
 import math
@@ -12,15 +12,16 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from ocrfarm.document import Document, Page
-from ocrfarm.errors import EngineBroke
+from ocrfarm.document import Document, Leaf, Line, Page
+from ocrfarm.errors import EngineBroke, InputError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, Pixels, Raster, Source, mosaic, open_source, to_rgb
 from ocrfarm.recognize import Engine, Profile, read_look, read_tile
+from ocrfarm.scope import ALL, Scope
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import coarse_levels, plan, quarter
 from ocrfarm.split.scale import print_height, suitable_overlap
-from ocrfarm.stitch import cover, look_again, stitch
+from ocrfarm.stitch import cover, left_out, look_again, stitch
 from ocrfarm.tile import LATTICE, Look, Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
@@ -37,6 +38,15 @@ def fitted(source: Source, profile: Profile) -> Profile:
     seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
     overlap = min(suitable_overlap(height), (tiling.side // 2 - 1) // LATTICE * LATTICE)
     return replace(profile, tiling=replace(tiling, overlap=overlap, reason=f"overlap {overlap} px: {seen}"))
+
+
+def plan_pages(source: Source, profile: Profile, scope: Scope) -> list[tuple[Tile, ...]]:
+    """Give the tiles of every page that touch what is wanted; `InputError` where no tile of any page does."""
+    pages = [page_tiles(size, profile, number=number) for number, size in enumerate(source.pages)]
+    wanted = [tuple(tile for tile in tiles if scope.touches(tile.box, tile.page)) for tiles in pages]
+    if not any(wanted):
+        raise InputError(f"{source.path}: no region or mask touches any of its pages; give pixels of the page")
+    return wanted
 
 
 def page_tiles(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
@@ -75,7 +85,10 @@ def read_again(engine: Engine, look: Look, *, shown: Sequence[tuple[Box, Pixels]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second look."""
+    """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second look.
+
+    `scope` says what of the page is wanted, `leaf` where it comes from.
+    """
 
     size: Size
     tiles: tuple[Tile, ...]
@@ -83,6 +96,8 @@ class Outcome:
     blank: set[TileId] = field(default_factory=set)
     failed: dict[TileId, str] = field(default_factory=dict)
     again: list[tuple[Look, Reading]] = field(default_factory=list)
+    scope: Scope = ALL
+    leaf: Leaf = field(default_factory=Leaf)
 
     def looks(self) -> tuple[Look, ...]:
         """Give the places that deserve a second look; none that touches a gap, where a line ends for a known reason."""
@@ -119,7 +134,20 @@ class Outcome:
         )
         tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
         lines = stitch(self.size, self.readings, again=self.again)
-        return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again)))
+        if not self.scope.whole_pages:
+            coverage = left_out(coverage, self.size, self.tiles)
+            lines = tuple(line for line in lines if self._is_wanted(line))
+        return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again)), self.leaf)
+
+    def _is_wanted(self, line: Line) -> bool:
+        """Say whether a line has a word whose middle is wanted; it then counts whole."""
+        quads = [word.quad for word in line.words] or [line.quad]
+        return any(self.scope.touches(_pixel(*quad.centre), self.size) for quad in quads)
+
+
+def _pixel(x: float, y: float) -> Box:
+    left, top = max(math.floor(x), 0), max(math.floor(y), 0)
+    return Box(left, top, left + 1, top + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +159,20 @@ class Run:
 
 
 def read(
-    path: Path, engine: Engine, *, profile: Profile, limits: Limits | None = None, on_tile: Progress | None = None
+    path: Path,
+    engine: Engine,
+    *,
+    profile: Profile,
+    scope: Scope = ALL,
+    limits: Limits | None = None,
+    on_tile: Progress | None = None,
 ) -> Run:
-    """Read every page of a picture; `InputError` where it cannot be decoded."""
+    """Read what is wanted of the pages of a picture; `InputError` where it cannot be decoded."""
     started = time.perf_counter()
-    source = open_source(path, limits or Limits())
+    source = open_source(path, limits or Limits(), scope)
     profile = fitted(source, profile)
-    outcomes = [Outcome(size, page_tiles(size, profile, number=number)) for number, size in enumerate(source.pages)]
+    found = zip(source.pages, plan_pages(source, profile, scope), source.leaves, strict=True)
+    outcomes = [Outcome(size, tiles, scope=scope, leaf=leaf) for size, tiles, leaf in found]
     total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
     for number, outcome in enumerate(outcomes):
         raster = source.page(number)

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from ocrfarm.cli.ledger import Entry, Ledger
 from ocrfarm.cli.main import complain
+from ocrfarm.cli.order import Order
 from ocrfarm.cli.output import left_behind, summary
 from ocrfarm.cli.reading import Read, Reader, Watch
 from ocrfarm.cli.screen import Screen, Totals
@@ -25,7 +26,6 @@ from ocrfarm.document import Document
 from ocrfarm.errors import InputError, JobError, MissingPackage, ObjectNotFound, OcrfarmError, PartialResult
 from ocrfarm.export import Target, export
 from ocrfarm.pieces import pieces
-from ocrfarm.recognize import Profile
 from ocrfarm.result import Origin
 
 ITS_OWN = (InputError, JobError, MissingPackage, ObjectNotFound)
@@ -40,14 +40,14 @@ class Plan:
     """What all pictures of a batch share; `limits` are those on pictures, `again` reads what is done as well."""
 
     target: Target
-    profile: Profile
+    order: Order
     limits: dict[str, int]
     jobs: int = 1
     again: bool = False
 
     def key(self, path: Path) -> str:
         """Give what is the same for the same bytes, read and written in the same way; `NotAnImage` without a file."""
-        order = {"profile": self.profile.to_json(), "formats": sorted(form.name for form in self.target.formats)}
+        order = {**self.order.to_json(), "formats": sorted(form.name for form in self.target.formats)}
         with checked_file(path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         digest.update(json.dumps(order, sort_keys=True).encode())
@@ -113,7 +113,9 @@ class Batch:
                 yield picture, row
 
     def _row(self, picture: Picture) -> Entry:
-        return Entry(file=str(picture.path), state="submitted", profile=self.plan.profile.name, result=picture.stem)
+        return Entry(
+            file=str(picture.path), state="submitted", profile=self.plan.order.profile.name, result=picture.stem
+        )
 
     def _begun(self, picture: Picture) -> Entry:
         """Give the row that a picture begins with, and the job that it may have been handed in as."""
@@ -147,7 +149,8 @@ class Batch:
     def _export(self, picture: Picture, read: Read) -> None:
         target, path = self.plan.target, picture.path
         cut = partial(pieces, lambda: path, limits=self.plan.limits)
-        origin = Origin(path.name, lambda: path, read.overviews.__getitem__, cut, base=target.base, stem=picture.stem)
+        overviews = dict(zip(read.document.numbers, read.overviews, strict=True))
+        origin = Origin(path.name, lambda: path, overviews.__getitem__, cut, base=target.base, stem=picture.stem)
         export(read.document, target, origin=origin)
 
     def _done(self, picture: Picture, row: Entry, document: Document) -> _Ended:
@@ -164,7 +167,7 @@ class Batch:
         )
         written = f"{picture.path} -> {left_behind(self.plan.target, picture.stem)}"
         short = f"{written}  ({row.lines} lines, {row.seconds:.1f} s)"
-        results = [str(path) for path in self.plan.target.files(picture.stem, len(document.pages))]
+        results = [str(path) for path in self.plan.target.files(picture.stem, document.numbers)]
         self.ledger.add(row)
         self.screen.ended(row, results=results, text=f"{written}\n{summary(document)}" if self._alone else short)
         if document.complete:

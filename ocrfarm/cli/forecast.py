@@ -94,10 +94,9 @@ def pace_of(spans: Iterable[Span]) -> float:
 
 def _planned(path: Path, order: Order, settings: Settings) -> _Size:
     image, pipeline = _decoder(), importlib.import_module("ocrfarm.pipeline")
-    source = image.open_source(path, image.Limits(**settings.limits.given))
-    profile = pipeline.fitted(source, order.profile)
-    tiles = sum(len(pipeline.page_tiles(page, profile, number=number)) for number, page in enumerate(source.pages))
-    return _Size(len(source.pages), tiles, sum(page.area for page in source.pages) / 1e6)
+    source = image.open_source(path, image.Limits(**settings.limits.given), order.scope)
+    pages = pipeline.plan_pages(source, pipeline.fitted(source, order.profile), order.scope)
+    return _Size(len(source.pages), sum(map(len, pages)), sum(page.area for page in source.pages) / 1e6)
 
 
 def _decoder() -> Any:  # noqa: ANN401 - a module

@@ -69,7 +69,8 @@ def result(job_id: str, target: Target, *, timeout: float | None) -> None:
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
         picture = cache(partial(_fetched, job, Path(folder) / f"source{PurePath(name).suffix}"))
         cut = partial(pieces, picture, limits=Settings.from_env(os.environ).limits.given)
-        origin = Origin(name, picture, job.overview, cut, base=target.base, stem=job_id)
+        overviews = {number: partial(job.overview, place) for place, number in enumerate(document.numbers)}
+        origin = Origin(name, picture, lambda number: overviews[number](), cut, base=target.base, stem=job_id)
         export(document, target, origin=origin)
     click.echo(f"{left_behind(target, job_id)}\n{summary(document)}")
     if not document.complete:

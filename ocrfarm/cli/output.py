@@ -44,13 +44,16 @@ def summary(document: Document) -> str:
     blank, read, failed = (sum(getattr(each, name) for each in coverages) for name in ("blank", "read", "failed"))
     area = sum(page.size.area for page in document.pages)
     covered = sum(page.coverage.area * page.size.area for page in document.pages) / area
+    left_out = sum(box.area for each in coverages for box in each.left_out) / area
+    left = f", {left_out:.2%} left out on purpose" if left_out else ""
+    partial = "" if document.complete else " - PARTIAL, see coverage.gaps in the JSON"
     wall = document.timing.get("wall", 0.0)
     peak = max((value for name, value in document.timing.items() if name.endswith("_mb")), default=0.0)
     return "\n".join(
         [
             f"  tiles     {blank + read + failed} ({blank} blank, {read} read, {failed} failed)",
             f"  lines     {len(document.lines)}",
-            f"  coverage  {covered:.2%}{'' if document.complete else ' - PARTIAL, see coverage.gaps in the JSON'}",
+            f"  coverage  {covered:.2%}{left}{partial}",
             f"  time      {wall:.1f} s, {area / 1e6 / max(wall, 1e-9):.1f} MP/s",
             f"  memory    {peak:.0f} MB in the largest process",
         ]

@@ -62,7 +62,7 @@ def read(files: tuple[Path, ...], target: Target, *, order: Order, way: Way, scr
     target.check({picture.stem for picture in found}, [picture.path for picture in found])
     jobs = 1 if way.in_process else way.jobs
     with Ledger(target.folder / OUTCOMES) as ledger:
-        batch = Batch(Plan(target, order.profile, settings.limits.given, jobs, way.again), ledger, screen)
+        batch = Batch(Plan(target, order, settings.limits.given, jobs, way.again), ledger, screen)
         if way.dry_run:
             pace = known_pace(order, ledger.entries, settings=settings, in_process=way.in_process)
             raise SystemExit(forecast(batch.left(found), order, settings=settings, pace=pace, screen=screen))

@@ -14,7 +14,7 @@ from ocrfarm.client import Client, Job
 from ocrfarm.document import Document
 from ocrfarm.errors import FarmBusy, UnknownJob
 from ocrfarm.farm import wire
-from ocrfarm.recognize import Engine, Profile, WeightsFolders, load_engine
+from ocrfarm.recognize import Engine, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.storage import keys, open_store
 
@@ -71,16 +71,15 @@ class Reader:
 @contextmanager
 def open_reader(settings: Settings, order: Order, *, in_process: bool) -> Iterator[Reader]:
     """Give what reads; for as long as the context lasts."""
-    wanted = order.profile
     if in_process:
-        engine = load_engine(wanted, WeightsFolders(settings.cache_folder, settings.models_folder))
-        yield Reader(_Here(engine, wanted, settings).read)
+        engine = load_engine(order.profile, WeightsFolders(settings.cache_folder, settings.models_folder))
+        yield Reader(_Here(engine, order, settings).read)
     elif settings.places.broker:
-        yield Reader(_Farm(Client(settings=settings), wanted, check=lambda: None, forget=lambda job: None).read, True)
+        yield Reader(_Farm(Client(settings=settings), order, check=lambda: None, forget=lambda job: None).read, True)
     else:
         with importlib.import_module("ocrfarm.farm.local").EmbeddedFarm(order.name, base=settings) as farm:
             forget = partial(_forget, farm.settings.places.store)
-            yield Reader(_Farm(Client(settings=farm.settings), wanted, check=farm.check, forget=forget).read)
+            yield Reader(_Farm(Client(settings=farm.settings), order, check=farm.check, forget=forget).read)
 
 
 def _forget(store: str, job: str) -> None:
@@ -92,19 +91,19 @@ def _forget(store: str, job: str) -> None:
 class _Here:
     """Reads in this process."""
 
-    def __init__(self, engine: Engine, profile: Profile, settings: Settings) -> None:
-        self._engine, self._profile, self._settings = engine, profile, settings
+    def __init__(self, engine: Engine, order: Order, settings: Settings) -> None:
+        self._engine, self._order, self._settings = engine, order, settings
 
     def read(self, path: Path, watch: Watch) -> Read:
         """Read the picture."""
         pipeline, image = importlib.import_module("ocrfarm.pipeline"), importlib.import_module("ocrfarm.image")
-        limits = image.Limits(**self._settings.limits.given)
-        pixels = sum(page.area for page in image.open_source(path, limits).pages)
+        profile, scope, limits = self._order.profile, self._order.scope, image.Limits(**self._settings.limits.given)
+        pixels = sum(page.area for page in image.open_source(path, limits, scope).pages)
 
         def on_tile(done: int, tiles: int) -> None:
             watch.step(Step("read", done, tiles, pixels))
 
-        run = pipeline.read(path, self._engine, profile=self._profile, limits=limits, on_tile=on_tile)
+        run = pipeline.read(path, self._engine, profile=profile, scope=scope, limits=limits, on_tile=on_tile)
         peak = importlib.import_module("ocrfarm.farm.services").peak_megabytes()
         document = replace(run.document, timing={**run.document.timing, "peak_mb": peak})
         return Read(document, [image.encode_tile(overview) for overview in run.overviews])
@@ -114,9 +113,9 @@ class _Farm:
     """Reads over a farm; safe for threads."""
 
     def __init__(
-        self, client: Client, profile: Profile, *, check: Callable[[], None], forget: Callable[[str], None]
+        self, client: Client, order: Order, *, check: Callable[[], None], forget: Callable[[str], None]
     ) -> None:
-        self._client, self._profile, self._check, self._forget = client, profile, check, forget
+        self._client, self._order, self._check, self._forget = client, order, check, forget
 
     def read(self, path: Path, watch: Watch) -> Read:
         """Read the picture, or go on with its job where the farm knows that and it may end well."""
@@ -153,7 +152,7 @@ class _Farm:
         while True:
             watch.step(Step("wait"))
             try:
-                return self._client.submit(path, profile=self._profile, job_id=job)
+                return self._client.submit(path, profile=self._order.profile, scope=self._order.scope, job_id=job)
             except FarmBusy as busy:
                 watch.stop.wait(busy.retry_after)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ocrfarm.errors import NoImages
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif", ".pdf"}
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
 
 _MAGIC = frozenset("*?[")

@@ -6,8 +6,8 @@ from stat import S_ISDIR, S_ISREG
 
 from ocrfarm.errors import NotAnImage
 
-_LONGEST = 16
-"""Bytes that are enough to tell every format below."""
+_LONGEST = 1024
+"""Bytes that are enough to tell every format below: the mark of a PDF may stand behind others."""
 
 
 class Format(Enum):
@@ -20,6 +20,7 @@ class Format(Enum):
     GIF = "GIF"
     JPEG2000 = "JPEG-2000"
     BMP = "BMP"
+    PDF = "PDF"
 
 
 _MAGIC = (
@@ -70,4 +71,5 @@ def _check_kind(path: Path, mode: int) -> None:
 def _by_magic(head: bytes) -> Format | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
-    return next((form for magic, form in _MAGIC if head.startswith(magic)), None)
+    found = next((form for magic, form in _MAGIC if head.startswith(magic)), None)
+    return found or (Format.PDF if b"%PDF-" in head else None)

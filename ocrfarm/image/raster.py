@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-
-import numpy as np
-import pyvips
+from typing import Protocol
 
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
@@ -22,13 +20,31 @@ _STEP = 32
 _AS_IT_IS: Mapping[Box, int] = {}
 
 
+class Rows(Protocol):
+    """A raster as stored, from top to bottom; opening it has read no more than its header."""
+
+    @property
+    def size(self) -> Size:
+        """Pixels."""
+        ...
+
+    @property
+    def bands(self) -> int:
+        """Channels: 1 (grey) or 3 (red green blue)."""
+        ...
+
+    def strips(self, step: int) -> Iterator[Pixels]:
+        """Give `step` rows at a time, the last ones may be fewer; each is valid until the next."""
+        ...
+
+
 class Raster:
     """One upright page of a source; memory while cutting: the highest box times the page's width, and one strip.
 
     Where EXIF swaps rows and columns, "highest" and "width" are those of the raster as stored.
     """
 
-    def __init__(self, size: Size, decode: Callable[[], pyvips.Image], *, orientation: Orientation, where: str) -> None:
+    def __init__(self, size: Size, decode: Callable[[], Rows], *, orientation: Orientation, where: str) -> None:
         self.size = size
         self._decode = decode
         self._orientation = orientation
@@ -46,17 +62,17 @@ class Raster:
         self._check(boxes)
         stored = {self._orientation.stored_box(box, self.size): box for box in boxes}
         with translated(self._where):
-            image = self._open()
-            size = Size(image.width, image.height)
+            rows = self._open()
+            size = rows.size
             whole, shrink = Box(0, 0, size.width, size.height), _overview_factor(size)
             step = max(_STEP, shrink, *factors.values())
             groups = {
                 factor: [box for box in stored if factors.get(stored[box], 1) == factor]
                 for factor in (1, *factors.values())
             }
-            bands = [Band(size, image.bands, boxes=group, factor=factor, step=step) for factor, group in groups.items()]
-            overview = Band(size, image.bands, boxes=[whole], factor=shrink, step=step)
-            for strip in _strips(image, step):
+            bands = [Band(size, rows.bands, boxes=group, factor=factor, step=step) for factor, group in groups.items()]
+            overview = Band(size, rows.bands, boxes=[whole], factor=shrink, step=step)
+            for strip in rows.strips(step):
                 for box, pixels in chain.from_iterable(band.add(strip) for band in bands):
                     yield stored[box], self._orientation.upright(pixels)
                 for _, pixels in overview.add(strip):
@@ -65,8 +81,8 @@ class Raster:
     def beginning(self, rows: int) -> Pixels:
         """Give the first rows of the raster as stored, turned upright: a look at the page for a part of its cost."""
         with translated(self._where):
-            image = self._open()
-            return self._orientation.upright(next(_strips(image, min(rows, image.height))))
+            stored = self._open()
+            return self._orientation.upright(next(stored.strips(min(rows, stored.size.height))))
 
     def overview(self) -> Pixels:
         """Give the page shrunk by a power of two to at most 2048 pixels a side: free after a whole `cut`."""
@@ -76,12 +92,12 @@ class Raster:
         assert self._overview is not None
         return self._overview
 
-    def _open(self) -> pyvips.Image:
+    def _open(self) -> Rows:
         """Open the page; it must have the size that was checked, whatever a hostile header or a changed file says."""
-        image = self._decode()
-        if self._orientation.size(Size(image.width, image.height)) != self.size:
+        rows = self._decode()
+        if self._orientation.size(rows.size) != self.size:
             raise DamagedImage(f"{self._where}: its pixels have another size than its header says; export it again")
-        return image
+        return rows
 
     def _check(self, boxes: Sequence[Box]) -> None:
         page = Box(0, 0, self.size.width, self.size.height)
@@ -95,13 +111,3 @@ def _overview_factor(size: Size) -> int:
     while max(size.width, size.height) > OVERVIEW_SIDE * factor:
         factor *= 2
     return factor
-
-
-def _strips(image: pyvips.Image, step: int) -> Iterator[Pixels]:
-    """Decode the image from top to bottom, `step` rows at a time."""
-    region = pyvips.Region.new(image)
-    channels = () if image.bands == 1 else (image.bands,)
-    for top in range(0, image.height, step):
-        height = min(step, image.height - top)
-        raw = region.fetch(0, top, image.width, height)
-        yield np.frombuffer(raw, np.uint8).reshape(height, image.width, *channels)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from ocrfarm.document import Document
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 
 COLUMNS = ("page", "line", "text", "confidence", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3", "model")
 """Pages and lines count from 1; the corners go clockwise from the start of the text."""
@@ -30,7 +30,7 @@ def write_tsv(document: Document, file: BinaryIO, *, origin: Origin) -> None:
 
 def _rows(document: Document, first: int) -> Iterator[tuple[object, ...]]:
     yield COLUMNS
-    for number, page in enumerate(document.pages, first + 1):
+    for number, page in numbered(document, first):
         for order, line in enumerate(page.lines, 1):
             corners = [round(value, 1) for point in line.quad.points for value in point]
             yield number, order, line.text, round(line.confidence, 4), *corners, line.model

@@ -16,12 +16,13 @@ HEAVY = {
     *("billiard", "celery", "flower", "kombu", "redis"),
     *("boto3", "botocore"),
     *("cv2", "onnxruntime", "paddle", "paddleocr", "paddlex", "pyvips"),
-    *("pikepdf", "pyarrow"),
+    *("pikepdf", "pyarrow", "pypdfium2"),
 }
 
 LIGHT_MODULES = (
     "ocrfarm.errors",
     "ocrfarm.geometry",
+    "ocrfarm.scope",
     "ocrfarm.tile",
     "ocrfarm.document",
     "ocrfarm.settings",
@@ -46,6 +47,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "onnxruntime": "ocrfarm/recognize/runtime.py",
     "pyvips": "ocrfarm/image/",
     "pikepdf": "ocrfarm/result/pdfoverlay.py",
+    "pypdfium2": "ocrfarm/image/pdfium.py",
     "pyarrow": "ocrfarm/result/parquet.py",
     "celery": ("ocrfarm/farm/", "workers/"),
     "kombu": ("ocrfarm/farm/", "workers/"),

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
+from ocrfarm.document import Coverage, Document, Gap, Leaf, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -20,9 +20,14 @@ coverages = st.builds(
     *(counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple), texts, counts),
     st.lists(st.tuples(shares, shares), max_size=2).map(tuple),
     counts,
+    st.lists(boxes, max_size=2).map(tuple),
+)
+leaves = st.one_of(
+    st.builds(Leaf, st.none() | counts),
+    st.builds(Leaf, st.none() | counts, st.integers(36, 2400).map(float), st.booleans()),
 )
 sizes = st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6))
-pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages)
+pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages, leaves)
 documents = st.builds(
     Document,
     st.lists(pages, max_size=3).map(tuple),
