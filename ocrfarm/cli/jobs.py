@@ -1,4 +1,4 @@
-"""`ocrfarm submit|status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+"""`ocrfarm status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import os
 import tempfile
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
 _job = click.argument("job_id", metavar="JOB")
 _timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes.")
-
-
-@click.command()
-@click.argument("source")
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
-@click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the picture's size unless given.")
-def submit(source: str, profile: str, *, priority: str | None) -> None:
-    """Hand in SOURCE, a file, an s3:// URL or (with OCRFARM_URL_SOURCES=1) an https:// one, and print the job's id."""
-    chosen = int(priority) if priority else None
-    click.echo(Client().submit(source, profile=profile, priority=chosen).id)
 
 
 @click.command()

@@ -15,7 +15,7 @@ from ocrfarm.settings import no_colour
 
 _COMMANDS = {
     "read": "read",
-    "submit": "jobs",
+    "submit": "submit",
     "status": "jobs",
     "wait": "jobs",
     "result": "jobs",

@@ -5,7 +5,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from ocrfarm.errors import NoImages
+from ocrfarm.errors import NoImages, SettingsError
+from ocrfarm.storage import keys, open_store
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif", ".pdf"}
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
@@ -31,14 +32,37 @@ def pictures(paths: Iterable[Path], *, out: Path) -> list[Picture]:
     return list(_named(found))
 
 
+def listed(path: Path) -> bool:
+    """Say whether a path stands for several pictures: a folder or a glob."""
+    return path.is_dir() or (not path.exists() and bool(_MAGIC & set(str(path))))
+
+
+def objects(prefix: str, *, store: str) -> list[str]:
+    """Give the s3:// URLs of all pictures in a bucket whose names begin so, but for what the farm itself keeps there.
+
+    The endpoint and the region are those of the farm's store. `NoImages` where there are none, `StoreError`.
+    """
+    bucket, _, start = prefix.removeprefix("s3://").partition("/")
+    if not prefix.startswith("s3://") or not bucket:
+        raise SettingsError(f"{prefix!r} is no part of a bucket; write s3://bucket/prefix")
+    options = store.partition("?")[2]
+    own = f"{store.partition('?')[0].rstrip('/')}/{keys.job('any').partition('any')[0]}"
+    names = open_store(f"s3://{bucket}{'?' + options if options else ''}").list(start)
+    urls = (f"s3://{bucket}/{name}" for name in names if PurePath(name).suffix.lower() in SUFFIXES)
+    found = [url for url in urls if not url.startswith(own)]
+    if not found:
+        raise NoImages(f"{prefix}: no picture has such a name; names must end in {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
 def _found(path: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
     """Give each file and its place."""
     if path.is_dir():
         yield from _in_folder(path, path, out)
-    elif path.exists() or not _MAGIC & set(str(path)):
-        yield path, PurePath(path.name)
-    else:
+    elif listed(path):
         yield from _in_glob(path, out)
+    else:
+        yield path, PurePath(path.name)
 
 
 def _in_folder(folder: Path, base: Path, out: Path) -> list[tuple[Path, PurePath]]:
