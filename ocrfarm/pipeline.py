@@ -40,7 +40,7 @@ def fitted(source: Source, profile: Profile) -> Profile:
     return replace(profile, tiling=replace(tiling, overlap=overlap, reason=f"overlap {overlap} px: {seen}"))
 
 
-def plan_pages(source: Source, profile: Profile, scope: Scope) -> list[tuple[Tile, ...]]:
+def plan_pages(source: Source, profile: Profile, *, scope: Scope) -> list[tuple[Tile, ...]]:
     """Give the tiles of every page that touch what is wanted; `InputError` where no tile of any page does."""
     pages = [page_tiles(size, profile, number=number) for number, size in enumerate(source.pages)]
     wanted = [tuple(tile for tile in tiles if scope.touches(tile.box, tile.page)) for tiles in pages]
@@ -135,7 +135,7 @@ class Outcome:
         tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
         lines = stitch(self.size, self.readings, again=self.again)
         if not self.scope.whole_pages:
-            coverage = left_out(coverage, self.size, self.tiles)
+            coverage = left_out(coverage, self.size, tiles=self.tiles)
             lines = tuple(line for line in lines if self._is_wanted(line))
         return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again)), self.leaf)
 
@@ -169,9 +169,9 @@ def read(
 ) -> Run:
     """Read what is wanted of the pages of a picture; `InputError` where it cannot be decoded."""
     started = time.perf_counter()
-    source = open_source(path, limits or Limits(), scope)
+    source = open_source(path, limits or Limits(), scope=scope)
     profile = fitted(source, profile)
-    found = zip(source.pages, plan_pages(source, profile, scope), source.leaves, strict=True)
+    found = zip(source.pages, plan_pages(source, profile, scope=scope), source.leaves, strict=True)
     outcomes = [Outcome(size, tiles, scope=scope, leaf=leaf) for size, tiles, leaf in found]
     total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
     for number, outcome in enumerate(outcomes):

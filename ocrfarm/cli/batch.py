@@ -1,30 +1,26 @@
 """Many pictures, a few at a time: what is done is skipped, the rest is read and written, and each gets a row."""
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from threading import Event
 from typing import NamedTuple, TypeVar
 
-from ocrfarm.cli.ledger import Entry, Ledger
+from ocrfarm.cli.ledger import Entry
 from ocrfarm.cli.main import complain
-from ocrfarm.cli.order import Order
 from ocrfarm.cli.output import left_behind, summary
+from ocrfarm.cli.plan import Plan
 from ocrfarm.cli.reading import Read, Reader, Watch
 from ocrfarm.cli.screen import Screen, Totals
 from ocrfarm.cli.sources import Picture
-from ocrfarm.client import checked_file
 from ocrfarm.document import Document
 from ocrfarm.errors import InputError, JobError, MissingPackage, ObjectNotFound, OcrfarmError, PartialResult
-from ocrfarm.export import Target, export
+from ocrfarm.export import export
 from ocrfarm.pieces import pieces
 from ocrfarm.result import Origin
 
@@ -33,25 +29,6 @@ ITS_OWN = (InputError, JobError, MissingPackage, ObjectNotFound)
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What all pictures of a batch share; `limits` are those on pictures, `again` reads what is done as well."""
-
-    target: Target
-    order: Order
-    limits: dict[str, int]
-    jobs: int = 1
-    again: bool = False
-
-    def key(self, path: Path) -> str:
-        """Give what is the same for the same bytes, read and written in the same way; `NotAnImage` without a file."""
-        order = {**self.order.to_json(), "formats": sorted(form.name for form in self.target.formats)}
-        with checked_file(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-        digest.update(json.dumps(order, sort_keys=True).encode())
-        return digest.hexdigest()[:32]
 
 
 class _Ended(NamedTuple):
@@ -63,10 +40,9 @@ class _Ended(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """A batch that is read: its plan, the table that it keeps, and who is shown what."""
+    """A batch that is read: its plan, and who is shown what."""
 
     plan: Plan
-    ledger: Ledger
     screen: Screen
     _stop: Event = field(default_factory=Event)
     _ended: list[_Ended] = field(default_factory=list)
@@ -90,44 +66,19 @@ class Batch:
         self._total(time.monotonic() - begun)
         return next((ended.code for ended in self._ended if ended.code), 0)
 
-    def left(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
-        """Give each picture that would be read, or is not there."""
-        for picture in pictures:
-            with suppress(InputError):
-                if self._done_before(self._begun(picture)):
-                    continue
-            yield picture
-
     def _left(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, Entry]]:
         """Give each picture that is not done, and the row that it begins with."""
         for picture in pictures:
             try:
-                row = self._begun(picture)
+                row = self.plan.begun(picture)
             except InputError as error:
-                self._ended.append(self._failed(self._row(picture), error))
+                self._ended.append(self._failed(self.plan.row(picture), error))
                 continue
-            if done := self._done_before(row):
+            if done := self.plan.done(row):
                 self._before += 1
                 self.screen.skipped(done)
             else:
                 yield picture, row
-
-    def _row(self, picture: Picture) -> Entry:
-        return Entry(
-            file=str(picture.path), state="submitted", profile=self.plan.order.profile.name, result=picture.stem
-        )
-
-    def _begun(self, picture: Picture) -> Entry:
-        """Give the row that a picture begins with, and the job that it may have been handed in as."""
-        row = replace(self._row(picture), key=self.plan.key(picture.path))
-        before = self.ledger.find(row.result)
-        return replace(row, job=before.job) if before and (before.key, before.state) == (row.key, row.state) else row
-
-    def _done_before(self, row: Entry) -> Entry | None:
-        """Give the row of the same picture, read in the same way, where its results are there and no more is wanted."""
-        before = self.ledger.find(row.result)
-        same = before and (before.key, before.state) == (row.key, "complete") and not self.plan.again
-        return before if same and self.plan.target.has(row.result) else None
 
     def _read(self, reader: Reader, item: tuple[Picture, Entry]) -> _Ended:
         """Read a picture, write its results, then its row."""
@@ -144,7 +95,7 @@ class Batch:
     def _submitted(self, reader: Reader, row: Entry, job: str) -> None:
         """Remember a job that outlives this process."""
         if reader.lasting:
-            self.ledger.add(replace(row, job=job))
+            self.plan.ledger.add(replace(row, job=job))
 
     def _export(self, picture: Picture, read: Read) -> None:
         target, path = self.plan.target, picture.path
@@ -168,7 +119,7 @@ class Batch:
         written = f"{picture.path} -> {left_behind(self.plan.target, picture.stem)}"
         short = f"{written}  ({row.lines} lines, {row.seconds:.1f} s)"
         results = [str(path) for path in self.plan.target.files(picture.stem, document.numbers)]
-        self.ledger.add(row)
+        self.plan.ledger.add(row)
         self.screen.ended(row, results=results, text=f"{written}\n{summary(document)}" if self._alone else short)
         if document.complete:
             return _Ended(row)
@@ -180,7 +131,7 @@ class Batch:
     def _failed(self, row: Entry, error: OcrfarmError) -> _Ended:
         reason = f"{type(error).__name__}: {error}"
         row = replace(row, state="failed", reason=reason, ended=time.time(), job="")
-        self.ledger.add(row)
+        self.plan.ledger.add(row)
         complain(error)
         self.screen.ended(row, results=[], text="")
         return _Ended(row, error.exit_code)
@@ -197,7 +148,7 @@ class Batch:
             megapixels=round(sum(row.megapixels for row in rows), 1),
             seconds=round(seconds, 1),
         )
-        self.screen.total(totals, str(self.ledger.path))
+        self.screen.total(totals, str(self.plan.ledger.path))
 
 
 def concurrently(work: Callable[[T], R], items: Iterable[T], *, count: int, stop: Event) -> Iterator[R]:

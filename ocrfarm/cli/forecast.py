@@ -94,8 +94,8 @@ def pace_of(spans: Iterable[Span]) -> float:
 
 def _planned(path: Path, order: Order, settings: Settings) -> _Size:
     image, pipeline = _decoder(), importlib.import_module("ocrfarm.pipeline")
-    source = image.open_source(path, image.Limits(**settings.limits.given), order.scope)
-    pages = pipeline.plan_pages(source, pipeline.fitted(source, order.profile), order.scope)
+    source = image.open_source(path, image.Limits(**settings.limits.given), scope=order.scope)
+    pages = pipeline.plan_pages(source, pipeline.fitted(source, order.profile), scope=order.scope)
     return _Size(len(source.pages), sum(map(len, pages)), sum(page.area for page in source.pages) / 1e6)
 
 

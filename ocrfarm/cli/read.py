@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import click
 
-from ocrfarm.cli.batch import Batch, Plan
+from ocrfarm.cli.batch import Batch
 from ocrfarm.cli.forecast import forecast, known_pace
 from ocrfarm.cli.gathered import gathered
 from ocrfarm.cli.ledger import Ledger
 from ocrfarm.cli.order import Order, order_options
 from ocrfarm.cli.output import results_options
+from ocrfarm.cli.plan import Plan
 from ocrfarm.cli.reading import open_reader
 from ocrfarm.cli.screen import Screen, screen_options
 from ocrfarm.cli.sources import pictures
@@ -62,8 +63,10 @@ def read(files: tuple[Path, ...], target: Target, *, order: Order, way: Way, scr
     target.check({picture.stem for picture in found}, [picture.path for picture in found])
     jobs = 1 if way.in_process else way.jobs
     with Ledger(target.folder / OUTCOMES) as ledger:
-        batch = Batch(Plan(target, order, settings.limits.given, jobs, way.again), ledger, screen)
+        plan = Plan(ledger, target, order, settings.limits.given, jobs, way.again)
         if way.dry_run:
             pace = known_pace(order, ledger.entries, settings=settings, in_process=way.in_process)
-            raise SystemExit(forecast(batch.left(found), order, settings=settings, pace=pace, screen=screen))
-        raise SystemExit(batch.run(found, partial(open_reader, settings, order, in_process=way.in_process)))
+            raise SystemExit(forecast(plan.left(found), order, settings=settings, pace=pace, screen=screen))
+        raise SystemExit(
+            Batch(plan, screen).run(found, partial(open_reader, settings, order, in_process=way.in_process))
+        )

@@ -98,7 +98,7 @@ class _Here:
         """Read the picture."""
         pipeline, image = importlib.import_module("ocrfarm.pipeline"), importlib.import_module("ocrfarm.image")
         profile, scope, limits = self._order.profile, self._order.scope, image.Limits(**self._settings.limits.given)
-        pixels = sum(page.area for page in image.open_source(path, limits, scope).pages)
+        pixels = sum(page.area for page in image.open_source(path, limits, scope=scope).pages)
 
         def on_tile(done: int, tiles: int) -> None:
             watch.step(Step("read", done, tiles, pixels))

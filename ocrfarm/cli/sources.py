@@ -8,7 +8,10 @@ from typing import NamedTuple
 from ocrfarm.errors import NoImages, SettingsError
 from ocrfarm.storage import keys, open_store
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif", ".pdf"}
+SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx"),
+    *(".bmp", ".gif", ".heic", ".heif", ".pdf"),
+}
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
 
 _MAGIC = frozenset("*?[")

@@ -60,9 +60,8 @@ def submit(sources: tuple[str, ...], many: Many, *, order: Order, priority: str 
     """
     settings = Settings.from_env(os.environ)
     client = Client(settings=settings)
-    hand_in = partial(
-        client.submit, profile=order.profile, scope=order.scope, priority=int(priority) if priority else None
-    )
+    chosen = int(priority) if priority else None
+    hand_in = partial(client.submit, profile=order.profile, scope=order.scope, priority=chosen)
     show = _json_row if as_json else "{0}  {1}".format
     if len(sources) == 1 and not many.prefix and not many.manifest and _is_one(sources[0]):
         job = hand_in(_source(sources[0])).id

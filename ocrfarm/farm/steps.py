@@ -48,9 +48,9 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
     services.progress.change(job, state="splitting", started=started)
     with scratch_folder() as folder, _named(request.name, folder) as path:
         store.get_file(keys.source(job), path)
-        source = open_source(path, Limits(**services.settings.limits.given), request.scope)
+        source = open_source(path, Limits(**services.settings.limits.given), scope=request.scope)
         request = replace(request, profile=fitted(source, request.profile))
-        tiles = plan_pages(source, request.profile, request.scope)
+        tiles = plan_pages(source, request.profile, scope=request.scope)
         every = tuple(tile for page in tiles for tile in page)
         manifest = Manifest(request, source.pages, every, leaves=source.leaves)
         store.put(keys.manifest(job), manifest.to_bytes())

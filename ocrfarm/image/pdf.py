@@ -49,7 +49,7 @@ class PdfPages:
     total: int
 
 
-def pages(path: Path, limits: Limits, scope: Scope) -> PdfPages:
+def pages(path: Path, limits: Limits, *, scope: Scope) -> PdfPages:
     """Look at the wanted pages; none is drawn.
 
     `Locked` where a password is asked for, `DamagedImage`, `TooLarge` for a raster or a picture beyond the limits,

@@ -14,7 +14,7 @@ from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.raster import Raster, Rows
 from ocrfarm.scope import ALL, Scope
 
-_BY_PILLOW = (Format.JPEG2000, Format.BMP)
+_BY_PILLOW = (Format.JPEG2000, Format.BMP, Format.HEIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,13 @@ class Source:
 _DEFAULT = Limits()
 
 
-def open_source(path: Path, limits: Limits = _DEFAULT, scope: Scope = ALL) -> Source:
+def open_source(path: Path, limits: Limits = _DEFAULT, *, scope: Scope = ALL) -> Source:
     """Open an image file of any format in `Format`, told by its content; no pixel is decoded.
 
     TIFF, animated GIF and WebP have as many pages as the file has pictures; reduced copies in a TIFF do not count. Of
     the scope, pages and dpi count here. `NotAnImage`, `DamagedImage`, `Locked` or `TooLarge` say why a file is not let
-    in, `InputError` that it has none of the wanted pages. JPEG-2000 and BMP are decoded as a whole when they are cut;
-    everything else streams, but for what `Limits.buffered_pixels` lists.
+    in, `InputError` that it has none of the wanted pages. JPEG-2000, BMP and HEIC are decoded as a whole when they are
+    cut; everything else streams, but for what `Limits.buffered_pixels` lists.
     """
     form = detect(path)
     limits.check_bytes(path.stat().st_size, where=str(path))
@@ -102,7 +102,7 @@ def _decode(path: Path, form: Format, *, header: _Header, where: str) -> Rows:
 
 
 def _pdf_source(path: Path, limits: Limits, scope: Scope) -> Source:
-    found = pdf.pages(path, limits, scope)
+    found = pdf.pages(path, limits, scope=scope)
     headers = tuple(_Header(page.number, page.size, of_pdf=page) for page in found.pages)
     return Source(path, Format.PDF, headers, _numbers([page.number for page in found.pages], found.total))
 
@@ -135,4 +135,4 @@ def _by_vips(path: Path, form: Format, limits: Limits) -> Iterator[_Header]:
         yield _Header(number, size, orientation)
 
 
-_CHECKS = {Format.JPEG2000: _by_pillow, Format.BMP: _by_pillow, Format.TIFF: _by_tiff}
+_CHECKS = {**dict.fromkeys(_BY_PILLOW, _by_pillow), Format.TIFF: _by_tiff}

@@ -57,7 +57,7 @@ def cover(
     )
 
 
-def left_out(coverage: Coverage, size: Size, tiles: Iterable[Tile]) -> Coverage:
+def left_out(coverage: Coverage, size: Size, *, tiles: Iterable[Tile]) -> Coverage:
     """Give the coverage of a page of which a part is in no tile because nobody wants it: that is no gap then."""
     _, missing = _look(size, _of_level(tiles, 0), [], {})
     gaps = tuple(gap for gap in coverage.gaps if gap.reason != NO_TILE)

@@ -48,6 +48,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "pyvips": "ocrfarm/image/",
     "pikepdf": "ocrfarm/result/pdfoverlay.py",
     "pypdfium2": "ocrfarm/image/pdfium.py",
+    "pillow_heif": "ocrfarm/image/pillow.py",
     "pyarrow": "ocrfarm/result/parquet.py",
     "celery": ("ocrfarm/farm/", "workers/"),
     "kombu": ("ocrfarm/farm/", "workers/"),
