@@ -30,12 +30,6 @@ def test_its_pixels(tmp_path: Path) -> None:
     raster = open_source(path).page(0)
     assert raster.size == Size(200, 120)
     ((_, pixels),) = raster.cut([Box(0, 0, 200, 120)])
-    with (
-        Image.open(path)
-        if ".heic" in Image.registered_extensions()
-        else pillow_heif.as_plugin.HeifImageFile(path) as it
-    ):
-        assert (pixels == np.asarray(it)).all()
     assert abs(int(pixels[60, 190, 0]) - 242) < 12
     assert abs(int(pixels[110, 100, 1]) - 235) < 12
 
