@@ -131,9 +131,9 @@ class Person:
     def __init__(self) -> None:
         console = Console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[told]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
@@ -232,4 +232,5 @@ def _pace(step: Step, seconds: float) -> str:
 
 
 def _short(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else f"...{name[3 - most :]}"
+    shown = "".join(char if char.isprintable() else "?" for char in name)  # a name must not steer the terminal
+    return shown if len(shown) <= most else f"...{shown[3 - most :]}"

@@ -58,6 +58,13 @@ def test_bars_are_for_terminals(folder: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_a_name_does_not_steer_the_terminal(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "[/b]\x1b[31;5m.png")
+    shown, _ = on_terminal(folder, "read", "[/b]\x1b[31;5m.png", "--out", "out", *HERE)
+    assert "[/b]?[31;5m.png" in shown
+    assert "\x1b[31;5m" not in shown
+
+
 def test_no_colour_where_it_is_not_wanted(folder: Path) -> None:
     shown, _ = on_terminal(folder, "read", "a.png", "--out", "out", *HERE, NO_COLOR="1")
     assert "54 tiles" in shown
