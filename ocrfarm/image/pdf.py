@@ -1,6 +1,6 @@
 """PDF pages as rasters: each is drawn by a process of its own (`pdfium.py`), which no file can make harm this one.
 
-Memory is that of a band in either process: a page of 16384 x 16384 pixels with one JPEG takes 132 MB, this one next to nothing.
+Memory is that of a band in either process: a page of 16384 x 16384 pixels with one JPEG takes it 132 MB.
 """
 
 import json
