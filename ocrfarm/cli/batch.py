@@ -105,17 +105,7 @@ class Batch:
         export(read.document, target, origin=origin)
 
     def _done(self, picture: Picture, row: Entry, document: Document) -> _Ended:
-        gaps = dict.fromkeys(gap.reason for page in document.pages for gap in page.coverage.gaps)
-        row = replace(
-            row,
-            state="complete" if document.complete else "partial",
-            lines=len(document.lines),
-            seconds=document.timing.get("wall", 0.0),
-            reason="" if document.complete else "; ".join(gaps) or "more contours than the detector lists",
-            megapixels=sum(page.size.area for page in document.pages) / 1e6,
-            ended=time.time(),
-            job="",
-        )
+        row = _filled(row, document)
         written = f"{picture.path} -> {left_behind(self.plan.target, picture.stem)}"
         short = f"{written}  ({row.lines} lines, {row.seconds:.1f} s)"
         results = [str(path) for path in self.plan.target.files(picture.stem, document.numbers)]
@@ -149,6 +139,21 @@ class Batch:
             seconds=round(seconds, 1),
         )
         self.screen.total(totals, str(self.plan.ledger.path))
+
+
+def _filled(row: Entry, document: Document) -> Entry:
+    """Give the row of a picture that was read."""
+    gaps = dict.fromkeys(gap.reason for page in document.pages for gap in page.coverage.gaps)
+    return replace(
+        row,
+        state="complete" if document.complete else "partial",
+        lines=len(document.lines),
+        seconds=document.timing.get("wall", 0.0),
+        reason="" if document.complete else "; ".join(gaps) or "more contours than the detector lists",
+        megapixels=sum(page.size.area for page in document.pages) / 1e6,
+        ended=time.time(),
+        job="",
+    )
 
 
 def concurrently(work: Callable[[T], R], items: Iterable[T], *, count: int, stop: Event) -> Iterator[R]:

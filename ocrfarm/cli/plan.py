@@ -1,7 +1,5 @@
 """What all pictures of a batch share, and which of them are done."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,8 +7,7 @@ from pathlib import Path
 
 from ocrfarm.cli.ledger import Entry, Ledger
 from ocrfarm.cli.order import Order
-from ocrfarm.cli.sources import Picture
-from ocrfarm.client import checked_file
+from ocrfarm.cli.sources import Picture, content_key
 from ocrfarm.errors import InputError
 from ocrfarm.export import Target
 
@@ -29,10 +26,7 @@ class Plan:
     def key(self, path: Path) -> str:
         """Give what is the same for the same bytes, read and written in the same way; `NotAnImage` without a file."""
         order = {**self.order.to_json(), "formats": sorted(form.name for form in self.target.formats)}
-        with checked_file(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
-        digest.update(json.dumps(order, sort_keys=True).encode())
-        return digest.hexdigest()[:32]
+        return content_key(path, order)
 
     def left(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
         """Give each picture that would be read, or is not there."""

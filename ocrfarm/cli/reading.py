@@ -124,13 +124,13 @@ class _Farm:
             for status in known.progress(heartbeat=True):
                 self._check()
                 watch.step(_step(status))
+            document = known.result()
+            return Read(document, [known.overview(page) for page in range(len(document.pages))])
         except KeyboardInterrupt:
             known.cancel()
             raise
-        document = known.result()
-        read = Read(document, [known.overview(page) for page in range(len(document.pages))])
-        self._forget(known.id)
-        return read
+        finally:
+            self._forget(known.id)
 
     def _followed(self, path: Path, watch: Watch) -> Job:
         state = self._state(job := watch.before)

@@ -1,11 +1,14 @@
 """Files, folders and globs -> the pictures to read, each with the name that its results begin with."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ocrfarm.errors import NoImages, SettingsError
+from ocrfarm.client import checked_file
+from ocrfarm.errors import NoImages, NotAnImage, SettingsError
 from ocrfarm.storage import keys, open_store
 
 SUFFIXES = {
@@ -33,6 +36,23 @@ def pictures(paths: Iterable[Path], *, out: Path) -> list[Picture]:
     """
     found = dict(each for path in paths for each in _found(path, out.resolve()))
     return list(_named(found))
+
+
+def content_key(source: Path | str, order: dict[str, Any]) -> str:
+    """Give what is the same for the same bytes of a file (or the same address) and the same order.
+
+    `NotAnImage` for a file that is not there, empty or cannot be opened.
+    """
+    if isinstance(source, str):
+        digest = hashlib.sha256(source.encode())
+    else:
+        try:
+            with checked_file(source).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+        except OSError as error:
+            raise NotAnImage(f"{source}: cannot be read ({error.strerror}); check its permissions") from error
+    digest.update(json.dumps(order, sort_keys=True).encode())
+    return digest.hexdigest()[:32]
 
 
 def listed(path: Path) -> bool:

@@ -1,6 +1,5 @@
 """`ocrfarm submit`: pictures handed to a farm, one or ten thousand, each once however often the command is started."""
 
-import hashlib
 import json
 import os
 import sys
@@ -18,7 +17,7 @@ from ocrfarm.cli.gathered import gathered
 from ocrfarm.cli.ledger import Entry, Ledger
 from ocrfarm.cli.main import complain
 from ocrfarm.cli.order import Order, order_options
-from ocrfarm.cli.sources import listed, objects, pictures
+from ocrfarm.cli.sources import content_key, listed, objects, pictures
 from ocrfarm.client import Client, Job, checked_file
 from ocrfarm.errors import FarmBusy, InputError, NoImages, ObjectNotFound
 from ocrfarm.farm import wire
@@ -116,12 +115,7 @@ class _Counter:
 
     def _key(self, source: str) -> str:
         """Tell a file by its bytes; what lies elsewhere by its address, for its bytes would have to be fetched."""
-        digest = hashlib.sha256(source.encode(errors="surrogateescape"))
-        if not source.startswith(_REMOTE):
-            with checked_file(Path(source)).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256")
-        digest.update(json.dumps(self.order.to_json(), sort_keys=True).encode())
-        return digest.hexdigest()[:32]
+        return content_key(source if source.startswith(_REMOTE) else Path(source), self.order.to_json())
 
 
 def _is_one(source: str) -> bool:
