@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import click
 from rich.console import Console
@@ -41,34 +41,8 @@ class Totals(NamedTuple):
         return self.megapixels / max(self.seconds, 1e-9)
 
 
-class Screen(Protocol):
-    """Hears what happens, from several threads."""
-
-    @contextmanager
-    def batch(self, count: int) -> Iterator[None]:
-        """Be there while so many pictures are read."""
-        ...
-
-    @contextmanager
-    def picture(self, name: str) -> Iterator[Callable[[Step], None]]:
-        """Give what hears the steps of one picture."""
-        ...
-
-    def ended(self, entry: Entry, *, results: list[str], text: str) -> None:
-        """Say what became of a picture; `text` says it in words."""
-        ...
-
-    def skipped(self, entry: Entry) -> None:
-        """Say that a picture had been read before."""
-        ...
-
-    def total(self, totals: Totals, outcomes: str) -> None:
-        """Say what became of all of them, and where the table of them is."""
-        ...
-
-
-class Quiet:
-    """Shows nothing; what goes wrong is told on stderr by others."""
+class Screen:
+    """Hears what happens, from several threads, and shows nothing; what goes wrong is told on stderr by others."""
 
     @contextmanager
     def batch(self, count: int) -> Iterator[None]:
@@ -81,16 +55,16 @@ class Quiet:
         yield lambda step: None
 
     def ended(self, entry: Entry, *, results: list[str], text: str) -> None:
-        """Say nothing."""
+        """Hear what became of a picture; `text` says it in words."""
 
     def skipped(self, entry: Entry) -> None:
-        """Say nothing."""
+        """Hear that a picture had been read before."""
 
     def total(self, totals: Totals, outcomes: str) -> None:
-        """Say nothing."""
+        """Hear what became of all of them, and where the table of them is."""
 
 
-class Lines(Quiet):
+class Lines(Screen):
     """Prints a JSON object a row for each event."""
 
     @contextmanager
@@ -125,7 +99,7 @@ class Lines(Quiet):
         _event("end", **totals._asdict(), outcomes=outcomes)
 
 
-class Person:
+class Person(Screen):
     """Shows bars where a person looks (on stderr), prints lines for what has ended, and a table at the end."""
 
     def __init__(self) -> None:
@@ -202,7 +176,7 @@ class Person:
 
 
 def _screen(*, as_json: bool, quiet: bool) -> Screen:
-    return Lines() if as_json else Quiet() if quiet else Person()
+    return Lines() if as_json else Screen() if quiet else Person()
 
 
 screen_options = gathered(
