@@ -8,7 +8,7 @@ from typing import Any
 from ocrfarm.errors import InputError, SettingsError
 from ocrfarm.geometry import Box, Size
 
-_RANGE = re.compile(r"\s*(\d+)\s*(?:(-)\s*(\d*)\s*)?")
+_RANGE = re.compile(r"\s*(\d{1,9})\s*(?:(-)\s*(\d{0,9})\s*)?")
 
 
 @dataclass(frozen=True, slots=True)
