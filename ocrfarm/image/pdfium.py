@@ -50,12 +50,17 @@ _WHITE = 255
 
 
 CPU_SECONDS = 600
-"""What one look, or the drawing of one page, may take: a map of 100,000 lines takes some seconds."""
+"""What a look at a page, or drawing it, may take: a map of 100,000 lines takes some seconds."""
+
+MOST_BYTES = 4_000 << 20
+"""Memory of this process, where the splitter's own limit, which it inherits, is not lower."""
 
 
 def main() -> None:
     """Do what the argument says and write the answer to stdout."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 10))  # first SIGXCPU, which tells why
+    inherited = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    _limit(resource.RLIMIT_DATA, MOST_BYTES if inherited < 0 else min(inherited, MOST_BYTES))
+    _limit(resource.RLIMIT_CPU, CPU_SECONDS)
     order = json.loads(sys.argv[1])
     path, limits = Path(order["path"]), Limits(**order["limits"])
     try:
@@ -68,6 +73,12 @@ def main() -> None:
         sys.exit(PASSED_ON)
     except MemoryError:
         os.kill(os.getpid(), signal.SIGABRT)  # as pdfium does, where it is the first to have too little
+
+
+def _limit(what: int, most: int) -> None:
+    """Let the kernel end this process at so much, or at what it may have anyway where that is less."""
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if hard < 0 else min(most, hard), hard))
 
 
 def _looked_at(path: Path, limits: Limits, scope: Scope) -> PdfPages:
@@ -99,8 +110,15 @@ def _draw(page: Any, bitmap: Any, size: Size, *, top: int) -> None:  # noqa: ANN
         raw.FPDF_FFLDraw(page.formenv, bitmap, page, *place)
 
 
+def _one_more_page() -> None:
+    """Give the next page the time that each may take."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + CPU_SECONDS)
+
+
 def _page(document: Any, number: int, *, limits: Limits, dpi: float, path: Path) -> PdfPage:  # noqa: ANN401 - pdfium's
     where = f"{path}, page {number + 1}"
+    _one_more_page()
     with _translated(where), closing(document[number]) as page:
         seen = _look(page, limits, where=where)
         dpi = float(dpi) or seen.dpi
