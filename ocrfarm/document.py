@@ -115,7 +115,8 @@ class Coverage:
     page pixel, and `scales` says which share of the page it saw at which scale: small print enlarged, large letters
     shrunk; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held more
     contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why;
-    `looks` counts the places that were read a second time, `retries` how often a tile had to be begun anew.
+    `looks` counts the places that were read a second time, `retries` how often a tile had to be begun anew. `left_out`
+    is what nobody wanted read: it is no gap, and no part of `area`.
     """
 
     tiles: int
@@ -130,6 +131,7 @@ class Coverage:
     looks: int = 0
     scales: tuple[tuple[float, float], ...] = ()
     retries: int = 0
+    left_out: tuple[Box, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -143,12 +145,26 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """Where a page comes from.
+
+    `number` (0 = first) is given where not all pages of the source were read. Of a page of a PDF, `dpi` says how many
+    pixels an inch it was drawn with, and `has_text` that it brought text of its own, seen or hidden.
+    """
+
+    number: int | None = None
+    dpi: float = 0.0
+    has_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One raster of the source with its lines in reading order."""
 
     size: Size
     lines: tuple[Line, ...]
     coverage: Coverage
+    leaf: Leaf = field(default_factory=Leaf)
 
     def lines_in(self, box: Box) -> tuple[Line, ...]:
         """Give the lines whose middle lies in the box."""
@@ -171,6 +187,11 @@ class Document:
     def lines(self) -> tuple[Line, ...]:
         """The lines of all pages in order."""
         return tuple(line for page in self.pages for line in page.lines)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of each page in the source, 0 = first."""
+        return tuple(place if page.leaf.number is None else page.leaf.number for place, page in enumerate(self.pages))
 
     @property
     def text(self) -> str:
@@ -202,10 +223,10 @@ class Document:
 
     def rows(self, first: int = 0) -> Iterator[tuple[object, ...]]:
         """Give a row a line, as `COLUMNS` names them: tenths of a pixel; `first` is the number of the first page."""
-        for number, page in enumerate(self.pages, first + 1):
+        for number, page in zip(self.numbers, self.pages, strict=True):
             for order, line in enumerate(page.lines, 1):
                 corners = [round(value, 1) for point in line.quad.points for value in point]
-                yield number, order, line.text, round(line.confidence, 4), *corners, line.model
+                yield 1 + first + number, order, line.text, round(line.confidence, 4), *corners, line.model
 
     def to_dataframe(self) -> "DataFrame":
         """Give a row a line, as `rows` does; `MissingPackage` without pandas (`ocrfarm[pandas]`)."""
@@ -219,18 +240,19 @@ class Document:
         IndexError where there is no such page; `MissingPackage` where there is no notebook.
         """
         display = _needed("IPython.display", "call show() in a notebook")
-        display.display(display.HTML(self._sketch(page, picture)))
+        display.display(display.HTML(_sketched(self, page, picture)))
 
     def _repr_html_(self) -> str:
-        return self._sketch(0) if self.pages else "<p>no page</p>"
+        return _sketched(self, 0) if self.pages else "<p>no page</p>"
 
-    def _sketch(self, number: int, picture: bytes = b"") -> str:
-        page = self.pages[number]
-        marks = [Mark(line.quad, line.text, line.confidence) for line in page.lines]
-        state = "complete" if page.coverage.complete else f"partial: {page.coverage.area:.2%} was read"
-        size = f"{page.size.width} x {page.size.height} pixels"
-        caption = f"page {number + 1} of {len(self.pages)}, {size}, {len(marks):,} lines, {state}"
-        return sketch(page.size, marks, caption=caption, picture=picture)
+
+def _sketched(document: Document, number: int, picture: bytes = b"") -> str:
+    page = document.pages[number]
+    marks = [Mark(line.quad, line.text, line.confidence) for line in page.lines]
+    state = "complete" if page.coverage.complete else f"partial: {page.coverage.area:.2%} was read"
+    size = f"{page.size.width} x {page.size.height} pixels"
+    caption = f"page {number + 1} of {len(document.pages)}, {size}, {len(marks):,} lines, {state}"
+    return sketch(page.size, marks, caption=caption, picture=picture)
 
 
 def _needed(name: str, advice: str) -> ModuleType:

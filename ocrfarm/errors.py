@@ -7,6 +7,7 @@ OcrfarmError                 1
 |   |-- NotAnImage
 |   |-- DamagedImage
 |   |-- TooLarge
+|   |-- Locked
 |   `-- NoImages
 |-- SettingsError            4  a setting, profile or model name makes no sense
 |   |-- UnknownProfile
@@ -62,6 +63,10 @@ class DamagedImage(InputError):
 
 class TooLarge(InputError):
     """The header claims more pixels, bytes or pages than the limits allow."""
+
+
+class Locked(InputError):
+    """The file asks for a password."""
 
 
 class NoImages(InputError):

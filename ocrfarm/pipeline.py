@@ -1,6 +1,6 @@
 """The stages in order, in one process: what it gives is right by definition, and the farm must give the same.
 
-The farm's tasks are made of the same steps: `page_tiles`, `cut_page`, `read_pixels`, `looks`, `read_again`, `assemble`.
+The farm's tasks are made of the same steps: `plan_pages`, `cut_page`, `read_pixels`, `looks`, `read_again`, `assemble`.
 """
 
 import math
@@ -11,15 +11,16 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from ocrfarm.document import Document, Gap, Page
-from ocrfarm.errors import EngineBroke
+from ocrfarm.document import Document, Gap, Leaf, Line, Page
+from ocrfarm.errors import EngineBroke, InputError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, Pixels, Raster, Source, mosaic, open_source, to_rgb
-from ocrfarm.recognize import Cascade, Engine, Profile, read_look, read_tile
+from ocrfarm.recognize import Cascade, Cascaded, Engine, Profile, read_look, read_tile
+from ocrfarm.scope import ALL, Scope
 from ocrfarm.split.ink import has_large_print, is_blank
 from ocrfarm.split.plan import coarse_levels, plan, quarter
 from ocrfarm.split.scale import print_height, suitable_overlap
-from ocrfarm.stitch import Doubt, cover, look_again, stitch
+from ocrfarm.stitch import Doubt, cover, left_out, look_again, stitch
 from ocrfarm.tile import LATTICE, Look, Reading, Tile, TileId
 
 Progress = Callable[[int, int], None]
@@ -36,6 +37,15 @@ def fitted(source: Source, profile: Profile) -> Profile:
     seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
     overlap = min(suitable_overlap(height), (tiling.side // 2 - 1) // LATTICE * LATTICE)
     return replace(profile, tiling=replace(tiling, overlap=overlap, reason=f"overlap {overlap} px: {seen}"))
+
+
+def plan_pages(source: Source, profile: Profile, *, scope: Scope) -> list[tuple[Tile, ...]]:
+    """Give the tiles of every page that touch what is wanted; `InputError` where no tile of any page does."""
+    pages = [page_tiles(size, profile, number=number) for number, size in enumerate(source.pages)]
+    wanted = [tuple(tile for tile in tiles if scope.touches(tile.box, tile.page)) for tiles in pages]
+    if not any(wanted):
+        raise InputError(f"{source.path}: no region or mask touches any of its pages; give pixels of the page")
+    return wanted
 
 
 def page_tiles(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
@@ -76,7 +86,8 @@ def read_again(engine: Engine, look: Look, *, shown: Sequence[tuple[Box, Pixels]
 class Outcome:
     """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second look.
 
-    `again` are the looks that brought something to read, `missed` those that failed.
+    `again` are the looks that brought something to read, `missed` those that failed; `scope` says what of the page is
+    wanted, `leaf` where it comes from.
     """
 
     size: Size
@@ -86,6 +97,8 @@ class Outcome:
     failed: dict[TileId, str] = field(default_factory=dict)
     again: list[tuple[Look, Reading]] = field(default_factory=list)
     missed: list[Look] = field(default_factory=list)
+    scope: Scope = ALL
+    leaf: Leaf = field(default_factory=Leaf)
 
     def looks(self, cascade: Cascade) -> tuple[Look, ...]:
         """Give the places that deserve a second look; none that touches a gap, where a line ends for a known reason."""
@@ -123,7 +136,11 @@ class Outcome:
         tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
         lines = stitch(self.size, self.readings, again=self.again)
         gaps = coverage.gaps + tuple(self._unread_lines())
-        return Page(self.size, lines, replace(coverage, tiling=tiling, looks=len(self.again), gaps=gaps))
+        coverage = replace(coverage, tiling=tiling, looks=len(self.again), gaps=gaps)
+        if not self.scope.whole_pages:
+            coverage = left_out(coverage, self.size, tiles=self.tiles)
+            lines = tuple(line for line in lines if self._is_wanted(line))
+        return Page(self.size, lines, coverage, self.leaf)
 
     def _unread_lines(self) -> Iterator[Gap]:
         """Give the places of lines that were left to a neighbour which has them not, and could not be read later."""
@@ -131,6 +148,16 @@ class Outcome:
         for look in self.missed:
             if look.kind == "left" and (box := look.lines[0].bounds().intersection(page)):
                 yield Gap(box, "a line was found there but could not be read")
+
+    def _is_wanted(self, line: Line) -> bool:
+        """Say whether a line has a word whose middle is wanted; it then counts whole."""
+        quads = [word.quad for word in line.words] or [line.quad]
+        return any(self.scope.touches(_pixel(*quad.centre), self.size) for quad in quads)
+
+
+def _pixel(x: float, y: float) -> Box:
+    left, top = max(math.floor(x), 0), max(math.floor(y), 0)
+    return Box(left, top, left + 1, top + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,31 +170,30 @@ class Run:
 
 def read(
     path: Path,
-    engine: Engine,
+    engine: Engine | Cascaded,
     *,
     profile: Profile,
-    strong: Engine | None = None,
+    scope: Scope = ALL,
     limits: Limits | None = None,
     on_tile: Progress | None = None,
 ) -> Run:
-    """Read every page of a picture; `InputError` where it cannot be decoded.
-
-    `strong` is the engine of `profile.strong`, for a profile with a cascade.
-    """
+    """Read what is wanted of the pages of a picture; `InputError` where it cannot be decoded."""
+    light, strong = engine if isinstance(engine, Cascaded) else (engine, engine)
     started = time.perf_counter()
-    source = open_source(path, limits or Limits())
+    source = open_source(path, limits or Limits(), scope=scope)
     profile = fitted(source, profile)
-    outcomes = [Outcome(size, page_tiles(size, profile, number=number)) for number, size in enumerate(source.pages)]
+    found = zip(source.pages, plan_pages(source, profile, scope=scope), source.leaves, strict=True)
+    outcomes = [Outcome(size, tiles, scope=scope, leaf=leaf) for size, tiles, leaf in found]
     total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
     for number, outcome in enumerate(outcomes):
         raster = source.page(number)
         for tile, pixels in cut_page(raster, outcome.tiles):
-            _read_into(outcome, engine, tile, pixels, profile)
+            _read_into(outcome, light, tile, pixels, profile)
             done += 1
             if on_tile:
                 on_tile(done, total)
         overviews.append(raster.overview())
-        _look_again(outcome, raster, engine=strong or engine, profile=profile)
+        _look_again(outcome, raster, engine=strong, profile=profile)
     stitching = time.perf_counter()
     pages = tuple(outcome.assemble(profile) for outcome in outcomes)
     ended = time.perf_counter()

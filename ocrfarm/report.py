@@ -1,6 +1,7 @@
 """A page of tables and plots in one HTML file, which asks no other file and no other host for anything."""
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -117,7 +118,7 @@ def _colour(number: int) -> str:
 
 def _round_up(value: float) -> float:
     """Give where an axis may end that reaches the value."""
-    if value <= 0:
+    if value < sys.float_info.min:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in _STEPS if step * power >= value * (1 - 1e-9))

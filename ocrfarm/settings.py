@@ -198,6 +198,11 @@ class Settings:
         return Path(self.places.models).expanduser() if self.places.models else None
 
 
+def no_colour(environ: Mapping[str, str]) -> bool:
+    """Say whether the user wants none, by the variable on which programs have agreed (no-color.org)."""
+    return bool(environ.get("NO_COLOR"))
+
+
 _GROUPS: dict[str, type[Any]] = {
     "places": Places,
     "limits": Limits,

@@ -17,6 +17,7 @@ from ocrfarm.api.problems import Problem
 from ocrfarm.api.rates import Rates
 from ocrfarm.api.results import MEDIA, Wanted, write
 from ocrfarm.api.views import Cancelled, JobList, JobView
+from ocrfarm.client import Ticket
 from ocrfarm.client.job import content_of
 from ocrfarm.errors import SettingsError, UnknownProfile
 from ocrfarm.farm.webhooks import secret_bytes
@@ -62,7 +63,7 @@ class Asked(BaseModel):
             raise UnknownProfile(f"no profile is named {self.profile[:40]!r}; choose from {', '.join(PROFILES)}")
         if not self.name.isprintable():
             raise SettingsError("a name holds printable characters only")
-        return self.model_dump()
+        return self.model_dump(exclude={"webhook"})
 
 
 @router.post("", status_code=202, responses=problems(_413="the picture has too many bytes", _507="there is no room"))
@@ -76,7 +77,8 @@ async def submit(
     with desk.rates.hold(owner), TemporaryDirectory(prefix="ocrfarm-upload-") as folder:
         path = Path(folder) / "picture"
         await uploads.save(request, path, limits=desk.settings.api)
-        job = await desk.client.submit(path, owner=owner, **options)
+        ticket = Ticket(owner=owner, webhook=asked.webhook)
+        job = await desk.client.submit(path, ticket=ticket, **options)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobView.of(await job.status())
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import pictures
+from ocrfarm.cli.sources import pictures
 from ocrfarm.client import Client, checked_file
 from ocrfarm.geometry import Size
 from ocrfarm.recognize import find_profile
@@ -25,7 +25,7 @@ _SAMPLE = Size(4096, 4096)
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, or a .toml file.")
+@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
 @click.option("--jobs", default=20, show_default=True, type=click.IntRange(min=1), help="How many jobs in all.")
 @click.option("--at-once", default=4, show_default=True, type=click.IntRange(min=1), help="Unfinished at any time.")
 @click.option("--seconds", default=0.0, help="Hand in no more after so long; 0: until all jobs are handed in.")
@@ -40,7 +40,8 @@ def bench(files: tuple[Path, ...], profile: str, *, jobs: int, at_once: int, sec
     load, report = importlib.import_module("ocrfarm.trial.load"), importlib.import_module("ocrfarm.trial.loadreport")
     settings, wanted = Settings.from_env(os.environ), find_profile(profile)
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
-        found = tuple(map(checked_file, pictures(files))) if files else (_drawn(Path(folder)),)
+        named = [checked_file(picture.path) for picture in pictures(files, out=out)]
+        found = tuple(named) or (_drawn(Path(folder)),)
         asked: Load = load.Load(found, wanted, jobs, at_once, seconds)
         with _farm(settings, profile) as (farm, check):
             census = importlib.import_module("ocrfarm.farm.census").census_taker(farm)

@@ -1,4 +1,4 @@
-"""`ocrfarm submit|status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+"""`ocrfarm status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import os
 import tempfile
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 
 _job = click.argument("job_id", metavar="JOB")
 _timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes.")
-
-
-@click.command()
-@click.argument("source")
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
-@click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the picture's size unless given.")
-def submit(source: str, profile: str, *, priority: str | None) -> None:
-    """Hand in SOURCE, a file, an s3:// URL or (with OCRFARM_URL_SOURCES=1) an https:// one, and print the job's id."""
-    chosen = int(priority) if priority else None
-    click.echo(Client().submit(source, profile=profile, priority=chosen).id)
 
 
 @click.command()
@@ -69,7 +59,8 @@ def result(job_id: str, target: Target, *, timeout: float | None) -> None:
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
         picture = cache(partial(_fetched, job, Path(folder) / f"source{PurePath(name).suffix}"))
         cut = partial(pieces, picture, limits=Settings.from_env(os.environ).limits.given)
-        origin = Origin(name, picture, job.overview, cut, base=target.base, stem=job_id)
+        overviews = {number: partial(job.overview, place) for place, number in enumerate(document.numbers)}
+        origin = Origin(name, picture, lambda number: overviews[number](), cut, base=target.base, stem=job_id)
         export(document, target, origin=origin)
     click.echo(f"{left_behind(target, job_id)}\n{summary(document)}")
     if not document.complete:

@@ -11,10 +11,11 @@ from types import TracebackType
 import click
 
 from ocrfarm.errors import OcrfarmError
+from ocrfarm.settings import no_colour
 
 _COMMANDS = {
     "read": "read",
-    "submit": "jobs",
+    "submit": "submit",
     "status": "jobs",
     "wait": "jobs",
     "result": "jobs",
@@ -28,6 +29,7 @@ _COMMANDS = {
     "tune": "tune",
     "models": "models",
     "sample": "sample",
+    "completion": "completion",
 }
 """Command -> module of this package that holds it."""
 
@@ -48,17 +50,34 @@ class _Commands(click.Group):
         return command
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def exit_codes() -> dict[int, str]:
+    """Give what each exit code means."""
+    kinds = {kind.exit_code: str(kind.__doc__).partition(";")[0].rstrip(".") for kind in OcrfarmError.__subclasses__()}
+    others = {0: "All is well", 1: "An error of ocrfarm's own", 2: "A wrong command line", INTERRUPTED: "Interrupted"}
+    return dict(sorted((others | kinds).items()))
+
+
+_CODES = "\n".join(f"{code:>5}  {meaning}" for code, meaning in exit_codes().items())
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"\b\nExit codes:\n{_CODES}",
+)
 @click.version_option(package_name="ocrfarm")
-def ocrfarm() -> None:
+@click.pass_context
+def ocrfarm(context: click.Context) -> None:
     """Read every line of text on pictures of any size, spread over a farm of workers."""
+    if no_colour(os.environ):
+        context.color = False
 
 
 def main() -> None:
     """Run the command line and exit."""
     sys.excepthook = _unexpected
     try:
-        code = ocrfarm(standalone_mode=False)
+        code = ocrfarm(prog_name="ocrfarm", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -1,59 +1,30 @@
-"""What `read` and `result` take in and leave behind: pictures, options for the results, a summary on the screen."""
+"""What `read` and `result` leave behind: options for the results, and a summary on the screen."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
 from pathlib import Path
 
 import click
 
+from ocrfarm.cli.gathered import gathered
 from ocrfarm.document import Document
-from ocrfarm.errors import NoImages
 from ocrfarm.export import Target
 from ocrfarm.result.formats import FORMATS, USUAL, find_formats
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".jpx", ".bmp", ".gif"}
-"""What is taken out of a folder; a file that is named is tried whatever it is called."""
 
 _LOCAL = "http://localhost:8000/"
 """Where `python -m http.server` shows a folder."""
 
 
-def pictures(paths: Iterable[Path]) -> list[Path]:
-    """Give the files, and for each folder the images in it; `NoImages` where there is none at all."""
-    found = [file for path in paths for file in (_in_folder(path) if path.is_dir() else [path])]
-    if not found:
-        raise NoImages(f"no image to read; files in a folder must end in {', '.join(sorted(SUFFIXES))}")
-    return found
+def _target(*, out: Path, formats: str, base_url: str) -> Target:
+    return Target(out, find_formats(formats), f"{base_url.rstrip('/')}/")
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise NoImages(f"{folder}: holds no image; files must end in {', '.join(sorted(SUFFIXES))}")
-    return found
-
-
-def stems(paths: list[Path]) -> Iterator[str]:
-    """Name each picture's results: its stem, or its whole name where another picture has the same stem."""
-    seen: set[str] = set()
-    for path in paths:
-        stem = path.stem if path.stem not in seen else path.name
-        seen.add(stem)
-        yield stem
-
-
-def results_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command --out, --formats and --base-url, and hand them to it as its argument `target`."""
-
-    @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
-    @click.option("--formats", default=USUAL, show_default=True, help=f"Any of {', '.join(FORMATS)}; commas between.")
-    @click.option("--base-url", default=_LOCAL, show_default=True, help="Where OUT will be found; for iiif.")
-    @wraps(command)
-    def with_target(*arguments: object, out: Path, formats: str, base_url: str, **others: object) -> None:
-        target = Target(out, find_formats(formats), f"{base_url.rstrip('/')}/")
-        command(*arguments, target=target, **others)
-
-    return with_target
+results_options = gathered(
+    "target",
+    _target,
+    click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results."),
+    click.option("--formats", default=USUAL, show_default=True, help=f"Any of {', '.join(FORMATS)}; commas between."),
+    click.option("--base-url", default=_LOCAL, show_default=True, help="Where OUT will be found; for iiif."),
+)
+"""Gives a command --out, --formats and --base-url, and hands it its argument `target`."""
 
 
 def left_behind(target: Target, stem: str) -> str:
@@ -73,13 +44,16 @@ def summary(document: Document) -> str:
     blank, read, failed = (sum(getattr(each, name) for each in coverages) for name in ("blank", "read", "failed"))
     area = sum(page.size.area for page in document.pages)
     covered = sum(page.coverage.area * page.size.area for page in document.pages) / area
+    left_out = sum(box.area for each in coverages for box in each.left_out) / area
+    left = f", {left_out:.2%} left out on purpose" if left_out else ""
+    partial = "" if document.complete else " - PARTIAL, see coverage.gaps in the JSON"
     wall = document.timing.get("wall", 0.0)
     peak = max((value for name, value in document.timing.items() if name.endswith("_mb")), default=0.0)
     return "\n".join(
         [
             f"  tiles     {blank + read + failed} ({blank} blank, {read} read, {failed} failed)",
             f"  lines     {len(document.lines)}",
-            f"  coverage  {covered:.2%}{'' if document.complete else ' - PARTIAL, see coverage.gaps in the JSON'}",
+            f"  coverage  {covered:.2%}{left}{partial}",
             f"  time      {wall:.1f} s, {area / 1e6 / max(wall, 1e-9):.1f} MP/s",
             f"  memory    {peak:.0f} MB in the largest process",
         ]

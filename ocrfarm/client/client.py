@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Self, Unpack
 from ocrfarm.client.connections import connect, part
 from ocrfarm.client.job import Job
 from ocrfarm.client.many import Options, Outcome, submit_many
-from ocrfarm.client.sources import Source, content
+from ocrfarm.client.sources import NO_TICKET, Source, Ticket, content
 from ocrfarm.recognize.profiles import Profile, find_profile
+from ocrfarm.scope import ALL, Scope
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,23 +54,26 @@ class Client:
         profile: str | Profile = "fast",
         priority: int | None = None,
         name: str = "",
-        owner: str = "",
-        webhook: str = "",
+        scope: Scope = ALL,
+        ticket: Ticket = NO_TICKET,
     ) -> Job:
         """Hand in a picture: a path, its bytes, or the s3:// URL of an object that the farm's credentials can read.
 
         An https:// address is taken where the settings allow it.
         priority: 0 (first), 5 or 9; by the picture's size unless given. name: what the farm calls the picture.
-        owner: whose job it is, for a service that has many users; it stands in the job's status.
-        webhook: an https:// address that is told of the job's end, where the farm runs `python -m workers webhooks`.
+        scope: which pages and parts of them are read, and the dpi of a PDF; everything unless given.
+        ticket: for services: the job's id, made before, whose it is, and who is told of its end.
         `NotAnImage` where there is no such file; `StoreError`, `BrokerError` where the farm cannot take it; `FarmBusy`
         where it has enough to do: come back after the error's `retry_after` seconds.
         """
         wanted = find_profile(profile) if isinstance(profile, str) else profile
         with content(source, self._farm.settings) as found:
             name = name or found.name
-            request = part("manifest").Request(name, wanted, time.time(), priority, owner, webhook)
-            return Job(part("submit").submit(self._farm.counter, request, source=found.data), self._farm)
+            request = part("manifest").Request(
+                name, wanted, time.time(), priority, scope, owner=ticket.owner, webhook=ticket.webhook
+            )
+            job = part("wire").checked_job_id(ticket.id) if ticket.id else ""
+            return Job(part("submit").submit(self._farm.counter, request, source=found.data, job=job), self._farm)
 
     def submit_many(
         self, sources: Iterable[Source], *, at_once: int = 16, **options: Unpack[Options]

@@ -8,10 +8,11 @@ from threading import Event
 from typing import TYPE_CHECKING, Generic, TypedDict, TypeVar
 
 from ocrfarm.client.job import Job
-from ocrfarm.client.sources import Source
+from ocrfarm.client.sources import Source, Ticket
 from ocrfarm.client.watch import Patience, Watch
 from ocrfarm.errors import OcrfarmError, SettingsError
 from ocrfarm.recognize.profiles import Profile
+from ocrfarm.scope import Scope
 
 if TYPE_CHECKING:
     from ocrfarm.farm.progress import JobStatus
@@ -29,8 +30,8 @@ class Options(TypedDict, total=False):
     profile: str | Profile
     priority: int | None
     name: str
-    owner: str
-    webhook: str
+    scope: Scope
+    ticket: Ticket
 
 
 @dataclass(frozen=True, slots=True)

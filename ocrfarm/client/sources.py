@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -13,6 +14,23 @@ from ocrfarm.storage import open_store
 
 Source = str | Path | bytes
 """A path, the picture's bytes, or the s3:// or https:// address of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a service says of a job that it hands in.
+
+    id: made by `new_job_id` before; who does not know whether a picture was handed in may do so again under the same
+    id, and it is read once. owner: whose job it is; it stands in the job's status. webhook: an https:// address that is
+    told of the job's end, where the farm runs `python -m workers webhooks`.
+    """
+
+    id: str = ""
+    owner: str = ""
+    webhook: str = ""
+
+
+NO_TICKET = Ticket()
 
 
 class Content(NamedTuple):

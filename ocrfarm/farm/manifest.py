@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
+from ocrfarm.document import Leaf
 from ocrfarm.geometry import Box, Size
 from ocrfarm.recognize.profiles import Profile
+from ocrfarm.scope import ALL, Scope
 from ocrfarm.tile import Tile, TileId
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked for what: the file's name, the profile, seconds since 1970, a priority (None: by size).
+    """Who asked for what: the file's name, profile, seconds since 1970, priority (None: by size), and scope.
 
     owner: whose job it is. webhook: the address that is told of its end, which stands nowhere else.
     """
@@ -21,22 +23,23 @@ class Request:
     profile: Profile
     submitted: float
     priority: int | None = None
+    scope: Scope = ALL
     owner: str = ""
     webhook: str = ""
 
     def to_bytes(self) -> bytes:
         """Give JSON."""
         data = {"name": self.name, "profile": self.profile.to_json(), "submitted": self.submitted}
-        for_whom = {"priority": self.priority, "owner": self.owner, "webhook": self.webhook}
-        return json.dumps(data | for_whom, ensure_ascii=False).encode()
+        more = {"priority": self.priority, "scope": self.scope.to_json(), "owner": self.owner, "webhook": self.webhook}
+        return json.dumps(data | more, ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Request":
         """Read what `to_bytes` gave."""
         values = json.loads(data)
         for_whom = {name: values.get(name, "") for name in ("owner", "webhook")}
-        profile = Profile.from_json(values["profile"])
-        return cls(values["name"], profile, values["submitted"], values["priority"], **for_whom)
+        profile, scope = Profile.from_json(values["profile"]), Scope.from_json(values.get("scope", {}))
+        return cls(values["name"], profile, values["submitted"], values["priority"], scope, **for_whom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Manifest:
     pages: tuple[Size, ...]
     tiles: tuple[Tile, ...]
     blank: frozenset[TileId] = field(default_factory=frozenset)
+    leaves: tuple[Leaf, ...] = ()
     _by_id: dict[TileId, Tile] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,7 @@ class Manifest:
             "request": json.loads(self.request.to_bytes()),
             "pages": [[page.width, page.height] for page in self.pages],
             "tiles": [_tile_to_json(tile, tile.id in self.blank) for tile in self.tiles],
+            "leaves": [asdict(leaf) for leaf in self.leaves],
         }
         return json.dumps(data, ensure_ascii=False).encode()
 
@@ -72,7 +77,8 @@ class Manifest:
         pages = tuple(Size(*page) for page in values["pages"])
         tiles = tuple(_tile_from_json(tile, pages) for tile in values["tiles"])
         blank = frozenset(TileId.parse(tile["id"]) for tile in values["tiles"] if tile.get("blank"))
-        return cls(Request.from_bytes(json.dumps(values["request"]).encode()), pages, tiles, blank)
+        leaves = tuple(Leaf(**leaf) for leaf in values.get("leaves", ())) or tuple(Leaf() for _ in pages)
+        return cls(Request.from_bytes(json.dumps(values["request"]).encode()), pages, tiles, blank, leaves)
 
 
 def _tile_to_json(tile: Tile, blank: bool) -> dict[str, Any]:

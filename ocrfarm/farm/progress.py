@@ -70,7 +70,8 @@ end
 class Course:
     """When what happened to a job, in seconds since 1970 (0 = not yet), and which error ended it.
 
-    `model` is the recognizer that it needs; `waiting` says what it waits for that may never come.
+    `model` is the recognizer that it needs; `waiting` says what it waits for that may never come; `pixels` counts those
+    of all its pages, once they are known.
     """
 
     submitted: float = 0.0
@@ -80,6 +81,7 @@ class Course:
     error_kind: str = ""
     model: str = ""
     waiting: str = ""
+    pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,7 @@ def _status(job: str, record: dict[str, str], done: int, dead: int) -> JobStatus
         submitted=float(record.get("submitted", 0)),
         started=float(record.get("started", 0)),
         finished=float(record.get("finished", 0)),
+        pixels=int(record.get("pixels", 0)),
     )
 
 

@@ -19,7 +19,7 @@ from ocrfarm.farm.orphans import scratch_folder
 from ocrfarm.farm.services import Services
 from ocrfarm.farm.tries import Fetched, Reader, put_readings
 from ocrfarm.image import Limits, Pixels, Source, decode_tile, encode_tile, map_ahead, open_source
-from ocrfarm.pipeline import Outcome, cut_page, fitted, page_tiles
+from ocrfarm.pipeline import Outcome, cut_page, fitted, plan_pages
 from ocrfarm.recognize import Profile
 from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
@@ -42,12 +42,14 @@ def split(services: Services, job: str) -> Generator[Batch, None, None]:
     services.progress.change(job, state="splitting", started=started)
     with scratch_folder() as folder, _named(request.name, folder) as path:
         store.get_file(keys.source(job), path)
-        source = open_source(path, Limits(**services.settings.limits.given))
+        source = open_source(path, Limits(**services.settings.limits.given), scope=request.scope)
         request = replace(request, profile=fitted(source, request.profile))
-        tiles = [page_tiles(size, request.profile, number=number) for number, size in enumerate(source.pages)]
-        manifest = Manifest(request, source.pages, tuple(tile for page in tiles for tile in page))
+        tiles = plan_pages(source, request.profile, scope=request.scope)
+        every = tuple(tile for page in tiles for tile in page)
+        manifest = Manifest(request, source.pages, every, leaves=source.leaves)
         store.put(keys.manifest(job), manifest.to_bytes())
-        services.progress.change(job, state="recognizing", tiles=len(manifest.tiles))
+        pixels = sum(size.area for size in source.pages)
+        services.progress.change(job, state="recognizing", tiles=len(manifest.tiles), pixels=pixels)
         blank: set[TileId] = set()
         total, most = sum(map(pixels_of, manifest.tiles)), services.settings.work.batch_pixels
         yield from in_batches(_stored(services, job, source, tiles), total, most=most, blank=blank)
@@ -193,7 +195,7 @@ def _outcomes(services: Services, job: str, manifest: Manifest) -> list[Outcome]
         for number, size in enumerate(manifest.pages):
             tiles = tuple(tile for tile in manifest.tiles if tile.id.page == number)
             blank = {tile.id for tile in tiles} & manifest.blank
-            outcome = Outcome(size, tiles, blank=blank)
+            outcome = Outcome(size, tiles, blank=blank, scope=manifest.request.scope, leaf=manifest.leaves[number])
             wanted = [tile.id for tile in tiles if tile.id not in blank]
             for tile_id, found in zip(wanted, threads.map(partial(_found, services, job), wanted), strict=True):
                 outcome.readings += found.readings

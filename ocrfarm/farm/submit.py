@@ -49,16 +49,17 @@ def open_counter(settings: Settings, app: Celery, *, store: Store) -> Counter:
     return Counter(app, store, open_progress(settings), open_upkeep(settings), settings.load)
 
 
-def submit(counter: Counter, request: Request, *, source: Path | bytes) -> str:
-    """Hand in a picture and give the job's id.
+def submit(counter: Counter, request: Request, *, source: Path | bytes, job: str = "") -> str:
+    """Hand in a picture and give the job's id, a new one unless it is given; again under the same id changes nothing.
 
     `FarmBusy`: come back later, nothing was handed in. `BrokerUnreachable`, `StoreError`: the job has failed, and no
     worker has heard of it. `SettingsError` for a priority that no queue has, or a webhook that is no https address.
     """
     _check(request)
     _admit(counter)
-    job, progress, store = wire.new_job_id(), counter.progress, counter.store
-    progress.create(JobStatus(id=job, state="queued", **asked(request)))
+    job, progress, store = job or wire.new_job_id(), counter.progress, counter.store
+    if not progress.statuses(job):
+        progress.create(JobStatus(id=job, state="queued", **asked(request)))
     try:
         store.put(keys.request(job), request.to_bytes())
         if isinstance(source, Path):

@@ -6,8 +6,8 @@ from stat import S_ISDIR, S_ISREG
 
 from ocrfarm.errors import NotAnImage
 
-_LONGEST = 16
-"""Bytes that are enough to tell every format below."""
+_LONGEST = 1024
+"""Bytes that are enough to tell every format below: the mark of a PDF may stand behind others."""
 
 
 class Format(Enum):
@@ -20,6 +20,8 @@ class Format(Enum):
     GIF = "GIF"
     JPEG2000 = "JPEG-2000"
     BMP = "BMP"
+    PDF = "PDF"
+    HEIC = "HEIC"
 
 
 _MAGIC = (
@@ -35,6 +37,8 @@ _MAGIC = (
     (b"\xff\x4f\xff\x51", Format.JPEG2000),
     (b"BM", Format.BMP),
 )
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def detect(path: Path) -> Format:
@@ -70,4 +74,7 @@ def _check_kind(path: Path, mode: int) -> None:
 def _by_magic(head: bytes) -> Format | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
-    return next((form for magic, form in _MAGIC if head.startswith(magic)), None)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return Format.HEIC
+    found = next((form for magic, form in _MAGIC if head.startswith(magic)), None)
+    return found or (Format.PDF if b"%PDF-" in head else None)

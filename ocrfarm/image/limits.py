@@ -42,11 +42,12 @@ class Limits:
         """Refuse a file of too many pages."""
         _check(count, self.pages, setting="pages", claim=f"{where}: the file has {count:,} pages or more")
 
-    def check_raster(self, size: Size, *, where: str) -> None:
+    def check_raster(self, size: Size, *, where: str, advice: str = "") -> None:
         """Refuse a page that is too wide, too high or has too many pixels."""
         claim = f"{where}: the header claims {size.width:,} x {size.height:,} pixels"
-        _check(max(size.width, size.height), self.side, setting="side", claim=claim)
-        _check(size.area, self.pixels, setting="pixels", claim=f"{claim} ({size.area:,} in all)")
+        _check(max(size.width, size.height), self.side, setting="side", claim=claim, advice=advice)
+        claim = f"{claim} ({size.area:,} in all)"
+        _check(size.area, self.pixels, setting="pixels", claim=claim, advice=advice)
 
     def check_buffered(self, size: Size, *, kind: str, where: str) -> None:
         """Refuse a page too large for a format that cannot be decoded row by row."""

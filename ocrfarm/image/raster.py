@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Protocol
 
 import numpy as np
-import pyvips
 
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
@@ -26,13 +26,31 @@ _BEGINNING_COLUMNS = 16384
 _AS_IT_IS: Mapping[Box, int] = {}
 
 
+class Rows(Protocol):
+    """A raster as stored, from top to bottom; opening it has read no more than its header."""
+
+    @property
+    def size(self) -> Size:
+        """Pixels."""
+        ...
+
+    @property
+    def bands(self) -> int:
+        """Channels: 1 (grey) or 3 (red green blue)."""
+        ...
+
+    def strips(self, step: int) -> Iterator[Pixels]:
+        """Give `step` rows at a time, the last ones may be fewer; each is valid until the next."""
+        ...
+
+
 class Raster:
     """One upright page of a source; memory while cutting: one strip of rows, and the box that is given.
 
     Rows of boxes that are not whole yet wait in a file in the folder for temporary files.
     """
 
-    def __init__(self, size: Size, decode: Callable[[], pyvips.Image], *, orientation: Orientation, where: str) -> None:
+    def __init__(self, size: Size, decode: Callable[[], Rows], *, orientation: Orientation, where: str) -> None:
         self.size = size
         self._decode = decode
         self._orientation = orientation
@@ -51,14 +69,15 @@ class Raster:
         stored = {self._orientation.stored_box(box, self.size): box for box in boxes}
         sizes = {box: factors.get(named, 1) for box, named in stored.items()}
         with translated(self._where), Slots() as slots:
-            image = self._open()
-            shrink = _overview_factor(Size(image.width, image.height))
+            raster = self._open()
+            shrink = _overview_factor(raster.size)
             bands = [
-                Band(image.bands, boxes=[box for box in sizes if sizes[box] == factor], factor=factor, slots=slots)
+                Band(raster.bands, boxes=[box for box in sizes if sizes[box] == factor], factor=factor, slots=slots)
                 for factor in sorted({*sizes.values()})
             ]
-            overview = Band(image.bands, boxes=[Box(0, 0, image.width, image.height)], factor=shrink, slots=slots)
-            for strip in _strips(image, max(_STEP, shrink, *sizes.values())):
+            whole = Box(0, 0, raster.size.width, raster.size.height)
+            overview = Band(raster.bands, boxes=[whole], factor=shrink, slots=slots)
+            for strip in raster.strips(max(_STEP, shrink, *sizes.values())):
                 rows = {factor: shrunk(strip, factor) for factor in {shrink, *sizes.values()}}
                 for box, pixels in chain.from_iterable(band.add(rows[band.factor]) for band in bands):
                     yield stored[box], self._orientation.upright(pixels)
@@ -71,11 +90,11 @@ class Raster:
         Of a raster of more than 16384 columns only those in the middle are given.
         """
         with translated(self._where):
-            image = self._open()
-            width, rows = min(image.width, _BEGINNING_COLUMNS), min(image.height, rows)
-            left = (image.width - width) // 2
-            found = np.empty((rows, width) if image.bands == 1 else (rows, width, image.bands), np.uint8)
-            for top, strip in zip(range(0, rows, _STEP), _strips(image, _STEP), strict=False):
+            stored = self._open()
+            width, rows = min(stored.size.width, _BEGINNING_COLUMNS), min(stored.size.height, rows)
+            left = (stored.size.width - width) // 2
+            found = np.empty((rows, width) if stored.bands == 1 else (rows, width, stored.bands), np.uint8)
+            for top, strip in zip(range(0, rows, _STEP), stored.strips(_STEP), strict=False):
                 found[top : top + _STEP] = strip[: rows - top, left : left + width]
             return self._orientation.upright(found)
 
@@ -87,12 +106,12 @@ class Raster:
         assert self._overview is not None
         return self._overview
 
-    def _open(self) -> pyvips.Image:
+    def _open(self) -> Rows:
         """Open the page; it must have the size that was checked, whatever a hostile header or a changed file says."""
-        image = self._decode()
-        if self._orientation.size(Size(image.width, image.height)) != self.size:
+        rows = self._decode()
+        if self._orientation.size(rows.size) != self.size:
             raise DamagedImage(f"{self._where}: its pixels have another size than its header says; export it again")
-        return image
+        return rows
 
     def _check(self, boxes: Sequence[Box]) -> None:
         page = Box(0, 0, self.size.width, self.size.height)
@@ -106,13 +125,3 @@ def _overview_factor(size: Size) -> int:
     while max(size.width, size.height) > OVERVIEW_SIDE * factor:
         factor *= 2
     return factor
-
-
-def _strips(image: pyvips.Image, step: int) -> Iterator[Pixels]:
-    """Decode the image from top to bottom, `step` rows at a time."""
-    region = pyvips.Region.new(image)
-    channels = () if image.bands == 1 else (image.bands,)
-    for top in range(0, image.height, step):
-        height = min(step, image.height - top)
-        raw = region.fetch(0, top, image.width, height)
-        yield np.frombuffer(raw, np.uint8).reshape(height, image.width, *channels)

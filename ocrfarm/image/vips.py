@@ -7,12 +7,16 @@ these do not survive a fork: see `codec.encode_tile`. Importing pyvips before a 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyvips
 
 from ocrfarm.errors import DamagedImage, NotAnImage
+from ocrfarm.geometry import Size
 from ocrfarm.image.formats import Format
+from ocrfarm.image.pixels import Pixels
 
 pyvips.cache_set_max(0)  # a cached operation would keep whole pages alive, and file handles with them
 pyvips.concurrency_set(1)  # tiles are encoded in threads of ours: more inside libvips only adds memory
@@ -37,6 +41,32 @@ def translated(where: str) -> Iterator[None]:
     except pyvips.Error as error:
         reason = " ".join(str(error).split())
         raise DamagedImage(f"{where}: cannot be decoded, copy or export the file again ({reason})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class VipsRows:
+    """The rows of an image of libvips, 8 bits a channel."""
+
+    image: pyvips.Image
+
+    @property
+    def size(self) -> Size:
+        """Pixels."""
+        return Size(self.image.width, self.image.height)
+
+    @property
+    def bands(self) -> int:
+        """Channels."""
+        return int(self.image.bands)
+
+    def strips(self, step: int) -> Iterator[Pixels]:
+        """Decode the image from top to bottom, `step` rows at a time."""
+        region = pyvips.Region.new(self.image)
+        channels = () if self.bands == 1 else (self.bands,)
+        for top in range(0, self.image.height, step):
+            height = min(step, self.image.height - top)
+            raw = region.fetch(0, top, self.image.width, height)
+            yield np.frombuffer(raw, np.uint8).reshape(height, self.image.width, *channels)
 
 
 def load(path: Path, form: Format, *, page: int) -> pyvips.Image:

@@ -1,6 +1,6 @@
 """Pixels -> fragments of one tile: engines, weights and profiles."""
 
-from ocrfarm.recognize.engine import Engine, Found, Pixels
+from ocrfarm.recognize.engine import Cascaded, Engine, Found, Pixels
 from ocrfarm.recognize.load import load_engine
 from ocrfarm.recognize.profiles import Cascade, Profile, Runtime, Tiling, find_profile
 from ocrfarm.recognize.read import read_look, read_tile
@@ -8,6 +8,7 @@ from ocrfarm.recognize.weights import WeightsFolders
 
 __all__ = [
     "Cascade",
+    "Cascaded",
     "Engine",
     "Found",
     "Pixels",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from ocrfarm.geometry import Quad
 from ocrfarm.tile import Fragment
@@ -38,6 +38,13 @@ class Found:
     saturated: bool = False
     columns: int = 0
     padding: int = 0
+
+
+class Cascaded(NamedTuple):
+    """An engine and the stronger one that reads what it doubts: those of a profile and of `profile.strong`."""
+
+    light: "Engine"
+    strong: "Engine"
 
 
 class Engine(Protocol):

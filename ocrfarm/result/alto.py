@@ -6,7 +6,7 @@ from ocrfarm.document import Document, Line, Page
 from ocrfarm.geometry import Box, Size
 from ocrfarm.result.about import SYSTEM, VERSION
 from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 from ocrfarm.result.places import Corners, angle, around, bounds, corners
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import XmlWriter
@@ -26,7 +26,7 @@ def write_alto(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     with xml.element("alto", _ROOT):
         _description(xml, origin)
         with xml.element("Layout"):
-            for number, page in enumerate(document.pages, origin.first + 1):
+            for number, page in numbered(document, origin.first):
                 _page(xml, page, f"p{number}", number)
 
 

@@ -8,7 +8,7 @@ from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Quad
 from ocrfarm.result.about import SYSTEM, VERSION
 from ocrfarm.result.json import Json, dumped, write_array
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 from ocrfarm.result.words import spelt
 
 _LINE, _WORD = 1, 2
@@ -19,7 +19,7 @@ def write_coco(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     """Write an image a page, and an annotation a line and a word; a word's `line_id` is its line's annotation."""
     images = [
         {"id": number, "file_name": origin.name, "page": number, "width": page.size.width, "height": page.size.height}
-        for number, page in enumerate(document.pages, origin.first + 1)
+        for number, page in numbered(document, origin.first)
     ]
     head = {"info": {"description": f"{SYSTEM} {VERSION}"}, "licenses": [], "images": images}
     file.write(dumped(head | {"categories": _CATEGORIES})[:-1] + b',"annotations":')
@@ -29,7 +29,7 @@ def write_coco(document: Document, file: BinaryIO, *, origin: Origin) -> None:
 
 def _annotations(document: Document, first: int) -> Iterator[Json]:
     ids = count(1)
-    for image, page in enumerate(document.pages, first + 1):
+    for image, page in numbered(document, first):
         for line in page.lines:
             number = next(ids)
             known = {"image_id": image, "iscrowd": 0, "legibility": "legible", "score": round(line.confidence, 4)}

@@ -25,7 +25,7 @@ from ocrfarm.result.preview import write_preview, write_webp
 from ocrfarm.result.table import write_csv, write_tsv
 from ocrfarm.result.text import write_text
 
-_ANY_PAGE = r"(\.p\d+)?"
+_ANY_PAGE = r"\.p\d+$"
 """What `page_part` gives."""
 
 
@@ -51,10 +51,12 @@ class Format:
         """Name the file; for a format of which each page is one, that of the page (0 = first)."""
         return f"{stem}{page_part(page)}{self.suffix}"
 
-    def names(self, name: str, stem: str) -> bool:
-        """Say whether a file of this name could be the format's, of any page."""
-        page = _ANY_PAGE if self.each_page else ""
-        return bool(re.fullmatch(f"{re.escape(stem)}{page}{re.escape(self.suffix)}", name))
+    def stems(self, name: str) -> set[str]:
+        """Give the stems for which the format would write a file of this name, of any page."""
+        stem = name.removesuffix(self.suffix)
+        if stem == name:
+            return set()
+        return {stem, re.sub(_ANY_PAGE, "", stem)} if self.each_page else {stem}
 
 
 FORMATS = {

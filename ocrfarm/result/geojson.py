@@ -7,7 +7,7 @@ from ocrfarm.document import Document, Gap, Line, Page
 from ocrfarm.geometry import Quad
 from ocrfarm.result.georeference import PIXELS, Georeference, georeference
 from ocrfarm.result.json import Json, dumped, write_array
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 
 
 def write_geojson(document: Document, file: BinaryIO, *, origin: Origin) -> None:
@@ -31,7 +31,7 @@ def _system(placed: Georeference) -> Json:
 
 
 def _features(document: Document, first: int, placed: Georeference) -> Iterator[Json]:
-    for number, page in enumerate(document.pages, first + 1):
+    for number, page in numbered(document, first):
         for quad, said in _things(page):
             ring = [placed.at(point) for point in quad.points]
             if _area(ring) < 0:

@@ -6,7 +6,7 @@ from ocrfarm.document import Document, Line, Page
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.result.about import SYSTEM, VERSION
 from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 from ocrfarm.result.places import angle, around, bounds, corners
 from ocrfarm.result.words import spelt
 from ocrfarm.result.xml import XmlWriter
@@ -29,8 +29,8 @@ def write_hocr(document: Document, file: BinaryIO, *, origin: Origin) -> None:
             xml.leaf("meta", {"name": "ocr-capabilities", "content": _CAPABILITIES})
             xml.leaf("meta", {"name": "ocr-number-of-pages", "content": len(document.pages)})
         with xml.element("body"):
-            for number, page in enumerate(document.pages, origin.first):
-                _page(xml, page, origin.name, number)
+            for number, page in numbered(document, origin.first):
+                _page(xml, page, origin.name, number - 1)
 
 
 def _page(xml: XmlWriter, page: Page, name: str, number: int) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from ocrfarm.document import Document, Line, Page
 from ocrfarm.geometry import Quad
 from ocrfarm.result.json import Json, dumped, write_array
-from ocrfarm.result.origin import Origin, page_part
+from ocrfarm.result.origin import Origin, numbered, page_part
 
 _SHOWN = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
 """What a browser can show; of other pictures, and of one page of many, the preview is shown."""
@@ -23,14 +23,14 @@ def write_iiif(document: Document, file: BinaryIO, *, origin: Origin) -> None:
         "label": {"none": [origin.name]},
     }
     file.write(dumped(head)[:-1] + b',"items":[')
-    for number, page in enumerate(document.pages):
-        file.write(b",\n" if number else b"\n")
+    for place, (number, page) in enumerate(numbered(document, origin.first)):
+        file.write(b",\n" if place else b"\n")
         _canvas(file, page, origin, number, alone=len(document.pages) == 1)
     file.write(b"]}\n")
 
 
 def _canvas(file: BinaryIO, page: Page, origin: Origin, number: int, *, alone: bool) -> None:
-    name = f"{origin.base}{quote(origin.stem)}/page/{origin.first + number + 1}"
+    name = f"{origin.base}{quote(origin.stem)}/page/{number}"
     size = {"width": page.size.width, "height": page.size.height}
     painting = {
         "id": f"{name}/painting",
@@ -40,7 +40,7 @@ def _canvas(file: BinaryIO, page: Page, origin: Origin, number: int, *, alone: b
         "target": name,
     }
     painted = {"id": f"{name}/paintings", "type": "AnnotationPage", "items": [painting]}
-    canvas = {"id": name, "type": "Canvas", "label": {"none": [str(origin.first + number + 1)]}, **size}
+    canvas = {"id": name, "type": "Canvas", "label": {"none": [str(number)]}, **size}
     text = {"id": f"{name}/text", "type": "AnnotationPage"}
     file.write(dumped(canvas | {"items": [painted]})[:-1] + b',"annotations":[' + dumped(text)[:-1] + b',"items":')
     write_array(file, _annotations(page, name))
@@ -49,7 +49,7 @@ def _canvas(file: BinaryIO, page: Page, origin: Origin, number: int, *, alone: b
 
 def _image(origin: Origin, number: int, *, alone: bool) -> Json:
     kind = _SHOWN.get(PurePath(origin.name).suffix.lower()) if alone else None
-    name = origin.name if kind else f"{origin.stem}{page_part(origin.first + number)}.preview.png"
+    name = origin.name if kind else f"{origin.stem}{page_part(number - 1)}.preview.png"
     return {"id": f"{origin.base}{quote(name)}", "type": "Image", "format": kind or "image/png"}
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
+from ocrfarm.document import Coverage, Document, Gap, Leaf, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.result.origin import Origin
 
@@ -51,7 +51,8 @@ def document_row(document: Document) -> Json:
 
 def page_row(page: Page) -> Json:
     """Give what is said of a page, without its lines."""
-    return {"width": page.size.width, "height": page.size.height, "coverage": _coverage_to_json(page.coverage)}
+    known = {"width": page.size.width, "height": page.size.height, "coverage": _coverage_to_json(page.coverage)}
+    return _leaf_to_json(page.leaf) | known
 
 
 def dumped(data: object) -> bytes:
@@ -89,7 +90,14 @@ def pages_from_json(data: bytes) -> Iterator[Page]:
 
 def _page_from_json(data: Json) -> Page:
     lines = tuple(_line_from_json(line) for line in data["lines"])
-    return Page(Size(data["width"], data["height"]), lines, _coverage_from_json(data["coverage"]))
+    leaf = Leaf(data["number"] - 1 if "number" in data else None, data.get("dpi", 0.0), data.get("has_text", False))
+    return Page(Size(data["width"], data["height"]), lines, _coverage_from_json(data["coverage"]), leaf)
+
+
+def _leaf_to_json(leaf: Leaf) -> Json:
+    """Give what is known; most pages are pictures, of which nothing is."""
+    number = {} if leaf.number is None else {"number": leaf.number + 1}
+    return number | ({"dpi": round(leaf.dpi, 2), "has_text": leaf.has_text} if leaf.dpi else {})
 
 
 def line_to_json(line: Line) -> Json:
@@ -127,10 +135,13 @@ def _coverage_to_json(coverage: Coverage) -> Json:
         "retries": coverage.retries,
         "looks": coverage.looks,
         "tiling": coverage.tiling,
-        "gaps": [
-            {"box": [gap.box.x0, gap.box.y0, gap.box.x1, gap.box.y1], "reason": gap.reason} for gap in coverage.gaps
-        ],
+        "gaps": [{"box": _box_to_json(gap.box), "reason": gap.reason} for gap in coverage.gaps],
+        **({"left_out": [_box_to_json(box) for box in coverage.left_out]} if coverage.left_out else {}),
     }
+
+
+def _box_to_json(box: Box) -> list[int]:
+    return [box.x0, box.y0, box.x1, box.y1]
 
 
 def _coverage_from_json(data: Json) -> Coverage:
@@ -140,4 +151,5 @@ def _coverage_from_json(data: Json) -> Coverage:
         for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated", "tiling", "looks", "retries")
     }
     scales = tuple((each["scale"], each["area"]) for each in data["scales"])
-    return Coverage(**numbers, gaps=gaps, scales=scales)
+    left_out = tuple(Box(*box) for box in data.get("left_out", ()))
+    return Coverage(**numbers, gaps=gaps, scales=scales, left_out=left_out)

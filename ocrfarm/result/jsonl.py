@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document
 from ocrfarm.result.json import Json, document_row, dumped, line_to_json, page_row
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 
 
 def write_jsonl(document: Document, file: BinaryIO, *, origin: Origin) -> None:
@@ -16,7 +16,7 @@ def write_jsonl(document: Document, file: BinaryIO, *, origin: Origin) -> None:
 
 def _rows(document: Document, origin: Origin) -> Iterator[Json]:
     yield {"kind": "document", "name": origin.name} | document_row(document)
-    for number, page in enumerate(document.pages, origin.first + 1):
+    for number, page in numbered(document, origin.first):
         yield {"kind": "page", "page": number} | page_row(page)
         for order, line in enumerate(page.lines, 1):
             yield {"kind": "line", "page": number, "line": order} | line_to_json(line)

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Gap, Page
 from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 
 _ANYWHERE = re.compile(r"([\\`*_\[\]<>&|~$])")
 _IN_FRONT = re.compile(r"^([#+=-]|\d+(?=[.)]))")
@@ -19,7 +19,7 @@ _BREAK = "  \n"
 def write_markdown(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     """Write CommonMark in UTF-8; signs that would format are escaped, and what was not read is said."""
     file.write(f"# {_escaped(origin.name)}\n".encode())
-    for number, page in enumerate(document.pages, origin.first + 1):
+    for number, page in numbered(document, origin.first):
         if len(document.pages) > 1:
             file.write(f"\n## Page {number}\n".encode())
         for paragraph in _paragraphs(page):

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Quad
 from ocrfarm.result.json import Json, document_row, dumped, page_row
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.origin import Origin, numbered
 
 _GROUP = 10_000
 """Lines of a row group: some megabytes."""
@@ -38,7 +38,7 @@ def _schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
 
 
 def _rows(document: Document, first: int) -> Iterator[Json]:
-    for number, page in enumerate(document.pages, first + 1):
+    for number, page in numbered(document, first):
         for order, line in enumerate(page.lines, 1):
             yield {"page": number, "line": order} | _row(line)
 

@@ -42,9 +42,10 @@ def write_pdf(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     if is_pdf(path):
         with tempfile.TemporaryFile() as text:
             _Pdf(text, _USUAL).write(document, origin, parts=lambda number: ())
-            lay_over(path, file, layer=text)
+            lay_over(path, file, layer=text, numbers=document.numbers)
     else:
-        parts = partial(_parts, origin, path if len(document.pages) == 1 else None)
+        alone = len(document.pages) == 1 and document.pages[0].leaf.number is None
+        parts = partial(_parts, origin, path if alone else None)
         _Pdf(file, resolution(path) or _USUAL).write(document, origin, parts=parts)
 
 
@@ -59,7 +60,7 @@ class _Pdf:
         """Write the document's pages, each with its parts below its text."""
         pages = [
             self._page(page, [self._place(*part) for part in parts(number)])
-            for number, page in enumerate(document.pages)
+            for number, page in zip(document.numbers, document.pages, strict=True)
         ]
         self._font.write(self._pdf, number=self._font_number)
         kids = b" ".join(b"%d 0 R" % number for number in pages)

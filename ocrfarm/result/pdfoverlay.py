@@ -1,6 +1,7 @@
 """Text written over the pages of a PDF, which stay as they are. Needs pikepdf (`ocrfarm[pdf]`)."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,10 +22,10 @@ def is_pdf(path: Path) -> bool:
         return _MAGIC in file.read(_WITHIN)
 
 
-def lay_over(path: Path, file: BinaryIO, *, layer: BinaryIO) -> None:
-    """Write the PDF at `path` with the text of each page of `layer` on the page of the same number.
+def lay_over(path: Path, file: BinaryIO, *, layer: BinaryIO, numbers: Sequence[int]) -> None:
+    """Write the PDF at `path` with the text of each page of `layer` on the page that has its number (0 = first).
 
-    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked, broken or has another number of pages.
+    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked, broken or has no page of such a number.
     """
     try:
         pikepdf = importlib.import_module("pikepdf")
@@ -32,19 +33,22 @@ def lay_over(path: Path, file: BinaryIO, *, layer: BinaryIO) -> None:
         raise MissingPackage(f"{path.name}: text on a PDF needs pikepdf; pip install 'ocrfarm[pdf]'") from error
     try:
         with pikepdf.open(path) as pdf, pikepdf.open(layer) as text:
-            if len(pdf.pages) != len(text.pages):
-                counts = f"{len(text.pages)} pages were read of the {len(pdf.pages)} of the PDF"
-                raise InputError(f"{path.name}: {counts}; read all of them, or ask for another format")
-            _write_over(pikepdf, pdf, layer=text)
+            if max(numbers) >= len(pdf.pages):
+                counts = f"page {max(numbers) + 1} was read, and the PDF has {len(pdf.pages)}"
+                raise InputError(f"{path.name}: {counts}; was it changed meanwhile? Read it again")
+            _write_over(pikepdf, [pdf.pages[number] for number in numbers], layer=text, font=_font(pdf, text))
             pdf.save(file)
     except pikepdf.PdfError as error:
         advice = "save it anew, without a password"
         raise InputError(f"{path.name}: no text can be added to this PDF ({error}); {advice}") from error
 
 
-def _write_over(pikepdf: Any, pdf: Any, *, layer: Any) -> None:  # noqa: ANN401 - a module that may not be there
-    font = pdf.copy_foreign(layer.pages[0].Resources.Font.OcrfarmText)
-    for page, text in zip(pdf.pages, layer.pages, strict=True):
+def _font(pdf: Any, layer: Any) -> Any:  # noqa: ANN401 - pikepdf's, which may not be there
+    return pdf.copy_foreign(layer.pages[0].Resources.Font.OcrfarmText)
+
+
+def _write_over(pikepdf: Any, pages: list[Any], *, layer: Any, font: Any) -> None:  # noqa: ANN401 - likewise
+    for page, text in zip(pages, layer.pages, strict=True):
         page.add_resource(font, pikepdf.Name.Font, pikepdf.Name.OcrfarmText)
         page.contents_add(b"q", prepend=True)
         page.contents_add(b"Q q %b cm\n%b\nQ" % (_matrix(page, text), text.Contents.read_bytes()))

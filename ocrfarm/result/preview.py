@@ -18,13 +18,13 @@ _DOUBTFUL = 0.5
 def write_preview(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     """Write the document's only page as PNG."""
     (page,) = document.pages
-    _draw(page, origin.overview(origin.first)).save(file, "PNG", compress_level=1)
+    _draw(page, origin.overview(origin.first + document.numbers[0])).save(file, "PNG", compress_level=1)
 
 
 def write_webp(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     """Write the document's only page as WebP, a fraction of the PNG's bytes."""
     (page,) = document.pages
-    _draw(page, origin.overview(origin.first)).save(file, "WEBP", quality=85, method=2)
+    _draw(page, origin.overview(origin.first + document.numbers[0])).save(file, "WEBP", quality=85, method=2)
 
 
 def _draw(page: Page, overview: bytes) -> Image.Image:

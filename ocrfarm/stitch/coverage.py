@@ -57,6 +57,13 @@ def cover(
     )
 
 
+def left_out(coverage: Coverage, size: Size, *, tiles: Iterable[Tile]) -> Coverage:
+    """Give the coverage of a page of which a part is in no tile because nobody wants it: that is no gap then."""
+    _, missing = _look(size, _of_level(tiles, 0), [], {})
+    gaps = tuple(gap for gap in coverage.gaps if gap.reason != NO_TILE)
+    return replace(coverage, gaps=gaps, left_out=tuple(gap.box for gap in missing))
+
+
 def _scales(size: Size, readings: Sequence[Reading]) -> tuple[tuple[float, float], ...]:
     """Give each scale at which the detector saw a part of the page, finest first, and the share that it saw so."""
     found = sorted({reading.scale for reading in readings}, reverse=True)

@@ -86,9 +86,8 @@ def test_bad_pictures_get_one_line_each_and_stop_nobody(tmp_path: Path, where: l
     assert ended.returncode == 3
     assert texts(tmp_path / "out/good.json") == expected
     assert texts(tmp_path / "out/dot.json") == texts(tmp_path / "out/strip.json") == []
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        f"{stem}.{kind}" for stem in ("dot", "strip", "good") for kind in ("json", "txt", "preview.png")
-    )
+    results = [f"{stem}.{kind}" for stem in ("dot", "strip", "good") for kind in ("json", "txt", "preview.png")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(["outcomes.csv", *results])
 
 
 def test_the_results_of_one_picture(tmp_path: Path) -> None:

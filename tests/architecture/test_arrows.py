@@ -16,13 +16,14 @@ HEAVY = {
     *("billiard", "celery", "flower", "kombu", "redis"),
     *("boto3", "botocore"),
     *("cv2", "onnxruntime", "paddle", "paddleocr", "paddlex", "pyvips"),
-    *("pikepdf", "pyarrow", "pandas"),
+    *("pikepdf", "pyarrow", "pandas", "pypdfium2"),
     *("fastapi", "starlette", "uvicorn"),
 }
 
 LIGHT_MODULES = (
     "ocrfarm.errors",
     "ocrfarm.geometry",
+    "ocrfarm.scope",
     "ocrfarm.tile",
     "ocrfarm.document",
     "ocrfarm.settings",
@@ -47,6 +48,8 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "onnxruntime": "ocrfarm/recognize/runtime.py",
     "pyvips": "ocrfarm/image/",
     "pikepdf": "ocrfarm/result/pdfoverlay.py",
+    "pypdfium2": "ocrfarm/image/pdfium.py",
+    "pillow_heif": "ocrfarm/image/pillow.py",
     "pyarrow": "ocrfarm/result/parquet.py",
     "celery": ("ocrfarm/farm/", "workers/"),
     "kombu": ("ocrfarm/farm/", "workers/"),

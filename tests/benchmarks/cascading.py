@@ -13,7 +13,7 @@ from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
 from ocrfarm.image import Limits
 from ocrfarm.pipeline import read
-from ocrfarm.recognize import Cascade, Profile, Runtime, WeightsFolders, find_profile, load_engine
+from ocrfarm.recognize import Cascade, Cascaded, Profile, Runtime, WeightsFolders, find_profile, load_engine
 from ocrfarm.settings import Settings
 from tests.benchmarks.words import score
 
@@ -58,9 +58,9 @@ def _point(name: str, sheet: Path, profile: Profile) -> Point:
     settings = Settings.from_env(os.environ)
     folders = WeightsFolders(settings.cache_folder, settings.models_folder)
     engine = load_engine(profile, folders)
-    strong = load_engine(profile.strong, folders) if profile.cascade.recognizer else None
+    engines = Cascaded(engine, load_engine(profile.strong, folders)) if profile.cascade.recognizer else engine
     since = time.process_time()
-    lines = read(sheet, engine, profile=profile, strong=strong, limits=Limits()).document.lines
+    lines = read(sheet, engines, profile=profile, limits=Limits()).document.lines
     seconds = time.process_time() - since
     return Point(name, _f1(sheet, lines), seconds, _share(lines, profile.cascade.recognizer))
 

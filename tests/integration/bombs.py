@@ -3,7 +3,8 @@
 import struct
 import zlib
 
-from ocrfarm.errors import DamagedImage, InputError, NotAnImage, TooLarge
+from ocrfarm.errors import DamagedImage, InputError, Locked, NotAnImage, TooLarge
+from tests.unit.pdfs import locked, pdf_of, pdf_stream
 from tests.unit.pictures import encoded, noise, png_claiming, tiff_directory
 
 Verdicts = dict[str, tuple[bytes, tuple[type[InputError], ...]]]
@@ -16,7 +17,7 @@ _MEGABYTES = 200
 
 def bombs() -> Verdicts:
     """Give all of them."""
-    return {**_headers(), **_compressed(), **_tiffs(), **_others()}
+    return {**_headers(), **_compressed(), **_tiffs(), **_pdfs(), **_others()}
 
 
 def _headers() -> Verdicts:
@@ -37,10 +38,6 @@ def _headers() -> Verdicts:
         "a JPEG-2000 of 60,000 x 30,000": (_sized(jp2, 60_000, 30_000), (TooLarge,)),
         "a JPEG-2000 of 2^32 x 2^32": (_sized(jp2, 2**32 - 1, 2**32 - 1), (DamagedImage, TooLarge)),
         "a BMP of 30,000 x 30,000": (_bmp(30_000, 30_000), (TooLarge,)),
-        "a PDF of one huge page": (
-            b"%PDF-1.4\n1 0 obj<</Type/Page/MediaBox[0 0 99999 99999]>>endobj\n%%EOF",
-            (NotAnImage,),
-        ),
     }
 
 
@@ -70,6 +67,45 @@ def _tiffs() -> Verdicts:
         "a TIFF whose strips are too many": (_tiff(tiff_directory({256: [9], 257: [2**31], 273: [8] * 9})), _ANY),
         "a TIFF whose tags point behind its end": (_tiff(_far_tags()), _ANY),
     }
+
+
+def _pdfs() -> Verdicts:
+    swelling = zlib.compress(bytes(_MEGABYTES << 20), 9)
+    jp2 = encoded(noise(40, 40), "jp2")
+    flate = b"/Filter /FlateDecode "
+    return {
+        "a PDF of nothing": (
+            b"%PDF-1.4\n1 0 obj<</Type/Page/MediaBox[0 0 99999 99999]>>endobj\n%%EOF",
+            (DamagedImage,),
+        ),
+        "a PDF of one huge page": (pdf_of(b"", box=b"[0 0 99999 99999]"), (TooLarge,)),
+        "a PDF with a password": (locked(), (Locked,)),
+        "a PDF that claims 900,000 pages": (pdf_of(b"", count=900_000), (TooLarge,)),
+        "a PDF of 3,000 pages": (pdf_of(b"", kids=3_000, count=3_000), (TooLarge,)),
+        "a PDF whose pages are in a circle": (pdf_of(b"", kid=b"2 0 R"), (DamagedImage,)),
+        "a PDF with a picture of 100,000 x 100,000": (_picture(100_000, flate, b"x"), (TooLarge,)),
+        "a PDF with a picture that is not there": (_picture(40_000, flate, b"x"), ()),
+        "a PDF with a picture that swells": (_picture(40, flate, swelling), ()),
+        "a PDF with a JPEG-2000 of 40,000 x 40,000": (_picture(40_000, b"/Filter /JPXDecode ", jp2), (TooLarge,)),
+        "a PDF with a JPEG-2000 that lies": (_picture(40, b"/Filter /JPXDecode ", _sized(jp2, 20_000, 20_000)), _ANY),
+        "a PDF with a content that swells": (pdf_of(swelling, packed=True), _ANY),
+        "a PDF of 5,000,000 lines": (pdf_of(zlib.compress(b"0 0 m 9 9 l S " * 5_000_000, 9), packed=True), _ANY),
+        "a PDF of forms in forms": (_nested(30), _ANY),
+    }
+
+
+def _picture(side: int, entries: bytes, data: bytes) -> bytes:
+    """Give a PDF whose page is a picture that claims to be so large."""
+    claim = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Width %d /Height %d "
+    return pdf_of(b"200 0 0 200 0 0 cm /X Do", pdf_stream(claim % (side, side) + entries, data))
+
+
+def _nested(levels: int) -> bytes:
+    """Give a PDF in which each form draws the next one ten times."""
+    form = b"/Type /XObject /Subtype /Form /BBox [0 0 200 200] "
+    following = (b"/Resources << /XObject << /X %d 0 R >> >> " % (6 + level) for level in range(levels))
+    forms = [pdf_stream(form + resources, b"/X Do " * 10) for resources in following]
+    return pdf_of(b"/X Do ", *forms, pdf_stream(form, b"0 0 10 10 re f"))
 
 
 def _others() -> Verdicts:

@@ -21,6 +21,7 @@ from ocrfarm.errors import InputError
 from ocrfarm.image import Limits, encode_tile, open_source
 from ocrfarm.pipeline import cut_page, page_tiles
 from ocrfarm.recognize import Profile, find_profile
+from tests.unit.pdfs import pdf_of, pdf_stream
 from tests.unit.pictures import FORMATS, encoded, noise
 
 KINDS = (*FORMATS, "pdf")
@@ -32,7 +33,13 @@ MEMORY = 2 << 30
 """Bytes that the process may have: several times what the limits allow."""
 
 PROFILE: Profile = find_profile("planted")
-PDF = b"%PDF-1.4\n1 0 obj<</Type/Page/MediaBox[0 0 99999 99999]/Contents 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+PDF = pdf_of(
+    b"q 90 0 0 90 9 9 cm /X Do Q 0 0 m 200 200 l S BT /F 9 Tf (text) Tj ET",
+    pdf_stream(
+        b"/Type /XObject /Subtype /Image /ColorSpace /DeviceRGB /BitsPerComponent 8 /Width 40 /Height 40",
+        noise(40, 40).tobytes(),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Verdict:
 
     @property
     def fine(self) -> bool:
-        return self.outcome in ("read", "NotAnImage", "DamagedImage", "TooLarge")
+        return self.outcome in ("read", "NotAnImage", "DamagedImage", "TooLarge", "Locked")
 
 
 def mutant(seed: int) -> tuple[str, bytes]:

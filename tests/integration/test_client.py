@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from ocrfarm import AsyncClient, AsyncJob, Client, Job
-from ocrfarm.client import Outcome
+from ocrfarm.client import Outcome, Ticket
 from ocrfarm.client.many import Options
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import (
@@ -341,8 +341,8 @@ def test_pages_come_one_by_one(client: Client) -> None:
 
 def test_jobs_are_listed_by_owner(client: Client, settings: Settings) -> None:
     data, _ = picture(12)
-    mine = [client.submit(data, profile=PROFILE, owner="dora").id for _ in range(3)]
-    other = client.submit(data, profile=PROFILE, owner="emil")
+    mine = [client.submit(data, profile=PROFILE, ticket=Ticket(owner="dora")).id for _ in range(3)]
+    other = client.submit(data, profile=PROFILE, ticket=Ticket(owner="emil"))
     assert [status.id for status in client.jobs("dora")] == mine[::-1]
     assert [status.id for status in client.jobs("dora", 2)] == mine[:0:-1]
     assert {*mine, other.id} <= {status.id for status in client.jobs()}

@@ -22,6 +22,7 @@ import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from ocrfarm.client import Ticket
 from ocrfarm.errors import BrokerError, SettingsError, StoreDenied, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.app import declare, make_app
@@ -103,7 +104,7 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServ
 
 def _somebody_is_told(farm: Yard) -> None:
     """By the broker's user for workers; the address leads nowhere."""
-    job = farm.client.submit(PAGE.png, profile=PROFILE, webhook="https://localhost/")
+    job = farm.client.submit(PAGE.png, profile=PROFILE, ticket=Ticket(webhook="https://localhost/"))
     job.wait(60)
     places = replace(farm.settings.places, broker=farm.environment["OCRFARM_BROKER"])
     event = Teller(Settings(places, access=Access(webhook_secret=WEBHOOK_SECRET))).tell()

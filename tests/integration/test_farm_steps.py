@@ -385,7 +385,7 @@ def test_a_splitter_that_is_told_to_end_does_not_count_it(
     app = make_app(bench.services.settings)
     flow.register(app, lambda: bench.services)
     with monkeypatch.context() as patched:
-        patched.setattr(steps, "open_source", lambda *_: os.kill(os.getpid(), TERM_SIGNAL))
+        patched.setattr(steps, "open_source", lambda *_, **__: os.kill(os.getpid(), TERM_SIGNAL))
         for _ in range(4):
             with pytest.raises(KeyboardInterrupt):
                 app.tasks[wire.SPLIT].apply((job,))

@@ -54,7 +54,9 @@ class Place:
     receiver: Receiver
 
     def job(self, *, owner: str = "", url: str = "") -> str:
-        request = Request("page.png", find_profile("planted"), time.time(), None, owner, url or self.receiver.url)
+        request = Request(
+            "page.png", find_profile("planted"), time.time(), owner=owner, webhook=url or self.receiver.url
+        )
         return submit(self.counter, request, source=b"picture")
 
     def fail(self, job: str) -> None:

@@ -1,8 +1,10 @@
 """Any document, for Hypothesis."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
-from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
+from ocrfarm.document import Coverage, Document, Gap, Leaf, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -20,11 +22,22 @@ coverages = st.builds(
     *(counts, counts, counts, shares, shares, counts, counts, st.lists(gaps, max_size=2).map(tuple), texts, counts),
     st.lists(st.tuples(shares, shares), max_size=2).map(tuple),
     counts,
+    st.lists(boxes, max_size=2).map(tuple),
 )
+leaves = st.just(Leaf()) | st.builds(Leaf, st.none(), st.integers(36, 2400).map(float), st.booleans())
 sizes = st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6))
-pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages)
-documents = st.builds(
-    Document,
-    st.lists(pages, max_size=3).map(tuple),
-    st.dictionaries(texts, st.integers(0, 1000).map(float), max_size=3),
-)
+pages = st.builds(Page, sizes, st.lists(lines, max_size=3).map(tuple), coverages, leaves)
+timings = st.dictionaries(texts, st.integers(0, 1000).map(float), max_size=3)
+
+
+@st.composite
+def _documents(draw: st.DrawFn) -> Document:
+    """Give pages in order, or some pages of a source with their numbers."""
+    found = draw(st.lists(pages, max_size=3))
+    numbers = sorted(draw(st.sets(counts, min_size=len(found), max_size=len(found))))
+    if draw(st.booleans()):
+        found = [replace(page, leaf=replace(page.leaf, number=n)) for page, n in zip(found, numbers, strict=True)]
+    return Document(tuple(found), draw(timings))
+
+
+documents = _documents()

@@ -36,19 +36,19 @@ def test_json(document: Document) -> None:
 def test_json_lines(document: Document) -> None:
     rows = [json.loads(row) for row in written("jsonl", document, ORIGIN).split(b"\n")[:-1]]
     head, *others = rows
-    pages = [row | {"lines": []} for row in others if row["kind"] == "page"]
+    pages = {row["page"]: row | {"lines": []} for row in others if row["kind"] == "page"}
     for row in others:
         if row["kind"] == "line":
-            pages[row["page"] - 1]["lines"].append(row)
-            assert len(pages[row["page"] - 1]["lines"]) == row["line"]
-    assert document_from_json(json.dumps(head | {"pages": pages}).encode()) == document
+            pages[row["page"]]["lines"].append(row)
+            assert len(pages[row["page"]]["lines"]) == row["line"]
+    assert document_from_json(json.dumps(head | {"pages": list(pages.values())}).encode()) == document
 
 
 def bare(document: Document) -> list[tuple[int, int, Line]]:
     """Give page, number and line without its words, which a table has no room for."""
     return [
-        (number, order, Line(line.text, line.quad, line.confidence, (), line.model))
-        for number, page in enumerate(document.pages, 1)
+        (number + 1, order, Line(line.text, line.quad, line.confidence, (), line.model))
+        for number, page in zip(document.numbers, document.pages, strict=True)
         for order, line in enumerate(page.lines, 1)
     ]
 

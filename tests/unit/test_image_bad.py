@@ -33,7 +33,6 @@ _STRANGE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "empty"),
     "text": (b"Dear sir or madam,\n" * 20, "no format"),
     "one byte": (b"\x89", "no format"),
-    "pdf": (b"%PDF-1.7\n", "no format"),
     "zip": (b"PK\x03\x04" + bytes(100), "no format"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "no format"),
     "sound": (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no format"),

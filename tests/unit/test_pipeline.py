@@ -10,7 +10,7 @@ from ocrfarm.errors import EngineBroke
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.image import open_source
 from ocrfarm.pipeline import cut_page, fitted, page_tiles, read
-from ocrfarm.recognize import Cascade, Found, Pixels, Profile, Tiling, find_profile
+from ocrfarm.recognize import Cascade, Cascaded, Found, Pixels, Profile, Tiling, find_profile
 from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
 from ocrfarm.tile import Char, Fragment
@@ -188,7 +188,7 @@ def test_a_cascade_reads_doubtful_lines_with_the_stronger_model(
     doubtful: Path, cascade: Cascade, texts: list[str], models: list[str]
 ) -> None:
     profile = replace(PLANTED, cascade=cascade)
-    (page,) = read(doubtful, Unsure(), profile=profile, strong=PlantedEngine("strong")).document.pages
+    (page,) = read(doubtful, Cascaded(Unsure(), PlantedEngine("strong")), profile=profile).document.pages
     assert [line.text for line in page.lines] == texts
     assert [line.model for line in page.lines] == models
     assert page.lines[0].look == ("corrected" if "strong" in models else "")
@@ -200,7 +200,7 @@ def test_a_stronger_model_that_is_much_less_sure_is_not_believed(doubtful: Path)
             return [replace(line, chars=(Char("?", 0.5, 0.5),)) for line in super().read_lines(pixels, lines)]
 
     profile = replace(PLANTED, cascade=Cascade("strong", doubt=0.6))
-    (page,) = read(doubtful, Unsure(), profile=profile, strong=Blurred("strong")).document.pages
+    (page,) = read(doubtful, Cascaded(Unsure(), Blurred("strong")), profile=profile).document.pages
     assert [(line.text, line.model, line.look) for line in page.lines] == [
         ("xxxxxxxx", "planted", "uncertain"),
         ("plain", "planted", ""),

@@ -3,13 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.errors import MissingPackage, UnknownFormat
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.result import Origin, document_from_json
-from ocrfarm.result.formats import FORMATS, find_formats
+from ocrfarm.result.formats import FORMATS, Format, find_formats
 from tests.unit.documents import written
 
 
@@ -77,3 +79,11 @@ def test_files_are_named_by_stem_page_and_format() -> None:
     assert FORMATS["alto"].file_name("sheet") == "sheet.alto.xml"
     assert [FORMATS["page"].file_name("sheet", page) for page in (0, 2)] == ["sheet.page.xml", "sheet.p0002.page.xml"]
     assert len({each.suffix for each in FORMATS.values()}) == len(FORMATS)
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS.keys())
+@given(st.text("ab.p0123/", min_size=1), st.integers(0, 20_000))
+def test_a_file_name_tells_the_stem_that_it_has(form: Format, stem: str, page: int) -> None:
+    number = page if form.each_page else 0
+    assert stem in form.stems(form.file_name(stem, number))
+    assert form.stems(f"{stem}.other") == set()

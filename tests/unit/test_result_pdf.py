@@ -343,5 +343,5 @@ def test_resources_that_a_page_inherits_stay(tmp_path: Path) -> None:
 
 def test_text_does_not_land_on_another_page(tmp_path: Path) -> None:
     path = a_pdf(tmp_path / "source.pdf", 0, [0, 0, 400, 300])
-    with pytest.raises(InputError, match="3 pages were read of the 1"):
+    with pytest.raises(InputError, match="page 3 was read, and the PDF has 1"):
         made(DOCUMENTS["several"], path)

@@ -1,0 +1,27 @@
+"""What docs/command-line.md says of exit codes, options and events is so."""
+
+import re
+from pathlib import Path
+
+from ocrfarm.cli.ledger import Entry
+from ocrfarm.cli.main import exit_codes
+from ocrfarm.cli.screen import Totals
+from tests.acceptance.test_command_line import run
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "command-line.md").read_text()
+
+
+def test_exit_codes() -> None:
+    table = PAGE.partition("## Exit codes")[2]
+    assert {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", table, re.M)} == exit_codes()
+
+
+def test_every_option_that_is_named_exists(tmp_path: Path) -> None:
+    helps = "".join(run(command, "--help", cwd=tmp_path).stdout for command in ("read", "submit"))
+    named = set(re.findall(r"--[a-z][a-z-]*", PAGE + (DOCS / "inputs.md").read_text())) - {"--help"}
+    assert named <= set(re.findall(r"--[a-z][a-z-]*", helps))
+
+
+def test_columns_and_counts() -> None:
+    assert all(f"`{name}`" in PAGE for name in (*Entry.__dataclass_fields__, *Totals._fields))

@@ -1,0 +1,120 @@
+"""What a person, a file and a machine see of the command line."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ocrfarm.cli.main import exit_codes
+from ocrfarm.geometry import Size
+from ocrfarm.recognize.planted import planted_page
+from tests.acceptance.test_command_line import OCRFARM, PLANTED, run
+
+HERE = [*PLANTED, "--in-process", "--tile", "512"]
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
+"""Anything but "back to normal"."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        pixels, _ = planted_page(Size(3000, 2000), seed=1, lines=20)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def on_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[str, str]:
+    """Run with a terminal for stderr and a file for stdout; give both."""
+    master, slave = pty.openpty()
+    environment = {"TERM": "xterm-256color", "COLUMNS": "120", **environment}
+    with (folder / "stdout").open("wb") as out:
+        command = [*OCRFARM, *arguments]
+        process = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=out, stderr=slave)
+    os.close(slave)
+    shown = b""
+    try:
+        while data := os.read(master, 65536):
+            shown += data
+    except OSError:  # how Linux tells the end
+        pass
+    os.close(master)
+    assert process.wait(60) == 0, shown
+    return shown.decode(), (folder / "stdout").read_text()
+
+
+def test_bars_are_for_terminals(folder: Path) -> None:
+    shown, printed = on_terminal(folder, "read", "a.png", "b.png", "--out", "out", *HERE)
+    assert re.search(r"read +\d+/54 tiles +[0-9.]+ MP/s", shown)
+    assert re.search(r"all .*1/2 files", shown)
+    assert _COLOUR.search(shown)
+    assert "\x1b" not in printed
+    assert printed.startswith("a.png -> out/a.json, .txt, .preview.png  (20 lines, ")
+    ended = run("read", "a.png", "b.png", "--out", "new", *HERE, cwd=folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_name_does_not_steer_the_terminal(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "[b]\x1b[31;5m.png")
+    shown, _ = on_terminal(folder, "read", "[b]\x1b[31;5m.png", "--out", "out", *HERE)
+    assert "[b]?[31;5m.png" in shown
+    assert "\x1b[31;5m" not in shown
+
+
+def test_no_colour_where_it_is_not_wanted(folder: Path) -> None:
+    shown, _ = on_terminal(folder, "read", "a.png", "--out", "out", *HERE, NO_COLOR="1")
+    assert "54 tiles" in shown
+    assert not _COLOUR.search(shown)
+    shown, _ = on_terminal(folder, "read", "a.png", "--out", "out", "--again", "--quiet", *HERE)
+    assert shown == ""
+
+
+def test_a_machine_gets_an_object_for_each_event(folder: Path) -> None:
+    (folder / "bad.png").write_bytes(b"")
+    ended = run("read", ".", "--out", "out", "--formats", "txt,preview", "--json", *HERE, cwd=folder)
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert events[0] == {"event": "start", "files": 3}
+    assert {"event", "file", "stage", "done", "tiles", "pixels"} == set(events[1])
+    files = {each["file"]: each for each in events if each["event"] == "file"}
+    assert files["a.png"].items() >= {"state": "complete", "lines": 20, "megapixels": 6.0}.items()
+    assert files["a.png"]["results"] == ["out/a.txt", "out/a.preview.png"]
+    assert files["bad.png"].items() >= {"state": "failed", "results": []}.items()
+    assert files["bad.png"]["reason"].startswith("NotAnImage: ")
+    assert events[-1].items() >= {"event": "end", "complete": 2, "failed": 1, "outcomes": "out/outcomes.csv"}.items()
+
+
+def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
+    ended = run("read", ".", "--out", "out", "--dry-run", *HERE, cwd=folder)
+    assert (ended.returncode, (folder / "out").exists()) == (0, False), ended.stderr
+    assert "a.png: 1 page, 6.0 megapixels, 54 tiles, nobody knows how long" in ended.stdout
+    assert "nothing has been read with planted yet" in ended.stdout
+    ended = run("read", "a.png", "--out", "out", "--dry-run", "--profile", "fast", cwd=folder)
+    assert re.search(r"about \d+ s \(4.8 MP/s, measured on 2 cores of another machine, for \d+ cores\)", ended.stdout)
+    run("read", "a.png", "--out", "out", *HERE, cwd=folder)
+    ended = run("read", ".", "--out", "out", "--dry-run", "--json", *HERE, cwd=folder)
+    rows = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [row.get("file") for row in rows] == ["b.png", None]  # the other one is done
+    assert rows[-1]["origin"] == "1 pictures that were read into this folder with planted"
+    assert rows[-1]["seconds"] > 0
+    (folder / "bad.png").write_bytes(b"no picture")
+    assert run("read", ".", "--out", "out", "--dry-run", *HERE, cwd=folder).returncode == 3
+
+
+def test_exit_codes_are_told(tmp_path: Path) -> None:
+    told = run("--help", cwd=tmp_path).stdout.partition("Exit codes:")[2]
+    assert {int(code): meaning for code, meaning in re.findall(r"(\d+)  (\S.*)", told)} == exit_codes()
+    assert exit_codes().keys() == {*range(14), 130}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_learn_to_complete(shell: str, tmp_path: Path) -> None:
+    assert "_OCRFARM_COMPLETE" in run("completion", shell, cwd=tmp_path).stdout
+
+
+def test_completion_of_a_command_and_an_option(tmp_path: Path) -> None:
+    words = {"COMP_WORDS": "ocrfarm read --dry", "COMP_CWORD": "2", "_OCRFARM_COMPLETE": "bash_complete"}
+    assert run(cwd=tmp_path, **words).stdout == "plain,--dry-run\n"

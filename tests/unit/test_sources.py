@@ -1,0 +1,52 @@
+"""Files, folders and globs -> pictures with names for their results."""
+
+from pathlib import Path
+
+import pytest
+
+from ocrfarm.cli.sources import pictures
+from ocrfarm.errors import NoImages
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("in/a.png", "in/a.tif", "in/sub/a.PNG", "in/sub/b.jpg", "in/.trash/c.png", "in/notes.md", "out/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["in"], {"in/a.png": "a", "in/a.tif": "a.tif", "in/sub/a.PNG": "sub/a", "in/sub/b.jpg": "sub/b"}),
+        (["in/notes.md"], {"in/notes.md": "notes"}),
+        (["in/sub/a.PNG", "in/sub"], {"in/sub/a.PNG": "a", "in/sub/b.jpg": "b"}),
+        (["in/**/*.[pP]*"], {"in/.trash/c.png": ".trash/c", "in/a.png": "a", "in/sub/a.PNG": "sub/a"}),
+        (["in/s*"], {"in/sub/a.PNG": "sub/a", "in/sub/b.jpg": "sub/b"}),
+        (["in/a.png", "in/a.png"], {"in/a.png": "a"}),
+        (["gone.png"], {"gone.png": "gone"}),
+        (["."], {"in/a.png": "in/a", "in/a.tif": "in/a.tif", "in/sub/a.PNG": "in/sub/a", "in/sub/b.jpg": "in/sub/b"}),
+        (["out"], {"out/d.png": "d"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_names_of_results(tree: Path, given: list[str], expected: dict[str, str]) -> None:
+    found = pictures(map(Path, given), out=Path("out"))
+    assert {str(picture.path): picture.stem for picture in found} == expected
+
+
+def test_names_are_never_shared(tree: Path) -> None:
+    for folder in "xyz":
+        Path(folder).mkdir()
+        Path(folder, "a.png").touch()
+    found = pictures(map(Path, ["x/a.png", "y/a.png", "z/a.png", "in/a.png"]), out=Path("out"))
+    assert [picture.stem for picture in found] == ["a", "a.png", "a.png.2", "a.png.3"]
+
+
+@pytest.mark.parametrize("nothing", ["empty", "in/*.gif", "no/such/*.png"])
+def test_a_folder_or_glob_without_pictures(tree: Path, nothing: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(NoImages, match=nothing.replace("*", r"\*")):
+        pictures([Path("in"), Path(nothing)], out=Path("out"))
