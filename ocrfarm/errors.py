@@ -7,7 +7,9 @@ OcrfarmError                 1
 |   |-- NotAnImage
 |   |-- DamagedImage
 |   |-- TooLarge
-|   `-- NoImages
+|   |-- NoImages
+|   |-- NotAResult
+|   `-- NoPicture
 |-- SettingsError            4  a setting, profile or model name makes no sense
 |   |-- UnknownProfile
 |   |-- UnknownModel
@@ -66,6 +68,14 @@ class TooLarge(InputError):
 
 class NoImages(InputError):
     """A folder or a list holds no image at all."""
+
+
+class NotAResult(InputError):
+    """The file is missing or holds no result of ocrfarm."""
+
+
+class NoPicture(InputError):
+    """The picture that a result was read from is not there, or it is another one."""
 
 
 class SettingsError(OcrfarmError):

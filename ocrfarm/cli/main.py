@@ -14,6 +14,7 @@ from ocrfarm.errors import OcrfarmError
 
 _COMMANDS = {
     "read": "read",
+    "view": "view",
     "submit": "jobs",
     "status": "jobs",
     "wait": "jobs",

@@ -1,0 +1,168 @@
+"""A web server for one person on this machine: pages behind a key that nobody else has.
+
+The address that is printed holds the key; it is kept in a cookie, so that no link, log or other page shows it. What asks
+under another name than this machine's own is refused, so that no page elsewhere reaches in by way of the name service.
+"""
+
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from ocrfarm.errors import FarmError, OcrfarmError
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+}
+_OTHER = "application/octet-stream"
+
+_IDLE_SECONDS = 60
+"""After which a connection without a request is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a page answers: a file or bytes, and the name under which it is to be saved, if it is."""
+
+    content: bytes | Path
+    kind: str = ""
+    save_as: str = ""
+    status: HTTPStatus = HTTPStatus.OK
+
+
+Find = Callable[[str], Reply | None]
+"""Path of an address -> what is there; None where there is nothing. May raise any `OcrfarmError`, whose text is shown."""
+
+
+def text(message: str, status: HTTPStatus) -> Reply:
+    """Give a page of plain words."""
+    return Reply(f"{message}\n".encode(), _KINDS[".txt"], status=status)
+
+
+def in_folder(folder: Path, path: str) -> Reply | None:
+    """Find a file of a folder, never one outside it."""
+    root = folder.resolve()
+    file = (root / (path.strip("/") or "index.html")).resolve()
+    return Reply(file) if file.is_relative_to(root) and file.is_file() else None
+
+
+@contextmanager
+def served(find: Find, *, port: int = 0) -> Iterator[str]:
+    """Serve on 127.0.0.1 until the block ends, and give the address to open; `FarmError` where the port is taken."""
+    key = secrets.token_urlsafe(24)
+    try:
+        server = _Server(("127.0.0.1", port), partial(_Handler, find, key))
+    except OSError as error:
+        raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another") from error
+    thread = threading.Thread(target=partial(server.serve_forever, 0.1), name="ocrfarm-site", daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/?key={key}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True  # a browser keeps connections open, and nobody is to wait for it
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a browser that went away is no news, and what failed was told to the others."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "ocrfarm", ""
+    timeout = _IDLE_SECONDS
+    server: _Server
+
+    def __init__(self, find: Find, key: str, *arguments: object) -> None:
+        self._find, self._key = find, key
+        super().__init__(*arguments)  # type: ignore[arg-type]  # as the server calls it
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self._send(self._reply())
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+    def _reply(self) -> Reply:
+        address = urlsplit(self.path)
+        port = self.server.server_port
+        if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            return text("This address is not mine.", HTTPStatus.MISDIRECTED_REQUEST)
+        if not self._has_key():
+            if secrets.compare_digest("".join(parse_qs(address.query).get("key", [])), self._key):
+                return Reply(b"", status=HTTPStatus.SEE_OTHER)
+            return text("Open the address that ocrfarm printed: it holds the key.", HTTPStatus.FORBIDDEN)
+        try:
+            return self._find(unquote(address.path)) or text("There is nothing here.", HTTPStatus.NOT_FOUND)
+        except OcrfarmError as error:
+            return text(f"{type(error).__name__}: {error}", HTTPStatus.CONFLICT)
+
+    def _has_key(self) -> bool:
+        try:
+            cookie = SimpleCookie(self.headers.get("Cookie", "")).get(self._cookie)
+        except CookieError:
+            return False
+        return cookie is not None and secrets.compare_digest(cookie.value, self._key)
+
+    @property
+    def _cookie(self) -> str:
+        """Name the cookie, with the port: a browser has one jar for all servers of a machine."""
+        return f"ocrfarm-{self.server.server_port}"
+
+    def _send(self, reply: Reply) -> None:
+        size = reply.content.stat().st_size if isinstance(reply.content, Path) else len(reply.content)
+        suffix = reply.content.suffix if isinstance(reply.content, Path) else ""
+        headers = _HEADERS | {"Content-Type": reply.kind or _KINDS.get(suffix, _OTHER), "Content-Length": str(size)}
+        if reply.status is HTTPStatus.SEE_OTHER:
+            headers["Location"] = urlsplit(self.path).path
+            headers["Set-Cookie"] = f"{self._cookie}={self._key}; Path=/; HttpOnly; SameSite=Strict"
+        if reply.save_as:
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(reply.save_as)}"
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self._write(reply.content)
+
+    def _write(self, content: bytes | Path) -> None:
+        if isinstance(content, bytes):
+            self.wfile.write(content)
+            return
+        with content.open("rb") as file:
+            shutil.copyfileobj(file, self.wfile, 1 << 18)

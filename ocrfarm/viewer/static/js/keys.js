@@ -1,0 +1,45 @@
+// The keyboard: every key with what it does and how it is told in the help.
+
+/**
+ * @typedef {object} Key
+ * @property {string[]} keys - values of KeyboardEvent.key
+ * @property {string} shown
+ * @property {string} does
+ * @property {(event: KeyboardEvent) => void} run
+ */
+
+/**
+ * Listen for the keys, but not where somebody writes.
+ * @param {Key[]} keys
+ */
+export function listen(keys) {
+  document.addEventListener("keydown", (event) => {
+    const { target, key } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (target instanceof HTMLInputElement && target.type !== "checkbox" && key !== "Escape" && key !== "Enter") return;
+    if (target instanceof HTMLSelectElement) return;
+    if (key === "Enter" && target instanceof HTMLButtonElement) return;
+    const found = keys.find((each) => each.keys.includes(key));
+    if (!found) return;
+    event.preventDefault();
+    found.run(event);
+  });
+}
+
+/**
+ * Fill the help.
+ * @param {Key[]} keys
+ * @param {HTMLElement} list
+ */
+export function explain(keys, list) {
+  for (const { shown, does } of keys) {
+    const [term, description] = [document.createElement("dt"), document.createElement("dd")];
+    for (const key of shown.split(" ")) {
+      const cap = document.createElement("kbd");
+      cap.textContent = key;
+      term.append(cap);
+    }
+    description.textContent = does;
+    list.append(term, description);
+  }
+}

@@ -1,0 +1,191 @@
+// The picture of a page: OpenSeadragon, and the way between pixels of the page and of the screen.
+
+const TILE = 510; // as ocrfarm/image/pyramid.py cuts it
+const OVERLAP = 1;
+const LETTERS = 30; // height on the screen, in pixels, of letters that are flown to
+const WIDEST = 0.8; // of the window, for a line that is flown to
+const STEP = 0.25; // of the window, for a move by a key
+
+/**
+ * From page to screen: x' = a x - b y + dx, y' = b x + a y + dy.
+ * @typedef {{a: number, b: number, dx: number, dy: number}} View
+ */
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Events: "draw" with each frame, "rest" when a motion has ended, "click", "hover", "box" (what was drawn with shift). */
+export class Picture extends EventTarget {
+  /**
+   * @param {HTMLElement} element
+   * @param {string} map - id of the element that shows the page in small
+   */
+  constructor(element, map) {
+    super();
+    this.size = { width: 1, height: 1 };
+    this.moving = false;
+    this.osd = OpenSeadragon({
+      element,
+      drawer: "canvas",
+      showNavigationControl: false,
+      showNavigator: true,
+      navigatorId: map,
+      navigatorMaintainSizeRatio: false,
+      animationTime: still.matches ? 0 : 0.5,
+      maxZoomPixelRatio: 6,
+      minZoomImageRatio: 0.8,
+      visibilityRatio: 0.2,
+      zoomPerClick: 1,
+      gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
+      maxImageCacheCount: 300, // of 1 MB each
+      imageLoaderLimit: 8,
+    });
+    this.osd.addHandler("canvas-key", (event) => {
+      event.preventDefaultAction = true; // the keyboard is the viewer's own
+    });
+    this.osd.addHandler("update-viewport", () => this.dispatchEvent(new Event("draw")));
+    this.osd.addHandler("resize", () => this.dispatchEvent(new Event("rest")));
+    this.osd.addHandler("open", () => this.dispatchEvent(new Event("rest")));
+    this.osd.addHandler("animation-start", () => {
+      this.moving = true;
+    });
+    this.osd.addHandler("animation-finish", () => {
+      this.moving = false;
+      this.dispatchEvent(new Event("rest"));
+    });
+    this.#pointer();
+  }
+
+  /**
+   * Show a page; the promise is kept when it is there.
+   * @param {import("./lines.js").Page} page
+   * @returns {Promise<void>}
+   */
+  show(page) {
+    this.size = page;
+    const source = {
+      width: page.width,
+      height: page.height,
+      tileSize: TILE,
+      tileOverlap: OVERLAP,
+      getTileUrl: (/** @type {number} */ level, /** @type {number} */ x, /** @type {number} */ y) =>
+        `${page.folder}picture_files/${level}/${x}_${y}.jpg`,
+    };
+    return new Promise((resolve) => {
+      this.osd.addOnceHandler("open", () => resolve());
+      this.osd.open({ tileSource: source });
+    });
+  }
+
+  /** @returns {View} */
+  get view() {
+    const { viewport } = this.osd;
+    const zero = viewport.pixelFromPoint(new OpenSeadragon.Point(0, 0), true);
+    const one = viewport.pixelFromPoint(new OpenSeadragon.Point(1, 0), true);
+    const { width } = this.size;
+    return { a: (one.x - zero.x) / width, b: (one.y - zero.y) / width, dx: zero.x, dy: zero.y };
+  }
+
+  /** Give the page's box that is on the screen: [x0, y0, x1, y1], for a turned page the box round it. */
+  get seen() {
+    const { clientWidth: width, clientHeight: height } = this.osd.container;
+    const { view } = this;
+    const corners = [[0, 0], [width, 0], [0, height], [width, height]].map(([x = 0, y = 0]) => onPage(view, x, y));
+    const [xs, ys] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
+    return /** @type {const} */ ([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]);
+  }
+
+  /**
+   * Fly to a line so that its letters can be read.
+   * @param {readonly [number, number, number, number]} bounds - of the line, in page pixels
+   * @param {number} height - of its letters
+   * @param {boolean} [jump] - without the flight
+   */
+  flyTo([x0, y0, x1, y1], height, jump = still.matches) {
+    const { clientWidth, clientHeight } = this.osd.container;
+    const fits = Math.min((WIDEST * clientWidth) / (x1 - x0), (WIDEST * clientHeight) / (y1 - y0));
+    const scale = Math.min(LETTERS / Math.max(height, 1), fits, 4);
+    const { viewport } = this.osd;
+    const [width, high] = [clientWidth / scale, clientHeight / scale];
+    const [left, top] = [(x0 + x1 - width) / 2, (y0 + y1 - high) / 2];
+    const unit = 1 / this.size.width;
+    viewport.fitBounds(new OpenSeadragon.Rect(left * unit, top * unit, width * unit, high * unit), jump);
+  }
+
+  home() {
+    this.osd.viewport.goHome(still.matches);
+  }
+
+  /** @param {number} factor */
+  zoom(factor) {
+    this.osd.viewport.zoomBy(factor);
+    this.osd.viewport.applyConstraints();
+  }
+
+  /**
+   * Move by shares of the window.
+   * @param {number} x
+   * @param {number} y
+   */
+  move(x, y) {
+    const bounds = this.osd.viewport.getBounds();
+    this.osd.viewport.panBy(new OpenSeadragon.Point(x * STEP * bounds.width, y * STEP * bounds.height));
+    this.osd.viewport.applyConstraints();
+  }
+
+  turn() {
+    this.osd.viewport.rotateBy(90);
+  }
+
+  /** Draw the next frame even though nothing moves. */
+  redraw() {
+    this.osd.forceRedraw();
+  }
+
+  #pointer() {
+    /** @type {[number, number] | null} */
+    let start = null;
+    const here = (/** @type {OpenSeadragon.Point} */ at) => onPage(this.view, at.x, at.y);
+    this.osd.addHandler("canvas-click", (event) => {
+      const { shiftKey, ctrlKey, metaKey } = /** @type {MouseEvent} */ (event.originalEvent);
+      if (event.quick) this.#tell("click", { at: here(event.position), more: shiftKey || ctrlKey || metaKey });
+    });
+    this.osd.addHandler("canvas-drag", (event) => {
+      if (!event.shift && !start) return;
+      event.preventDefaultAction = true;
+      start ??= here(event.position.minus(event.delta));
+      this.#tell("box", { from: start, to: here(event.position), done: false });
+    });
+    this.osd.addHandler("canvas-drag-end", (event) => {
+      if (!start) return;
+      event.preventDefaultAction = true;
+      this.#tell("box", { from: start, to: here(event.position), done: true });
+      start = null;
+    });
+    this.osd.canvas.addEventListener("pointermove", (event) => {
+      const { left, top } = this.osd.canvas.getBoundingClientRect();
+      const [x, y] = [event.clientX - left, event.clientY - top];
+      this.#tell("hover", { at: onPage(this.view, x, y), x, y, pressed: event.buttons !== 0 });
+    });
+    this.osd.canvas.addEventListener("pointerleave", () => this.#tell("hover", null));
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} detail
+   */
+  #tell(name, detail) {
+    if (this.osd.isOpen()) this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+/**
+ * Give the page's pixel at a pixel of the screen.
+ * @param {View} view
+ * @param {number} x
+ * @param {number} y
+ * @returns {[number, number]}
+ */
+export function onPage({ a, b, dx, dy }, x, y) {
+  const square = a * a + b * b;
+  return [(a * (x - dx) + b * (y - dy)) / square, (a * (y - dy) - b * (x - dx)) / square];
+}
