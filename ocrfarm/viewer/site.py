@@ -4,8 +4,10 @@ The address that is printed holds the key; it is kept in a cookie, so that no li
 under another name than this machine's own is refused, so that no page elsewhere reaches in by way of the name service.
 """
 
+import logging
 import secrets
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +21,17 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ocrfarm.errors import FarmError, OcrfarmError
 
+_EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+_log = logging.getLogger(__name__)
+
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'"
 )
+"""Nothing but files of the site itself; the hash is that of an empty style. The viewer's page says the same by itself."""
 
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -96,7 +102,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True  # a browser keeps connections open, and nobody is to wait for it
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a browser that went away is no news, and what failed was told to the others."""
+        """Note what went wrong; a browser that went away is no news."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            _log.exception("a request of %s was not answered", client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ from tests.benchmarks.mutating import mutants
 from tests.benchmarks.pdf import pdf
 from tests.benchmarks.reading import read
 from tests.benchmarks.soak import soak
+from tests.benchmarks.viewer import viewer
 
 
 @click.group()
@@ -21,6 +22,7 @@ bench.add_command(mutants)
 bench.add_command(pdf)
 bench.add_command(read)
 bench.add_command(soak)
+bench.add_command(viewer)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

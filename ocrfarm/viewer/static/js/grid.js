@@ -48,6 +48,23 @@ export class Grid {
     }
   }
 
+  /**
+   * Give how many lines touch the box, or a few more: without a look at any of them.
+   * @param {number} x0
+   * @param {number} y0
+   * @param {number} x1
+   * @param {number} y1
+   */
+  count(x0, y0, x1, y1) {
+    const [left, right] = [this.#col(x0), this.#col(x1)];
+    let found = 0;
+    for (let row = this.#row(y0); row <= this.#row(y1); row++) {
+      const start = row * this.across;
+      found += (this.starts[start + right + 1] ?? 0) - (this.starts[start + left] ?? 0);
+    }
+    return found;
+  }
+
   /** @param {number} x */
   #col(x) {
     return clamp(Math.floor(x / this.cellWidth), 0, this.across - 1);

@@ -33,7 +33,8 @@ export function trace(context, { a, b, dx, dy }, numbers, from) {
     if (at === from) context.moveTo(a * x - b * y + dx, b * x + a * y + dy);
     else context.lineTo(a * x - b * y + dx, b * x + a * y + dy);
   }
-  context.closePath();
+  const [x = 0, y = 0] = [numbers[from], numbers[from + 1]];
+  context.lineTo(a * x - b * y + dx, b * x + a * y + dy); // closePath takes time that grows with the path
 }
 
 /**

@@ -31,13 +31,15 @@ async function start() {
   viewer.start();
   const wanted = fromAddress(state);
   state.set({ page: wanted.page ?? 0 });
+  picture.osd.addOnceHandler("tile-drawn", () => performance.mark("picture drawn"));
   await viewer.showPage();
   state.take(await lines);
   performance.mark("lines drawn");
   state.set({ words: wanted.words ?? "" });
   if (wanted.current !== undefined && wanted.current >= 0) viewer.go(wanted.current, true);
   state.watch(["page", "current", "words"], () => toAddress(state));
-  Object.assign(globalThis, { viewer });
+  setTimeout(() => state.index?.prepare(), 300); // when the first page is there
+  Object.assign(globalThis, { viewer }); // for whoever looks under the bonnet
 }
 
 /** What people do, and what comes of it. */
@@ -66,7 +68,7 @@ class Viewer {
     this.#keys();
     this.#pointer();
     this.state.watch(["current", "lines"], () => this.#details());
-    this.state.watch(["selected", "hits", "shown", "page", "lines"], () => this.#counts());
+    this.state.watch(["selected", "hits", "shown", "page", "lines", "current"], () => this.#counts());
     this.state.watch(["tool"], () => {
       byId("tool-move").setAttribute("aria-pressed", String(this.state.values.tool === "move"));
       byId("tool-text").setAttribute("aria-pressed", String(this.state.values.tool === "text"));

@@ -132,12 +132,13 @@ export class Overlay {
   /** @param {import("./picture.js").View} view */
   #lines(view) {
     const { layers: on, words, current, selected } = this.state.values;
-    const near = this.linesInView();
-    const few = near.length <= (this.picture.moving ? MOST_MOVING : MOST_RESTING);
+    const count = this.grid?.count(...this.picture.seen) ?? 0;
+    const few = count <= (this.picture.moving ? MOST_MOVING : MOST_RESTING);
+    const near = few ? this.linesInView() : [];
     if (on.has("boxes")) few ? this.#each(view, near) : this.#asPicture(view);
     if (few && on.has("looks")) layers.looks(this.context, view, this.state, near);
     if (words) this.#found(view, near, few);
-    if (selected.size) layers.outline(this.context, view, this.state, within(selected, near), layers.SELECTED, 0.22);
+    if (selected.size) layers.outline(this.context, view, this.state, few ? within(selected, near) : this.#some(selected), layers.SELECTED, 0.22);
     if (this.hovered >= 0) layers.outline(this.context, view, this.state, [this.hovered], layers.HOVERED, 0.12);
     if (current >= 0) layers.current(this.context, view, this.state, current);
   }
@@ -167,6 +168,15 @@ export class Overlay {
       if (outlined) this.context.stroke();
     });
     this.context.globalAlpha = 1;
+  }
+
+  /**
+   * Give lines of this page, few enough to be drawn one by one.
+   * @param {Iterable<number>} lines
+   */
+  #some(lines) {
+    const { first, lines: count } = this.state.page;
+    return [...lines].filter((line) => first <= line && line < first + count).slice(0, MOST_MOVING);
   }
 
   /** @param {import("./picture.js").View} view */

@@ -25,7 +25,7 @@ export class Picture extends EventTarget {
     this.moving = false;
     this.osd = OpenSeadragon({
       element,
-      drawer: "canvas",
+      drawer: "canvas", // WebGL takes half a second a frame where no GPU is
       showNavigationControl: false,
       showNavigator: true,
       navigatorId: map,
@@ -69,6 +69,8 @@ export class Picture extends EventTarget {
       tileOverlap: OVERLAP,
       getTileUrl: (/** @type {number} */ level, /** @type {number} */ x, /** @type {number} */ y) =>
         `${page.folder}picture_files/${level}/${x}_${y}.jpg`,
+      downloadTileStart,
+      downloadTileAbort,
     };
     return new Promise((resolve) => {
       this.osd.addOnceHandler("open", () => resolve());
@@ -89,9 +91,11 @@ export class Picture extends EventTarget {
   get seen() {
     const { clientWidth: width, clientHeight: height } = this.osd.container;
     const { view } = this;
-    const corners = [[0, 0], [width, 0], [0, height], [width, height]].map(([x = 0, y = 0]) => onPage(view, x, y));
-    const [xs, ys] = [corners.map(([x]) => x), corners.map(([, y]) => y)];
-    return /** @type {const} */ ([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]);
+    const [x, y] = onPage(view, width / 2, height / 2);
+    const square = 2 * (view.a * view.a + view.b * view.b);
+    const [a, b] = [Math.abs(view.a) / square, Math.abs(view.b) / square];
+    const [across, down] = [a * width + b * height, b * width + a * height]; // from the middle to the sides
+    return /** @type {const} */ ([x - across, y - down, x + across, y + down]);
   }
 
   /**
@@ -176,6 +180,27 @@ export class Picture extends EventTarget {
   #tell(name, detail) {
     if (this.osd.isOpen()) this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/**
+ * Fetch and decode a tile beside the main thread, where each would cost a part of a frame.
+ * @param {OpenSeadragon.ImageJob} job
+ */
+async function downloadTileStart(job) {
+  const stop = new AbortController();
+  job.userData.stop = stop;
+  try {
+    const answer = await fetch(job.src, { signal: stop.signal });
+    if (!answer.ok) throw new Error(answer.statusText);
+    job.finish(await createImageBitmap(await answer.blob()), /** @type {any} */ (null), "imageBitmap");
+  } catch (error) {
+    if (!stop.signal.aborted) job.fail(`${job.src}: ${error}`, /** @type {any} */ (null));
+  }
+}
+
+/** @param {OpenSeadragon.ImageJob} job */
+function downloadTileAbort(job) {
+  job.userData.stop.abort();
 }
 
 /**

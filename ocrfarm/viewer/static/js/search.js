@@ -17,6 +17,12 @@ export class Index {
     this.keys = null;
   }
 
+  /** Make ready for the first search. */
+  prepare() {
+    this.keys ??= this.texts.map(folded);
+    return this.keys;
+  }
+
   /**
    * Give the numbers of the lines that hold the words, in reading order.
    * @param {string} words
@@ -24,11 +30,11 @@ export class Index {
   find(words) {
     const wanted = folded(words);
     if (!wanted) return [];
-    this.keys ??= this.texts.map(folded);
+    const keys = this.prepare();
     /** @type {number[]} */
     const found = [];
-    for (let line = 0; line < this.keys.length; line++) {
-      if (this.keys[line]?.includes(wanted)) found.push(line);
+    for (let line = 0; line < keys.length; line++) {
+      if (keys[line]?.includes(wanted)) found.push(line);
     }
     return found;
   }
@@ -55,5 +61,5 @@ export function placeOf(text, words) {
   const start = wanted ? key.indexOf(wanted) : -1;
   if (start < 0) return null;
   const last = origin[start + wanted.length - 1] ?? 0;
-  return [origin[start] ?? 0, last + (text.codePointAt(last) ?? 0 > 0xffff ? 2 : 1)];
+  return [origin[start] ?? 0, last + ((text.codePointAt(last) ?? 0) > 0xffff ? 2 : 1)];
 }
