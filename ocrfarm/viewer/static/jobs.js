@@ -1,5 +1,6 @@
 // The jobs page: asks what the farm does, again and again, and shows it.
 
+import { byId, counted, element } from "./js/dom.js";
 import { startTheme, switchTheme } from "./js/theme.js";
 
 const PAUSE = 1000; // milliseconds between two looks
@@ -57,7 +58,8 @@ function show({ now, formats, jobs }) {
   const wanted = shown.map((job) => update(rows.get(job.id) ?? made(job, formats), job, now));
   const table = byId("jobs");
   // Rows that stay are not touched, so that an open menu stays open.
-  if (wanted.length !== table.children.length || wanted.some((row, at) => row !== table.children[at])) table.replaceChildren(...wanted);
+  if (wanted.length !== table.children.length || wanted.some((row, at) => row !== table.children[at]))
+    table.replaceChildren(...wanted);
   byId("none").hidden = jobs.length > 0;
   byId("summary").textContent = summary(jobs);
   const flower = jobs.find((job) => job.flower)?.flower;
@@ -69,7 +71,7 @@ function show({ now, formats, jobs }) {
 function summary(jobs) {
   const open = jobs.filter((job) => !job.ended).length;
   const bad = jobs.filter((job) => job.state === "failed" || job.state === "partial").length;
-  const parts = [`${jobs.length} ${jobs.length === 1 ? "job" : "jobs"}`, open && `${open} at work`, bad && `${bad} not whole`];
+  const parts = [counted(jobs.length, "job"), open && `${open} at work`, bad && `${bad} not whole`];
   return jobs.length ? parts.filter(Boolean).join(", ") : "";
 }
 
@@ -86,9 +88,18 @@ function made(job, formats) {
   actions.append(
     link("view", `jobs/${job.id}/view/`, "View"),
     menu(job, formats),
-    ...(job.flower ? [link("messages", job.flower, "Messages")] : []),
+    ...(job.flower ? [link("messages", job.flower, "In Flower")] : []),
   );
-  row.append(...[[name, id, note], [state], [bar, tiles], [element("div", "number when")], [element("div", "number time")], [actions]].map(cell));
+  row.append(
+    ...[
+      [name, id, note],
+      [state],
+      [bar, tiles],
+      [element("div", "number when")],
+      [element("div", "number time")],
+      [actions],
+    ].map(cell),
+  );
   rows.set(job.id, row);
   return row;
 }
@@ -135,7 +146,9 @@ function time(job, now, settled) {
 function spelt(seconds) {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60
+    ? `${minutes} min ${Math.floor(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /**
@@ -172,18 +185,6 @@ function cell(content) {
 }
 
 /**
- * @param {string} tag
- * @param {string} kind
- * @param {string} [text]
- */
-function element(tag, kind, text = "") {
-  const made = document.createElement(tag);
-  made.className = kind;
-  made.textContent = text;
-  return made;
-}
-
-/**
  * @param {HTMLElement} row
  * @param {string} selector
  * @returns {HTMLElement}
@@ -203,11 +204,4 @@ function part(row, selector) {
 function set(row, selector, text) {
   const found = part(row, selector);
   if (found.textContent !== text) found.textContent = text;
-}
-
-/** @param {string} id */
-function byId(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no ${id}`);
-  return found;
 }

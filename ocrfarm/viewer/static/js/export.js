@@ -1,6 +1,6 @@
 // Lines -> files: what was selected or found, as text, CSV or JSON.
 
-import { pageOf, LOOKS } from "./lines.js";
+import { LOOKS, pageOf } from "./lines.js";
 
 const COLUMNS = ["document", "line", "text", "confidence", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3", "model"];
 const BOM = "\ufeff"; // by which spreadsheets know UTF-8
@@ -10,8 +10,19 @@ const BOM = "\ufeff"; // by which spreadsheets know UTF-8
 /** @type {Record<string, {type: string, write: (state: State, lines: number[]) => string}>} */
 export const EXPORTS = {
   txt: { type: "text/plain", write: asText },
-  csv: { type: "text/csv", write: (state, some) => BOM + [COLUMNS, ...some.map((line) => cells(state, line))].map(csvRow).join("") },
-  json: { type: "application/json", write: (state, some) => `${JSON.stringify(some.map((line) => record(state, line)), null, 1)}\n` },
+  csv: {
+    type: "text/csv",
+    write: (state, some) => BOM + [COLUMNS, ...some.map((line) => cells(state, line))].map(csvRow).join(""),
+  },
+  json: {
+    type: "application/json",
+    write: (state, some) =>
+      `${JSON.stringify(
+        some.map((line) => record(state, line)),
+        null,
+        1,
+      )}\n`,
+  },
 };
 
 /**

@@ -61,6 +61,9 @@ function stroke(raster, lines, line, scale, colour) {
  */
 function fill({ pixels, width, height }, x0, y0, x1, y1, colour) {
   const [left, top] = [Math.max(0, Math.floor(x0)), Math.max(0, Math.floor(y0))];
-  const [right, bottom] = [Math.min(width, Math.max(left + 1, Math.round(x1))), Math.min(height, Math.max(top + 1, Math.round(y1)))];
+  const [right, bottom] = [
+    Math.min(width, Math.max(left + 1, Math.round(x1))),
+    Math.min(height, Math.max(top + 1, Math.round(y1))),
+  ];
   for (let y = top; y < bottom; y++) pixels.fill(colour, y * width + left, y * width + right);
 }

@@ -31,18 +31,15 @@ export class Grid {
    * @param {(line: number) => void} visit
    */
   each(x0, y0, x1, y1, visit) {
-    const [left, right] = [this.#col(x0), this.#col(x1)];
-    const [top, bottom] = [this.#row(y0), this.#row(y1)];
+    const [left, top, right, bottom] = [this.#col(x0), this.#row(y0), this.#col(x1), this.#row(y1)];
     for (let row = top; row <= bottom; row++) {
       for (let col = left; col <= right; col++) {
         const cell = row * this.across + col;
         for (let at = this.starts[cell] ?? 0; at < (this.starts[cell + 1] ?? 0); at++) {
           const line = this.members[at] ?? 0;
           // A line that touches several of these cells is visited in the first of them.
-          const home = 4 * line;
-          if (Math.max(this.spans[home] ?? 0, left) === col && Math.max(this.spans[home + 1] ?? 0, top) === row) {
-            visit(this.first + line);
-          }
+          const [home = 0, above = 0] = [this.spans[4 * line], this.spans[4 * line + 1]];
+          if (Math.max(home, left) === col && Math.max(above, top) === row) visit(this.first + line);
         }
       }
     }

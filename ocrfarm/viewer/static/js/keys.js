@@ -1,5 +1,7 @@
 // The keyboard: every key with what it does and how it is told in the help.
 
+import { element } from "./dom.js";
+
 /**
  * @typedef {object} Key
  * @property {string[]} keys - values of KeyboardEvent.key
@@ -33,13 +35,8 @@ export function listen(keys) {
  */
 export function explain(keys, list) {
   for (const { shown, does } of keys) {
-    const [term, description] = [document.createElement("dt"), document.createElement("dd")];
-    for (const key of shown.split(" ")) {
-      const cap = document.createElement("kbd");
-      cap.textContent = key;
-      term.append(cap);
-    }
-    description.textContent = does;
-    list.append(term, description);
+    const term = element("dt", "");
+    term.append(...shown.split(" ").map((key) => element("kbd", "", key)));
+    list.append(term, element("dd", "", does));
   }
 }

@@ -104,10 +104,16 @@ export function marks(context, view, { lines, page }, some) {
   const scale = Math.hypot(view.a, view.b);
   context.beginPath();
   for (const line of some) {
-    if (!lines || line < page.first || line >= page.first + page.lines || lines.height(line) * scale > 2 * MARK) continue;
+    if (!lines || line < page.first || line >= page.first + page.lines || lines.height(line) * scale > 2 * MARK)
+      continue;
     const [x0, y0, x1, y1] = lines.bounds(line);
     const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
-    context.rect(view.a * x - view.b * y + view.dx - MARK, view.b * x + view.a * y + view.dy - MARK, 2 * MARK, 2 * MARK);
+    context.rect(
+      view.a * x - view.b * y + view.dx - MARK,
+      view.b * x + view.a * y + view.dy - MARK,
+      2 * MARK,
+      2 * MARK,
+    );
   }
   context.fill();
   context.stroke();
@@ -146,9 +152,11 @@ export function tiles(context, view, { columns, rows }) {
   context.strokeStyle = TILE;
   context.lineWidth = 1;
   context.stroke();
-  rows.forEach(([y0, y1], row) => {
-    columns.forEach(([x0, x1], col) => label(context, view, [x0, y0, x1, y1], `row ${row}, column ${col}`, TILE));
-  });
+  for (const [row, [y0, y1]] of rows.entries()) {
+    for (const [col, [x0, x1]] of columns.entries()) {
+      label(context, view, [x0, y0, x1, y1], `row ${row}, column ${col}`, TILE);
+    }
+  }
 }
 
 /**
@@ -186,7 +194,8 @@ export function gaps(context, view, { coverage }) {
   context.strokeStyle = MISSING_EDGE;
   context.lineWidth = 2;
   context.stroke();
-  for (const { box: missing, reason } of coverage.gaps) label(context, view, missing, `not read: ${reason}`, MISSING_EDGE);
+  for (const { box: missing, reason } of coverage.gaps)
+    label(context, view, missing, `not read: ${reason}`, MISSING_EDGE);
 }
 
 /**

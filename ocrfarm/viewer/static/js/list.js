@@ -1,6 +1,7 @@
 // The list of lines: only the rows that can be seen exist.
 
 import { confidenceColour } from "./colours.js";
+import { element } from "./dom.js";
 import { pageOf } from "./lines.js";
 import { placeOf } from "./search.js";
 
@@ -25,7 +26,8 @@ export class List {
     new ResizeObserver(() => this.#draw()).observe(element);
     element.addEventListener("click", (event) => {
       const row = /** @type {HTMLElement} */ (event.target).closest("[data-line]");
-      if (row instanceof HTMLElement) onPick(Number(row.dataset.line), event.shiftKey || event.ctrlKey || event.metaKey);
+      if (row instanceof HTMLElement)
+        onPick(Number(row.dataset.line), event.shiftKey || event.ctrlKey || event.metaKey);
     });
     state.watch(["page", "lines", "hits", "shown"], () => this.#fill());
     state.watch(["current"], () => this.#reveal());
@@ -93,16 +95,4 @@ export function highlighted(text, words) {
   const place = words ? placeOf(text, words) : null;
   if (!place) return [text];
   return [text.slice(0, place[0]), element("mark", "", text.slice(...place)), text.slice(place[1])];
-}
-
-/**
- * @param {string} tag
- * @param {string} kind
- * @param {string} [text]
- */
-export function element(tag, kind, text = "") {
-  const made = document.createElement(tag);
-  if (kind) made.className = kind;
-  made.textContent = text;
-  return made;
 }

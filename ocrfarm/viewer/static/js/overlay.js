@@ -35,7 +35,6 @@ export class Overlay {
     this.hovered = -1;
     /** @type {[number, number, number, number] | null} */
     this.box = null;
-    this.typical = 20;
     picture.addEventListener("draw", () => this.draw());
     picture.addEventListener("rest", () => this.draw());
     state.watch(["page", "lines"], () => this.#open());
@@ -84,6 +83,16 @@ export class Overlay {
     return found;
   }
 
+  /**
+   * Show which line is under the pointer.
+   * @param {number} line - -1 = none
+   */
+  hover(line) {
+    if (line === this.hovered) return;
+    this.hovered = line;
+    this.draw();
+  }
+
   draw() {
     if (!this.picture.osd.isOpen()) return;
     this.#clear();
@@ -101,7 +110,6 @@ export class Overlay {
     const { lines, page } = this.state;
     this.hovered = -1;
     this.grid = lines && new Grid(lines, page);
-    if (lines && page.lines) this.typical = lines.height(page.first + (page.lines >> 1));
   }
 
   #recolour() {
@@ -123,7 +131,8 @@ export class Overlay {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = Math.min(devicePixelRatio, 2);
     const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (this.canvas.width !== across || this.canvas.height !== down) Object.assign(this.canvas, { width: across, height: down });
+    if (this.canvas.width !== across || this.canvas.height !== down)
+      Object.assign(this.canvas, { width: across, height: down });
     this.context.setTransform(1, 0, 0, 1, 0, 0);
     this.context.clearRect(0, 0, across, down);
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -138,7 +147,15 @@ export class Overlay {
     if (on.has("boxes")) few ? this.#each(view, near) : this.#asPicture(view);
     if (few && on.has("looks")) layers.looks(this.context, view, this.state, near);
     if (words) this.#found(view, near, few);
-    if (selected.size) layers.outline(this.context, view, this.state, few ? within(selected, near) : this.#some(selected), layers.SELECTED, 0.22);
+    if (selected.size)
+      layers.outline(
+        this.context,
+        view,
+        this.state,
+        few ? within(selected, near) : this.#some(selected),
+        layers.SELECTED,
+        0.22,
+      );
     if (this.hovered >= 0) layers.outline(this.context, view, this.state, [this.hovered], layers.HOVERED, 0.12);
     if (current >= 0) layers.current(this.context, view, this.state, current);
   }
@@ -152,22 +169,36 @@ export class Overlay {
     if (!lines) return;
     const { colour, words, layers: on } = this.state.values;
     const colours = palette(colour);
-    const outlined = this.typical * Math.hypot(view.a, view.b) >= OUTLINED;
-    const buckets = colours.map(() => /** @type {number[]} */ ([]));
-    for (const line of near) buckets[colourOf(colour, lines, line)]?.push(line);
+    const least = OUTLINED / Math.hypot(view.a, view.b);
+    /** @type {[number[], number[]][]} */
+    const buckets = colours.map(() => [[], []]);
+    for (const line of near) buckets[colourOf(colour, lines, line)]?.[Number(lines.height(line) >= least)]?.push(line);
     const dim = words ? 0.35 : 1;
-    buckets.forEach((members, at) => {
-      if (!members.length) return;
-      this.context.beginPath();
-      for (const line of members) layers.trace(this.context, view, lines.quads, 8 * line);
+    buckets.forEach(([small, large], at) => {
       this.context.fillStyle = this.context.strokeStyle = colours[at] ?? "";
-      this.context.globalAlpha = dim * (on.has("text") ? 0 : outlined ? 0.13 : 0.5);
-      this.context.fill();
-      this.context.globalAlpha = dim * 0.9;
-      this.context.lineWidth = 1;
-      if (outlined) this.context.stroke();
+      this.#paint(view, small, dim * 0.55, 0);
+      this.#paint(view, large, on.has("text") ? 0 : dim * 0.13, dim * 0.9);
     });
-    this.context.globalAlpha = 1;
+  }
+
+  /**
+   * Fill lines in the colour that is set, and draw them round.
+   * @param {import("./picture.js").View} view
+   * @param {number[]} some
+   * @param {number} inside - how opaque
+   * @param {number} around
+   */
+  #paint(view, some, inside, around) {
+    const { context, state } = this;
+    if (!some.length || !state.lines) return;
+    context.beginPath();
+    for (const line of some) layers.trace(context, view, state.lines.quads, 8 * line);
+    context.lineWidth = 1;
+    context.globalAlpha = inside;
+    if (inside) context.fill();
+    context.globalAlpha = around;
+    if (around) context.stroke();
+    context.globalAlpha = 1;
   }
 
   /**

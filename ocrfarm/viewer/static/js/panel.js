@@ -1,7 +1,7 @@
 // What stands beside the picture: choices of colours and layers, the slider with its histogram, what was read.
 
 import { confidenceColour, legend } from "./colours.js";
-import { element } from "./list.js";
+import { byId, count, counted, element } from "./dom.js";
 
 const BARS = 50;
 
@@ -14,13 +14,6 @@ export function startPanel(state, onGap) {
   schemes(state);
   slider(state);
   state.watch(["page"], () => told(state, onGap));
-}
-
-/** @param {string} id */
-export function byId(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no ${id}`);
-  return found;
 }
 
 /** @param {import("./state.js").State} state */
@@ -53,9 +46,12 @@ export function toggleLayer(state, name) {
 function schemes(state) {
   const choices = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=colour]"));
   for (const choice of choices) {
-    choice.addEventListener("change", () => state.set({ colour: /** @type {import("./colours.js").Scheme} */ (choice.value) }));
+    choice.addEventListener("change", () =>
+      state.set({ colour: /** @type {import("./colours.js").Scheme} */ (choice.value) }),
+    );
   }
   state.watch(["colour", "hidden"], () => {
+    for (const choice of choices) choice.checked = choice.value === state.values.colour;
     const rows = legend(state.values.colour, state.about.models).map(([colour, name], at) => {
       const row = element(state.values.colour === "model" ? "label" : "div", "legend");
       const dot = element("i", "dot");
@@ -104,7 +100,9 @@ function slider(state) {
     const shown = state.shown.subarray(first, first + lines).reduce((sum, each) => sum + each, 0);
     const { low: from, high: to } = state.values;
     const all = shown === lines;
-    byId("range").textContent = all ? `all ${count(lines)} lines` : `${count(shown)} of ${count(lines)} lines, ${from.toFixed(2)} to ${to.toFixed(2)}`;
+    byId("range").textContent = all
+      ? `all ${counted(lines, "line")}`
+      : `${count(shown)} of ${counted(lines, "line")}, ${from.toFixed(2)} to ${to.toFixed(2)}`;
     byId("range-all").hidden = all;
   });
 }
@@ -112,7 +110,8 @@ function slider(state) {
 /** @param {import("./state.js").State} state */
 function histogram({ lines, values: { low, high } }) {
   const bars = new Array(BARS).fill(0);
-  for (let line = 0; lines && line < lines.count; line++) bars[Math.min(BARS - 1, Math.floor(lines.confidence(line) * BARS))]++;
+  for (let line = 0; lines && line < lines.count; line++)
+    bars[Math.min(BARS - 1, Math.floor(lines.confidence(line) * BARS))]++;
   const most = Math.log1p(Math.max(1, ...bars)); // a few doubtful lines beside thousands of sure ones are to be seen
   const drawn = bars.map((value, at) => {
     const bar = element("i", "");
@@ -135,12 +134,17 @@ function told({ page }, onGap) {
   const rows = [
     ["Size", `${count(page.width)} × ${count(page.height)} px`],
     ["Lines", count(page.lines)],
-    ["Tiles", `${count(coverage.tiles)}: ${count(coverage.read)} read, ${count(coverage.blank)} blank, ${count(coverage.failed)} failed`],
+    [
+      "Tiles",
+      `${count(coverage.tiles)}: ${count(coverage.read)} read, ${count(coverage.blank)} blank, ${count(coverage.failed)} failed`,
+    ],
     ["Read", `${(100 * coverage.area).toFixed(2)} % of the page`],
     ["Second looks", count(coverage.looks)],
     ["Cut into", coverage.tiling || "not told"],
   ];
-  byId("facts").replaceChildren(...rows.flatMap(([name = "", value = ""]) => [element("dt", "", name), element("dd", "", value)]));
+  byId("facts").replaceChildren(
+    ...rows.flatMap(([name = "", value = ""]) => [element("dt", "", name), element("dd", "", value)]),
+  );
   const gaps = coverage.gaps.map((gap) => {
     const button = element("button", "gap", gap.reason);
     button.addEventListener("click", () => onGap(gap.box));
@@ -148,9 +152,4 @@ function told({ page }, onGap) {
   });
   byId("gaps").replaceChildren(...gaps);
   byId("missing").hidden = !gaps.length;
-}
-
-/** @param {number} number */
-export function count(number) {
-  return number.toLocaleString("en");
 }

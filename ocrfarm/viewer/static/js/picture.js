@@ -1,9 +1,12 @@
 // The picture of a page: OpenSeadragon, and the way between pixels of the page and of the screen.
 
+import { byId } from "./dom.js";
+
 const TILE = 510; // as ocrfarm/image/pyramid.py cuts it
 const OVERLAP = 1;
 const LETTERS = 30; // height on the screen, in pixels, of letters that are flown to
 const WIDEST = 0.8; // of the window, for a line that is flown to
+const EDGE = 0.03; // of the page, which may be out of sight where it is said to be seen as a whole
 const STEP = 0.25; // of the window, for a move by a key
 
 /**
@@ -52,7 +55,15 @@ export class Picture extends EventTarget {
       this.moving = false;
       this.dispatchEvent(new Event("rest"));
     });
+    this.addEventListener("rest", () => byId(map).classList.toggle("idle", this.whole));
     this.#pointer();
+  }
+
+  /** Say whether the whole page is in the window. */
+  get whole() {
+    const [x0, y0, x1, y1] = this.seen;
+    const [across, down] = [this.size.width * EDGE, this.size.height * EDGE];
+    return x0 < across && y0 < down && x1 > this.size.width - across && y1 > this.size.height - down;
   }
 
   /**
@@ -138,11 +149,6 @@ export class Picture extends EventTarget {
 
   turn() {
     this.osd.viewport.rotateBy(90);
-  }
-
-  /** Draw the next frame even though nothing moves. */
-  redraw() {
-    this.osd.forceRedraw();
   }
 
   #pointer() {

@@ -67,7 +67,10 @@ export class State extends EventTarget {
    */
   set(values) {
     const changed = new Set(
-      Object.keys(values).filter((name) => !Object.is(values[/** @type {keyof Values} */ (name)], this.values[/** @type {keyof Values} */ (name)])),
+      Object.keys(values).filter(
+        (name) =>
+          !Object.is(values[/** @type {keyof Values} */ (name)], this.values[/** @type {keyof Values} */ (name)]),
+      ),
     );
     if (!changed.size) return;
     this.values = { ...this.values, ...values };

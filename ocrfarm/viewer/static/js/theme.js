@@ -1,6 +1,7 @@
 // Light or dark: as the system has it, until somebody chooses.
 
 const KEY = "ocrfarm-theme";
+const system = matchMedia("(prefers-color-scheme: dark)");
 
 /** Take the choice of last time. */
 export function startTheme() {
@@ -8,8 +9,8 @@ export function startTheme() {
 }
 
 export function switchTheme() {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
-  const next = dark ? "light" : "dark";
+  const now = document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
+  const next = now === "dark" ? "light" : "dark";
   localStorage.setItem(KEY, next);
   apply(next);
 }
