@@ -25,7 +25,7 @@ async function start() {
   const lines = loadLines(); // begins now, and is waited for when the picture is on its way
   const state = new State(await loadAbout());
   const picture = new Picture(byId("picture"), "map");
-  const overlay = new Overlay(state, picture, /** @type {HTMLCanvasElement} */ (byId("overlay")));
+  const overlay = new Overlay(state, picture);
   const viewer = new Viewer(state, picture);
   new Texts(state, picture, overlay, byId("texts"));
   new List(state, byId("list"), (line, more) => viewer.pick(line, more));

@@ -1,5 +1,6 @@
 // What is drawn over the picture: the lines in view, what was found or selected, tiles, seams and gaps.
 
+import { boxes } from "./boxes.js";
 import { colourOf, palette } from "./colours.js";
 import { farAway } from "./faraway.js";
 import { Grid } from "./grid.js";
@@ -8,24 +9,16 @@ import * as layers from "./layers.js";
 const MOST_MOVING = 2500; // lines that are drawn one by one in each frame of a motion
 const MOST_RESTING = 12_000; // and when nothing moves
 const MARKED = 2000; // hits that get a mark which is seen from afar
-const OUTLINED = 5; // pixels of the screen from which letters' height on a line gets an outline
 const FAR_ALPHA = 0x90;
-
-/** @typedef {CanvasRenderingContext2D} Context */
 
 export class Overlay {
   /**
    * @param {import("./state.js").State} state
    * @param {import("./picture.js").Picture} picture
-   * @param {HTMLCanvasElement} canvas
    */
-  constructor(state, picture, canvas) {
-    const context = canvas.getContext("2d");
-    if (!context) throw new Error("this browser draws no pictures");
+  constructor(state, picture) {
     this.state = state;
     this.picture = picture;
-    this.canvas = canvas;
-    this.context = context;
     /** @type {Grid | null} */
     this.grid = null;
     /** @type {ReturnType<typeof farAway> | null} */
@@ -35,7 +28,7 @@ export class Overlay {
     this.hovered = -1;
     /** @type {[number, number, number, number] | null} */
     this.box = null;
-    picture.addEventListener("draw", () => this.draw());
+    picture.addEventListener("draw", () => this.#draw(picture.context));
     picture.addEventListener("rest", () => this.draw());
     state.watch(["page", "lines"], () => this.#open());
     state.watch(["shown", "hits", "colour", "page", "lines"], () => this.#recolour());
@@ -93,17 +86,27 @@ export class Overlay {
     this.draw();
   }
 
+  /** Draw anew with the next frame. */
   draw() {
-    if (!this.picture.osd.isOpen()) return;
-    this.#clear();
-    const { context, picture } = this;
-    const { view } = picture;
+    this.picture.osd.forceRedraw();
+  }
+
+  /**
+   * Draw on the picture that was just drawn: a canvas of its own would cost as much time again.
+   * @param {CanvasRenderingContext2D} context
+   */
+  #draw(context) {
+    const { ratio, view } = this.picture;
     const on = this.state.values.layers;
-    if (on.has("seams")) layers.seams(context, view, this.state.page);
-    if (on.has("tiles")) layers.tiles(context, view, this.state.page);
-    if (on.has("gaps")) layers.gaps(context, view, this.state.page);
-    if (this.state.lines && this.grid) this.#lines(view);
-    if (this.box) layers.box(context, view, this.box);
+    const scene = { context, view, state: this.state };
+    context.save();
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (on.has("seams")) layers.seams(scene);
+    if (on.has("tiles")) layers.tiles(scene);
+    if (on.has("gaps")) layers.gaps(scene);
+    if (this.grid) this.#lines(scene);
+    if (this.box) layers.box(scene, this.box);
+    context.restore();
   }
 
   #open() {
@@ -127,78 +130,31 @@ export class Overlay {
     this.draw();
   }
 
-  #clear() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
-    const ratio = Math.min(devicePixelRatio, 2);
-    const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (this.canvas.width !== across || this.canvas.height !== down)
-      Object.assign(this.canvas, { width: across, height: down });
-    this.context.setTransform(1, 0, 0, 1, 0, 0);
-    this.context.clearRect(0, 0, across, down);
-    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  }
-
-  /** @param {import("./picture.js").View} view */
-  #lines(view) {
-    const { layers: on, words, current, selected } = this.state.values;
+  /** @param {layers.Scene} scene */
+  #lines(scene) {
+    const { layers: on } = this.state.values;
     const count = this.grid?.count(...this.picture.seen) ?? 0;
     const few = count <= (this.picture.moving ? MOST_MOVING : MOST_RESTING);
     const near = few ? this.linesInView() : [];
-    if (on.has("boxes")) few ? this.#each(view, near) : this.#asPicture(view);
-    if (few && on.has("looks")) layers.looks(this.context, view, this.state, near);
-    if (words) this.#found(view, near, few);
-    if (selected.size)
-      layers.outline(
-        this.context,
-        view,
-        this.state,
-        few ? within(selected, near) : this.#some(selected),
-        layers.SELECTED,
-        0.22,
-      );
-    if (this.hovered >= 0) layers.outline(this.context, view, this.state, [this.hovered], layers.HOVERED, 0.12);
-    if (current >= 0) layers.current(this.context, view, this.state, current);
+    if (on.has("boxes") && few) boxes(scene, near);
+    else if (on.has("boxes") && this.far) layers.whole(scene, this.far);
+    if (on.has("looks")) layers.looks(scene, near);
+    this.#chosen(scene, few ? near : null);
   }
 
   /**
-   * @param {import("./picture.js").View} view
-   * @param {number[]} near
+   * Draw what was found, selected, pointed at and looked at.
+   * @param {layers.Scene} scene
+   * @param {number[] | null} near - the lines in view, or null where they are too many
    */
-  #each(view, near) {
-    const { lines } = this.state;
-    if (!lines) return;
-    const { colour, words, layers: on } = this.state.values;
-    const colours = palette(colour);
-    const least = OUTLINED / Math.hypot(view.a, view.b);
-    /** @type {[number[], number[]][]} */
-    const buckets = colours.map(() => [[], []]);
-    for (const line of near) buckets[colourOf(colour, lines, line)]?.[Number(lines.height(line) >= least)]?.push(line);
-    const dim = words ? 0.35 : 1;
-    buckets.forEach(([small, large], at) => {
-      this.context.fillStyle = this.context.strokeStyle = colours[at] ?? "";
-      this.#paint(view, small, dim * 0.55, 0);
-      this.#paint(view, large, on.has("text") ? 0 : dim * 0.13, dim * 0.9);
-    });
-  }
-
-  /**
-   * Fill lines in the colour that is set, and draw them round.
-   * @param {import("./picture.js").View} view
-   * @param {number[]} some
-   * @param {number} inside - how opaque
-   * @param {number} around
-   */
-  #paint(view, some, inside, around) {
-    const { context, state } = this;
-    if (!some.length || !state.lines) return;
-    context.beginPath();
-    for (const line of some) layers.trace(context, view, state.lines.quads, 8 * line);
-    context.lineWidth = 1;
-    context.globalAlpha = inside;
-    if (inside) context.fill();
-    context.globalAlpha = around;
-    if (around) context.stroke();
-    context.globalAlpha = 1;
+  #chosen(scene, near) {
+    const { words, current, selected } = this.state.values;
+    if (words) layers.highlight(scene, within(this.hits, near ?? []));
+    if (words && this.state.hits.length <= MARKED) layers.marks(scene, this.state.hits);
+    const marked = near ? within(selected, near) : this.#some(selected);
+    if (selected.size) layers.outline(scene, marked, layers.SELECTED, 0.22);
+    if (this.hovered >= 0) layers.outline(scene, [this.hovered], layers.HOVERED, 0.12);
+    if (current >= 0) layers.current(scene, current);
   }
 
   /**
@@ -208,27 +164,6 @@ export class Overlay {
   #some(lines) {
     const { first, lines: count } = this.state.page;
     return [...lines].filter((line) => first <= line && line < first + count).slice(0, MOST_MOVING);
-  }
-
-  /** @param {import("./picture.js").View} view */
-  #asPicture(view) {
-    if (!this.far) return;
-    const { canvas, scale } = this.far;
-    this.context.save();
-    this.context.transform(view.a, view.b, -view.b, view.a, view.dx, view.dy);
-    this.context.scale(1 / scale, 1 / scale);
-    this.context.drawImage(canvas, 0, 0);
-    this.context.restore();
-  }
-
-  /**
-   * @param {import("./picture.js").View} view
-   * @param {number[]} near
-   * @param {boolean} few
-   */
-  #found(view, near, few) {
-    if (few) layers.outline(this.context, view, this.state, within(this.hits, near), layers.HIT, 0.45);
-    if (this.state.hits.length <= MARKED) layers.marks(this.context, view, this.state, this.state.hits);
   }
 }
 

@@ -28,7 +28,7 @@ export class Picture extends EventTarget {
     this.moving = false;
     this.osd = OpenSeadragon({
       element,
-      drawer: "canvas", // WebGL takes half a second a frame where no GPU is
+      drawer: "canvas", // the overlay draws on it, too; and WebGL takes half a second a frame where no GPU is
       showNavigationControl: false,
       showNavigator: true,
       navigatorId: map,
@@ -57,6 +57,17 @@ export class Picture extends EventTarget {
     });
     this.addEventListener("rest", () => byId(map).classList.toggle("idle", this.whole));
     this.#pointer();
+  }
+
+  /** Give what the picture is drawn on: its pixels are `ratio` times smaller than those of the page's styles. */
+  get context() {
+    const context = this.osd.drawer.canvas.getContext("2d");
+    if (!context) throw new Error("this browser draws no pictures");
+    return context;
+  }
+
+  get ratio() {
+    return this.osd.drawer.canvas.width / this.osd.container.clientWidth;
   }
 
   /** Say whether the whole page is in the window. */
