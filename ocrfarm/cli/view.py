@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from ocrfarm.cli.output import SUFFIXES
 from ocrfarm.errors import NoPicture, NotAResult
@@ -33,8 +35,8 @@ _HEAD = 256
 def view(result: Path, picture: Path | None, *, out: Path | None, port: int, browser: bool) -> None:
     """Show RESULT, a .json that `ocrfarm read` wrote or the folder that it wrote into, over its picture.
 
-    Pictures are looked for beside the result, one folder above and in the folder where you are. With --out the viewer is
-    a folder for any web server or bucket; without it, it is served to you alone until Ctrl-C.
+    Pictures are looked for beside the result, one folder above and where you are. With --out the viewer is a folder for
+    any web server or bucket; without it, it is served to you alone until Ctrl-C.
     """
     sheets = [_sheet(path, picture) for path in _results(result)]
     if out:
@@ -52,10 +54,15 @@ def view(result: Path, picture: Path | None, *, out: Path | None, port: int, bro
 
 
 def _write(sheets: list[Sheet], folder: Path) -> None:
-    limits = Settings.from_env(os.environ).limits.given
-    total = sum(len(sheet.document.pages) for sheet in sheets)
-    with click.progressbar(length=total, label="preparing", item_show_func=None) as bar:
-        write_viewer(sheets, folder, limits=limits, on_page=lambda done, _: bar.update(1))
+    limits, console = Settings.from_env(os.environ).limits.given, Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("preparing", total=None)
+        on_page = partial(_on_page, bar, task)
+        write_viewer(sheets, folder, limits=limits, on_page=on_page)
+
+
+def _on_page(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _results(path: Path) -> list[Path]:

@@ -28,7 +28,7 @@ _MOST_MODELS = 256
 
 
 def models_of(lines: Sequence[Line]) -> list[str]:
-    """Give the recognizers that read the lines, in the order in which they first come; the 256th stands for the rest."""
+    """Give the recognizers that read the lines, in the order in which they come; the 256th stands for the rest."""
     return list(dict.fromkeys(line.model for line in lines))[:_MOST_MODELS]
 
 
@@ -40,7 +40,7 @@ def packed(lines: Sequence[Line], models: Sequence[str]) -> bytes:
     model = np.array([place.get(line.model, _MOST_MODELS - 1) for line in lines], "u1")
     look = np.array([LOOKS.index(line.look) for line in lines], "u1")
     sure = np.clip(np.rint(confidence * _SURE), 0, _SURE).astype("<u2")
-    return quads.tobytes() + sure.tobytes() + model.tobytes() + look.tobytes()
+    return b"".join(column.tobytes() for column in (quads, sure, model, look))
 
 
 def to_json(data: object) -> bytes:

@@ -12,12 +12,16 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import MissingPackage, NoPicture
 from ocrfarm.storage.files import translated, whole_file
 from ocrfarm.viewer.arrays import models_of, packed, to_json
 from ocrfarm.viewer.pages import page_row
+
+if TYPE_CHECKING:  # libvips is loaded when there is a picture to be cut
+    from ocrfarm.image import Raster
 
 HERE = Path(__file__).parent
 
@@ -120,16 +124,20 @@ def _page_rows(sheets: Sequence[Sheet]) -> Iterator[dict[str, object]]:
 def _write_pictures(
     sheets: Sequence[Sheet], folder: Path, *, limits: Mapping[str, int], on_page: Callable[[int, int], None]
 ) -> None:
-    image = importlib.import_module("ocrfarm.image")
     total = sum(len(sheet.document.pages) for sheet in sheets)
-    opened: dict[Path, object] = {}
-    for place, (sheet, number, page) in enumerate(_pages(sheets)):
-        source = opened.get(sheet.picture) or image.open_source(sheet.picture, image.Limits(**limits))
-        opened = {sheet.picture: source}
-        if len(source.pages) <= number or source.pages[number] != page.size:
-            raise NoPicture(f"{sheet.picture}: is not what {sheet.name} was read from, its pages have other sizes")
+    rasters = (raster for sheet in sheets for raster in _rasters(sheet, limits))
+    for place, raster in enumerate(rasters):
         target = folder / "pages" / str(place)
         with translated(f"cannot write {target}"):
             target.mkdir(parents=True, exist_ok=True)
-        source.page(number).save_pyramid(target / "picture")
+        raster.save_pyramid(target / "picture")
         on_page(place + 1, total)
+
+
+def _rasters(sheet: Sheet, limits: Mapping[str, int]) -> "Iterator[Raster]":
+    """Open the pages of a sheet's picture; `NoPicture` where they are not those of its document."""
+    image = importlib.import_module("ocrfarm.image")
+    source = image.open_source(sheet.picture, image.Limits(**limits))
+    if source.pages != tuple(page.size for page in sheet.document.pages):
+        raise NoPicture(f"{sheet.picture}: is not what {sheet.name} was read from, its pages have other sizes")
+    return map(source.page, range(len(source.pages)))

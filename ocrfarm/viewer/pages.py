@@ -3,7 +3,8 @@
 import re
 
 from ocrfarm.document import Page
-from ocrfarm.result.json import Json, page_row as result_row
+from ocrfarm.result.json import Json
+from ocrfarm.result.json import page_row as result_row
 from ocrfarm.split.plan import plan
 
 _TILING = re.compile(r"(\d+) px tiles, overlap (\d+) px:")

@@ -1,7 +1,7 @@
 """A web server for one person on this machine: pages behind a key that nobody else has.
 
-The address that is printed holds the key; it is kept in a cookie, so that no link, log or other page shows it. What asks
-under another name than this machine's own is refused, so that no page elsewhere reaches in by way of the name service.
+The address that is printed holds the key, which then lives in a cookie, so that no link, log or other page shows it.
+What asks under another name than this machine's own is refused: no page elsewhere reaches in through the name service.
 """
 
 import logging
@@ -28,7 +28,7 @@ POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
-"""Nothing but files of the site itself; the hash is that of an empty style. The viewer's page says the same by itself."""
+"""Nothing but the site's own files; the hash is that of an empty style. The viewer's page says the same by itself."""
 
 _HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
@@ -65,7 +65,7 @@ class Reply:
 
 
 Find = Callable[[str], Reply | None]
-"""Path of an address -> what is there; None where there is nothing. May raise any `OcrfarmError`, whose text is shown."""
+"""Path of an address -> what is there; None where there is nothing. Any `OcrfarmError` that it raises is shown."""
 
 
 def text(message: str, status: HTTPStatus) -> Reply:
@@ -75,6 +75,8 @@ def text(message: str, status: HTTPStatus) -> Reply:
 
 def in_folder(folder: Path, path: str) -> Reply | None:
     """Find a file of a folder, never one outside it."""
+    if "\0" in path:
+        return None
     root = folder.resolve()
     file = (root / (path.strip("/") or "index.html")).resolve()
     return Reply(file) if file.is_relative_to(root) and file.is_file() else None
@@ -132,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
             return text("This address is not mine.", HTTPStatus.MISDIRECTED_REQUEST)
         if not self._has_key():
-            if secrets.compare_digest("".join(parse_qs(address.query).get("key", [])), self._key):
+            if self._is_key("".join(parse_qs(address.query).get("key", []))):
                 return Reply(b"", status=HTTPStatus.SEE_OTHER)
             return text("Open the address that ocrfarm printed: it holds the key.", HTTPStatus.FORBIDDEN)
         try:
@@ -145,7 +147,10 @@ class _Handler(BaseHTTPRequestHandler):
             cookie = SimpleCookie(self.headers.get("Cookie", "")).get(self._cookie)
         except CookieError:
             return False
-        return cookie is not None and secrets.compare_digest(cookie.value, self._key)
+        return cookie is not None and self._is_key(cookie.value)
+
+    def _is_key(self, said: str) -> bool:
+        return secrets.compare_digest(said.encode(), self._key.encode())
 
     @property
     def _cookie(self) -> str:

@@ -1,6 +1,5 @@
-"""`scripts/bench viewer`: how soon the viewer shows a large sheet, and whether it stays smooth; in headless Chromium."""
+"""`scripts/bench viewer`: how soon the viewer shows a large sheet, and how smooth it stays, in headless Chromium."""
 
-import json
 import random
 import tempfile
 import time
@@ -19,7 +18,7 @@ from ocrfarm.viewer import Sheet, write_viewer
 from ocrfarm.viewer.site import in_folder, served
 from tests.browser.chromium import Browser, chromium
 
-WORDS = "valve pump flange gasket DN80 PN16 weld seam river alder ferry bridge level 12.50 Total No. scale north".split()
+WORDS = ("valve", "pump", "flange", "gasket", "DN80", "PN16", "river", "alder", "ferry", "12.50", "Total", "scale")
 
 SECONDS = 4
 """Of each motion: some 240 frames."""
@@ -102,12 +101,12 @@ def _figures(browser: Browser, address: str) -> Iterator[tuple[str, str]]:
         yield f"search {words!r}, {hits} found", f"{milliseconds:.0f} ms"
     _asked(browser, _SEARCH, "")
     for name, motion in MOTIONS.items():
-        frames = driver.execute_async_script(_MOVE, *motion, SECONDS)  # type: ignore[no-untyped-call]
+        frames = driver.execute_async_script(_MOVE, *motion, SECONDS)
         yield name, _spread(frames)
 
 
 def _asked(browser: Browser, script: str, *arguments: object) -> Any:
-    return browser.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+    return browser.driver.execute_script(script, *arguments)
 
 
 def _spread(frames: list[float]) -> str:

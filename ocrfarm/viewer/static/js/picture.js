@@ -5,6 +5,7 @@ import { byId } from "./dom.js";
 const TILE = 510; // as ocrfarm/image/pyramid.py cuts it
 const OVERLAP = 1;
 const LETTERS = 30; // height on the screen, in pixels, of letters that are flown to
+const MOST = 4; // pixels of the screen for one of the page, likewise
 const WIDEST = 0.8; // of the window, for a line that is flown to
 const EDGE = 0.03; // of the page, which may be out of sight where it is said to be seen as a whole
 const STEP = 0.25; // of the window, for a move by a key
@@ -129,8 +130,9 @@ export class Picture extends EventTarget {
   flyTo([x0, y0, x1, y1], height, jump = still.matches) {
     const { clientWidth, clientHeight } = this.osd.container;
     const fits = Math.min((WIDEST * clientWidth) / (x1 - x0), (WIDEST * clientHeight) / (y1 - y0));
-    const scale = Math.min(LETTERS / Math.max(height, 1), fits, 4);
     const { viewport } = this.osd;
+    const least = clientWidth / viewport.getHomeBounds().width / this.size.width; // the whole page
+    const scale = Math.max(least, Math.min(LETTERS / Math.max(height, 1), fits, MOST));
     const [width, high] = [clientWidth / scale, clientHeight / scale];
     const [left, top] = [(x0 + x1 - width) / 2, (y0 + y1 - high) / 2];
     const unit = 1 / this.size.width;

@@ -40,7 +40,7 @@ export class Viewer {
     if (!lines) return;
     const page = pageOf(about, line);
     const other = page !== values.page;
-    await this.turnTo(page);
+    if (other) await this.turnTo(page);
     this.state.set({ current: line });
     this.picture.flyTo(lines.bounds(line), lines.height(line), jump ?? (other || undefined));
   }
