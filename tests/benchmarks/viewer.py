@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 import click
 from PIL import Image, ImageDraw, ImageFont
@@ -91,22 +90,17 @@ def _figures(browser: Browser, address: str) -> Iterator[tuple[str, str]]:
     driver.set_window_size(1600, 1000)
     driver.set_script_timeout(60)
     browser.open(address)
-    while not driver.execute_script(_LOADED):
-        time.sleep(0.05)
-    for name, milliseconds in _asked(browser, _PAINTS).items():
+    browser.until(lambda: browser.ask(_LOADED), "the viewer")
+    for name, milliseconds in browser.ask(_PAINTS).items():
         yield f"first paint: {name}", f"{milliseconds:.0f} ms"
     time.sleep(1)  # the index of the search is made while nothing happens
     for words in ("flange", "pump valve", "e"):
-        milliseconds, hits = _asked(browser, _SEARCH, words)
+        milliseconds, hits = browser.ask(_SEARCH, words)
         yield f"search {words!r}, {hits} found", f"{milliseconds:.0f} ms"
-    _asked(browser, _SEARCH, "")
+    browser.ask(_SEARCH, "")
     for name, motion in MOTIONS.items():
         frames = driver.execute_async_script(_MOVE, *motion, SECONDS)
         yield name, _spread(frames)
-
-
-def _asked(browser: Browser, script: str, *arguments: object) -> Any:
-    return browser.driver.execute_script(script, *arguments)
 
 
 def _spread(frames: list[float]) -> str:

@@ -4,12 +4,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import quote
 
 from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -64,6 +65,27 @@ class Browser:
         field = self.driver.find_element(By.CSS_SELECTOR, selector)
         field.clear()
         field.send_keys(text)
+
+    def click(self, selector: str) -> None:
+        """Click on the first element of its kind."""
+        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other, wherever the focus is."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
+    def texts(self, selector: str) -> list[str]:
+        """Give the text of each element of a kind."""
+        return [found.text for found in self.driver.find_elements(By.CSS_SELECTOR, selector)]
+
+    def ask(self, script: str, *arguments: object) -> Any:
+        """Run a script in the page, and give what it returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, done: Callable[[], object], what: str) -> None:
+        """Wait until something is so."""
+        WebDriverWait(self.driver, _SECONDS).until(lambda _: done(), f"{what} did not come about")
 
     def rows(self, selector: str) -> list[str]:
         """Give the text of each row of a table."""

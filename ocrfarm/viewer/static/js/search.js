@@ -5,7 +5,7 @@ const SPACES = /\s+/gu;
 
 /** @param {string} text */
 export function folded(text) {
-  return text.normalize("NFKD").replace(MARKS, "").replace(SPACES, "").toLowerCase();
+  return text.normalize("NFKD").replace(MARKS, "").replace(SPACES, "").toUpperCase(); // one letter may become two
 }
 
 /** The folded texts of all lines, made when they are first needed. */
