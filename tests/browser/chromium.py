@@ -30,6 +30,11 @@ _FLAGS = (
     *("--no-first-run", "--disable-gpu", "--disable-dev-shm-usage"),
 )
 
+_TEXTS = """
+const found = [...document.querySelectorAll(arguments[0])].filter((each) => each.getClientRects().length);
+return found.map((each) => each.innerText.trim());
+"""
+
 
 class Browser:
     """One window."""
@@ -76,8 +81,9 @@ class Browser:
             ActionChains(self.driver).send_keys(key).perform()
 
     def texts(self, selector: str) -> list[str]:
-        """Give the text of each element of a kind."""
-        return [found.text for found in self.driver.find_elements(By.CSS_SELECTOR, selector)]
+        """Give the text of each element of a kind that is shown, all at one moment."""
+        found: list[str] = self.ask(_TEXTS, selector)
+        return found
 
     def ask(self, script: str, *arguments: object) -> Any:
         """Run a script in the page, and give what it returns."""
