@@ -7,16 +7,18 @@ What asks under another name than this machine's own is refused: no page elsewhe
 import logging
 import secrets
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ocrfarm.errors import FarmError, OcrfarmError
@@ -87,7 +89,7 @@ def served(find: Find, *, port: int = 0) -> Iterator[str]:
     """Serve on 127.0.0.1 until the block ends, and give the address to open; `FarmError` where the port is taken."""
     key = secrets.token_urlsafe(24)
     try:
-        server = _Server(("127.0.0.1", port), partial(_Handler, find, key))
+        server = _Server(find, key, port)
     except OSError as error:
         raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another") from error
     thread = threading.Thread(target=partial(server.serve_forever, 0.1), name="ocrfarm-site", daemon=True)
@@ -101,7 +103,31 @@ def served(find: Find, *, port: int = 0) -> Iterator[str]:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True  # a browser keeps connections open, and nobody is to wait for it
+    """Ends with all its connections: browsers keep them open, and nobody is to wait for that."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, find: Find, key: str, port: int) -> None:
+        self._connections: set[Any] = set()
+        super().__init__(("127.0.0.1", port), partial(_Handler, find, key))
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
+        """Remember the connection."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as the base class has it
+        """Forget the connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Take no more connections, and end those that are open."""
+        super().server_close()
+        for connection in tuple(self._connections):
+            with suppress(OSError):  # the other side was faster
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Note what went wrong; a browser that went away is no news."""
