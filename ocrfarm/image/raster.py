@@ -79,7 +79,7 @@ class Raster:
         return self._overview
 
     def save_pyramid(self, path: Path) -> None:
-        """Write the page as Deep Zoom pictures, PATH.dzi and the folder PATH_files; `DamagedImage`, `StoreFull`."""
+        """Write the page as Deep Zoom pictures, PATH.dzi and the folder PATH_files; `DamagedImage` where that fails."""
         with translated(self._where):
             pyramid.save(self._open(), path, orientation=self._orientation)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocrfarm.document import Document, Page
-from ocrfarm.errors import MissingPackage, NoPicture
-from ocrfarm.storage.files import translated, whole_file
+from ocrfarm.errors import DamagedImage, MissingPackage, NoPicture
+from ocrfarm.storage.files import scratch, translated, whole_file
 from ocrfarm.viewer.arrays import models_of, packed, to_json
 from ocrfarm.viewer.pages import page_row
 
@@ -39,6 +39,9 @@ _TAKEN = {
 """What is taken of OpenSeadragon, and its name in the folder."""
 
 FORMAT = "ocrfarm-viewer/1"
+
+_ROOM = 1 << 20
+"""Bytes that a disk has no room for where it had none for the next picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,17 @@ def _write_pictures(
         target = folder / "pages" / str(place)
         with translated(f"cannot write {target}"):
             target.mkdir(parents=True, exist_ok=True)
-        raster.save_pyramid(target / "picture")
+        _save(raster, target)
         on_page(place + 1, total)
+
+
+def _save(raster: "Raster", target: Path) -> None:
+    try:
+        raster.save_pyramid(target / "picture")
+    except DamagedImage:  # which a disk without room looks like, too
+        with translated(f"cannot write {target}"), scratch(target) as probe:
+            probe.write_bytes(bytes(_ROOM))
+        raise
 
 
 def _rasters(sheet: Sheet, limits: Mapping[str, int]) -> "Iterator[Raster]":

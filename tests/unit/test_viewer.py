@@ -15,7 +15,7 @@ from PIL import Image
 
 from ocrfarm.cli.view import view
 from ocrfarm.document import Coverage, Document, Line
-from ocrfarm.errors import MissingPackage, NoPicture, NotAResult
+from ocrfarm.errors import DamagedImage, MissingPackage, NoPicture, NotAResult, StoreFull
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.image import open_source
 from ocrfarm.pipeline import read
@@ -25,8 +25,10 @@ from ocrfarm.result import document_to_json
 from ocrfarm.viewer import Sheet, folder, write_viewer
 from ocrfarm.viewer.arrays import LOOKS, models_of, packed
 from ocrfarm.viewer.pages import page_row
+from tests.integration.disks import small_disk
 from tests.properties.somedocuments import lines
 from tests.unit.documents import DOCUMENTS, a_line, a_page, save
+from tests.unit.pictures import encoded, noise
 
 QUAD = Quad.upright(0, 0, 10, 10)
 
@@ -97,6 +99,21 @@ def test_another_picture_is_refused(tmp_path: Path) -> None:
     picture = save(DOCUMENTS["ordinary"], tmp_path / "sheet.png")
     with pytest.raises(NoPicture, match="other sizes"):
         write_viewer([Sheet("other", DOCUMENTS["several"], picture)], tmp_path / "viewer", limits={})
+
+
+def test_a_disk_without_room_is_not_called_a_damaged_picture(tmp_path: Path) -> None:
+    (tmp_path / "sheet.png").write_bytes(encoded(noise(1500, 1500), "png"))
+    sheet = Sheet("sheet", Document((a_page(size=Size(1500, 1500)),)), tmp_path / "sheet.png")
+    with small_disk(tmp_path / "disk", 1200) as disk, pytest.raises(StoreFull):
+        write_viewer([sheet], disk.folder, limits={})
+
+
+def test_a_damaged_picture_is_said_to_be_one(tmp_path: Path) -> None:
+    data = encoded(noise(1500, 1500), "png")
+    (tmp_path / "sheet.png").write_bytes(data[: len(data) // 2])
+    sheet = Sheet("sheet", Document((a_page(size=Size(1500, 1500)),)), tmp_path / "sheet.png")
+    with pytest.raises(DamagedImage):
+        write_viewer([sheet], tmp_path / "viewer", limits={})
 
 
 def test_without_the_library_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ export function outline({ context, view, state }, some, colour, alpha) {
  */
 export function highlight(scene, some) {
   scene.context.globalCompositeOperation = "multiply";
-  outline(scene, some, HIT, 0.75);
+  outline(scene, some, HIT, 0.6);
   scene.context.globalCompositeOperation = "source-over";
 }
 
