@@ -60,13 +60,14 @@ function traceBox({ context, view }, [x0, y0, x1, y1]) {
 /**
  * Draw all lines as one picture.
  * @param {Scene} scene
- * @param {{canvas: HTMLCanvasElement, scale: number}} far
+ * @param {{canvas: HTMLCanvasElement, scale: number} | null} far
  */
-export function whole({ context, view }, { canvas, scale }) {
+export function whole({ context, view }, far) {
+  if (!far) return;
   context.save();
   context.transform(view.a, view.b, -view.b, view.a, view.dx, view.dy);
-  context.scale(1 / scale, 1 / scale);
-  context.drawImage(canvas, 0, 0);
+  context.scale(1 / far.scale, 1 / far.scale);
+  context.drawImage(far.canvas, 0, 0);
   context.restore();
 }
 

@@ -9,6 +9,7 @@ import * as layers from "./layers.js";
 const MOST_MOVING = 2500; // lines that are drawn one by one in each frame of a motion
 const MOST_RESTING = 12_000; // and when nothing moves
 const MARKED = 2000; // hits that get a mark which is seen from afar
+const LATER = 150; // milliseconds after a change: the picture for motions is made when typing has paused
 const FAR_ALPHA = 0x90;
 
 export class Overlay {
@@ -25,6 +26,7 @@ export class Overlay {
     this.far = null;
     /** @type {Set<number>} */
     this.hits = new Set();
+    this.later = 0;
     this.hovered = -1;
     /** @type {[number, number, number, number] | null} */
     this.box = null;
@@ -116,18 +118,25 @@ export class Overlay {
   }
 
   #recolour() {
-    const { lines, page } = this.state;
-    const { colour, words } = this.state.values;
     this.hits = new Set(this.state.hits);
+    this.far = null;
+    clearTimeout(this.later);
+    if (this.state.lines && this.state.page.lines > MOST_MOVING) this.later = setTimeout(() => this.#far(), LATER);
+    this.draw();
+  }
+
+  /** Give all lines of the page as one picture, made when it is first needed or when there is time. */
+  #far() {
+    const { lines, page, shown } = this.state;
+    const { colour, words } = this.state.values;
+    if (!lines || this.far) return this.far;
     const colours = palette(colour).map((each) => packed(each, words ? FAR_ALPHA / 3 : FAR_ALPHA));
     const found = packed(layers.HIT, 0xff);
-    this.far =
-      lines &&
-      farAway(lines, page, (line) => {
-        if (!this.state.shown[line]) return 0;
-        return this.hits.has(line) ? found : (colours[colourOf(colour, lines, line)] ?? 0);
-      });
-    this.draw();
+    this.far = farAway(lines, page, (line) => {
+      if (!shown[line]) return 0;
+      return this.hits.has(line) ? found : (colours[colourOf(colour, lines, line)] ?? 0);
+    });
+    return this.far;
   }
 
   /** @param {layers.Scene} scene */
@@ -137,7 +146,7 @@ export class Overlay {
     const few = count <= (this.picture.moving ? MOST_MOVING : MOST_RESTING);
     const near = few ? this.linesInView() : [];
     if (on.has("boxes") && few) boxes(scene, near);
-    else if (on.has("boxes") && this.far) layers.whole(scene, this.far);
+    else if (on.has("boxes")) layers.whole(scene, this.#far());
     if (on.has("looks")) layers.looks(scene, near);
     this.#chosen(scene, few ? near : null);
   }
