@@ -12,16 +12,14 @@ TILE = 510
 OVERLAP = 1
 """Pixels that neighbours share, so that no seam shows between them when they are scaled."""
 
-SUFFIX = ".jpg"
-
 _QUALITY = 85
-"""Of JPEG: 0.2 bytes a pixel on scanned print, and no letter looks different from the original."""
+"""Of JPEG: all levels together take 0.17 bytes a pixel of scanned receipts, 0.13 of a drawn sheet."""
 
 
 def save(image: pyvips.Image, path: Path, *, orientation: Orientation) -> None:
     """Write PATH.dzi and the folder PATH_files; the image is read once, from top to bottom."""
     upright = _upright(image, orientation)
-    upright.dzsave(str(path), tile_size=TILE, overlap=OVERLAP, suffix=f"{SUFFIX}[Q={_QUALITY}]", keep="none")
+    upright.dzsave(str(path), tile_size=TILE, overlap=OVERLAP, suffix=f".jpg[Q={_QUALITY}]", keep="none")
     path.with_name(f"{path.name}_files").joinpath("vips-properties.xml").unlink()  # it tells when, and no viewer asks
 
 

@@ -94,7 +94,9 @@ def _copy_static(folder: Path) -> None:
 def _write_lines(sheets: Sequence[Sheet], folder: Path) -> None:
     lines = [line for sheet in sheets for line in sheet.document.lines]
     models = models_of(lines)
-    head = {"format": FORMAT, "title": _title(sheets), "models": models, "lines": len(lines)}
+    pyramid = importlib.import_module("ocrfarm.image.pyramid")
+    cut = {"tile": pyramid.TILE, "overlap": pyramid.OVERLAP}
+    head = {"format": FORMAT, "title": _title(sheets), "models": models, "lines": len(lines), **cut}
     files = {
         "lines.bin": packed(lines, models),
         "texts.json": to_json([line.text for line in lines]),

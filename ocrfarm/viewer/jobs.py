@@ -32,7 +32,7 @@ _PAGE = {"/": "jobs.html", "/jobs.css": "jobs.css", "/theme.css": "theme.css", "
 _SCRIPTS = "/js/"
 
 _KEPT = 20
-"""Viewers that are kept: one of a page of 16384 x 16384 pixels takes 35 to 100 MB."""
+"""Viewers that are kept: one of a page of 16384 x 16384 pixels takes 35 to 50 MB."""
 
 _WAIT_SECONDS = 0
 """What a result may be waited for: nobody is sent here before the job has ended."""

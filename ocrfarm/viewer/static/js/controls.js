@@ -82,7 +82,7 @@ export function bindKeys(viewer) {
     ),
     key("N", "the one before", () => viewer.step(-1)),
     key("j k", "next line, line before", ({ key }) => viewer.step(key === "j" ? 1 : -1)),
-    { ...key("← → ↑ ↓", "move the picture", ({ key }) => picture.move(...arrow(key))), keys: Object.keys(ARROWS) },
+    { ...key("← → ↑ ↓", "move the picture", (event) => arrow(viewer, event)), keys: Object.keys(ARROWS) },
     {
       ...key("+ -", "zoom in, zoom out", ({ key }) => picture.zoom("+=".includes(key) ? ZOOM : 1 / ZOOM)),
       keys: ["+", "=", "-", "_"],
@@ -127,9 +127,15 @@ function key(shown, does, run) {
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {string} key */
-function arrow(key) {
-  return ARROWS[key] ?? [0, 0];
+/**
+ * Move the picture, or in the list from line to line.
+ * @param {Viewer} viewer
+ * @param {KeyboardEvent} event
+ */
+function arrow(viewer, { key, target }) {
+  const [x, y] = ARROWS[key] ?? [0, 0];
+  if (target === byId("list") && y) viewer.step(y > 0 ? 1 : -1);
+  else viewer.picture.move(x, y);
 }
 
 function togglePanel() {

@@ -18,6 +18,7 @@ export function listen(keys) {
   document.addEventListener("keydown", (event) => {
     const { target, key } = event;
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.isComposing) return; // Enter takes a word out of an input method
     if (target instanceof HTMLInputElement && target.type !== "checkbox" && key !== "Escape" && key !== "Enter") return;
     if (target instanceof HTMLSelectElement) return;
     if (key === "Enter" && target instanceof HTMLButtonElement) return;

@@ -28,7 +28,13 @@ const SURE = 10_000; // what a confidence of 1 is written as
  * @property {string} tiling
  * @property {{box: [number, number, number, number], reason: string}[]} gaps
  *
- * @typedef {{format: string, title: string, models: string[], lines: number, pages: Page[]}} About
+ * @typedef {object} About
+ * @property {string} title
+ * @property {string[]} models
+ * @property {number} lines
+ * @property {Page[]} pages
+ * @property {number} tile - pixels of the side of the pictures that a page is cut into
+ * @property {number} overlap - pixels that neighbours share
  */
 
 /** What was read, column by column: line i is the i-th of every array, and of `quads` the eight numbers from 8 i on. */

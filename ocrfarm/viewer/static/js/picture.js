@@ -2,8 +2,6 @@
 
 import { byId } from "./dom.js";
 
-const TILE = 510; // as ocrfarm/image/pyramid.py cuts it
-const OVERLAP = 1;
 const LETTERS = 30; // height on the screen, in pixels, of letters that are flown to
 const MOST = 4; // pixels of the screen for one of the page, likewise
 const WIDEST = 0.8; // of the window, for a line that is flown to
@@ -81,15 +79,16 @@ export class Picture extends EventTarget {
   /**
    * Show a page; the promise is kept when it is there.
    * @param {import("./lines.js").Page} page
+   * @param {import("./lines.js").About} about
    * @returns {Promise<void>}
    */
-  show(page) {
+  show(page, about) {
     this.size = page;
     const source = {
       width: page.width,
       height: page.height,
-      tileSize: TILE,
-      tileOverlap: OVERLAP,
+      tileSize: about.tile,
+      tileOverlap: about.overlap,
       getTileUrl: (/** @type {number} */ level, /** @type {number} */ x, /** @type {number} */ y) =>
         `${page.folder}picture_files/${level}/${x}_${y}.jpg`,
       downloadTileStart,

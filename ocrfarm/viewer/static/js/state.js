@@ -19,6 +19,9 @@ import { Index } from "./search.js";
 export const LAYERS = /** @type {const} */ (["boxes", "text", "tiles", "seams", "looks", "gaps", "map"]);
 
 export class State extends EventTarget {
+  /** @type {number[] | null} - the lines of the page that are shown, once somebody has asked for them */
+  #inOrder = null;
+
   /** @param {import("./lines.js").About} about */
   constructor(about) {
     super();
@@ -74,6 +77,7 @@ export class State extends EventTarget {
     );
     if (!changed.size) return;
     this.values = { ...this.values, ...values };
+    if (changed.has("page")) this.#inOrder = null;
     const filtered = ["low", "high", "hidden"].some((name) => changed.has(name));
     if (filtered) {
       this.#filter();
@@ -102,6 +106,11 @@ export class State extends EventTarget {
   /** Give the lines that the list shows: what was found, or the page in reading order. */
   listed() {
     if (this.values.words) return this.hits;
+    this.#inOrder ??= this.#pageInOrder();
+    return this.#inOrder;
+  }
+
+  #pageInOrder() {
     const { first, lines } = this.page;
     const all = Array.from({ length: this.lines ? lines : 0 }, (_, at) => first + at);
     return all.filter((line) => this.shown[line]);
@@ -116,6 +125,7 @@ export class State extends EventTarget {
   #filter() {
     const { lines } = this;
     const { low, high, hidden } = this.values;
+    this.#inOrder = null;
     this.shown = new Uint8Array(lines?.count ?? 0);
     for (let line = 0; lines && line < lines.count; line++) {
       const sure = lines.confidence(line);

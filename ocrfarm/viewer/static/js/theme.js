@@ -5,14 +5,26 @@ const system = matchMedia("(prefers-color-scheme: dark)");
 
 /** Take the choice of last time. */
 export function startTheme() {
-  apply(localStorage.getItem(KEY));
+  apply(remembered());
 }
 
 export function switchTheme() {
   const now = document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
   const next = now === "dark" ? "light" : "dark";
-  localStorage.setItem(KEY, next);
   apply(next);
+  try {
+    localStorage.setItem(KEY, next);
+  } catch {
+    // A browser that remembers nothing asks again next time.
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string | null} theme */

@@ -17,7 +17,7 @@ export class Viewer {
   }
 
   showPage() {
-    return this.picture.show(this.state.page);
+    return this.picture.show(this.state.page, this.state.about);
   }
 
   /**
