@@ -52,6 +52,8 @@ _KINDS = {
 }
 _OTHER = "application/octet-stream"
 
+_NAMES = ("127.0.0.1", "localhost")
+
 _IDLE_SECONDS = 60
 """After which a connection without a request is closed."""
 
@@ -156,8 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self) -> Reply:
         address = urlsplit(self.path)
-        port = self.server.server_port
-        if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        if self.headers.get("Host", "").partition(":")[0] not in _NAMES:  # any port: a tunnel has one of its own
             return text("This address is not mine.", HTTPStatus.MISDIRECTED_REQUEST)
         if not self._has_key():
             if self._is_key("".join(parse_qs(address.query).get("key", []))):

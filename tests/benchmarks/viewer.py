@@ -54,7 +54,8 @@ requestAnimationFrame(frame);
 _SEARCH = """
 const [words, done] = arguments;
 const start = performance.now();
-viewer.picture.addEventListener('draw', () => done([performance.now() - start, viewer.state.hits.length]), {once: true});
+const drawn = () => done([performance.now() - start, viewer.state.hits.length]);
+viewer.picture.addEventListener('draw', drawn, {once: true});
 viewer.state.set({words});
 """
 """From the key to the frame that shows the list and the hits."""
