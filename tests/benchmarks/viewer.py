@@ -1,5 +1,6 @@
 """`scripts/bench viewer`: how soon the viewer shows a large sheet, and how smooth it stays, in headless Chromium."""
 
+import os
 import random
 import tempfile
 import time
@@ -72,6 +73,9 @@ MOTIONS = {
 @click.option("--side", default=16_384, show_default=True, help="Pixels of the sheet.")
 def viewer(lines: tuple[int, ...], side: int) -> None:
     """Draw sheets with so many lines, show them in the viewer, move about, search, and print the times."""
+    click.echo(
+        f"viewer     {os.cpu_count()} cores; {os.getloadavg()[0]:.1f} processes wanted them in the minute before"
+    )
     for count in lines:
         with tempfile.TemporaryDirectory() as folder:
             sheet = _sheet(Path(folder) / "sheet.png", count, side)
@@ -100,9 +104,17 @@ def _figures(browser: Browser, address: str) -> Iterator[tuple[str, str]]:
         milliseconds, hits = driver.execute_async_script(_SEARCH, words)
         yield f"search {words!r}, {hits} found", f"{milliseconds:.0f} ms"
     driver.execute_async_script(_SEARCH, "")
+    driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
     for name, motion in MOTIONS.items():
+        before = _busy(browser)
         frames = driver.execute_async_script(_MOVE, *motion, SECONDS)
-        yield name, _spread(frames)
+        yield name, f"{_spread(frames)}, {(_busy(browser) - before) / len(frames) * 1000:.1f} ms of CPU each"
+
+
+def _busy(browser: Browser) -> float:
+    """Give the seconds of CPU that the page's main thread has taken: other work on the machine does not count."""
+    metrics = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
 
 def _spread(frames: list[float]) -> str:

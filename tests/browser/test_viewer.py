@@ -329,4 +329,7 @@ def test_a_viewer_without_its_files_says_so(window: Browser, tmp_path: Path) -> 
         (tmp_path / "viewer" / "lines.bin").unlink()
         window.open(address)
         window.wait_for("This cannot be shown: lines.bin: 404")
+        (tmp_path / "viewer" / "viewer.json").write_text('{"format": "other/2"}', encoding="utf-8")
+        window.open(address)
+        window.wait_for("This cannot be shown: viewer.json has the format other/2")
     assert all("404" in complaint for complaint in window.complaints())

@@ -2,32 +2,47 @@
 
 const SIDE = 2048; // pixels of the longer side
 
-/**
- * Draw the lines into a canvas, which covers the page; returned with its scale.
- * @param {import("./lines.js").Lines} lines
- * @param {import("./lines.js").Page} page
- * @param {(line: number) => number} colourOf - 0xAABBGGRR, 0 = not drawn
- */
-export function farAway(lines, page, colourOf) {
-  const scale = Math.min(1, SIDE / Math.max(page.width, page.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.ceil(page.width * scale));
-  canvas.height = Math.max(1, Math.ceil(page.height * scale));
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("this browser draws no pictures");
-  const image = context.createImageData(canvas.width, canvas.height);
-  const raster = { pixels: new Uint32Array(image.data.buffer), width: canvas.width, height: canvas.height };
-  for (let line = page.first; line < page.first + page.lines; line++) {
-    const colour = colourOf(line);
-    if (colour) stroke(raster, lines, line, scale, colour);
+/** @typedef {{pixels: Uint32Array, width: number, height: number}} Raster */
+
+export class FarAway {
+  /**
+   * Make room for a page; `canvas` covers it, `scale` times as large.
+   * @param {import("./lines.js").Page} page
+   */
+  constructor(page) {
+    this.scale = Math.min(1, SIDE / Math.max(page.width, page.height));
+    this.canvas = document.createElement("canvas");
+    this.canvas.width = Math.max(1, Math.ceil(page.width * this.scale));
+    this.canvas.height = Math.max(1, Math.ceil(page.height * this.scale));
+    this.image = new ImageData(this.canvas.width, this.canvas.height);
+    this.raster = { pixels: new Uint32Array(this.image.data.buffer), ...size(this.canvas) };
+    this.first = page.first;
+    this.count = page.lines;
   }
-  context.putImageData(image, 0, 0);
-  return { canvas, scale };
+
+  /**
+   * Draw the lines of the page anew.
+   * @param {import("./lines.js").Lines} lines
+   * @param {(line: number) => number} colourOf - 0xAABBGGRR, 0 = not drawn
+   */
+  draw(lines, colourOf) {
+    this.raster.pixels.fill(0);
+    for (let line = this.first; line < this.first + this.count; line++) {
+      const colour = colourOf(line);
+      if (colour) stroke(this.raster, lines, line, this.scale, colour);
+    }
+    this.canvas.getContext("2d")?.putImageData(this.image, 0, 0);
+  }
+}
+
+/** @param {HTMLCanvasElement} canvas */
+function size({ width, height }) {
+  return { width, height };
 }
 
 /**
  * Draw one line as squares along its middle, or as a box where it is upright.
- * @param {{pixels: Uint32Array, width: number, height: number}} raster
+ * @param {Raster} raster
  * @param {import("./lines.js").Lines} lines
  * @param {number} line
  * @param {number} scale
@@ -52,7 +67,7 @@ function stroke(raster, lines, line, scale, colour) {
 
 /**
  * Fill a box, one pixel at least.
- * @param {{pixels: Uint32Array, width: number, height: number}} raster
+ * @param {Raster} raster
  * @param {number} x0
  * @param {number} y0
  * @param {number} x1

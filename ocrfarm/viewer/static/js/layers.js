@@ -60,10 +60,9 @@ function traceBox({ context, view }, [x0, y0, x1, y1]) {
 /**
  * Draw all lines as one picture.
  * @param {Scene} scene
- * @param {{canvas: HTMLCanvasElement, scale: number} | null} far
+ * @param {import("./faraway.js").FarAway} far
  */
 export function whole({ context, view }, far) {
-  if (!far) return;
   context.save();
   context.transform(view.a, view.b, -view.b, view.a, view.dx, view.dy);
   context.scale(1 / far.scale, 1 / far.scale);

@@ -3,6 +3,7 @@
 /** The names of `Line.look`, in the order of their numbers. */
 export const LOOKS = ["", "confirmed", "corrected", "uncertain"];
 
+const FORMAT = "ocrfarm-viewer/1"; // as ocrfarm/viewer/folder.py writes it
 const BYTES = 36; // of one line
 const SURE = 10_000; // what a confidence of 1 is written as
 
@@ -112,7 +113,9 @@ export function pageOf(about, line) {
 
 /** @returns {Promise<About>} */
 export async function loadAbout() {
-  return (await fetched("viewer.json")).json();
+  const about = await (await fetched("viewer.json")).json();
+  if (about.format !== FORMAT) throw new Error(`viewer.json has the format ${about.format}, not ${FORMAT}`);
+  return about;
 }
 
 export async function loadLines() {

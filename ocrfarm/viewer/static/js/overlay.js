@@ -2,7 +2,7 @@
 
 import { boxes } from "./boxes.js";
 import { colourOf, palette } from "./colours.js";
-import { farAway } from "./faraway.js";
+import { FarAway } from "./faraway.js";
 import { Grid } from "./grid.js";
 import * as layers from "./layers.js";
 
@@ -22,10 +22,9 @@ export class Overlay {
     this.picture = picture;
     /** @type {Grid | null} */
     this.grid = null;
-    /** @type {ReturnType<typeof farAway> | null} */
+    /** @type {FarAway | null} */
     this.far = null;
-    /** @type {Set<number>} */
-    this.hits = new Set();
+    this.stale = true;
     this.later = 0;
     this.hovered = -1;
     /** @type {[number, number, number, number] | null} */
@@ -115,27 +114,29 @@ export class Overlay {
     const { lines, page } = this.state;
     this.hovered = -1;
     this.grid = lines && new Grid(lines, page);
+    this.far = null;
   }
 
   #recolour() {
-    this.hits = new Set(this.state.hits);
-    this.far = null;
+    this.stale = true;
     clearTimeout(this.later);
     if (this.state.lines && this.state.page.lines > MOST_MOVING) this.later = setTimeout(() => this.#far(), LATER);
     this.draw();
   }
 
-  /** Give all lines of the page as one picture, made when it is first needed or when there is time. */
+  /** Give all lines of the page as one picture, drawn when it is first needed or when there is time. */
   #far() {
-    const { lines, page, shown } = this.state;
+    const { lines, page, shown, isHit } = this.state;
     const { colour, words } = this.state.values;
-    if (!lines || this.far) return this.far;
+    this.far ??= new FarAway(page);
+    if (!lines || !this.stale) return this.far;
     const colours = palette(colour).map((each) => packed(each, words ? FAR_ALPHA / 3 : FAR_ALPHA));
     const found = packed(layers.HIT, 0xff);
-    this.far = farAway(lines, page, (line) => {
+    this.far.draw(lines, (line) => {
       if (!shown[line]) return 0;
-      return this.hits.has(line) ? found : (colours[colourOf(colour, lines, line)] ?? 0);
+      return isHit[line] ? found : (colours[colourOf(colour, lines, line)] ?? 0);
     });
+    this.stale = false;
     return this.far;
   }
 
@@ -158,9 +159,13 @@ export class Overlay {
    */
   #chosen(scene, near) {
     const { words, current, selected } = this.state.values;
-    if (words) layers.highlight(scene, within(this.hits, near ?? []));
+    if (words && near)
+      layers.highlight(
+        scene,
+        near.filter((line) => this.state.isHit[line]),
+      );
     if (words && this.state.hits.length <= MARKED) layers.marks(scene, this.state.hits);
-    const marked = near ? within(selected, near) : this.#some(selected);
+    const marked = near ? near.filter((line) => selected.has(line)) : this.#some(selected);
     if (selected.size) layers.outline(scene, marked, layers.SELECTED, 0.22);
     if (this.hovered >= 0) layers.outline(scene, [this.hovered], layers.HOVERED, 0.12);
     if (current >= 0) layers.current(scene, current);
@@ -174,14 +179,6 @@ export class Overlay {
     const { first, lines: count } = this.state.page;
     return [...lines].filter((line) => first <= line && line < first + count).slice(0, MOST_MOVING);
   }
-}
-
-/**
- * @param {ReadonlySet<number>} some
- * @param {number[]} near
- */
-function within(some, near) {
-  return near.filter((line) => some.has(line));
 }
 
 /**

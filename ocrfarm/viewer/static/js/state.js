@@ -43,6 +43,8 @@ export class State extends EventTarget {
     };
     /** @type {number[]} - lines that hold what is searched for and are shown */
     this.hits = [];
+    /** 1 for each of them. */
+    this.isHit = new Uint8Array(0);
     /** 1 for each line that the filters let through. */
     this.shown = new Uint8Array(0);
     /** @type {Index | null} */
@@ -135,5 +137,7 @@ export class State extends EventTarget {
 
   #search() {
     this.hits = this.index?.find(this.values.words).filter((line) => this.shown[line]) ?? [];
+    this.isHit = new Uint8Array(this.lines?.count ?? 0);
+    for (const line of this.hits) this.isHit[line] = 1;
   }
 }
