@@ -76,8 +76,13 @@ def _results(path: Path) -> list[Path]:
 
 
 def _is_result(path: Path) -> bool:
-    with path.open("rb") as file:
-        return bool(_RESULT.match(file.read(_HEAD)))
+    try:
+        with path.open("rb") as file:
+            return bool(_RESULT.match(file.read(_HEAD)))
+    except IsADirectoryError:
+        return False
+    except OSError:
+        return True  # and whoever reads it says why it cannot be read
 
 
 def _sheet(path: Path, picture: Path | None) -> Sheet:
@@ -93,12 +98,12 @@ def _sheet(path: Path, picture: Path | None) -> Sheet:
 
 def _picture_of(result: Path, folder: Path | None) -> Path:
     """Find the picture whose results have this name."""
-    folders = [folder] if folder else [result.parent, result.absolute().parent.parent, Path()]
+    folders = [folder] if folder else [result.absolute().parent, result.absolute().parent.parent, Path.cwd()]
     for place in folders:
         for file in _pictures(place):
             if file.name == result.stem or file.stem == result.stem:
                 return file
-    where = ", ".join(str(place) for place in folders)
+    where = ", ".join(dict.fromkeys(map(str, folders)))
     raise NoPicture(f"{result}: its picture is not in {where}; name it, or the folder where it lies, with --picture")
 
 

@@ -177,6 +177,7 @@ def test_a_folder_is_shown_as_one(tmp_path: Path) -> None:
         _result(tmp_path, name)
         save(DOCUMENTS["ordinary"], tmp_path / f"{name}.png")
     (tmp_path / "other.coco.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "folder.json").mkdir()
     assert _run(tmp_path, "--out", tmp_path / "viewer") is None
     about = json.loads((tmp_path / "viewer" / "viewer.json").read_bytes())
     assert [page["name"] for page in about["pages"]] == ["one.png", "two.b.png"]
@@ -192,6 +193,9 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert isinstance(_run(tmp_path / "none.json", *out), NotAResult)
     assert isinstance(_run(tmp_path / "text.json", *out), NotAResult)
     assert isinstance(_run(tmp_path / "empty", *out), NotAResult)
+    (tmp_path / "loops").mkdir()
+    (tmp_path / "loops" / "x.json").symlink_to(tmp_path / "loops" / "x.json")
+    assert isinstance(_run(tmp_path / "loops", *out), NotAResult)
     assert isinstance(_run(result, *out), NoPicture)
     assert isinstance(_run(result, *out, "--picture", other), NoPicture)
     assert isinstance(_run(result, *out, "--picture", tmp_path / "empty"), NoPicture)
