@@ -57,7 +57,10 @@ def jobs_page(farm: Farm, folder: Path) -> Iterator[Find]:
         tempfile.TemporaryDirectory(prefix="shown-", dir=folder, ignore_cleanup_errors=True) as shown,
         ThreadPoolExecutor(1, "ocrfarm-views") as workers,
     ):
-        yield _Jobs(farm, Path(shown), workers).find
+        try:
+            yield _Jobs(farm, Path(shown), workers).find
+        finally:
+            workers.shutdown(cancel_futures=True)  # nobody will look at them
 
 
 class _Jobs:
