@@ -8,7 +8,9 @@ OcrfarmError                 1
 |   |-- DamagedImage
 |   |-- TooLarge
 |   |-- Locked
-|   `-- NoImages
+|   |-- NoImages
+|   |-- NotAResult
+|   `-- NoPicture
 |-- SettingsError            4  a setting, profile or model name makes no sense
 |   |-- UnknownProfile
 |   |-- UnknownModel
@@ -71,6 +73,14 @@ class Locked(InputError):
 
 class NoImages(InputError):
     """A folder or a list holds no image at all."""
+
+
+class NotAResult(InputError):
+    """The file is missing or holds no result of ocrfarm."""
+
+
+class NoPicture(InputError):
+    """The picture that a result was read from is not there, or it is another one."""
 
 
 class SettingsError(OcrfarmError):

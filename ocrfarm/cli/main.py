@@ -15,6 +15,7 @@ from ocrfarm.settings import no_colour
 
 _COMMANDS = {
     "read": "read",
+    "view": "view",
     "submit": "submit",
     "status": "jobs",
     "wait": "jobs",

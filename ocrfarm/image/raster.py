@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
+from ocrfarm.image import pyramid
 from ocrfarm.image.band import Band, shrunk
 from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.pixels import Pixels
@@ -105,6 +107,11 @@ class Raster:
                 pass
         assert self._overview is not None
         return self._overview
+
+    def save_pyramid(self, path: Path) -> None:
+        """Write the page as Deep Zoom pictures, PATH.dzi and the folder PATH_files; `DamagedImage` where that fails."""
+        with translated(self._where):
+            pyramid.save(self._open(), path, orientation=self._orientation)
 
     def _open(self) -> Rows:
         """Open the page; it must have the size that was checked, whatever a hostile header or a changed file says."""

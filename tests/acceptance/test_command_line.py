@@ -185,7 +185,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_up_serves_other_command_lines_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     expected = page(tmp_path / "sheet.png")
     with subprocess.Popen(
-        [*OCRFARM, "up", *PLANTED, "--folder", "data", "--flower-port", "0"],
+        [*OCRFARM, "up", *PLANTED, "--folder", "data", "--flower-port", "0", "--jobs-port", "0"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,

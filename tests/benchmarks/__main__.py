@@ -11,6 +11,7 @@ from tests.benchmarks.reading import read
 from tests.benchmarks.scale import scale
 from tests.benchmarks.soak import soak
 from tests.benchmarks.speed import speed
+from tests.benchmarks.viewer import viewer
 
 
 @click.group()
@@ -27,6 +28,7 @@ bench.add_command(read)
 bench.add_command(scale)
 bench.add_command(soak)
 bench.add_command(speed)
+bench.add_command(viewer)
 
 if __name__ == "__main__":
     bench(prog_name="scripts/bench")

@@ -5,12 +5,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import quote
 
 from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -29,6 +30,11 @@ _FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"),
     *("--no-first-run", "--disable-gpu", "--disable-dev-shm-usage"),
 )
+
+_TEXTS = """
+const found = [...document.querySelectorAll(arguments[0])].filter((each) => each.getClientRects().length);
+return found.map((each) => each.innerText.trim());
+"""
 
 
 class Browser:
@@ -65,6 +71,28 @@ class Browser:
         field = self.driver.find_element(By.CSS_SELECTOR, selector)
         field.clear()
         field.send_keys(text)
+
+    def click(self, selector: str) -> None:
+        """Click on the first element of its kind."""
+        self.driver.find_element(By.CSS_SELECTOR, selector).click()
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other, wherever the focus is."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
+    def texts(self, selector: str) -> list[str]:
+        """Give the text of each element of a kind that is shown, all at one moment."""
+        found: list[str] = self.ask(_TEXTS, selector)
+        return found
+
+    def ask(self, script: str, *arguments: object) -> Any:
+        """Run a script in the page, and give what it returns."""
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, done: Callable[[], object], what: str) -> None:
+        """Wait until something is so."""
+        WebDriverWait(self.driver, _SECONDS).until(lambda _: done(), f"{what} did not come about")
 
     def rows(self, selector: str) -> list[str]:
         """Give the text of each row of a table."""

@@ -5,8 +5,10 @@ import os
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from selenium.webdriver.common.by import By
@@ -19,11 +21,25 @@ from ocrfarm.farm.local import EmbeddedFarm, machine_shape
 from ocrfarm.geometry import Size
 from ocrfarm.sample import write_sample
 from ocrfarm.settings import Settings
+from ocrfarm.viewer.jobs import Farm, jobs_page
+from ocrfarm.viewer.site import served
 from tests.browser.chromium import Browser, chromium
 from tests.integration.servers import free_ports
 
 SIDE = 5120
 """Pixels: some seconds of work for each sheet, so that all is in full swing when the pictures are taken."""
+
+_VIEWS = {
+    "page": "",
+    "search": "viewer.state.set({words: 'pump'}); viewer.step(1); viewer.step(1); viewer.step(1)",
+    "layers": """
+        viewer.state.set({words: '', current: -1, layers: new Set(['boxes', 'tiles', 'seams', 'looks', 'map'])});
+        viewer.picture.home();
+        viewer.picture.zoom(2);
+        for (const id of ['theme', 'open-panel']) document.getElementById(id).click();
+    """,
+}
+"""What is done before each picture of the viewer."""
 
 _HTML = """<html><meta charset="UTF-8"><body style="margin: 0">
 <pre style="margin: 0; padding: 1em; display: inline-block; font: 15px/1.3 monospace; color: {foreground};
@@ -60,6 +76,35 @@ def _take(settings: Settings, flower: str, browser: Browser, *, sheet: Path, fol
     browser.open(tasks_url(flower, jobs[0].id))
     browser.wait_for("of ", "filtered from")
     browser.driver.save_screenshot(str(folder / "flower-search.png"))
+    farm = Farm(client, settings.limits.given, partial(tasks_url, flower))
+    with tempfile.TemporaryDirectory() as scratch, jobs_page(farm, Path(scratch)) as find, served(find) as address:
+        _pictures_of_jobs(browser, address, folder)
+        _pictures_of_viewer(browser, f"{address.partition('?')[0]}jobs/{jobs[0].id}/view/", folder)
+
+
+def _pictures_of_jobs(browser: Browser, address: str, folder: Path) -> None:
+    browser.driver.set_window_size(1280, 620)
+    browser.open(address)
+    browser.wait_for("pump-house.png", "complete", "NotAnImage")
+    _save(browser, folder / "jobs.webp")
+
+
+def _pictures_of_viewer(browser: Browser, address: str, folder: Path) -> None:
+    """Take the viewer with the whole page, at a hit, and with its layers in the dark."""
+    browser.driver.set_window_size(1400, 940)
+    browser.open(address)
+    browser.until(partial(browser.ask, "return !!globalThis.viewer"), "the viewer")
+    for name, script in _VIEWS.items():
+        browser.ask(script)
+        browser.until(partial(browser.ask, "return !viewer.picture.moving"), "rest")
+        time.sleep(2)  # tiles are on their way
+        _save(browser, folder / f"viewer-{name}.webp")
+
+
+def _save(browser: Browser, path: Path) -> None:
+    """Keep what is shown: as WebP it takes a fifth of the bytes."""
+    with Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())) as picture:
+        picture.convert("RGB").save(path, quality=88, method=6)
 
 
 def _picture_of_top(settings: Settings, browser: Browser, path: Path) -> None:

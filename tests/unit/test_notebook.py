@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ocrfarm.document import COLUMNS, Coverage, Document, Gap
+from ocrfarm.document import COLUMNS, Coverage, Document, Gap, _sketched
 from ocrfarm.errors import MissingPackage
 from ocrfarm.geometry import Box
 from tests.unit.documents import DOCUMENTS, a_line, a_page, drawn
@@ -95,7 +95,7 @@ def test_show_hands_the_page_over_its_picture_to_the_notebook(monkeypatch: pytes
 
 
 def test_a_picture_of_many_bytes_is_left_out() -> None:
-    assert "<image" not in DOCUMENTS["ordinary"]._sketch(0, bytes(10_000_000))
+    assert "<image" not in _sketched(DOCUMENTS["ordinary"], 0, bytes(10_000_000))
 
 
 def test_show_without_a_notebook_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,131 @@
+"""The jobs page in a browser: jobs come, are read and end; their results are looked at and saved."""
+
+import uuid
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ocrfarm.cli.output import tasks_url
+from ocrfarm.settings import Places, Settings, Work
+from ocrfarm.viewer.jobs import Farm, jobs_page
+from ocrfarm.viewer.site import served
+from tests.browser.chromium import Browser, chromium
+from tests.integration.farmyard import CONTROL, PROFILE, READER, Yard, sheet, yard
+from tests.integration.servers import ValkeyServer
+
+FLOWER = "http://127.0.0.1:5555"
+NASTY = "<b>pump.png"
+
+
+@pytest.fixture(scope="module")
+def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, str]]:
+    """Give a farm without a reader, and the address of its jobs page."""
+    folder = tmp_path_factory.mktemp("jobs")
+    places = Places(valkey_server.url, f"{folder}/store", prefix=f"{uuid.uuid4().hex}:")
+    with yard(Settings(places, work=Work(shutdown_seconds=1)), folder) as place:
+        place.start("control", CONTROL)
+        place.ready()
+        shown = Farm(place.client, {}, partial(tasks_url, FLOWER))
+        with jobs_page(shown, folder) as find, served(find) as address:
+            yield place, address
+        assert not list(folder.glob("shown-*")), "nothing is left"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as window:
+        yield window
+
+
+def _row(browser: Browser, name: str) -> str:
+    return next((text for text in browser.texts("#jobs tr") if name in text), "")
+
+
+def test_jobs_come_are_read_and_end(farm: tuple[Yard, str], browser: Browser, tmp_path: Path) -> None:
+    place, address = farm
+    browser.open(address)
+    browser.wait_for("No job yet", "ocrfarm submit")
+    assert "key=" not in browser.driver.current_url
+    page = sheet(2, 1)
+    job = place.client.submit(page.png, profile=PROFILE, name=NASTY)
+    place.client.submit(b"no picture", profile=PROFILE, name="minutes.docx")
+    browser.until(lambda: "recognizing" in _row(browser, NASTY), "the job")
+    browser.until(lambda: "no worker reads" in _row(browser, NASTY), "why it waits")
+    browser.until(lambda: "NotAnImage" in _row(browser, "minutes.docx"), "why the other failed")
+    assert "View" not in browser.text
+    place.start("reader", READER)
+    browser.until(lambda: "complete" in _row(browser, NASTY), "the end")
+    assert "2 of 2 tiles" in _row(browser, NASTY)
+    browser.wait_for("2 jobs, 1 not whole")
+    (link,) = browser.ask(
+        "return [...document.querySelectorAll('a')].map((a) => a.href).filter((a) => a.includes('args'))"
+    )[:1]
+    assert link.startswith(FLOWER)
+    assert job.id in browser.text
+    browser.driver.save_screenshot(str(tmp_path / "jobs.png"))
+    browser.type_into("#filter", "minutes")
+    browser.until(lambda: not _row(browser, NASTY), "the filter")
+    browser.type_into("#filter", "pump")
+    browser.until(lambda: _row(browser, NASTY), "the other filter")
+    assert not browser.complaints()
+    _is_looked_at(browser, address, job.id, lines=len(page.lines))
+    _is_saved(browser, job.id, text=next(iter(page.lines)))
+
+
+def _is_looked_at(browser: Browser, address: str, job: str, *, lines: int) -> None:
+    browser.open(f"{address.partition('?')[0]}jobs/{job}/view/")
+    browser.until(partial(browser.ask, "return !!globalThis.viewer"), "the viewer")
+    assert browser.texts("#title") == [NASTY]
+    assert f"{lines} lines in reading order" in browser.text
+    assert not browser.complaints()
+
+
+def _is_saved(browser: Browser, job: str, *, text: str) -> None:
+    script = """
+    const [job, done] = arguments;
+    const file = (name) => fetch(`/jobs/${job}/files/${name}`).then(async (answer) =>
+      [answer.status, answer.headers.get('content-disposition'), await answer.text()]);
+    Promise.all(['txt', 'csv', 'json', 'pdf', 'none'].map(file)).then(done);
+    """
+    *files, none = browser.driver.execute_async_script(script, job)
+    assert [status for status, _, _ in files] == [200] * 4
+    assert all(name.startswith("attachment; filename*=UTF-8''") for _, name, _ in files)
+    assert all(text in content for _, _, content in files[:3])
+    assert files[3][2].startswith("%PDF")
+    assert (none[0], none[2].partition(":")[0]) == (409, "UnknownFormat")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("jobs/01M88BHTVQMKJQJTNZEABM3A90/view/", 409, "UnknownJob"),
+        ("jobs/../view/", 404, "nothing here"),
+        ("jobs/x/files/txt", 409, "UnknownJob"),
+        ("jobs/x/other/txt", 404, "nothing here"),
+        ("js/../site.py", 404, "nothing here"),
+        ("index.html", 404, "nothing here"),
+    ],
+)
+def test_what_is_not_there_is_said(farm: tuple[Yard, str], browser: Browser, path: str, status: int, said: str) -> None:
+    browser.open(farm[1])
+    script = """
+    const [path, done] = arguments;
+    const look = () => fetch(path).then(async (answer) => {
+      if (answer.status === 202) setTimeout(look, 200); // it is being prepared
+      else done([answer.status, await answer.text()]);
+    });
+    look();
+    """
+    found = browser.driver.execute_async_script(script, path)
+    assert found[0] == status
+    assert said in found[1]
+
+
+def test_a_farm_that_is_gone_is_missed(farm: tuple[Yard, str], browser: Browser, tmp_path: Path) -> None:
+    with jobs_page(Farm(farm[0].client, {}), tmp_path) as find, served(find) as address:
+        browser.open(address)
+        browser.wait_for("complete")
+        assert not browser.ask("return document.getElementById('flower').offsetParent")
+    browser.wait_for("The farm does not answer")
