@@ -77,7 +77,9 @@ class _Plan:
 @click.option("--workers", multiple=True, type=int, default=(1, 4, 16, 32), show_default=True)
 @click.option("--sides", multiple=True, type=int, default=(16384, 32768, 65536), show_default=True)
 @click.option("--picture", "pictures", multiple=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--seconds", default=1.0, show_default=True, help="What the sleeping engine takes for a tile.")
+@click.option(
+    "--seconds", default=0.5, show_default=True, help="What the sleeping engine takes for a tile, 0.5 at most."
+)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--store", type=click.Choice(["folder", "s3"]), default="folder", show_default=True)
 @click.option("--only", type=click.Choice(["", "tiles", "workers", "pages"]), default="")
