@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ocrfarm.cli.output import SUFFIXES
+from ocrfarm.cli.sources import SUFFIXES
 from ocrfarm.errors import NoPicture, NotAResult
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Settings
