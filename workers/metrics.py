@@ -136,12 +136,16 @@ def _counted(meters: dict[str, int]) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "ocrfarm_troubles", "tiles that broke the engine or hung", value=meters.get("troubles", 0)
     )
-    yield CounterMetricFamily("ocrfarm_lines", "lines of finished documents", value=meters.get("lines", 0))
+    yield _counter("lines", "lines of finished documents by who read them", meters, ("model", ()))
+    yield _counter("recognizer_columns", "columns of the recognizer's input", meters, ("model", ()), key="columns")
+    yield _counter("recognizer_padding", "those of them that hold nothing", meters, ("model", ()), key="padding")
 
 
-def _counter(name: str, text: str, meters: dict[str, int], label: tuple[str, tuple[str, ...]]) -> Metric:
+def _counter(
+    name: str, text: str, meters: dict[str, int], label: tuple[str, tuple[str, ...]], *, key: str = ""
+) -> Metric:
     family = CounterMetricFamily(f"ocrfarm_{name}", text, labels=[label[0]])
-    for value, count in (dict.fromkeys(label[1], 0) | counters(meters, name)).items():
+    for value, count in (dict.fromkeys(label[1], 0) | counters(meters, key or name)).items():
         family.add_metric([value], count)
     return family
 

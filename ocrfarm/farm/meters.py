@@ -8,11 +8,13 @@ they go back to zero only where the broker is emptied, and nothing has to be col
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from ocrfarm.document import Line
 from ocrfarm.farm.broker import Broker
 from ocrfarm.tile import Reading
 
@@ -56,9 +58,10 @@ class Meters:
         """Count that a picture was cut, and how many of its tiles hold nothing to read."""
         self.add(_timed("stage split -", seconds) | {_field("tiles", "blank"): blank})
 
-    def stitched(self, *, lines: int, seconds: float) -> None:
-        """Count that a job's pages were put together, and their lines."""
-        self.add(_timed("stage stitch -", seconds) | {"lines": lines})
+    def stitched(self, *, lines: Iterable[Line], seconds: float) -> None:
+        """Count that a job's pages were put together, and their lines by the model that read each."""
+        by_model = Counter(line.model for line in lines)
+        self.add(_timed("stage stitch -", seconds) | {_field("lines", model): more for model, more in by_model.items()})
 
     def loaded(self, model: str, *, seconds: float) -> None:
         """Count that a process has loaded a recognizer and its detector."""
@@ -76,7 +79,9 @@ def of_readings(readings: Sequence[Reading]) -> dict[str, int]:
         return {}
     model, seconds = readings[0].model, sum(reading.seconds for reading in readings)
     pixels = sum(reading.tile.box.area for reading in readings)
-    return _timed(f"stage recognize {model}", seconds) | {_field("pixels", model): pixels}
+    columns, padding = (sum(getattr(each, name) for each in readings) for name in ("columns", "padding"))
+    counts = {"pixels": pixels, "columns": columns, "padding": padding}
+    return _timed(f"stage recognize {model}", seconds) | {_field(name, model): more for name, more in counts.items()}
 
 
 def _timed(what: str, seconds: float) -> dict[str, int]:

@@ -176,7 +176,7 @@ def stitch(services: Services, job: str) -> tuple[Batch, ...]:
         timing = _timing(services, job, manifest, document, started)
         document = replace(document, timing={**document.timing, **timing})
         services.store.put(keys.result(job), document_to_json(document))
-        progress.meters.stitched(lines=len(document.lines), seconds=document.timing["stitch"])
+        progress.meters.stitched(lines=document.lines, seconds=document.timing["stitch"])
     progress.change(job, **_end(document))
     return ()
 

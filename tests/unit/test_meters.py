@@ -65,14 +65,17 @@ def test_a_histogram_counts_all_that_is_not_longer_than_each_bound(times: list[f
 
 def test_counters_that_are_known_beforehand_begin_with_nothing() -> None:
     assert _one({}, "tiles_total", outcome="dead") == _one({}, "jobs_total", state="failed") == 0
-    assert _one({}, "retries_total", stage="split") == _one({}, "lines_total") == 0
+    assert _one({}, "retries_total", stage="split") == _one({}, "troubles_total") == 0
 
 
 def test_counters_show_what_was_counted() -> None:
     meters = {
         "tiles read": 5,
         "tiles dead": 1,
-        "lines": 70,
+        "lines PP-OCRv6_tiny_rec": 60,
+        "lines PP-OCRv6_small_rec": 10,
+        "columns PP-OCRv6_tiny_rec": 640,
+        "padding PP-OCRv6_tiny_rec": 200,
         "troubles": 2,
         "pixels PP-OCRv6_tiny_rec": 9,
         "jobs failed": 1,
@@ -80,7 +83,9 @@ def test_counters_show_what_was_counted() -> None:
     assert counters(meters, "tiles") == {"read": 5, "dead": 1}
     assert timings(meters, "stage") == {}
     assert _one(meters, "tiles_total", outcome="read") == 5
-    assert _one(meters, "lines_total") == 70
+    assert _one(meters, "lines_total", model="PP-OCRv6_small_rec") == 10
+    assert _one(meters, "recognizer_columns_total", model="PP-OCRv6_tiny_rec") == 640
+    assert _one(meters, "recognizer_padding_total", model="PP-OCRv6_tiny_rec") == 200
     assert _one(meters, "troubles_total") == 2
     assert _one(meters, "pixels_total", model="PP-OCRv6_tiny_rec") == 9
 
