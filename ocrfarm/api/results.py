@@ -59,11 +59,13 @@ def write(job: Job, content: bytes, *, wanted: Wanted, folder: Path, limits: Map
     if form.write is write_json:  # which is what the store has
         path.write_bytes(content)
         return path
-    document, origin = document_from_json(content), origin_of(job, folder, base=wanted.base, limits=limits)
+    document = document_from_json(content)
+    origin = origin_of(job, document, folder=folder, base=wanted.base, limits=limits)
     if form.each_page:
-        if not 0 <= number < len(document.pages):
-            raise SettingsError(f"page {wanted.page}: the picture has {len(document.pages)}")
-        document, origin = replace(document, pages=(document.pages[number],)), replace(origin, first=number)
+        if number not in document.numbers:
+            raise SettingsError(f"page {wanted.page} is none of the {len(document.pages)} that were read")
+        document = replace(document, pages=(document.pages[document.numbers.index(number)],))
+        origin = replace(origin, first=number - document.numbers[0])
     with path.open("wb") as file:
         form.write(document, file, origin=origin)
     return path

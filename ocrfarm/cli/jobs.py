@@ -3,18 +3,16 @@
 import os
 import tempfile
 import time
-from functools import cache, partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ocrfarm.cli.output import left_behind, results_options, summary, tasks_url
-from ocrfarm.client import Client, Job
+from ocrfarm.client import Client
+from ocrfarm.client.origins import origin_of
 from ocrfarm.errors import PartialResult
 from ocrfarm.export import Target, export
-from ocrfarm.pieces import pieces
-from ocrfarm.result import Origin
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,22 +53,13 @@ def result(job_id: str, target: Target, *, timeout: float | None) -> None:
     """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png, or what --formats names."""
     job = Client().job(job_id)
     document = job.result(timeout)
-    name = PurePath(job.status().name).name  # of an address, the last part
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
-        picture = cache(partial(_fetched, job, Path(folder) / f"source{PurePath(name).suffix}"))
-        cut = partial(pieces, picture, limits=Settings.from_env(os.environ).limits.given)
-        overviews = {number: partial(job.overview, place) for place, number in enumerate(document.numbers)}
-        origin = Origin(name, picture, lambda number: overviews[number](), cut, base=target.base, stem=job_id)
+        limits = Settings.from_env(os.environ).limits.given
+        origin = origin_of(job, document, folder=Path(folder), base=target.base, limits=limits)
         export(document, target, origin=origin)
     click.echo(f"{left_behind(target, job_id)}\n{summary(document)}")
     if not document.complete:
         raise SystemExit(PartialResult.exit_code)
-
-
-def _fetched(job: Job, path: Path) -> Path:
-    """Fetch the picture as it was handed in."""
-    job.picture(path)
-    return path
 
 
 @click.command()

@@ -20,9 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from ocrfarm.client import Client, Job
+from ocrfarm.client.origins import origin_of
 from ocrfarm.export import Target, export
-from ocrfarm.pieces import pieces
-from ocrfarm.result import Origin
 from ocrfarm.result.formats import FORMATS, find_formats
 from ocrfarm.viewer.arrays import to_json
 from ocrfarm.viewer.folder import STATIC, Sheet, write_viewer
@@ -123,10 +122,10 @@ class _Jobs:
         """Write the result in a format, and give the file's bytes."""
         (form,) = find_formats(format_name)
         document, name = job.result(_WAIT_SECONDS), PurePath(job.status().name)
-        with _picture(job, self._folder) as picture:
-            cut = partial(pieces, lambda: picture, limits=self._farm.limits)
-            origin = Origin(name.name, lambda: picture, job.overview, cut, stem=name.stem)
-            target = Target(picture.parent / "files", (form,))
+        with tempfile.TemporaryDirectory(prefix="picture-", dir=self._folder) as place:
+            folder = Path(place)
+            origin = origin_of(job, document, folder=folder, stem=name.stem, limits=self._farm.limits)
+            target = Target(folder / "files", (form,))
             export(document, target, origin=origin)
             return Reply((target.folder / form.file_name(name.stem)).read_bytes(), save_as=form.file_name(name.stem))
 

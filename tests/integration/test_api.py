@@ -158,7 +158,7 @@ def test_pages_of_a_picture_with_several(alice: httpx.Client) -> None:
     assert Image.open(io.BytesIO(second.content)).size == (600, 500)
     assert f"{job}.p0001.preview.png" in second.headers["content-disposition"]
     found = problem(alice.get(url, params={"format": "page", "page": 4}), 400, "SettingsError")
-    assert "the picture has 3" in found["detail"]
+    assert "none of the 3 that were read" in found["detail"]
 
 
 @pytest.mark.parametrize(
