@@ -9,9 +9,10 @@ from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
 from ocrfarm.stitch.rectangles import Rectangles, share_covered
 from ocrfarm.tile import Reading, Tile
 
-HAD, SLACK = 0.5, 0.25
+HAD, SLACK = 0.95, 0.25
 """Share of a line's area that fragments of other tiles cover together, grown by so many of their heights, from where on
-they have the line: as for slices and stumps, the box at a border is small and crooked."""
+they have the line: a neighbour that could be read in parts only may have a part of it. Boxes of one line in two tiles
+differ by less than the slack."""
 
 
 def unread(pieces: Pieces, readings: Iterable[Reading]) -> list[Quad]:

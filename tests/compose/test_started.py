@@ -62,7 +62,10 @@ def test_a_job_is_read_and_counted(stack: Network, profile: str) -> None:
     after = _scraped(stack)
     assert value(after, "jobs_total", state="complete") == value(before, "jobs_total", state="complete") + 1
     assert value(after, "tiles_total", outcome="read") == value(before, "tiles_total", outcome="read") + 1
-    assert value(after, "lines_total") > value(before, "lines_total")
+    model = find_profile(profile).recognizer
+    assert value(after, "lines_total", model=model) > before.get(
+        ("ocrfarm_lines_total", frozenset({("model", model)})), 0
+    )
 
 
 def test_prometheus_scrapes_the_exporter_with_the_file_that_it_is_given(stack: Network) -> None:
