@@ -77,7 +77,8 @@ class PlantedEngine:
         turned = np.stack([grey.shape[1] - 1 - rails[:, 1], rails[:, 0]], axis=1)
         turned = turned[np.lexsort((turned[:, 1], turned[:, 0]))]
         down = tuple(_turned_back(fragment, grey.shape[1]) for fragment in _fragments(np.rot90(grey), turned))
-        return Found(tuple(fragment for fragment in level + down if wanted(fragment.quad)))
+        fragments = tuple(fragment for fragment in level + down if wanted(fragment.quad))
+        return Found(fragments, columns=round(sum(fragment.quad.length for fragment in fragments)))
 
     def read_lines(self, pixels: NDArray[np.uint8], lines: Sequence[Quad]) -> list[Fragment]:
         """Give the characters of all planted lines whose middle is inside each quad's bounds, as one line."""
