@@ -42,27 +42,30 @@ def install(shutdown_seconds: float) -> None:
 
 def _patient(handler: _Handler, seconds: float) -> _Handler:
     def obey(order: int) -> None:
+        """Leave the loop at once: what it would turn to next may need what has been stopped."""
         handler(order, None)
         state.maybe_shutdown()
 
     def handle(order: int, frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        loop = get_event_loop()
-        if loop and _is_at_work(frame):
-            loop.call_soon(obey, order)
-        else:
+        loop, modules = get_event_loop(), _modules(frame)
+        if not loop or _LOOP not in modules:
             handler(order, frame)
+        elif modules[0] == _POLL:
+            obey(order)
+        else:
+            loop.call_soon(obey, order)
 
     return handle
 
 
-def _is_at_work(frame: FrameType | None) -> bool:
-    """Say whether the event loop does something and does not wait; outside of it, nothing is half read."""
+def _modules(frame: FrameType | None) -> list[str]:
+    """Name the modules of what was interrupted and of its callers, the innermost first."""
     modules = []
     while frame:
-        modules.append(frame.f_globals.get("__name__"))
+        modules.append(str(frame.f_globals.get("__name__")))
         frame = frame.f_back
-    return _LOOP in modules and modules[0] != _POLL
+    return modules
 
 
 class _Hurry:

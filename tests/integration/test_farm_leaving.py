@@ -31,6 +31,29 @@ def test_what_is_in_hand_is_done_first() -> None:
     assert run_python(script) == "worked obeyed"
 
 
+def test_what_arrived_while_the_worker_waited_is_not_begun() -> None:
+    """Celery asks its pool whether the broker's answer may be read, and has stopped it by then."""
+    script = f"""{PREPARED.format(handler="lambda *_: stop()")}
+import threading
+end, start = os.pipe()
+loop.add_reader(end, lambda: told.append("begun"))
+def stop(*_):
+    from celery.worker import state
+    state.should_terminate = 0
+    os.write(start, b".")
+    told.append("stopped")
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+turns = loop.create_loop()
+try:
+    while True:
+        next(turns)
+except SystemExit:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(*told)
+"""
+    assert run_python(script) == "stopped"
+
+
 def test_outside_of_the_event_loop_the_order_is_obeyed_at_once() -> None:
     """While a worker waits for its broker no turn of the loop would come."""
     assert run_python(f"{OBEYS}\nwork()\nprint(*told)") == "obeyed worked"
