@@ -1,4 +1,4 @@
-"""Lines -> reading order: lines of one angle together, row by row, each row from its start."""
+"""Lines -> reading order: lines of one angle together, column by column, row by row, each row from its start."""
 
 import math
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ocrfarm.document import Line
+from ocrfarm.stitch.columns import Framed, in_columns
 from ocrfarm.stitch.pieces import Floats
 
 OTHER_ANGLE = math.radians(10)
@@ -21,7 +22,8 @@ def in_reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
     vectors = end - start
     blocks = _blocks(vectors)
     longest_first = sorted(blocks, key=lambda block: (-sum(math.hypot(*vectors[k].tolist()) for k in block), block))
-    return tuple(lines[k] for block in longest_first for k in _rows(block, start, vectors, height))
+    framed = (_framed(block, start, vectors, height) for block in longest_first)
+    return tuple(lines[k] for block in framed for group in in_columns(block) for k in _rows(group))
 
 
 def _measure(lines: Sequence[Line]) -> tuple[Floats, Floats, Floats]:
@@ -46,19 +48,23 @@ def _blocks(vectors: Floats) -> list[list[int]]:
     return [sorted(block) for block in blocks]
 
 
-def _rows(block: Sequence[int], start: Floats, vectors: Floats, height: Floats) -> list[int]:
-    """Sort the lines of one block by row, then along the row."""
+def _framed(block: Sequence[int], start: Floats, vectors: Floats, height: Floats) -> list[Framed]:
+    """Turn the lines of one block so that they run along the first axis."""
     x, y = vectors[block].sum(axis=0).tolist()
     norm = math.hypot(x, y) or 1.0
-    ux, uy = x / norm, y / norm
-    middle = start[block] + vectors[block] / 2
-    down = (middle[:, 1] * ux - middle[:, 0] * uy).tolist()
-    along = (start[block][:, 0] * ux + start[block][:, 1] * uy).tolist()
+    along, down = np.array([x, y]) / norm, np.array([-y, x]) / norm
+    begin, middle = start[block] @ along, (start[block] + vectors[block] / 2) @ down
+    measures = (each.tolist() for each in (begin, begin + vectors[block] @ along, middle, height[block]))
+    return [Framed(*measured) for measured in zip(*measures, block, strict=True)]
+
+
+def _rows(group: Sequence[Framed]) -> list[int]:
+    """Sort the lines of one column by row, then along the row."""
     rows: list[list[tuple[float, float, int]]] = []
     row_at, row_height = -math.inf, 0.0
-    for at, s, k in sorted(zip(down, along, block, strict=True)):
-        if at - row_at > SAME_ROW * min(row_height, float(height[k])):
+    for line in sorted(group, key=lambda line: (line.middle, line.start, line.line)):
+        if line.middle - row_at > SAME_ROW * min(row_height, line.height):
             rows.append([])
-            row_at, row_height = at, float(height[k])
-        rows[-1].append((s, at, k))
+            row_at, row_height = line.middle, line.height
+        rows[-1].append((line.start, line.middle, line.line))
     return [k for row in rows for _, _, k in sorted(row)]
