@@ -47,14 +47,16 @@ _Spans = list[tuple[float, float]]
 
 def in_columns(lines: Sequence[Framed]) -> Iterator[Sequence[Framed]]:
     """Give groups of lines in reading order: each is read row by row."""
-    parts = _columns(lines)
-    if len(parts) == 1:
-        parts = _bands(lines)
-    if len(parts) == 1:
-        yield lines
-    else:
-        for part in parts:
-            yield from in_columns(part)
+    waiting = [lines]
+    while waiting:
+        group = waiting.pop()
+        parts = _columns(group)
+        if len(parts) == 1:
+            parts = _bands(group)
+        if len(parts) == 1:
+            yield group
+        else:
+            waiting += reversed(parts)
 
 
 def _bands(lines: Sequence[Framed]) -> list[list[Framed]]:
