@@ -10,6 +10,7 @@ from tests.benchmarks.pdf import pdf
 from tests.benchmarks.reading import read
 from tests.benchmarks.scale import scale
 from tests.benchmarks.soak import soak
+from tests.benchmarks.sparse import sparse
 from tests.benchmarks.speed import speed
 from tests.benchmarks.viewer import viewer
 
@@ -27,6 +28,7 @@ bench.add_command(pdf)
 bench.add_command(read)
 bench.add_command(scale)
 bench.add_command(soak)
+bench.add_command(sparse)
 bench.add_command(speed)
 bench.add_command(viewer)
 

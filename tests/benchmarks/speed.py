@@ -76,13 +76,14 @@ def _entrants(profile: str, sheet: Path, python: str | None) -> Iterator[list[En
     with ExitStack() as stack:
         farm = stack.enter_context(EmbeddedFarm(profile, base=Settings.from_env(os.environ)))
         farm.wait_ready()
-        entrants = [Entrant("ocrfarm", _ours(farm, profile, sheet))]
+        entrants = [Entrant("ocrfarm", ours(farm, profile, sheet))]
         for name, interpreter in names.items():
             entrants.append(Entrant(f"{name}, {size}", stack.enter_context(_rival(interpreter, name, size, sheet))))
         yield entrants
 
 
-def _ours(farm: EmbeddedFarm, profile: str, sheet: Path) -> Callable[[], Round]:
+def ours(farm: EmbeddedFarm, profile: str, sheet: Path) -> Callable[[], Round]:
+    """Give what hands the sheet to a farm and waits for its lines."""
     client = Client(settings=farm.settings)
 
     def read() -> Round:

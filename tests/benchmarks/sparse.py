@@ -1,0 +1,60 @@
+"""`scripts/bench sparse`: a sheet on which every tenth tile alone has something on it, against the whole sheet."""
+
+import os
+import statistics
+import tempfile
+from pathlib import Path
+
+import click
+import numpy as np
+import pyvips
+
+from ocrfarm.farm.local import EmbeddedFarm
+from ocrfarm.image import open_source
+from ocrfarm.pipeline import fitted, page_tiles
+from ocrfarm.recognize import find_profile
+from ocrfarm.settings import Settings
+from tests.benchmarks.speed import Entrant, ours
+
+EVERY = 10
+"""One tile in so many keeps what only it shows."""
+
+
+@click.command()
+@click.argument("sheet", type=click.Path(exists=True, path_type=Path))
+@click.option("--profile", "profiles", multiple=True, default=("fast", "accurate"), show_default=True)
+@click.option("--rounds", default=3, show_default=True, help="The order changes from round to round.")
+def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
+    """Read SHEET, a picture of one page full of print, and a copy of it with little print, by a warm farm."""
+    for profile in profiles:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            EmbeddedFarm(profile, base=Settings.from_env(os.environ)) as farm,
+        ):
+            thin = Path(folder) / "sparse.png"
+            kept, tiles = _thin_out(sheet, profile, thin)
+            farm.wait_ready()
+            entrants = [Entrant("dense", ours(farm, profile, sheet)), Entrant("sparse", ours(farm, profile, thin))]
+            for number in range(rounds):
+                for entrant in entrants if number % 2 == 0 else reversed(entrants):
+                    entrant.rounds.append(entrant.read())
+        dense, little = (statistics.median(each.seconds for each in entrant.rounds) for entrant in entrants)
+        click.echo(
+            f"{profile:9} {tiles} tiles {dense:6.1f} s, {kept} with print {little:6.1f} s, {little / dense:5.3f} x  "
+            f"({', '.join(' '.join(f'{each.seconds:.1f}' for each in entrant.rounds) for entrant in entrants)})"
+        )
+
+
+def _thin_out(sheet: Path, profile: str, path: Path) -> tuple[int, int]:
+    """Write the copy; give how many tiles still have something on them, and how many there are."""
+    source = open_source(sheet)
+    tiling = fitted(source, find_profile(profile))
+    tiles = [tile for tile in page_tiles(source.pages[0], tiling, number=0) if not tile.id.level]
+    whole = np.asarray(pyvips.Image.new_from_file(str(sheet)))
+    white = np.full_like(whole, 255)
+    for tile in tiles[EVERY // 2 :: EVERY]:
+        own, apart = tile.box, tiling.tiling.overlap
+        inside = (slice(own.y0 + apart, own.y1 - apart), slice(own.x0 + apart, own.x1 - apart))
+        white[inside] = whole[inside]
+    pyvips.Image.new_from_array(white).pngsave(str(path), compression=1)
+    return len(tiles[EVERY // 2 :: EVERY]), len(tiles)
