@@ -36,7 +36,7 @@ def fitted(source: Source, profile: Profile) -> Profile:
     height = print_height(source.page(large[0]).beginning(tiling.side)) if large else None
     seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
     overlap = min(suitable_overlap(height), (tiling.side // 2 - 1) // LATTICE * LATTICE)
-    return replace(profile, tiling=replace(tiling, overlap=overlap, reason=f"overlap {overlap} px: {seen}"))
+    return replace(profile, tiling=replace(tiling, overlap=overlap, reason=seen))
 
 
 def plan_pages(source: Source, profile: Profile, *, scope: Scope) -> list[tuple[Tile, ...]]:
@@ -133,7 +133,7 @@ class Outcome:
             failed=self.failed,
             scale=profile.detector_scale,
         )
-        tiling = f"{profile.tiling.side} px tiles, {profile.tiling.reason}"
+        tiling = f"{profile.tiling.side} px tiles, overlap {profile.tiling.overlap} px: {profile.tiling.reason}"
         lines = stitch(self.size, self.readings, again=self.again)
         gaps = coverage.gaps + tuple(self._unread_lines())
         coverage = replace(coverage, tiling=tiling, looks=len(self.again), gaps=gaps)

@@ -8,7 +8,7 @@ from ocrfarm.result.json import page_row as result_row
 from ocrfarm.split.plan import plan
 
 _TILING = re.compile(r"(\d+) px tiles, overlap (\d+) px:")
-"""How `Coverage.tiling` begins where the overlap was chosen by the page's print; otherwise it is not told."""
+"""How `Coverage.tiling` begins."""
 
 
 def page_row(page: Page) -> Json:

@@ -135,7 +135,7 @@ def test_the_tiles_are_those_that_were_read(tmp_path: Path) -> None:
 
 
 def test_tiles_that_are_not_told_are_not_made_up() -> None:
-    row = page_row(a_page(coverage=Coverage(4, tiling="512 px tiles, as the profile has it")))
+    row = page_row(a_page(coverage=Coverage(4, tiling="as somebody cut it")))
     assert row["columns"] == row["rows"] == []
 
 
