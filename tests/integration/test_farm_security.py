@@ -95,6 +95,8 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServ
         cancel(farm.desk, other)
         farm.client.job(other).resume()
         farm.wait(other, lambda status: status.state == "complete")
+        assert [status.id for status in farm.client.jobs(after=farm.status(other))] == [job]
+        assert farm.client.unfinished("nobody") == 0
         _somebody_is_told(farm)
         _the_dashboard_shows_and_changes_nothing(port)
         _no_secret_is_told(farm)
