@@ -145,6 +145,7 @@ class Api:
     api_keys: owner:SHA-256 of a key, commas between them. api_keys_file: a file that has one a line.
     api_bytes, api_seconds: what an upload may take at most.
     api_rate: requests a minute of one owner. api_open: uploads and streams of events of one owner at the same time.
+    api_jobs: unfinished jobs of one owner; half of what the farm takes (`Load.most_jobs`) is left to the others.
     """
 
     api_keys: str = ""
@@ -153,6 +154,7 @@ class Api:
     api_seconds: int = 3_600
     api_rate: int = 600
     api_open: int = 20
+    api_jobs: int = 500
 
 
 @dataclass(frozen=True, slots=True)

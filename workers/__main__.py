@@ -50,15 +50,15 @@ def main(arguments: list[str]) -> int:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     stages = list(dict.fromkeys(options.stages))
+    name = options.name or "-".join(stages)
     view = VIEWS.get(stages[0]) if len(stages) == 1 else None
     if not settings.places.broker or not (settings.places.store or view):
         raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
     if stages == ["webhooks"]:
-        return webhooks.serve(settings)
+        return webhooks.serve(settings, name=name)
     if view:
         return view.serve(settings, address=options.address or view.address, port=options.port or view.port)
     open_store(settings.places.store)  # only to refuse a URL that makes no sense: children open their own
-    name = options.name or "-".join(stages)
     if stages != ["recognize"] and not set(stages) <= CONTROL.keys():
         raise SettingsError(f"{' and '.join(stages)} cannot share a process; only split and stitch can")
     profile = find_profile(options.profile)

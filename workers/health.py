@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ BEAT_SECONDS = 5.0
 """A heartbeat stops while the broker is away, so who watches it must allow for the longest outage of the broker."""
 
 
+def heartbeat(folder: str, name: str) -> Callable[[], None]:
+    """Make the folder, where one is named, and give what touches NAME.alive in it."""
+    if not folder:
+        return lambda: None
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return (Path(folder) / f"{name}.alive").touch
+
+
 def install(app: Celery, folder: str, *, name: str) -> None:
     """Let the worker of this app write NAME.ready once it consumes, and touch NAME.alive from then on."""
     if not folder:
         return
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    worker_ready.connect(lambda **_: (place / f"{name}.ready").touch(), weak=False)
+    beat = heartbeat(folder, name)
+    worker_ready.connect(lambda **_: (Path(folder) / f"{name}.ready").touch(), weak=False)
 
     class Heartbeat(bootsteps.StartStopStep):
         """Touches a file from the worker's own timer."""
@@ -30,9 +38,9 @@ def install(app: Celery, folder: str, *, name: str) -> None:
         requires = ("celery.worker.components:Timer",)
 
         def start(self, parent: WorkController) -> None:
-            (place / f"{name}.alive").touch()
+            beat()
             timer: Any = parent.timer  # of kombu's event loop, whose methods the stubs of Celery do not know
-            timer.call_repeatedly(BEAT_SECONDS, (place / f"{name}.alive").touch)
+            timer.call_repeatedly(BEAT_SECONDS, beat)
 
     app.steps["worker"].add(Heartbeat)
 

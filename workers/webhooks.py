@@ -3,11 +3,13 @@
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ocrfarm.errors import OcrfarmError
 from ocrfarm.farm.webhooks import Teller
 from ocrfarm.settings import Settings
+from workers import health
 
 _log = logging.getLogger(__name__)
 
@@ -18,12 +20,13 @@ _PAUSE_SECONDS = 1.0
 """Between two looks where nothing is to be told."""
 
 
-def serve(settings: Settings) -> int:
-    """Tell until told to stop; `SettingsError` without a secret."""
+def serve(settings: Settings, *, name: str) -> int:
+    """Tell until told to stop; `SettingsError` without a secret. NAME.alive among the health files is touched."""
     told, stop, teller = {signal.SIGTERM, signal.SIGINT}, threading.Event(), Teller(settings)
+    beat = health.heartbeat(settings.places.health, name)
     signal.pthread_sigmask(signal.SIG_BLOCK, told)  # in the threads too
     with ThreadPoolExecutor(_THREADS) as threads:
-        running = [threads.submit(_work, teller, stop) for _ in range(_THREADS)]
+        running = [threads.submit(_work, teller, stop, beat=beat) for _ in range(_THREADS)]
         try:
             while not signal.sigtimedwait(told, _PAUSE_SECONDS):
                 for each in running:
@@ -34,8 +37,9 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def _work(teller: Teller, stop: threading.Event) -> None:
+def _work(teller: Teller, stop: threading.Event, *, beat: Callable[[], None]) -> None:
     while not stop.is_set():
+        beat()  # by whoever works: a process whose threads all hang is not alive
         if not _tell(teller):
             stop.wait(_PAUSE_SECONDS)
 

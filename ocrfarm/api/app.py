@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ocrfarm.api import jobs, problems
 from ocrfarm.api.callers import Desk, Owner, TheDesk
 from ocrfarm.api.keys import Keys
-from ocrfarm.api.rates import Rates
+from ocrfarm.api.rates import Quota, Rates
 from ocrfarm.api.views import Health, Secret
 from ocrfarm.client import AsyncClient
 from ocrfarm.errors import UnknownJob
@@ -31,8 +31,8 @@ _HEADERS = {
 
 def make_api(settings: Settings) -> FastAPI:
     """Give the app; `SettingsError` without keys or a farm. Nothing is contacted yet."""
-    rates = Rates(settings.api.api_rate, settings.api.api_open)
-    desk = Desk(settings, AsyncClient(settings=settings), Keys(settings.api), rates)
+    rates, quota = Rates(settings.api.api_rate, settings.api.api_open), Quota(settings.api.api_jobs)
+    desk = Desk(settings, AsyncClient(settings=settings), Keys(settings.api), rates, quota)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ocrfarm.api.keys import Keys
-from ocrfarm.api.rates import Rates
+from ocrfarm.api.rates import Quota, Rates
 from ocrfarm.client import AsyncClient, AsyncJob
 from ocrfarm.errors import UnknownJob
 from ocrfarm.farm.progress import JobStatus
@@ -23,6 +23,7 @@ class Desk:
     client: AsyncClient
     keys: Keys
     rates: Rates
+    quota: Quota
     leaving: Event = field(default_factory=Event)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from ocrfarm.api import events, uploads
-from ocrfarm.api.callers import Owned, Owner, TheDesk, TheJob
+from ocrfarm.api.callers import Owned, Owner, TheDesk, TheJob, the_job
 from ocrfarm.api.problems import Problem
 from ocrfarm.api.rates import Rates
 from ocrfarm.api.results import MEDIA, Wanted, write
@@ -41,7 +41,7 @@ _UNKNOWN = problems(_404="you have no such job")
 COMMON = problems(
     _400="a parameter makes no sense",
     _401="no key, or nobody's",
-    _429="too many requests; `Retry-After` says when to come back",
+    _429="too many requests or unfinished jobs; `Retry-After` says when to come back",
     _503="the farm is busy or away; `Retry-After` may say when to come back",
 )
 """Answers to every request with a key."""
@@ -75,18 +75,28 @@ async def submit(
     if asked.webhook:
         secret_bytes(desk.settings)  # a farm without one tells nobody
     with desk.rates.hold(owner), TemporaryDirectory(prefix="ocrfarm-upload-") as folder:
-        path = Path(folder) / "picture"
-        await uploads.save(request, path, limits=desk.settings.api)
-        ticket = Ticket(owner=owner, webhook=asked.webhook)
-        job = await desk.client.submit(path, ticket=ticket, **options)
+        async with desk.quota.place(owner, desk.client.unfinished):
+            path = Path(folder) / "picture"
+            await uploads.save(request, path, limits=desk.settings.api)
+            ticket = Ticket(owner=owner, webhook=asked.webhook)
+            job = await desk.client.submit(path, ticket=ticket, **options)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobView.of(await job.status())
 
 
-@router.get("")
-async def jobs(desk: TheDesk, owner: Owner, *, limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 100) -> JobList:
-    """List your jobs, newest first."""
-    return JobList(jobs=[JobView.of(status) for status in await desk.client.jobs(owner, limit)])
+@router.get("", responses=_UNKNOWN)
+async def jobs(
+    desk: TheDesk,
+    owner: Owner,
+    *,
+    limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 100,
+    after: Annotated[str, Query(description="a job of yours, as `next` of the page before names it")] = "",
+) -> JobList:
+    """List your jobs, newest first, page by page: `next` is the `after` of the next one."""
+    last = (await the_job(after, desk, owner=owner)).status if after else None
+    found = await desk.client.jobs(owner, limit + 1, after=last)
+    page = [JobView.of(status) for status in found[:limit]]
+    return JobList(jobs=page, next=page[-1].id if len(found) > limit else None)
 
 
 @router.get("/{job_id}", responses=_UNKNOWN)

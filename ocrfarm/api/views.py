@@ -55,9 +55,10 @@ class JobView(BaseModel):
 
 
 class JobList(BaseModel):
-    """Your jobs, newest first."""
+    """A page of your jobs, newest first."""
 
     jobs: list[JobView]
+    next: str | None = Field(description="give it as `after` for the next page; null: this is the last one")
 
 
 class Cancelled(BaseModel):

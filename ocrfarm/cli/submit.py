@@ -21,6 +21,7 @@ from ocrfarm.cli.sources import content_key, listed, objects, pictures
 from ocrfarm.client import Client, Job, Ticket, checked_file
 from ocrfarm.errors import FarmBusy, InputError, NoImages, ObjectNotFound
 from ocrfarm.farm import wire
+from ocrfarm.farm.outside import checked_webhook
 from ocrfarm.settings import Settings
 
 LEDGER = Path("submitted.csv")
@@ -50,24 +51,28 @@ _many = gathered(
 @_many
 @order_options
 @click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the picture's size unless given.")
+@click.option("--webhook", metavar="URL", help="An https:// address that is told of the end of each job.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row for each job.")
-def submit(sources: tuple[str, ...], many: Many, *, order: Order, priority: str | None, as_json: bool) -> None:
+def submit(
+    sources: tuple[str, ...], many: Many, *, order: Order, priority: str | None, webhook: str | None, as_json: bool
+) -> None:
     """Hand in SOURCES and print the id of each job.
 
     A source is a file, a folder, a glob in quotes, an s3:// URL or (with OCRFARM_URL_SOURCES=1) an https:// one. Where
     there are several, the table LEDGER says which job each became: started again, the command hands in what is left.
     """
+    ticket = Ticket(webhook=checked_webhook(webhook)) if webhook is not None else Ticket()
     settings = Settings.from_env(os.environ)
     client = Client(settings=settings)
     chosen = int(priority) if priority else None
     hand_in = partial(client.submit, profile=order.profile, scope=order.scope, priority=chosen)
     show = _json_row if as_json else "{0}  {1}".format
     if len(sources) == 1 and not many.prefix and not many.manifest and _is_one(sources[0]):
-        job = hand_in(_source(sources[0])).id
+        job = hand_in(_source(sources[0]), ticket=ticket).id
         click.echo(show(job, sources[0]) if as_json else job)
         return
     with Ledger(many.ledger) as ledger:
-        counter = _Counter(hand_in, order, ledger, show)
+        counter = _Counter(hand_in, order, ticket=ticket, ledger=ledger, show=show)
         raise SystemExit(counter.run(_named(sources, many, store=settings.places.store)))
 
 
@@ -77,6 +82,7 @@ class _Counter:
 
     hand_in: Callable[..., Job]
     order: Order
+    ticket: Ticket
     ledger: Ledger
     show: Callable[[str, str], str]
 
@@ -106,7 +112,7 @@ class _Counter:
     def _hand_in(self, source: str, job: str) -> None:
         while True:
             try:
-                self.hand_in(_source(source), ticket=Ticket(job))
+                self.hand_in(_source(source), ticket=replace(self.ticket, id=job))
             except FarmBusy as busy:
                 click.echo(f"ocrfarm: {busy}", err=True)
                 time.sleep(busy.retry_after)

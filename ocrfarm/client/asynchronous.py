@@ -91,9 +91,13 @@ class AsyncClient:
         """Give the job of this id; `UnknownJob` for what cannot be one."""
         return AsyncJob(job_id, self._client.job(job_id), self)
 
-    async def jobs(self, owner: str = "", most: int = 0) -> "list[JobStatus]":
+    async def jobs(self, owner: str = "", most: int = 0, *, after: "JobStatus | None" = None) -> "list[JobStatus]":
         """Give the state of every job that the broker remembers, newest first, as `Client.jobs` does."""
-        return await self.call(self._client.jobs, owner, most)
+        return await self.call(partial(self._client.jobs, owner, most, after=after))
+
+    async def unfinished(self, owner: str = "") -> int:
+        """Say how many jobs have not ended; with an owner: how many of his."""
+        return await self.call(self._client.unfinished, owner)
 
     async def call(self, work: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401 - the work's own
         """Do what blocks for a moment in a thread."""

@@ -89,9 +89,13 @@ class Client:
         """Give the job of this id; `UnknownJob` for what cannot be one."""
         return Job(part("wire").checked_job_id(job_id), self._farm)
 
-    def jobs(self, owner: str = "", most: int = 0) -> "list[JobStatus]":
+    def jobs(self, owner: str = "", most: int = 0, *, after: "JobStatus | None" = None) -> "list[JobStatus]":
         """Give the state of every job that the broker remembers, newest first.
 
-        With an owner: of his jobs alone. most: at most so many; 0: all.
+        With an owner: of his jobs alone. most: at most so many; 0: all. after: those that stand behind this one.
         """
-        return self._farm.progress.newest(owner, most)
+        return self._farm.progress.newest(owner, most, after=after)
+
+    def unfinished(self, owner: str = "") -> int:
+        """Say how many jobs have not ended; with an owner: how many of his."""
+        return len(self._farm.counter.upkeep.active(owner))

@@ -6,7 +6,7 @@ import socket
 import ssl
 from urllib.parse import SplitResult, urlsplit
 
-from ocrfarm.errors import InputError
+from ocrfarm.errors import InputError, SettingsError
 
 _PORT = 443
 """The only one: on others listen services that were never meant for strangers."""
@@ -22,6 +22,15 @@ def checked(url: str, what: str) -> SplitResult:
     if wrong or not url.isprintable() or " " in url:
         raise InputError(f"{what} must be https://host/path, without user, password or port")
     return parts
+
+
+def checked_webhook(url: str) -> str:
+    """Give the address back; `SettingsError` where nobody could be told there."""
+    try:
+        checked(url, "a webhook")
+    except InputError as error:
+        raise SettingsError(str(error)) from error
+    return url
 
 
 def shown(parts: SplitResult) -> str:

@@ -13,6 +13,7 @@
 Every key of a job is forgotten `keep_seconds` after its last batch.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -173,12 +174,19 @@ class Progress:
             record, peaks = pipe.execute()
         return record, {process: float(megabytes) for process, megabytes in peaks.items()}
 
-    def newest(self, owner: str = "", most: int = 0) -> list[JobStatus]:
-        """Give the status of all jobs, newest first; of this owner's, and of at most so many, where they are given."""
+    def newest(self, owner: str = "", most: int = 0, *, after: JobStatus | None = None) -> list[JobStatus]:
+        """Give the status of all jobs, newest first; of this owner's, and of at most so many, where they are given.
+
+        after: only those that stand behind this one, which itself need no longer be there.
+        """
         *_, key = _lists(self._prefix, owner)
-        with self._broker.translated():
-            found = self._broker.redis.zrevrange(key, 0, most - 1)
-        return self.statuses(*map(str, found))
+        at, last = (after.submitted, after.id) if after else (math.inf, "")
+        with self._broker.talk() as pipe:
+            pipe.zrange(key, at, at, desc=True, byscore=True)
+            pipe.zrange(key, f"({at!r}", "-inf", desc=True, byscore=True, offset=0, num=most or -1)
+            together, before = pipe.execute()
+        found = [*(job for job in map(str, together) if job < last), *map(str, before)]
+        return self.statuses(*found[: most or None])
 
     def statuses(self, *jobs: str) -> list[JobStatus]:
         """Give the status of these jobs, without unknown ones, in one round trip."""

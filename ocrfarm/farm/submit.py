@@ -7,11 +7,11 @@ from pathlib import Path
 
 from celery import Celery
 
-from ocrfarm.errors import FarmBusy, InputError, OcrfarmError, SettingsError, UnknownJob
+from ocrfarm.errors import FarmBusy, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import wire
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.manifest import Request
-from ocrfarm.farm.outside import checked
+from ocrfarm.farm.outside import checked_webhook
 from ocrfarm.farm.progress import JobStatus, Progress
 from ocrfarm.farm.remember import asked, note, remembered
 from ocrfarm.farm.services import open_progress, open_upkeep
@@ -77,10 +77,7 @@ def _check(request: Request) -> None:
     if request.priority not in (None, *wire.PRIORITIES):
         raise SettingsError(f"priority {request.priority} is none: 0 (first), 5 or 9")
     if request.webhook:
-        try:
-            checked(request.webhook, "a webhook")
-        except InputError as error:
-            raise SettingsError(str(error)) from error
+        checked_webhook(request.webhook)
 
 
 def _admit(counter: Counter) -> None:

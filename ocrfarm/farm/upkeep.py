@@ -46,10 +46,17 @@ class Upkeep:
         with self._broker.translated():
             return bool(self._broker.redis.setnx(f"{self._prefix}alive", 1))
 
-    def active(self) -> list[str]:
-        """Give the jobs that have not ended."""
+    def active(self, owner: str = "") -> list[str]:
+        """Give the jobs that have not ended; those of this owner, where one is given."""
         with self._broker.translated():
-            return sorted(map(str, self._broker.redis.smembers(f"{self._prefix}active")))
+            found = sorted(map(str, self._broker.redis.smembers(f"{self._prefix}active")))
+        if not owner:
+            return found
+        with self._broker.talk() as pipe:
+            for job in found:
+                pipe.hget(self._job(job), "owner")
+            owners = pipe.execute()
+        return [job for job, whose in zip(found, owners, strict=True) if whose == owner]
 
     def idle_seconds(self, status: JobStatus) -> float:
         """Say for how long the job has looked as it does, as far as anybody has looked."""

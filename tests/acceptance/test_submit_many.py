@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from ocrfarm.cli.submit import LEDGER
+from ocrfarm.errors import SettingsError
 from ocrfarm.farm.manifest import Request
 from ocrfarm.geometry import Box
 from ocrfarm.scope import PageRange, Scope
@@ -97,6 +98,27 @@ def test_options_go_with_the_job(tmp_path: Path, farm: dict[str, str]) -> None:
     assert request.scope == Scope((PageRange(2, None),), 150, (Box(1, 2, 3, 4),))
     assert (request.profile.tiling.side, request.priority) == (512, 9)
     assert not (tmp_path / LEDGER).exists()
+
+
+@pytest.mark.parametrize("names", [["a.png"], ["a.png", "b.png"]], ids=["one", "several"])
+def test_a_webhook_goes_with_each_job(tmp_path: Path, farm: dict[str, str], names: list[str]) -> None:
+    pictures(tmp_path, *names)
+    ended = run("submit", *names, "--webhook", "https://example.org/ocr?for=42", *PLANTED, cwd=tmp_path, **farm)
+    assert ended.returncode == 0, ended.stderr
+    found = requests(farm["OCRFARM_STORE"]).values()
+    assert [request.webhook for request in found] == ["https://example.org/ocr?for=42"] * len(names)
+
+
+@pytest.mark.parametrize("url", ["http://example.org/", "https://u:p@example.org/", "https://example.org:8443/", ""])
+def test_a_webhook_that_is_none_is_refused_before_anything_is_handed_in(
+    tmp_path: Path, farm: dict[str, str], url: str
+) -> None:
+    pictures(tmp_path, "a.png", "b.png")
+    ended = run("submit", "a.png", "b.png", "--webhook", url, *PLANTED, cwd=tmp_path, **farm)
+    assert (ended.returncode, ended.stdout) == (SettingsError.exit_code, "")
+    assert ended.stderr.startswith("ocrfarm: SettingsError: a webhook must be https://host/path")
+    assert not (tmp_path / LEDGER).exists()
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_part_of_a_bucket(tmp_path: Path, s3: S3Store, valkey_server: ValkeyServer) -> None:

@@ -1,7 +1,6 @@
 """Every service of compose.yaml, started by exactly its command, and one job through all of them."""
 
 import json
-import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -9,10 +8,9 @@ import pytest
 
 from ocrfarm.errors import EngineError
 from ocrfarm.recognize import find_profile
-from tests.architecture.source import ROOT
 from tests.compose.stack import exports, services
 from tests.compose.started import NAMES, container, start_services
-from tests.integration.containers import Container, Network, image, network, weights
+from tests.integration.containers import Container, Network, health_check, image, network, weights
 from tests.integration.tools import tool
 from tests.unit.exposition import Samples, samples, value
 
@@ -35,8 +33,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 def _healthy(stack: Network, name: str) -> bool:
     """Say what the engine would: by the service's own check, or by the image's."""
     own = services()[name].get("healthcheck", {}).get("test")
-    (files,) = re.findall(r"HEALTHCHECK.*?CMD (\[.*?\])\n", (ROOT / "workers/Dockerfile").read_text(), re.DOTALL)
-    return stack.passes(name, own[1:] if own else json.loads(files))
+    return stack.passes(name, own[1:] if own else health_check())
 
 
 @pytest.mark.parametrize("name", [*WORKERS, "flower", "metrics"])

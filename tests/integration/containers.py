@@ -4,6 +4,7 @@ The image's files are this machine's, with the project and its environment among
 its mounts is refused where it is read-only, and is gone with it elsewhere.
 """
 
+import json
 import os
 import re
 import shutil
@@ -148,6 +149,13 @@ def image() -> dict[str, str]:
     )
     found = dict(re.findall(r"(\w+)=(\S+)", block))
     return {name: value for name, value in found.items() if name not in ("PATH", "PYTHONPATH")}
+
+
+def health_check() -> list[str]:
+    """Give the command that tells of the image's containers whether they are healthy."""
+    (command,) = re.findall(r"HEALTHCHECK.*?CMD (\[.*?\])\n", (ROOT / "workers/Dockerfile").read_text(), re.DOTALL)
+    found: list[str] = json.loads(command)
+    return found
 
 
 def weights() -> dict[str, Path | None]:

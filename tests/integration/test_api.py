@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,17 +30,21 @@ from ocrfarm.client import Client
 from ocrfarm.errors import FarmError, OcrfarmError, SettingsError
 from ocrfarm.farm import wire
 from ocrfarm.farm.local import EmbeddedFarm
+from ocrfarm.farm.services import open_upkeep
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize.planted import planted_page
 from ocrfarm.result import document_from_json
 from ocrfarm.result.formats import FORMATS
 from ocrfarm.settings import Api, Places, Settings
+from ocrfarm.storage import open_store
 from tests.integration.apiserver import KEYS, ApiServer, api_server, digest
+from tests.integration.servers import ValkeyServer
 from workers import api as worker
 
 MOST = 3_000_000
 PLANTED = {"profile": "planted"}
+STRANGE = ["format", "page", "limit", "after", "priority", "profile", "name", "webhook"]
 ERRORS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, OcrfarmError)]
 
 
@@ -366,6 +371,63 @@ def test_requests_have_a_rate(planted_farm: EmbeddedFarm, tmp_path: Path) -> Non
         assert httpx.get(f"{server.url}/healthz").status_code == 200
 
 
+@pytest.fixture
+def idle(valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
+    """Give a farm without workers: what is handed in waits."""
+    return Settings(Places(valkey_server.url, str(tmp_path / "store"), prefix=f"{uuid.uuid4().hex}:"))
+
+
+def hand_in(client: httpx.Client) -> httpx.Response:
+    return client.post("/v1/jobs", content=b"picture", params=PLANTED)
+
+
+def test_jobs_are_listed_page_by_page(idle: Settings, tmp_path: Path) -> None:
+    with api_server(idle, tmp_path) as server, server.client("alice") as alice, server.client("bob") as bob:
+        mine = [hand_in(alice).json()["id"] for _ in range(5)][::-1]
+        theirs = hand_in(bob).json()["id"]
+
+        def page(limit: int, after: str = "") -> tuple[list[str], str | None]:
+            found = alice.get("/v1/jobs", params={"limit": limit, "after": after}).raise_for_status().json()
+            return [job["id"] for job in found["jobs"]], found["next"]
+
+        assert page(2) == (mine[:2], mine[1])
+        newest = hand_in(alice).json()["id"]
+        assert page(2, mine[1]) == (mine[2:4], mine[3])  # a new job moves nothing
+        assert page(2, mine[3]) == (mine[4:], None)
+        assert page(5, newest) == (mine, None)
+        assert page(1_000) == ([newest, *mine], None)
+        for stranger in (theirs, wire.new_job_id(), "../x"):
+            problem(alice.get("/v1/jobs", params={"after": stranger}), 404, "UnknownJob")
+        for limit in (0, 1_001):
+            problem(alice.get("/v1/jobs", params={"limit": limit}), 400, "BadRequest")
+        open_upkeep(idle).forget(mine[1])
+        assert page(2, mine[1]) == (mine[2:4], mine[3])  # the store still knows when it was
+
+
+def test_an_owner_has_so_many_unfinished_jobs(idle: Settings, tmp_path: Path) -> None:
+    limited = Api(api_jobs=3)
+    with (
+        api_server(idle, tmp_path, api=limited) as server,
+        server.client("alice") as alice,
+        server.client("bob") as bob,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        answers = [*threads.map(lambda _: hand_in(alice), range(8)), *(hand_in(alice) for _ in range(4))]
+        taken = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+        assert len(taken) == 3
+        for answer in answers:
+            if answer.status_code != 202:
+                found = problem(answer, 429, "TooManyRequests")
+                assert (found["retryable"], "3 unfinished jobs" in found["detail"]) == (True, True)
+                assert int(answer.headers["retry-after"]) > 0
+        assert {key.split("/")[1] for key in open_store(idle.places.store).list("jobs/")} == {*taken}
+        assert {job["id"] for job in alice.get("/v1/jobs").json()["jobs"]} == {*taken}
+        assert hand_in(bob).status_code == 202
+        assert alice.delete(f"/v1/jobs/{taken[0]}").json() == {"cancelled": True}
+        assert hand_in(alice).status_code == 202
+        assert hand_in(alice).status_code == 429
+
+
 def test_health_and_a_farm_that_is_away(server: ApiServer, tmp_path: Path) -> None:
     assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok"}
@@ -447,7 +509,7 @@ def test_it_ends_when_it_is_told_to(planted_farm: EmbeddedFarm, tmp_path: Path) 
 
 @given(
     st.sampled_from(["/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/result", "/v1/jobs/{text}/result", "/v1/{text}"]),
-    st.dictionaries(st.sampled_from(["format", "page", "limit", "priority", "profile", "name", "webhook"]), st.text()),
+    st.dictionaries(st.sampled_from(STRANGE), st.text()),
     st.text(),
 )
 def test_no_request_is_too_strange(

@@ -349,6 +349,7 @@ def test_jobs_are_listed_by_owner(client: Client, settings: Settings) -> None:
     assert client.job(mine[0]).wait(60).owner == "dora"
     assert not client.jobs("nobody")
     other.wait(60)
+    assert client.unfinished("emil") == 0
     open_upkeep(settings).forget(other.id)
     assert not client.jobs("emil")
 

@@ -30,9 +30,11 @@ from ocrfarm.farm.fetch import fetch
 from ocrfarm.farm.services import open_progress
 from ocrfarm.farm.submit import cancel
 from ocrfarm.farm.webhooks import Teller
+from ocrfarm.result.formats import FORMATS
 from ocrfarm.settings import Access, Load, Places, Settings, Work
 from ocrfarm.storage import keys
 from ocrfarm.storage.s3 import S3Store
+from tests.acceptance.test_command_line import run
 from tests.architecture.source import ROOT
 from tests.conftest import BUCKET
 from tests.integration.certificates import certificate, server_context
@@ -93,6 +95,8 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServ
         cancel(farm.desk, other)
         farm.client.job(other).resume()
         farm.wait(other, lambda status: status.state == "complete")
+        assert [status.id for status in farm.client.jobs(after=farm.status(other))] == [job]
+        assert farm.client.unfinished("nobody") == 0
         _somebody_is_told(farm)
         _the_dashboard_shows_and_changes_nothing(port)
         _no_secret_is_told(farm)
@@ -203,22 +207,29 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer,
         assert app.conf.broker_url.endswith("ssl_cert_reqs=required")
 
 
-ROLES = ("client", "api", "webhooks", "split", "recognize", "stitch")
+ROLES = ("client", "webhooks", "split", "recognize", "stitch")
 MAY = {
-    "client": {"put source", "get result", "list"},
-    "api": {"put source", "get source", "get result", "list"},
-    "webhooks": {"get result", "get webhook", "put webhook", "list"},
-    "split": {"get source", "put tile", "list"},
-    "recognize": {"get tile", "get fragments", "put fragments", "list"},
-    "stitch": {
-        "get source",
-        "get tile",
-        "get result",
-        "get fragments",
-        "get webhook",
-        "put result",
-        "delete tile",
+    "client": {
+        *("put request", "put source", "put ended"),
+        *("get request", "get source", "get overview", "get result", "get ended"),
         "list",
+    },
+    "webhooks": {"get request", "get result", "get ended", "get webhook", "put webhook", "list"},
+    "split": {
+        *("get request", "get source", "get manifest"),
+        *("put manifest", "put overview", "put tile", "put ended"),
+        "list",
+    },
+    "recognize": {
+        *("get manifest", "get looks", "get tile", "get fragments", "get dead"),
+        *("put fragments", "put dead", "put ended"),
+        "list",
+    },
+    "stitch": {
+        *("get request", "get source", "get manifest", "get overview", "get tile", "get fragments"),
+        *("get looks", "get dead", "get result", "get webhook", "get ended"),
+        *("put looks", "put result", "put ended"),
+        *("delete tile", "list"),
     },
 }
 
@@ -253,12 +264,19 @@ def _s3(server: S3Server, role: str) -> Any:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str) -> None:
     job = wire.new_job_id()
+    tile = "p0000-l0-r0000-c0000"
     names = {
+        "request": keys.request(job),
         "source": keys.source(job),
-        "tile": keys.tile(job, "p0000-l0-r0000-c0000"),
-        "fragments": keys.fragments(job, "p0000-l0-r0000-c0000"),
+        "manifest": keys.manifest(job),
+        "overview": keys.overview(job, 0),
+        "tile": keys.tile(job, tile),
+        "fragments": keys.fragments(job, tile),
+        "looks": keys.looks(job),
+        "dead": keys.dead(job, tile),
         "result": keys.result(job),
         "webhook": keys.webhook(job),
+        "ended": keys.ended(job),
     }
     for name in names.values():
         _s3(roles, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")
@@ -297,9 +315,20 @@ def test_a_farm_of_roles_reads_a_page(
         job = farm.submit(PAGE.png)
         assert farm.wait(job).state == "complete", farm.logs()
         assert lost_and_doubled(farm.document(job), PAGE.lines) == ([], [])
+        _every_format_is_written(farm, job, **key_of("client"))
         bad = farm.submit(b"no picture")
         assert farm.wait(bad).state == "failed"
         farm.until(lambda: farm.store.exists(keys.ended(bad)))
+
+
+def _every_format_is_written(farm: Yard, job: str, **key: str) -> None:
+    """Some need the picture as it was handed in, others the page shrunk."""
+    command = ["result", job, "--out", "results", "--formats", ",".join(FORMATS)]
+    ended = run(*command, cwd=farm.folder, **farm.settings.to_env(), **key)
+    assert ended.returncode == 0, ended.stderr
+    assert (farm.folder / f"results/{job}.pdf").read_bytes().startswith(b"%PDF-")
+    written = {path.name for path in (farm.folder / "results").iterdir()}
+    assert written == {form.file_name(job) for form in FORMATS.values()}
 
 
 def test_a_dashboard_without_a_password_does_not_start() -> None:

@@ -15,6 +15,8 @@ from billiard.common import TERM_SIGNAL
 from billiard.einfo import ExceptionInfo
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocrfarm.document import Document, Line
 from ocrfarm.errors import (
@@ -297,6 +299,23 @@ def test_progress_knows_jobs_newest_first_and_refuses_unknown_ones(bench: Bench)
     assert [status.id for status in bench.services.progress.newest()] == jobs[::-1]
     with pytest.raises(UnknownJob, match="knows no job"):
         bench.status(wire.new_job_id())
+
+
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.2, 1 / 3, 7.0])), st.integers(1, 6))
+def test_pages_of_jobs_put_together_are_all_jobs(valkey_server: ValkeyServer, moments: list[float], most: int) -> None:
+    """Those that were handed in at the same moment, too."""
+    broker, now = Broker(valkey_server.url), time.time()
+    progress = Progress(broker, prefix=f"{uuid.uuid4().hex}:", keep_seconds=60)
+    for moment in moments:
+        progress.create(JobStatus(wire.new_job_id(), "queued", submitted=now + moment, owner="dora"))
+    found, last = list[JobStatus](), None
+    while page := progress.newest("dora", most, after=last):
+        assert len(page) == most or len(page) + len(found) == len(moments)
+        found, last = [*found, *page], page[-1]
+    assert found == progress.newest()
+    assert sorted(found, key=lambda status: (status.submitted, status.id), reverse=True) == found
+    assert len(found) == len(moments)
+    progress.close()
 
 
 def test_a_broker_that_is_away_is_one_sentence() -> None:

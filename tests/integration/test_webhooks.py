@@ -39,6 +39,7 @@ from ocrfarm.storage import keys, open_store
 from tests.acceptance.examples import steps
 from tests.architecture.source import ROOT
 from tests.integration.apiserver import api_server
+from tests.integration.containers import health_check
 from tests.integration.servers import ValkeyServer
 from tests.integration.webhookstand import Receiver, drip, hang_up, keep_silent, receiver, status, trust
 
@@ -321,6 +322,37 @@ def test_whoever_tells_may_die_while_he_speaks(place: Place) -> None:
     assert len(place.receiver.got) == 2
     assert len(set(place.receiver.ids)) == 1
     assert place.receiver.events(SECRET)
+
+
+def test_whoever_tells_is_healthy_for_as_long_as_he_works(place: Place, tmp_path: Path) -> None:
+    places = replace(place.settings.places, health=str(tmp_path / "health"))
+    place.settings = replace(place.settings, places=places)
+    alive = tmp_path / "health/webhooks.alive"
+
+    def healthy() -> bool:
+        variables = os.environ | place.settings.to_env()
+        return subprocess.run(health_check(), check=False, env=variables, timeout=10).returncode == 0
+
+    with teller_process(place) as process:
+        place.until(alive.exists)
+        assert healthy()
+        process.send_signal(signal.SIGSTOP)
+        _until_stopped(place, process)
+        os.utime(alive, (0, 0))
+        assert not healthy()
+        process.send_signal(signal.SIGCONT)
+        place.until(healthy)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def _until_stopped(place: Place, process: subprocess.Popen[bytes]) -> None:
+    threads = Path(f"/proc/{process.pid}/task")
+    place.until(lambda: all(_state(thread) == "T" for thread in threads.iterdir()))
+
+
+def _state(thread: Path) -> str:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_leases_outlast_a_try() -> None:
