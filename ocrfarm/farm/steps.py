@@ -26,8 +26,8 @@ from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
 UPLOADS = 8
-"""Threads that encode and store tiles: a row of them on a page of 16384 columns, so that decoding need not wait. One tile
-more than this, 12.6 MB each at a side of 2048, is in memory."""
+"""Threads that encode and store tiles, a row of them on 16384 columns: decoding waits for none of them. One tile more
+than this, 12.6 MB each at a side of 2048, is in memory."""
 
 DOWNLOADS = 16
 """Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
