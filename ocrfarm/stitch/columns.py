@@ -6,7 +6,7 @@ Documents, ICPR 1984); the columns of a table are told from those of running tex
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import nsmallest
+from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ GUTTER = 1.0
 """Text heights of white between two columns at least; a space between words has a third of one."""
 
 FEW = 0.25
-"""Lines that may run across a gutter, for each line of the side that has fewer: headings, notes, specks."""
+"""Lines that may run across a gutter, for each line that begins right behind it: headings, notes, specks."""
 
-TRIES = 8
-"""Gutters to look at before the lines count as one column."""
+TRIES = 64
+"""Gutters to look at: the columns of the widest newspaper, four pages side by side."""
 
 LEAST = 3
 """Lines that make a column: two beside two are as often a table."""
@@ -28,8 +28,11 @@ LEVEL = 0.25
 TABLE = 0.7
 """Share of the shorter column's lines that are level with one of the other column, from which on they are rows."""
 
-LONG, FULL = 12.0, 0.6
-"""A column of running text has lines this many heights long that fill this share of its width: half of them do."""
+LONG, ALIKE = 8.0, 0.8
+"""Running text: half of its lines are this many heights long, and this share of what a tenth of them exceeds.
+
+Cells of tables are short, or of every length.
+"""
 
 
 class Framed(NamedTuple):
@@ -50,45 +53,66 @@ def in_columns(lines: Sequence[Framed]) -> Iterator[Sequence[Framed]]:
     waiting = [lines]
     while waiting:
         group = waiting.pop()
-        parts = _columns(group)
-        if len(parts) == 1:
-            parts = _bands(group)
-        if len(parts) == 1:
-            yield group
-        else:
+        parts = next((parts for parts in _partings(group) if len(parts) > 1), None)
+        if parts:
             waiting += reversed(parts)
+        else:
+            yield group
 
 
-def _bands(lines: Sequence[Framed]) -> list[list[Framed]]:
-    """Part columns from what runs across the gutter between them, such as a heading; from top to bottom."""
-    for x, gutter in _crossed_gutters(lines):
-        across = [line for line in lines if line.start < x + gutter and line.end > x]
-        left, right = ([line for line in lines if line.end <= x], [line for line in lines if line.start >= x + gutter])
-        if _are_columns(left, right):
-            return _parted(lines, across)
-    return [list(lines)]
+def _partings(lines: Sequence[Framed]) -> Iterator[Sequence[Sequence[Framed]]]:
+    """Part the lines in one way after the other, the surest first; a parting into one is none."""
+    across = [found for gutter in _crossed_gutters(lines) if (found := _across(lines, *gutter))]
+    yield _bands(lines, _alone({*chain.from_iterable(across)}, lines))
+    yield _columns(lines)
+    if across:
+        yield _bands(lines, across[0])
 
 
-def _crossed_gutters(lines: Sequence[Framed]) -> Iterator[tuple[float, float]]:
-    """Give where gutters may be, and how wide they are: at the end of a line, the least crossed ones first."""
-    gutter = _gutter(lines)
-    starts, ends = (sorted(line.start for line in lines), sorted(line.end for line in lines))
-    found = []
-    for x in sorted(set(ends)):
-        left, right = bisect_right(ends, x), len(lines) - bisect_left(starts, x + gutter)
-        across = len(lines) - left - right
-        if min(left, right) >= LEAST and 0 < across <= FEW * min(left, right):
-            found.append((across, x))
-    return ((x, gutter) for _, x in nsmallest(TRIES, found))
+def _across(lines: Sequence[Framed], x: float, gutter: float) -> list[Framed]:
+    """Give the lines that run across the gutter, such as headings; none where it parts no columns."""
+    left, right = ([line for line in lines if line.end <= x], [line for line in lines if line.start >= x + gutter])
+    return [line for line in lines if line.start < x + gutter and line.end > x] if _are_columns(left, right) else []
 
 
-def _parted(lines: Sequence[Framed], across: Sequence[Framed]) -> list[list[Framed]]:
+def _alone(chosen: Iterable[Framed], lines: Sequence[Framed]) -> list[Framed]:
+    """Give those of the lines that have nothing beside them: they belong to all columns."""
+    middles = sorted(line.middle for line in lines)
+
+    def beside(line: Framed) -> int:
+        half = line.height / 2
+        return bisect_right(middles, line.middle + half) - bisect_left(middles, line.middle - half)
+
+    return [line for line in chosen if beside(line) == 1]
+
+
+def _bands(lines: Sequence[Framed], across: Iterable[Framed]) -> list[list[Framed]]:
     """Part the lines above, beside and below each one of those that run across."""
     bands: dict[int, list[Framed]] = {}
     edges = sorted(edge for line in across for edge in (line.middle - line.height / 2, line.middle + line.height / 2))
     for line in lines:
         bands.setdefault(bisect_right(edges, line.middle), []).append(line)
     return [bands[at] for at in sorted(bands)]
+
+
+def _crossed_gutters(lines: Sequence[Framed]) -> list[tuple[float, float]]:
+    """Give where gutters may be that something crosses, and how wide they are: the least crossed ones first.
+
+    Lines begin below one another behind them, and no place beside it is crossed by fewer.
+    """
+    gutter = _gutter(lines)
+    starts, ends = (sorted(line.start for line in lines), sorted(line.end for line in lines))
+    found = []
+    for start in sorted(set(starts)):
+        before, left = bisect_left(starts, start), bisect_right(ends, start - gutter)
+        behind = bisect_right(starts, start + gutter / 2) - before
+        if left >= LEAST <= behind and before - left <= FEW * behind:
+            found.append((before - left, start - gutter))
+    best: list[tuple[int, float]] = []
+    for across, x in sorted(found):
+        if len(best) < TRIES and all(abs(x - other) >= gutter for _, other in best):
+            best.append((across, x))
+    return [(x, gutter) for across, x in best if across]
 
 
 def _columns(run: Sequence[Framed]) -> list[list[Framed]]:
@@ -114,10 +138,10 @@ def _are_columns(left: Sequence[Framed], right: Sequence[Framed]) -> bool:
     return (_is_text(left) and _is_text(right)) or _share_level(fewer, more) < TABLE
 
 
-def _is_text(column: Sequence[Framed]) -> bool:
-    width = max(line.end for line in column) - min(line.start for line in column)
-    length = median(line.end - line.start for line in column)
-    return length >= max(LONG * median(line.height for line in column), FULL * width)
+def _is_text(lines: Sequence[Framed]) -> bool:
+    lengths = sorted(line.end - line.start for line in lines)
+    least = max(LONG * median(line.height for line in lines), ALIKE * lengths[len(lengths) * 9 // 10])
+    return median(lengths) >= least
 
 
 def _share_level(lines: Sequence[Framed], others: Sequence[Framed]) -> float:

@@ -48,6 +48,23 @@ def test_a_heading_parts_what_is_above_it_from_what_is_below() -> None:
     assert read(each for part in page for each in part) == texts(*page)
 
 
+def test_a_headline_with_white_beside_it_belongs_to_all_columns() -> None:
+    first = [column(name, x, 100, rows=9) for name, x in (("a", 0), ("b", 430), ("c", 860))]
+    headline = [line("headline", 0, 380, width=700)]
+    second = [column(name, x, 440, rows=7) for name, x in (("d", 0), ("e", 430), ("f", 860))]
+    page = (*first, headline, *second)
+    assert read(each for part in page for each in part) == texts(*page)
+
+
+def test_a_headline_with_a_column_beside_it_belongs_to_those_below_it() -> None:
+    headline = [line("headline", 0, 380, width=700)]
+    first, second = [column(name, 0, y, rows=9) for name, y in (("a", 100), ("d", 420))]
+    third, fourth = [column(name, 430, y, rows=9) for name, y in (("b", 100), ("e", 420))]
+    beside = column("c", 860, 100, rows=22)
+    page = (first, third, headline, second, fourth, beside)
+    assert read(each for part in page for each in part) == texts(*page)
+
+
 def test_a_table_is_read_along_its_rows() -> None:
     tops = range(0, 360, 40)
     rows = [(line(f"what{y}", 0, y, width=150 + y // 2), line(f"price{y}", 500, y, width=60)) for y in tops]
