@@ -25,9 +25,12 @@ _timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds
 @click.command()
 @_job
 def status(job_id: str) -> None:
-    """Say how far the job is, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
+    """Say how far the job is, what became of its webhook, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
     settings = Settings.from_env(os.environ)
-    click.echo(_row(Client(settings=settings).job(job_id).status()))
+    found = Client(settings=settings).job(job_id).status()
+    click.echo(_row(found))
+    if found.webhook:
+        click.echo(f"    webhook: {found.webhook}")
     if settings.access.flower_url:
         click.echo(f"    {tasks_url(settings.access.flower_url, job_id)}")
 

@@ -107,6 +107,8 @@ def test_a_webhook_goes_with_each_job(tmp_path: Path, farm: dict[str, str], name
     assert ended.returncode == 0, ended.stderr
     found = requests(farm["OCRFARM_STORE"]).values()
     assert [request.webhook for request in found] == ["https://example.org/ocr?for=42"] * len(names)
+    told = run("status", ended.stdout.split()[0], cwd=tmp_path, **farm).stdout
+    assert told.endswith("\n    webhook: asked\n")
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "https://u:p@example.org/", "https://example.org:8443/", ""])
