@@ -15,6 +15,9 @@ from typing import IO, Any, Self
 from ocrfarm.errors import SettingsError
 from ocrfarm.storage.files import translated, whole_file
 
+OUTCOMES = "outcomes.csv"
+"""The table of every picture, in the folder for results."""
+
 MARK = "\ufeff"
 """By it spreadsheets know UTF-8."""
 
@@ -113,7 +116,7 @@ class Ledger:
         except OSError as error:
             advice = "wait for its end, or name another folder"
             raise SettingsError(f"{self.path.parent}: another ocrfarm works in this folder; {advice}") from error
-        self._rows = {entry.result: entry for entry in _read(self.path)}
+        self._rows = {entry.result: entry for entry in rows(self.path)}
 
     def _rewrite(self) -> None:
         table = MARK + _line(_COLUMNS) + "".join(map(_row, self._rows.values()))
@@ -121,7 +124,7 @@ class Ledger:
             unfinished.write_bytes(table.encode("utf-8", "surrogateescape"))
 
 
-def _read(path: Path) -> Iterator[Entry]:
+def rows(path: Path) -> Iterator[Entry]:
     """Give the rows that are whole; none where there is no table."""
     with suppress(FileNotFoundError, csv.Error), path.open(**_TEXT) as file:
         for row in csv.DictReader(file):

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ocrfarm.cli.ledger import Entry, Ledger
-from ocrfarm.cli.read import OUTCOMES
+from ocrfarm.cli.ledger import OUTCOMES, Entry, Ledger
 from ocrfarm.geometry import Size
 from ocrfarm.recognize.planted import planted_page
 from tests.acceptance.test_command_line import OCRFARM, PLANTED, run
