@@ -34,9 +34,9 @@ _HEAD = 256
 def view(result: Path, picture: Path | None, *, out: Path | None, port: int, browser: bool) -> None:
     """Show RESULT, a .json that `ocrfarm read` wrote or the folder that it wrote into, over its picture.
 
-    OUT/outcomes.csv tells where the pictures are; else they are looked for beside the result, one folder above and where
-    you are. With --out the viewer is a folder for any web server or bucket; without it, it is served to you alone until
-    Ctrl-C.
+    OUT/outcomes.csv tells where the pictures are; else they are looked for beside the result, one folder above and
+    where you are. With --out the viewer is a folder for any web server or bucket; without it, it is served to you alone
+    until Ctrl-C.
     """
     sheets = [_sheet(path, picture) for path in _results(result)]
     if out:
