@@ -93,7 +93,16 @@ def main() -> None:
 
 def complain(error: OcrfarmError) -> None:
     """Say in one line what went wrong."""
-    click.echo(f"ocrfarm: {type(error).__name__}: {error}", err=True)
+    say(f"ocrfarm: {type(error).__name__}: {error}", err=True)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text; above the bars while there are any, through the stream that they put in the place of the usual one.
+
+    Left to itself, click looks for the stream behind that and writes into the bars.
+    """
+    stream, usual = (sys.stderr, sys.__stderr__) if err else (sys.stdout, sys.__stdout__)
+    click.echo(text, err=err, file=None if stream is usual else stream)
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

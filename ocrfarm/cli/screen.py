@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ocrfarm.cli.gathered import gathered
 from ocrfarm.cli.ledger import Entry
+from ocrfarm.cli.main import say
 from ocrfarm.cli.reading import Step
 
 _LABELS = {"skipped": "read before"}
@@ -147,13 +148,13 @@ class Person(Screen):
     def ended(self, entry: Entry, *, results: list[str], text: str) -> None:
         """Print it, and move the bar of all on."""
         if text:
-            click.echo(text)
+            say(text)
         self._advance()
 
     def skipped(self, entry: Entry) -> None:
         """Print it where there is but one; a batch counts them."""
         if self._count == 1:
-            click.echo(f"{entry.file}: was read before; --again reads it anew")
+            say(f"{entry.file}: was read before; --again reads it anew")
         self._advance()
 
     def total(self, totals: Totals, outcomes: str) -> None:

@@ -30,11 +30,19 @@ def folder(tmp_path: Path) -> Path:
 
 def on_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[str, str]:
     """Run with a terminal for stderr and a file for stdout; give both."""
+    with (folder / "stdout").open("wb") as out:
+        code, shown = _shown(folder, *arguments, stdout=out.fileno(), **environment)
+    assert code == 0, shown
+    return shown, (folder / "stdout").read_text()
+
+
+def _shown(folder: Path, *arguments: str, stdout: int | None = None, **environment: str) -> tuple[int, str]:
+    """Run with a terminal for stderr, and for stdout where nothing else is given; give the code and what it showed."""
     master, slave = pty.openpty()
     environment = {"TERM": "xterm-256color", "COLUMNS": "120", **environment}
-    with (folder / "stdout").open("wb") as out:
-        command = [*OCRFARM, *arguments]
-        process = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=out, stderr=slave)
+    command = [*OCRFARM, *arguments]
+    out = slave if stdout is None else stdout
+    process = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=out, stderr=slave)
     os.close(slave)
     shown = b""
     try:
@@ -43,8 +51,7 @@ def on_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[str,
     except OSError:  # how Linux tells the end
         pass
     os.close(master)
-    assert process.wait(60) == 0, shown
-    return shown.decode(), (folder / "stdout").read_text()
+    return process.wait(60), shown.decode()
 
 
 def test_bars_are_for_terminals(folder: Path) -> None:
@@ -56,6 +63,17 @@ def test_bars_are_for_terminals(folder: Path) -> None:
     assert printed.startswith("a.png -> out/a.json, .txt, .preview.png  (20 lines, ")
     ended = run("read", "a.png", "b.png", "--out", "new", *HERE, cwd=folder)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_lines_stand_above_the_bars(folder: Path) -> None:
+    """Each begins where the bars were wiped out, and none is written behind a bar."""
+    (folder / "bad.png").write_bytes(b"")
+    code, shown = _shown(folder, "read", ".", "--out", "out", *HERE)
+    assert code == 3
+    wiped = re.escape("\x1b[2K")
+    for line in ("a.png -> out", "b.png -> out", "ocrfarm: NotAnImage: bad.png"):
+        assert re.search(rf"({wiped}|\n){re.escape(line)}", shown), line
+    assert not re.search(r"-:--:--\S*(a\.png ->|b\.png ->|ocrfarm:)", shown)
 
 
 def test_a_name_does_not_steer_the_terminal(folder: Path) -> None:
