@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path, PurePath
@@ -17,6 +18,9 @@ SUFFIXES = {
 }
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
 
+_PREVIEW = re.compile(r".\.preview\.(png|webp)$")
+"""What ocrfarm draws itself: a folder that holds results too, is still one of pictures alone."""
+
 _MAGIC = frozenset("*?[")
 """What makes a glob of a path that does not exist."""
 
@@ -29,7 +33,7 @@ class Picture(NamedTuple):
 
 
 def pictures(paths: Iterable[Path], *, out: Path) -> list[Picture]:
-    """Give the files, and those in folders and their sub-folders, but for what is hidden or lies in the folder `out`.
+    """Give the files, and those in folders and their sub-folders, but for hidden ones, previews and what lies in `out`.
 
     Results lie below `out` as the pictures do below the folder, or below the part of a glob that is no pattern.
     `NoImages` for a folder or a glob without any.
@@ -92,7 +96,7 @@ def _in_folder(folder: Path, base: Path, out: Path) -> list[tuple[Path, PurePath
     results = out if out != folder.resolve() else None
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     seen = [
-        path for path in found if not _is_hidden(path.relative_to(folder)) and results not in path.resolve().parents
+        path for path in found if not _is_left_out(path.relative_to(folder)) and results not in path.resolve().parents
     ]
     if not seen:
         raise NoImages(f"{folder}: holds no image; files must end in {', '.join(sorted(SUFFIXES))}")
@@ -108,8 +112,8 @@ def _in_glob(pattern: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
         yield from _in_folder(path, fixed, out) if path.is_dir() else [(path, path.relative_to(fixed))]
 
 
-def _is_hidden(place: PurePath) -> bool:
-    return any(part.startswith(".") for part in place.parts)
+def _is_left_out(place: PurePath) -> bool:
+    return any(part.startswith(".") for part in place.parts) or bool(_PREVIEW.search(place.name))
 
 
 def _named(found: dict[Path, PurePath]) -> Iterator[Picture]:

@@ -37,6 +37,20 @@ def test_names_of_results(tree: Path, given: list[str], expected: dict[str, str]
     assert {str(picture.path): picture.stem for picture in found} == expected
 
 
+def test_previews_among_the_pictures_are_not_read(tree: Path) -> None:
+    """Results may lie beside their pictures, and the same command is started again."""
+    for name in ("a.preview.png", "sub/b.p0006.preview.webp", "preview.png"):
+        Path("in", name).touch()
+    found = pictures([Path("in")], out=Path("in"))
+    assert [str(picture.path) for picture in found] == [
+        "in/a.png",
+        "in/a.tif",
+        "in/preview.png",
+        "in/sub/a.PNG",
+        "in/sub/b.jpg",
+    ]
+
+
 def test_names_are_never_shared(tree: Path) -> None:
     for folder in "xyz":
         Path(folder).mkdir()
