@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ocrfarm.cli.output import left_behind, results_options, summary, tasks_url
+from ocrfarm.cli.reading import unread_told
 from ocrfarm.client import Client
 from ocrfarm.client.origins import origin_of
 from ocrfarm.errors import PartialResult
@@ -37,7 +38,9 @@ def status(job_id: str) -> None:
 @_timeout
 def wait(job_id: str, timeout: float | None) -> None:
     """Wait for the job's end; the exit code tells how it ended."""
-    ended = Client().job(job_id).wait(timeout)
+    hear = unread_told()
+    for ended in Client().job(job_id).progress(timeout):
+        hear(ended)
     click.echo(_row(ended))
     if ended.state in ("failed", "cancelled"):
         raise ended.failure()

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
+from ocrfarm.cli.main import say
 from ocrfarm.cli.order import Order
 from ocrfarm.client import Client, Job, Ticket
 from ocrfarm.document import Document
@@ -74,11 +75,25 @@ def open_reader(settings: Settings, order: Order, *, in_process: bool) -> Iterat
     if in_process:
         yield Reader(_Here(order, settings).read)
     elif settings.places.broker:
-        yield Reader(_Farm(Client(settings=settings), order, check=lambda: None, forget=lambda job: None).read, True)
+        yield Reader(_Farm(Client(settings=settings), order, check=unread_told(), forget=lambda job: None).read, True)
     else:
         with importlib.import_module("ocrfarm.farm.local").EmbeddedFarm(order.name, base=settings) as farm:
             forget = partial(_forget, farm.settings.places.store)
-            yield Reader(_Farm(Client(settings=farm.settings), order, check=farm.check, forget=forget).read)
+            yield Reader(
+                _Farm(Client(settings=farm.settings), order, check=lambda status: farm.check(), forget=forget).read
+            )
+
+
+def unread_told() -> Callable[["JobStatus"], None]:
+    """Give what says, once, that a job waits for a recognizer that no worker has."""
+    told: set[str] = set()
+
+    def hear(status: "JobStatus") -> None:
+        if status.waiting and status.waiting not in told:
+            told.add(status.waiting)
+            say(f"ocrfarm: {status.name} waits: {status.waiting}; start one with its profile", err=True)
+
+    return hear
 
 
 def _forget(store: str, job: str) -> None:
@@ -117,7 +132,7 @@ class _Farm:
     """Reads over a farm; safe for threads."""
 
     def __init__(
-        self, client: Client, order: Order, *, check: Callable[[], None], forget: Callable[[str], None]
+        self, client: Client, order: Order, *, check: Callable[["JobStatus"], None], forget: Callable[[str], None]
     ) -> None:
         self._client, self._order, self._check, self._forget = client, order, check, forget
 
@@ -126,7 +141,7 @@ class _Farm:
         known = self._followed(path, watch)
         try:
             for status in known.progress(heartbeat=True):
-                self._check()
+                self._check(status)
                 watch.step(_step(status))
             document = known.result()
             return Read(document, [known.overview(page) for page in range(len(document.pages))])
