@@ -23,7 +23,7 @@ _job = click.argument("job_id", metavar="JOB")
 _timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes.")
 
 
-@click.command()
+@click.command(short_help="Say how far the job is.")
 @_job
 def status(job_id: str) -> None:
     """Say how far the job is, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
@@ -48,7 +48,7 @@ def wait(job_id: str, timeout: float | None) -> None:
         raise SystemExit(PartialResult.exit_code)
 
 
-@click.command()
+@click.command(short_help="Wait for the job's end and write its results.")
 @_job
 @results_options
 @_timeout
@@ -72,7 +72,7 @@ def cancel(job_id: str) -> None:
     click.echo("cancelled" if Client().job(job_id).cancel() else "had ended before")
 
 
-@click.command()
+@click.command(short_help="Take the job up again where it stands.")
 @_job
 def resume(job_id: str) -> None:
     """Take the job up again where it stands; what could not be read is tried again."""

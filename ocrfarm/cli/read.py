@@ -43,7 +43,7 @@ _way = gathered(
 )
 
 
-@click.command()
+@click.command(short_help="Read pictures and write what they say.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @results_options
 @order_options

@@ -25,7 +25,7 @@ _RESULT = re.compile(rb'\s*\{\s*"format"\s*:\s*"ocrfarm/')
 _HEAD = 256
 
 
-@click.command()
+@click.command(short_help="Show results over their pictures, in a browser.")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--picture", type=click.Path(path_type=Path), help="The picture, or the folder where pictures lie.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the viewer into this folder, and serve nothing.")

@@ -132,6 +132,12 @@ def test_a_name_does_not_steer_the_terminal(folder: Path) -> None:
     assert "\x1b[31;5m" not in shown
 
 
+def test_no_command_is_told_in_half_a_sentence(folder: Path) -> None:
+    commands = run("--help", cwd=folder).stdout.partition("Commands:")[2].partition("Exit codes:")[0]
+    assert "  read " in commands
+    assert "..." not in commands
+
+
 def test_no_colour_where_it_is_not_wanted(folder: Path) -> None:
     shown, _ = on_terminal(folder, "read", "a.png", "--out", "out", *HERE, NO_COLOR="1")
     assert "54 tiles" in shown
