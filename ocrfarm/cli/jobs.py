@@ -39,7 +39,7 @@ def status(job_id: str) -> None:
 def wait(job_id: str, timeout: float | None) -> None:
     """Wait for the job's end; the exit code tells how it ended."""
     hear = unread_told()
-    for ended in Client().job(job_id).progress(timeout):
+    for ended in Client().job(job_id).progress(timeout, heartbeat=True):
         hear(ended)
     click.echo(_row(ended))
     if ended.state in ("failed", "cancelled"):

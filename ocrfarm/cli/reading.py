@@ -1,6 +1,7 @@
 """How a picture is read: by an engine in this process, by the farm that the environment names, or by one of our own."""
 
 import importlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 _STAGES = {"queued": "wait", "splitting": "split", "recognizing": "read", "stitching": "stitch"}
 """What a job's state means to who waits for it."""
+
+
+_PATIENCE_SECONDS = 10.0
+"""Workers that were started together with the command are there by then."""
 
 
 class Step(NamedTuple):
@@ -85,13 +90,15 @@ def open_reader(settings: Settings, order: Order, *, in_process: bool) -> Iterat
 
 
 def unread_told() -> Callable[["JobStatus"], None]:
-    """Give what says, once, that a job waits for a recognizer that no worker has."""
+    """Give what says, once, that a job waits for a recognizer that no worker has, and none is starting."""
+    since: dict[str, float] = {}
     told: set[str] = set()
 
     def hear(status: "JobStatus") -> None:
-        if status.waiting and status.waiting not in told:
-            told.add(status.waiting)
-            say(f"ocrfarm: {status.name} waits: {status.waiting}; start one with its profile", err=True)
+        what, now = status.waiting, time.monotonic()
+        if what and what not in told and now - since.setdefault(what, now) >= _PATIENCE_SECONDS:
+            told.add(what)
+            say(f"ocrfarm: {status.name} waits: {what}; start one with its profile", err=True)
 
     return hear
 

@@ -154,6 +154,16 @@ def test_a_farm_that_has_enough_to_do_is_waited_for(tmp_path: Path, valkey_serve
     assert events[-1].items() >= {"event": "end", "complete": 6, "failed": 0, "skipped": 0, "lines": 12}.items()
 
 
+def test_a_file_that_a_farm_cannot_read_is_named_as_it_was_given(tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    """A farm knows a name, which many folders may have."""
+    pictures(tmp_path / "in", 1)
+    (tmp_path / "in/a/bad.png").write_bytes(b"no picture")
+    with farm(tmp_path / "store", valkey_server) as environment:
+        ended = run("read", "in", "--out", "out", *PLANTED, cwd=tmp_path, **environment)
+    assert ended.stderr.startswith("ocrfarm: NotAnImage: in/a/bad.png: its first bytes are"), ended.stderr
+    assert rows(tmp_path / "out")["a/bad"]["reason"].startswith("NotAnImage: in/a/bad.png: its")
+
+
 def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
     pictures(tmp_path / "in", 1)
     with Ledger(tmp_path / "out" / OUTCOMES) as first:

@@ -126,6 +126,6 @@ def test_who_waits_hears_that_nobody_reads(tmp_path: Path, farm: dict[str, str])
     """Else it would look like a job that takes long."""
     pictures(tmp_path, "a.png")
     job = run("submit", "a.png", *PLANTED, cwd=tmp_path, **farm).stdout.strip()
-    waited = run("wait", job, "--timeout", 1, cwd=tmp_path, **farm)
+    waited = run("wait", job, "--timeout", 13, cwd=tmp_path, **farm)
     assert waited.returncode == 11
     assert waited.stderr.count("a.png waits: no worker reads recognize.planted") == 1
