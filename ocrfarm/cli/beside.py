@@ -1,10 +1,9 @@
 """A result -> the picture that it was read from, by the table of outcomes or by its name."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
-from ocrfarm.cli.ledger import OUTCOMES, rows
+from ocrfarm.cli.ledger import OUTCOMES, files_of
 from ocrfarm.cli.sources import SUFFIXES
 from ocrfarm.errors import NoPicture
 
@@ -26,14 +25,9 @@ def _told(result: Path) -> Iterator[Path]:
     for out in result.parents:
         if (out / OUTCOMES).is_file():
             stem = result.relative_to(out).with_suffix("").as_posix()
-            named = _files(out / OUTCOMES).get(stem)
+            named = files_of(out / OUTCOMES).get(stem)
             yield from (place / named for place in (Path.cwd(), *out.parents, out) if named)
             return
-
-
-@cache
-def _files(table: Path) -> dict[str, str]:
-    return {row.result: row.file for row in rows(table)}
 
 
 def _alike(stem: str, folders: Iterable[Path]) -> Iterator[Path]:

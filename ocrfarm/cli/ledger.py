@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -132,6 +133,12 @@ def rows(path: Path) -> Iterator[Entry]:
             with suppress(ValueError):
                 if whole:
                     yield Entry(**{name: _KINDS[name](row[name]) for name in _COLUMNS})
+
+
+@cache
+def files_of(table: Path) -> dict[str, str]:
+    """Give the picture of each result, as the table has it when it is first asked for."""
+    return {row.result: row.file for row in rows(table)}
 
 
 def _row(entry: Entry) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ocrfarm.cli.ledger import OUTCOMES, Entry, Ledger
 from ocrfarm.cli.sources import pictures
 from ocrfarm.errors import NoImages
 
@@ -38,17 +39,16 @@ def test_names_of_results(tree: Path, given: list[str], expected: dict[str, str]
 
 
 def test_previews_among_the_pictures_are_not_read(tree: Path) -> None:
-    """Results may lie beside their pictures, and the same command is started again."""
-    for name in ("a.preview.png", "sub/b.p0006.preview.webp", "preview.png"):
+    """Results may lie beside their pictures, and the same command is started again; a picture of this name is read."""
+    for name in ("a.preview.png", "sub/b.p0006.preview.webp", "other.preview.png"):
         Path("in", name).touch()
-    found = pictures([Path("in")], out=Path("in"))
-    assert [str(picture.path) for picture in found] == [
-        "in/a.png",
-        "in/a.tif",
-        "in/preview.png",
-        "in/sub/a.PNG",
-        "in/sub/b.jpg",
-    ]
+    with Ledger(Path("in") / OUTCOMES) as table:
+        for name in ("a", "sub/b"):
+            table.add(Entry(file=f"in/{name}.png", state="complete", result=name))
+    real = ["in/a.png", "in/a.tif", "in/other.preview.png", "in/sub/a.PNG", "in/sub/b.jpg"]
+    for given, out in (("in", "in"), ("in", "out"), ("in/**/*.*[gGf]", "in")):
+        found = pictures([Path(given)], out=Path(out))
+        assert [str(picture.path) for picture in found if ".trash" not in picture.path.parts] == real
 
 
 def test_names_are_never_shared(tree: Path) -> None:
