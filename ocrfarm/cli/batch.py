@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from threading import Event
 from typing import NamedTuple, TypeVar
 
 from ocrfarm.cli.ledger import Entry
-from ocrfarm.cli.main import complain
+from ocrfarm.cli.main import complain, say
 from ocrfarm.cli.output import left_behind, summary
 from ocrfarm.cli.plan import Plan
 from ocrfarm.cli.reading import Read, Reader, Watch
@@ -119,10 +120,10 @@ class Batch:
         return _Ended(row, error.exit_code)
 
     def _failed(self, row: Entry, error: OcrfarmError) -> _Ended:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {_placed(error, row.file)}"
         row = replace(row, state="failed", reason=reason, ended=time.time(), job="")
         self.plan.ledger.add(row)
-        complain(error)
+        say(f"ocrfarm: {reason}", err=True)
         self.screen.ended(row, results=[], text="")
         return _Ended(row, error.exit_code)
 
@@ -154,6 +155,12 @@ def _filled(row: Entry, document: Document) -> Entry:
         ended=time.time(),
         job="",
     )
+
+
+def _placed(error: OcrfarmError, file: str) -> str:
+    """Say it of the file as it was named: a farm knows no more than the end of that."""
+    name, _, what = str(error).partition(": ")
+    return f"{file}: {what}" if what and name == Path(file).name else str(error)
 
 
 def concurrently(work: Callable[[T], R], items: Iterable[T], *, count: int, stop: Event) -> Iterator[R]:

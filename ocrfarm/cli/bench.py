@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SAMPLE = Size(4096, 4096)
 
 
-@click.command()
+@click.command(short_help="Load a farm with jobs and write a report.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
 @click.option("--jobs", default=20, show_default=True, type=click.IntRange(min=1), help="How many jobs in all.")

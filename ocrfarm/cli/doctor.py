@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
-@click.command()
+@click.command(short_help="Look whether this machine is fit for its work.")
 @click.option(
     "--stage", type=click.Choice(["client", "split", "recognize", "stitch"]), default="recognize", show_default=True
 )

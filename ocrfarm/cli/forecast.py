@@ -109,7 +109,7 @@ def _decoder() -> Any:  # noqa: ANN401 - a module
 
 def _row(name: str, size: _Size, pace: Pace) -> str:
     what = f"{_many(size.pages, 'page')}, {size.megapixels:,.1f} megapixels, {_many(size.tiles, 'tile')}"
-    told = f"about {_span(size.megapixels / pace.megapixels)}" if pace.megapixels else "nobody knows how long"
+    told = f"{_span(size.megapixels / pace.megapixels)}" if pace.megapixels else "nobody knows how long"
     return f"{name}: {what}, {told}" if name else f"all: {what}, {told} ({pace.origin}); blank tiles cost nothing"
 
 
@@ -126,6 +126,8 @@ def _many(count: int, what: str) -> str:
 
 def _span(seconds: float) -> str:
     """Give a time as people say it."""
+    if seconds < 1:
+        return "less than 1 s"
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"

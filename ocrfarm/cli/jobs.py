@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ocrfarm.cli.output import left_behind, results_options, summary, tasks_url
+from ocrfarm.cli.reading import unread_told
 from ocrfarm.client import Client
 from ocrfarm.client.origins import origin_of
 from ocrfarm.errors import PartialResult
@@ -22,7 +23,7 @@ _job = click.argument("job_id", metavar="JOB")
 _timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes.")
 
 
-@click.command()
+@click.command(short_help="Say how far the job is.")
 @_job
 def status(job_id: str) -> None:
     """Say how far the job is, what became of its webhook, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
@@ -40,7 +41,9 @@ def status(job_id: str) -> None:
 @_timeout
 def wait(job_id: str, timeout: float | None) -> None:
     """Wait for the job's end; the exit code tells how it ended."""
-    ended = Client().job(job_id).wait(timeout)
+    hear = unread_told()
+    for ended in Client().job(job_id).progress(timeout, heartbeat=True):
+        hear(ended)
     click.echo(_row(ended))
     if ended.state in ("failed", "cancelled"):
         raise ended.failure()
@@ -48,7 +51,7 @@ def wait(job_id: str, timeout: float | None) -> None:
         raise SystemExit(PartialResult.exit_code)
 
 
-@click.command()
+@click.command(short_help="Wait for the job's end and write its results.")
 @_job
 @results_options
 @_timeout
@@ -72,7 +75,7 @@ def cancel(job_id: str) -> None:
     click.echo("cancelled" if Client().job(job_id).cancel() else "had ended before")
 
 
-@click.command()
+@click.command(short_help="Take the job up again where it stands.")
 @_job
 def resume(job_id: str) -> None:
     """Take the job up again where it stands; what could not be read is tried again."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -14,6 +15,9 @@ from typing import IO, Any, Self
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.storage.files import translated, whole_file
+
+OUTCOMES = "outcomes.csv"
+"""The table of every picture, in the folder for results."""
 
 MARK = "\ufeff"
 """By it spreadsheets know UTF-8."""
@@ -113,7 +117,7 @@ class Ledger:
         except OSError as error:
             advice = "wait for its end, or name another folder"
             raise SettingsError(f"{self.path.parent}: another ocrfarm works in this folder; {advice}") from error
-        self._rows = {entry.result: entry for entry in _read(self.path)}
+        self._rows = {entry.result: entry for entry in rows(self.path)}
 
     def _rewrite(self) -> None:
         table = MARK + _line(_COLUMNS) + "".join(map(_row, self._rows.values()))
@@ -121,7 +125,7 @@ class Ledger:
             unfinished.write_bytes(table.encode("utf-8", "surrogateescape"))
 
 
-def _read(path: Path) -> Iterator[Entry]:
+def rows(path: Path) -> Iterator[Entry]:
     """Give the rows that are whole; none where there is no table."""
     with suppress(FileNotFoundError, csv.Error), path.open(**_TEXT) as file:
         for row in csv.DictReader(file):
@@ -129,6 +133,12 @@ def _read(path: Path) -> Iterator[Entry]:
             with suppress(ValueError):
                 if whole:
                     yield Entry(**{name: _KINDS[name](row[name]) for name in _COLUMNS})
+
+
+@cache
+def files_of(table: Path) -> dict[str, str]:
+    """Give the picture of each result, as the table has it when it is first asked for."""
+    return {row.result: row.file for row in rows(table)}
 
 
 def _row(entry: Entry) -> str:

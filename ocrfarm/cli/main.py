@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 
 import click
@@ -33,6 +34,9 @@ _COMMANDS = {
     "completion": "completion",
 }
 """Command -> module of this package that holds it."""
+
+SPEAKING = RLock()
+"""Held while a row is printed, and while bars are drawn: both move the cursor."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells (128 + SIGINT)."""
@@ -93,7 +97,17 @@ def main() -> None:
 
 def complain(error: OcrfarmError) -> None:
     """Say in one line what went wrong."""
-    click.echo(f"ocrfarm: {type(error).__name__}: {error}", err=True)
+    say(f"ocrfarm: {type(error).__name__}: {error}", err=True)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text; above the bars while there are any, through the stream that they put in the place of the usual one.
+
+    Left to itself, click looks for the stream behind that and writes into the bars.
+    """
+    with SPEAKING:
+        stream, usual = (sys.stderr, sys.__stderr__) if err else (sys.stdout, sys.__stdout__)
+        click.echo(text, err=err, file=None if stream is usual else stream)
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -10,7 +10,7 @@ import click
 from ocrfarm.cli.batch import Batch
 from ocrfarm.cli.forecast import forecast, known_pace
 from ocrfarm.cli.gathered import gathered
-from ocrfarm.cli.ledger import Ledger
+from ocrfarm.cli.ledger import OUTCOMES, Ledger
 from ocrfarm.cli.order import Order, order_options
 from ocrfarm.cli.output import results_options
 from ocrfarm.cli.plan import Plan
@@ -19,9 +19,6 @@ from ocrfarm.cli.screen import Screen, screen_options
 from ocrfarm.cli.sources import pictures
 from ocrfarm.export import Target
 from ocrfarm.settings import Settings
-
-OUTCOMES = "outcomes.csv"
-"""The table of every picture, in the folder for results."""
 
 JOBS = 8
 """Pictures in a farm at the same time: enough that nobody waits for the splitter, few enough for the disk."""
@@ -46,7 +43,7 @@ _way = gathered(
 )
 
 
-@click.command()
+@click.command(short_help="Read pictures and write what they say.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @results_options
 @order_options

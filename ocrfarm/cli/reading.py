@@ -1,6 +1,7 @@
 """How a picture is read: by an engine in this process, by the farm that the environment names, or by one of our own."""
 
 import importlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
+from ocrfarm.cli.main import say
 from ocrfarm.cli.order import Order
 from ocrfarm.client import Client, Job, Ticket
 from ocrfarm.document import Document
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 _STAGES = {"queued": "wait", "splitting": "split", "recognizing": "read", "stitching": "stitch"}
 """What a job's state means to who waits for it."""
+
+
+_PATIENCE_SECONDS = 10.0
+"""Workers that were started together with the command are there by then."""
 
 
 class Step(NamedTuple):
@@ -74,11 +80,27 @@ def open_reader(settings: Settings, order: Order, *, in_process: bool) -> Iterat
     if in_process:
         yield Reader(_Here(order, settings).read)
     elif settings.places.broker:
-        yield Reader(_Farm(Client(settings=settings), order, check=lambda: None, forget=lambda job: None).read, True)
+        yield Reader(_Farm(Client(settings=settings), order, check=unread_told(), forget=lambda job: None).read, True)
     else:
         with importlib.import_module("ocrfarm.farm.local").EmbeddedFarm(order.name, base=settings) as farm:
             forget = partial(_forget, farm.settings.places.store)
-            yield Reader(_Farm(Client(settings=farm.settings), order, check=farm.check, forget=forget).read)
+            yield Reader(
+                _Farm(Client(settings=farm.settings), order, check=lambda status: farm.check(), forget=forget).read
+            )
+
+
+def unread_told() -> Callable[["JobStatus"], None]:
+    """Give what says, once, that a job waits for a recognizer that no worker has, and none is starting."""
+    since: dict[str, float] = {}
+    told: set[str] = set()
+
+    def hear(status: "JobStatus") -> None:
+        what, now = status.waiting, time.monotonic()
+        if what and what not in told and now - since.setdefault(what, now) >= _PATIENCE_SECONDS:
+            told.add(what)
+            say(f"ocrfarm: {status.name} waits: {what}; start one with its profile", err=True)
+
+    return hear
 
 
 def _forget(store: str, job: str) -> None:
@@ -117,7 +139,7 @@ class _Farm:
     """Reads over a farm; safe for threads."""
 
     def __init__(
-        self, client: Client, order: Order, *, check: Callable[[], None], forget: Callable[[str], None]
+        self, client: Client, order: Order, *, check: Callable[["JobStatus"], None], forget: Callable[[str], None]
     ) -> None:
         self._client, self._order, self._check, self._forget = client, order, check, forget
 
@@ -126,7 +148,7 @@ class _Farm:
         known = self._followed(path, watch)
         try:
             for status in known.progress(heartbeat=True):
-                self._check()
+                self._check(status)
                 watch.step(_step(status))
             document = known.result()
             return Read(document, [known.overview(page) for page in range(len(document.pages))])

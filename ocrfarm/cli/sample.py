@@ -14,7 +14,7 @@ from ocrfarm.settings import Settings
 from ocrfarm.storage.files import translated
 
 
-@click.command()
+@click.command(short_help="Draw a sheet with text of every kind.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--side", default=16384, show_default=True, type=click.IntRange(min=1024, max=65536), help="Pixels.")
 @click.option("--seed", default=0, show_default=True, help="Another number gives another page.")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from threading import Event, Thread
 from typing import NamedTuple
 
 import click
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from ocrfarm.cli.gathered import gathered
 from ocrfarm.cli.ledger import Entry
+from ocrfarm.cli.main import SPEAKING, say
 from ocrfarm.cli.reading import Step
 
 _LABELS = {"skipped": "read before"}
@@ -22,6 +24,10 @@ _LABELS = {"skipped": "read before"}
 
 _EVERY_SECONDS = 1.0
 """Between two progress events of one picture."""
+
+
+_FRAME_SECONDS = 0.1
+"""Between two looks of the bars."""
 
 
 class Totals(NamedTuple):
@@ -115,6 +121,7 @@ class Person(Screen):
             *columns,
             console=console,
             transient=True,
+            auto_refresh=False,
             disable=not console.is_terminal,
             redirect_stdout=sys.stdout.isatty(),  # what goes into a file must not go to the terminal instead
         )
@@ -125,7 +132,7 @@ class Person(Screen):
     def batch(self, count: int) -> Iterator[None]:
         """Show a bar for all pictures where there are several."""
         self._count = count
-        with self._bars:
+        with self._bars, _drawn(self._bars):
             if count > 1:
                 self._all = self._bars.add_task("all", total=count, told=f"0/{count} files")
             yield
@@ -133,7 +140,8 @@ class Person(Screen):
     @contextmanager
     def picture(self, name: str) -> Iterator[Callable[[Step], None]]:
         """Show a bar of the picture's tiles, with the stage that it is in and its pace."""
-        bar, begun = self._bars.add_task(_short(name), total=None, told="wait"), time.monotonic()
+        with SPEAKING:  # a new bar is drawn at once
+            bar, begun = self._bars.add_task(_short(name), total=None, told="wait"), time.monotonic()
 
         def hear(step: Step) -> None:
             told = _pace(step, time.monotonic() - begun)
@@ -147,13 +155,13 @@ class Person(Screen):
     def ended(self, entry: Entry, *, results: list[str], text: str) -> None:
         """Print it, and move the bar of all on."""
         if text:
-            click.echo(text)
+            say(text)
         self._advance()
 
     def skipped(self, entry: Entry) -> None:
         """Print it where there is but one; a batch counts them."""
         if self._count == 1:
-            click.echo(f"{entry.file}: was read before; --again reads it anew")
+            say(f"{entry.file}: was read before; --again reads it anew")
         self._advance()
 
     def total(self, totals: Totals, outcomes: str) -> None:
@@ -173,6 +181,25 @@ class Person(Screen):
         if self._all is not None:
             done = self._bars.tasks[0].completed + 1
             self._bars.update(self._all, completed=done, told=f"{done:.0f}/{self._count} files")
+
+
+@contextmanager
+def _drawn(bars: Progress) -> Iterator[None]:
+    """Draw the bars again and again, but never while a row is printed: left to itself, rich writes over the row."""
+    over = Event()
+
+    def draw() -> None:
+        while not over.wait(_FRAME_SECONDS):
+            with SPEAKING:
+                bars.refresh()
+
+    thread = Thread(target=draw, name="bars")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _screen(*, as_json: bool, quiet: bool) -> Screen:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from ocrfarm.cli.ledger import OUTCOMES, files_of
 from ocrfarm.client import checked_file
 from ocrfarm.errors import NoImages, NotAnImage, SettingsError
 from ocrfarm.storage import keys, open_store
@@ -16,6 +18,9 @@ SUFFIXES = {
     *(".bmp", ".gif", ".heic", ".heif", ".pdf"),
 }
 """What is taken out of a folder; a file that is named is tried whatever it is called."""
+
+_PREVIEW = re.compile(r"(\.p\d+)?\.preview\.(png|webp)$")
+"""What ends the name of a result that is a picture itself."""
 
 _MAGIC = frozenset("*?[")
 """What makes a glob of a path that does not exist."""
@@ -29,9 +34,10 @@ class Picture(NamedTuple):
 
 
 def pictures(paths: Iterable[Path], *, out: Path) -> list[Picture]:
-    """Give the files, and those in folders and their sub-folders, but for what is hidden or lies in the folder `out`.
+    """Give the files, and those in folders and their sub-folders.
 
-    Results lie below `out` as the pictures do below the folder, or below the part of a glob that is no pattern.
+    Of a folder, what is hidden or lies in `out` is left out; of a glob too, previews that an earlier run left. Results
+    lie below `out` as the pictures do below the folder, or below the part of a glob that is no pattern.
     `NoImages` for a folder or a glob without any.
     """
     found = dict(each for path in paths for each in _found(path, out.resolve()))
@@ -91,9 +97,8 @@ def _found(path: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
 def _in_folder(folder: Path, base: Path, out: Path) -> list[tuple[Path, PurePath]]:
     results = out if out != folder.resolve() else None
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    seen = [
-        path for path in found if not _is_hidden(path.relative_to(folder)) and results not in path.resolve().parents
-    ]
+    shown = [path for path in found if not _is_hidden(path.relative_to(folder)) and not _is_preview(path)]
+    seen = [path for path in shown if results not in path.resolve().parents]
     if not seen:
         raise NoImages(f"{folder}: holds no image; files must end in {', '.join(sorted(SUFFIXES))}")
     return [(path, path.relative_to(base)) for path in seen]
@@ -105,11 +110,23 @@ def _in_glob(pattern: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
     if not found:
         raise NoImages(f"{pattern}: nothing has such a name; check the path")
     for path in found:
-        yield from _in_folder(path, fixed, out) if path.is_dir() else [(path, path.relative_to(fixed))]
+        if path.is_dir():
+            yield from _in_folder(path, fixed, out)
+        elif not _is_preview(path):
+            yield path, path.relative_to(fixed)
 
 
 def _is_hidden(place: PurePath) -> bool:
     return any(part.startswith(".") for part in place.parts)
+
+
+def _is_preview(path: Path) -> bool:
+    """Say whether the table of a folder above has a picture of which this is the preview."""
+    stem = _PREVIEW.sub("", str(path))
+    if stem == str(path):
+        return False
+    tables = (out / OUTCOMES for out in path.parents)
+    return any(Path(stem).relative_to(table.parent).as_posix() in files_of(table) for table in tables)
 
 
 def _named(found: dict[Path, PurePath]) -> Iterator[Picture]:

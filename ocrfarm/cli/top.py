@@ -37,7 +37,7 @@ _QUEUES = ("queue", "waiting, by priority", "next since", "workers")
 _WORKERS = ("worker", "reads", "processes", "memory", "GPU")
 
 
-@click.command()
+@click.command(short_help="Show the farm's jobs, queues and workers, live.")
 @click.option("--once", is_flag=True, help="One look, also in a terminal.")
 @click.option("--seconds", default=1.0, show_default=True, type=click.FloatRange(min=0.2), help="Between two looks.")
 def top(*, once: bool, seconds: float) -> None:

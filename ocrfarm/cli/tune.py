@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocrfarm.trial.tune import Measure, Trial
 
 
-@click.command()
+@click.command(short_help="Find the fastest settings of this machine.")
 @click.argument("picture", type=click.Path(path_type=Path))
 @click.option("--profile", default="fast", show_default=True, help="What to begin with: a name, or a .toml file.")
 @click.option("--minutes", default=10.0, show_default=True, type=click.FloatRange(min=0.1), help="What it may take.")

@@ -28,7 +28,7 @@ _LOOK_SECONDS = 1.0
 """How often it is looked whether every process still lives."""
 
 
-@click.command()
+@click.command(short_help="Start a farm on this machine, until Ctrl-C.")
 @click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("ocrfarm-data"), show_default=True)
 @click.option("--flower-port", default=_FLOWER_PORT, show_default=True, help="Where Flower listens; 0: nowhere.")

@@ -5,7 +5,6 @@ import re
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ocrfarm.cli.sources import SUFFIXES
-from ocrfarm.errors import NoPicture, NotAResult
+from ocrfarm.cli.beside import picture_of
+from ocrfarm.errors import NotAResult
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Settings
 from ocrfarm.viewer import Sheet, write_viewer
@@ -26,7 +25,7 @@ _RESULT = re.compile(rb'\s*\{\s*"format"\s*:\s*"ocrfarm/')
 _HEAD = 256
 
 
-@click.command()
+@click.command(short_help="Show results over their pictures, in a browser.")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option("--picture", type=click.Path(path_type=Path), help="The picture, or the folder where pictures lie.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the viewer into this folder, and serve nothing.")
@@ -35,8 +34,9 @@ _HEAD = 256
 def view(result: Path, picture: Path | None, *, out: Path | None, port: int, browser: bool) -> None:
     """Show RESULT, a .json that `ocrfarm read` wrote or the folder that it wrote into, over its picture.
 
-    Pictures are looked for beside the result, one folder above and where you are. With --out the viewer is a folder for
-    any web server or bucket; without it, it is served to you alone until Ctrl-C.
+    OUT/outcomes.csv tells where the pictures are; else they are looked for beside the result, one folder above and
+    where you are. With --out the viewer is a folder for any web server or bucket; without it, it is served to you alone
+    until Ctrl-C.
     """
     sheets = [_sheet(path, picture) for path in _results(result)]
     if out:
@@ -66,10 +66,10 @@ def _on_page(bar: Progress, task: TaskID, done: int, total: int) -> None:
 
 
 def _results(path: Path) -> list[Path]:
-    """Give the result, or the results in the folder; `NotAResult` where there is none."""
+    """Give the result, or the results in the folder and its sub-folders; `NotAResult` where there is none."""
     if not path.is_dir():
         return [path]
-    found = [each for each in sorted(path.glob("*.json")) if _is_result(each)]
+    found = [each for each in sorted(path.rglob("*.json")) if _is_result(each)]
     if not found:
         raise NotAResult(f"{path}: holds no result in JSON; `ocrfarm read ... --out {path}` writes one")
     return found
@@ -92,23 +92,8 @@ def _sheet(path: Path, picture: Path | None) -> Sheet:
         raise NotAResult(f"{path}: cannot be read ({error.strerror}); name a .json that ocrfarm wrote") from error
     except ValueError as error:
         raise NotAResult(f"{path}: is no result of ocrfarm ({error}); name a .json that it wrote") from error
-    file = picture if picture and not picture.is_dir() else _picture_of(path, picture)
+    file = picture if picture and not picture.is_dir() else picture_of(path, picture)
     return Sheet(file.name, document, file)
-
-
-def _picture_of(result: Path, folder: Path | None) -> Path:
-    """Find the picture whose results have this name."""
-    folders = [folder] if folder else [result.absolute().parent, result.absolute().parent.parent, Path.cwd()]
-    for place in folders:
-        for file in _pictures(place):
-            if file.name == result.stem or file.stem == result.stem:
-                return file
-    where = ", ".join(dict.fromkeys(map(str, folders)))
-    raise NoPicture(f"{result}: its picture is not in {where}; name it, or the folder where it lies, with --picture")
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    return (file for file in sorted(folder.glob("*")) if file.suffix.lower() in SUFFIXES)
 
 
 def _open(address: str) -> None:

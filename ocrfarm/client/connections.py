@@ -74,7 +74,8 @@ def connect(broker: str, store: str, *, settings: Settings | None) -> Connection
     places = settings.places
     places = replace(places, broker=broker or places.broker, store=store or places.store)
     if not places.broker or not places.store:
-        raise SettingsError("which farm? Set OCRFARM_BROKER and OCRFARM_STORE, or give broker= and store=")
+        advice = "`ocrfarm up` starts one here and prints both; in Python give broker= and store="
+        raise SettingsError(f"which farm? Set OCRFARM_BROKER and OCRFARM_STORE: {advice}")
     return Connections(replace(settings, places=places))
 
 

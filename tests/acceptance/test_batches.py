@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ocrfarm.cli.ledger import Entry, Ledger
-from ocrfarm.cli.read import OUTCOMES
+from ocrfarm.cli.ledger import OUTCOMES, Entry, Ledger
 from ocrfarm.geometry import Size
 from ocrfarm.recognize.planted import planted_page
 from tests.acceptance.test_command_line import OCRFARM, PLANTED, run
@@ -153,6 +152,16 @@ def test_a_farm_that_has_enough_to_do_is_waited_for(tmp_path: Path, valkey_serve
     events = [json.loads(line) for line in ended.stdout.splitlines()]
     assert {"wait", "read"} <= {event["stage"] for event in events if event["event"] == "progress"}
     assert events[-1].items() >= {"event": "end", "complete": 6, "failed": 0, "skipped": 0, "lines": 12}.items()
+
+
+def test_a_file_that_a_farm_cannot_read_is_named_as_it_was_given(tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    """A farm knows a name, which many folders may have."""
+    pictures(tmp_path / "in", 1)
+    (tmp_path / "in/a/bad.png").write_bytes(b"no picture")
+    with farm(tmp_path / "store", valkey_server) as environment:
+        ended = run("read", "in", "--out", "out", *PLANTED, cwd=tmp_path, **environment)
+    assert ended.stderr.startswith("ocrfarm: NotAnImage: in/a/bad.png: its first bytes are"), ended.stderr
+    assert rows(tmp_path / "out")["a/bad"]["reason"].startswith("NotAnImage: in/a/bad.png: its")
 
 
 def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:

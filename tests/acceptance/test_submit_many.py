@@ -144,3 +144,12 @@ def test_nothing_to_hand_in(tmp_path: Path, farm: dict[str, str]) -> None:
     (tmp_path / "list.txt").write_text("# nothing\n")
     ended = run("submit", "--manifest", "list.txt", cwd=tmp_path, **farm)
     assert (ended.returncode, "nothing to hand in" in ended.stderr) == (3, True)
+
+
+def test_who_waits_hears_that_nobody_reads(tmp_path: Path, farm: dict[str, str]) -> None:
+    """Else it would look like a job that takes long."""
+    pictures(tmp_path, "a.png")
+    job = run("submit", "a.png", *PLANTED, cwd=tmp_path, **farm).stdout.strip()
+    waited = run("wait", job, "--timeout", 13, cwd=tmp_path, **farm)
+    assert waited.returncode == 11
+    assert waited.stderr.count("a.png waits: no worker reads recognize.planted") == 1

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ocrfarm.cli.ledger import OUTCOMES, Entry, Ledger
 from ocrfarm.cli.sources import pictures
 from ocrfarm.errors import NoImages
 
@@ -35,6 +36,19 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_names_of_results(tree: Path, given: list[str], expected: dict[str, str]) -> None:
     found = pictures(map(Path, given), out=Path("out"))
     assert {str(picture.path): picture.stem for picture in found} == expected
+
+
+def test_previews_among_the_pictures_are_not_read(tree: Path) -> None:
+    """Results may lie beside their pictures, and the same command is started again; a picture of this name is read."""
+    for name in ("a.preview.png", "sub/b.p0006.preview.webp", "other.preview.png"):
+        Path("in", name).touch()
+    with Ledger(Path("in") / OUTCOMES) as table:
+        for name in ("a", "sub/b"):
+            table.add(Entry(file=f"in/{name}.png", state="complete", result=name))
+    real = ["in/a.png", "in/a.tif", "in/other.preview.png", "in/sub/a.PNG", "in/sub/b.jpg"]
+    for given, out in (("in", "in"), ("in", "out"), ("in/**/*.*[gGf]", "in")):
+        found = pictures([Path(given)], out=Path(out))
+        assert [str(picture.path) for picture in found if ".trash" not in picture.path.parts] == real
 
 
 def test_names_are_never_shared(tree: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ocrfarm.cli.ledger import OUTCOMES, Entry, Ledger
 from ocrfarm.cli.view import view
 from ocrfarm.document import Coverage, Document, Line
 from ocrfarm.errors import DamagedImage, MissingPackage, NoPicture, NotAResult, StoreFull
@@ -159,9 +160,10 @@ def _run(*arguments: object) -> BaseException | None:
 
 
 def _result(place: Path, name: str, document: Document = DOCUMENTS["ordinary"]) -> Path:
-    place.mkdir(exist_ok=True)
-    (place / f"{name}.json").write_bytes(document_to_json(document))
-    return place / f"{name}.json"
+    path = place / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(document_to_json(document))
+    return path
 
 
 def test_the_picture_is_found_beside_the_result_and_above(tmp_path: Path) -> None:
@@ -172,6 +174,29 @@ def test_the_picture_is_found_beside_the_result_and_above(tmp_path: Path) -> Non
         (place / "sheet.PNG").unlink()
 
 
+def _listed(place: Path) -> list[str]:
+    return [page["name"] for page in json.loads((place / "viewer.json").read_bytes())["pages"]]
+
+
+@pytest.mark.parametrize("here", [".", "elsewhere", "results"])
+def test_the_picture_is_found_by_the_table_of_outcomes(
+    here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `ocrfarm read scans --out results` leaves it, whatever the folder from which it is looked at."""
+    with Ledger(tmp_path / "results" / OUTCOMES) as table:
+        for name in ("1911/p1", "1912/p1"):
+            _result(tmp_path / "results", name)
+            picture = tmp_path / "scans" / f"{name}.png"
+            picture.parent.mkdir(parents=True)
+            save(DOCUMENTS["ordinary"], picture)
+            table.add(Entry(file=f"scans/{name}.png", state="complete", result=name))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / here)
+    assert _run(tmp_path / "results", "--out", tmp_path / "viewer") is None
+    assert _listed(tmp_path / "viewer") == ["p1.png", "p1.png"]
+    assert _run(tmp_path / "results/1912/p1.json", "--out", tmp_path / "one") is None
+
+
 def test_a_folder_is_shown_as_one(tmp_path: Path) -> None:
     for name in ("one", "two.b"):
         _result(tmp_path, name)
@@ -180,7 +205,7 @@ def test_a_folder_is_shown_as_one(tmp_path: Path) -> None:
     (tmp_path / "folder.json").mkdir()
     assert _run(tmp_path, "--out", tmp_path / "viewer") is None
     about = json.loads((tmp_path / "viewer" / "viewer.json").read_bytes())
-    assert [page["name"] for page in about["pages"]] == ["one.png", "two.b.png"]
+    assert _listed(tmp_path / "viewer") == ["one.png", "two.b.png"]
     assert about["title"] == "2 documents"
 
 
