@@ -68,7 +68,7 @@ def known_pace(order: Order, entries: Iterable[Entry], *, settings: Settings, in
         if row.profile == name and row.state == "complete"
     ]
     if rows:
-        return Pace(pace_of(rows), f"{len(rows)} pictures that were read into this folder with {name}")
+        return Pace(pace_of(rows), f"{_many(len(rows), 'picture')} read into this folder with {name}")
     if settings.places.broker and not in_process:
         jobs = [
             Span(job.started, job.finished, job.pixels / 1e6)

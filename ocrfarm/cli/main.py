@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import traceback
+from difflib import get_close_matches
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -53,6 +54,17 @@ class _Commands(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"ocrfarm.cli.{_COMMANDS[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if (
+            args[0] not in _COMMANDS
+            and (near := get_close_matches(args[0], _COMMANDS, 1))
+            and not ctx.resilient_parsing
+        ):
+            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
 
 
 def exit_codes() -> dict[int, str]:

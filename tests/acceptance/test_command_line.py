@@ -126,7 +126,8 @@ def test_a_folder_is_read_whole_and_equal_stems_do_not_collide(tmp_path: Path) -
         (["models", "pull", "PP-OCRv9"], 4, "UnknownModel"),
         (["status", "../../etc/passwd"], 4, "OCRFARM_BROKER"),
         (["read"], 2, "Missing argument"),
-        (["raed"], 2, "No such command"),
+        (["raed"], 2, "No such command 'raed'; did you mean read?"),
+        (["frobnicate"], 2, "No such command"),
     ],
 )
 def test_mistakes_have_an_exit_code_and_a_sentence(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:

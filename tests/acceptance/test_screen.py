@@ -172,7 +172,7 @@ def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
     ended = run("read", ".", "--out", "out", "--dry-run", "--json", *HERE, cwd=folder)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [row.get("file") for row in rows] == ["b.png", None]  # the other one is done
-    assert rows[-1]["origin"] == "1 pictures that were read into this folder with planted"
+    assert rows[-1]["origin"] == "1 picture read into this folder with planted"
     assert rows[-1]["seconds"] > 0
     (folder / "bad.png").write_bytes(b"no picture")
     assert run("read", ".", "--out", "out", "--dry-run", *HERE, cwd=folder).returncode == 3
