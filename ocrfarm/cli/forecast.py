@@ -110,7 +110,9 @@ def _decoder() -> Any:  # noqa: ANN401 - a module
 def _row(name: str, size: _Size, pace: Pace) -> str:
     what = f"{_many(size.pages, 'page')}, {size.megapixels:,.1f} megapixels, {_many(size.tiles, 'tile')}"
     told = f"{_span(size.megapixels / pace.megapixels)}" if pace.megapixels else "nobody knows how long"
-    return f"{name}: {what}, {told}" if name else f"all: {what}, {told} ({pace.origin}); blank tiles cost nothing"
+    if name:
+        return f"{name}: {what}, {told}"
+    return f"all: {what}, {told} ({pace.origin}); blank tiles cost nothing, loading the models takes seconds more"
 
 
 def _json_row(name: str, size: _Size, pace: Pace) -> str:
