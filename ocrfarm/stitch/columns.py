@@ -115,12 +115,12 @@ def _crossed_gutters(lines: Sequence[Framed]) -> list[tuple[float, float]]:
     return [(x, gutter) for across, x in best if across]
 
 
-def _columns(run: Sequence[Framed]) -> list[list[Framed]]:
+def _columns(lines: Sequence[Framed]) -> list[list[Framed]]:
     """Part what stands beside one another, unless it belongs together; from the start of the rows to their end."""
-    spans = _united(((line.start, line.end) for line in run), _gutter(run))
+    spans = _united(((line.start, line.end) for line in lines), _gutter(lines))
     starts = [start for start, _ in spans]
     strips: list[list[Framed]] = [[] for _ in spans]
-    for line in run:
+    for line in lines:
         strips[bisect_right(starts, line.start) - 1].append(line)
     columns = strips[:1]
     for strip in strips[1:]:
