@@ -22,7 +22,7 @@ from ocrfarm.tile import LOOK, Look, Reading, Tile, TileId, looks_from_bytes, lo
 DOWNLOADS = 16
 """Threads that fetch what looks brought: a few hundred bytes each, so the time is all waiting."""
 
-BATCH = 16
+BATCH = 4
 """Lines that one message asks for at least, as long as there are more: their places lie near one another and share
 tiles, which are fetched and decoded once."""
 

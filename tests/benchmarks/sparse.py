@@ -12,7 +12,7 @@ import pyvips
 from ocrfarm.farm.local import EmbeddedFarm
 from ocrfarm.image import open_source
 from ocrfarm.pipeline import fitted, page_tiles
-from ocrfarm.recognize import find_profile
+from ocrfarm.recognize import Profile, find_profile
 from ocrfarm.settings import Settings
 from tests.benchmarks.speed import Entrant, ours
 
@@ -32,9 +32,10 @@ def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
             EmbeddedFarm(profile, base=Settings.from_env(os.environ)) as farm,
         ):
             thin = Path(folder) / "sparse.png"
-            kept, tiles = _thin_out(sheet, profile, thin)
+            cut = fitted(open_source(sheet), find_profile(profile))
+            kept, tiles = _thin_out(sheet, cut, thin)
             farm.wait_ready()
-            entrants = [Entrant("dense", ours(farm, profile, sheet)), Entrant("sparse", ours(farm, profile, thin))]
+            entrants = [Entrant("dense", ours(farm, cut, sheet)), Entrant("sparse", ours(farm, cut, thin))]
             for number in range(rounds):
                 for entrant in entrants if number % 2 == 0 else reversed(entrants):
                     entrant.rounds.append(entrant.read())
@@ -45,16 +46,13 @@ def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
         )
 
 
-def _thin_out(sheet: Path, profile: str, path: Path) -> tuple[int, int]:
+def _thin_out(sheet: Path, profile: Profile, path: Path) -> tuple[int, int]:
     """Write the copy; give how many tiles still have something on them, and how many there are."""
-    source = open_source(sheet)
-    tiling = fitted(source, find_profile(profile))
-    tiles = [tile for tile in page_tiles(source.pages[0], tiling, number=0) if not tile.id.level]
-    whole = np.asarray(pyvips.Image.new_from_file(str(sheet)))
-    white = np.full_like(whole, 255)
-    for tile in tiles[EVERY // 2 :: EVERY]:
-        own, apart = tile.box, tiling.tiling.overlap
-        inside = (slice(own.y0 + apart, own.y1 - apart), slice(own.x0 + apart, own.x1 - apart))
-        white[inside] = whole[inside]
-    pyvips.Image.new_from_array(white).pngsave(str(path), compression=1)
-    return len(tiles[EVERY // 2 :: EVERY]), len(tiles)
+    page = open_source(sheet).pages[0]
+    tiles = [tile for tile in page_tiles(page, profile, number=0) if not tile.id.level]
+    kept = tiles[EVERY // 2 :: EVERY]
+    pixels = np.array(pyvips.Image.new_from_file(str(sheet)))
+    for box in (tile.box for tile in tiles if tile not in kept):
+        pixels[box.y0 : box.y1, box.x0 : box.x1] = 255
+    pyvips.Image.new_from_array(pixels).pngsave(str(path), compression=1)
+    return len(kept), len(tiles)

@@ -20,6 +20,7 @@ import pyvips
 from ocrfarm.client import Client
 from ocrfarm.farm.local import EmbeddedFarm
 from ocrfarm.geometry import Quad
+from ocrfarm.recognize import Profile
 from ocrfarm.recognize.runtime import has_bf16
 from ocrfarm.settings import Settings
 from tests.benchmarks import rivals
@@ -82,7 +83,7 @@ def _entrants(profile: str, sheet: Path, python: str | None) -> Iterator[list[En
         yield entrants
 
 
-def ours(farm: EmbeddedFarm, profile: str, sheet: Path) -> Callable[[], Round]:
+def ours(farm: EmbeddedFarm, profile: str | Profile, sheet: Path) -> Callable[[], Round]:
     """Give what hands the sheet to a farm and waits for its lines."""
     client = Client(settings=farm.settings)
 
