@@ -18,8 +18,7 @@ from ocrfarm.errors import InputError, MissingPackage
 from ocrfarm.settings import Settings
 
 _MEASURED = {"fast": 9.8 / 2, "accurate": 5.4 / 2}
-"""Megapixels a second and core: receipts of 16384 x 16384 pixels on two cores with
-bfloat16 and without a GPU, as the README has it."""
+"""Megapixels a second and core: receipts of 16384 x 16384 pixels on two cores with bfloat16, as the README has it."""
 
 
 class Span(NamedTuple):
@@ -109,7 +108,7 @@ def _decoder() -> Any:  # noqa: ANN401 - a module
 
 def _row(name: str, size: _Size, pace: Pace) -> str:
     what = f"{_many(size.pages, 'page')}, {size.megapixels:,.1f} megapixels, {_many(size.tiles, 'tile')}"
-    told = f"{_span(size.megapixels / pace.megapixels)}" if pace.megapixels else "nobody knows how long"
+    told = _span(size.megapixels / pace.megapixels) if pace.megapixels else "nobody knows how long"
     if name:
         return f"{name}: {what}, {told}"
     return f"all: {what}, {told} ({pace.origin}); blank tiles cost nothing, loading the models takes seconds more"

@@ -25,9 +25,8 @@ from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
-UPLOADS = 8
-"""Threads that encode and store tiles, a row of them on 16384 columns: decoding waits for none of them. One tile more
-than this, 12.6 MB each at a side of 2048, is in memory."""
+UPLOADS = 4
+"""Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
 
 DOWNLOADS = 16
 """Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""

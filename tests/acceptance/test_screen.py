@@ -166,8 +166,10 @@ def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
     assert "a.png: 1 page, 6.0 megapixels, 54 tiles, nobody knows how long" in ended.stdout
     assert "nothing has been read with planted yet" in ended.stdout
     ended = run("read", "a.png", "--out", "out", "--dry-run", "--profile", "fast", cwd=folder)
-    origin = r"\(\d+\.\d MP/s, measured on 2 cores of another machine, for \d+ cores\)"
-    assert re.search(rf"(about \d+|less than 1) s {origin}", ended.stdout)
+    origin = r"\((\d+\.\d) MP/s, measured on 2 cores of another machine, for (\d+) cores\)"
+    told = re.search(rf"(?:about \d+|less than 1) s {origin}", ended.stdout)
+    assert told
+    assert float(told[1]) == pytest.approx(9.8 * int(told[2]) / 2)
     run("read", "a.png", "--out", "out", *HERE, cwd=folder)
     ended = run("read", ".", "--out", "out", "--dry-run", "--json", *HERE, cwd=folder)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]

@@ -1,7 +1,6 @@
 """`scripts/bench sparse`: a sheet on which every tenth tile alone has something on it, against the whole sheet."""
 
 import os
-import statistics
 import tempfile
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ocrfarm.image import open_source
 from ocrfarm.pipeline import fitted, page_tiles
 from ocrfarm.recognize import Profile, find_profile
 from ocrfarm.settings import Settings
-from tests.benchmarks.speed import Entrant, ours
+from tests.benchmarks.speed import Entrant, ours, race
 
 EVERY = 10
 """One tile in so many keeps what only it shows."""
@@ -36,10 +35,8 @@ def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
             kept, tiles = _thin_out(sheet, cut, thin)
             farm.wait_ready()
             entrants = [Entrant("dense", ours(farm, cut, sheet)), Entrant("sparse", ours(farm, cut, thin))]
-            for number in range(rounds):
-                for entrant in entrants if number % 2 == 0 else reversed(entrants):
-                    entrant.rounds.append(entrant.read())
-        dense, little = (statistics.median(each.seconds for each in entrant.rounds) for entrant in entrants)
+            race(entrants, rounds)
+        dense, little = (entrant.seconds for entrant in entrants)
         click.echo(
             f"{profile:9} {tiles} tiles {dense:6.1f} s, {kept} with print {little:6.1f} s, {little / dense:5.3f} x  "
             f"({', '.join(' '.join(f'{each.seconds:.1f}' for each in entrant.rounds) for entrant in entrants)})"

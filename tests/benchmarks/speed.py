@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -45,6 +45,18 @@ class Entrant:
     read: Callable[[], Round]
     rounds: list[Round] = field(default_factory=list)
 
+    @property
+    def seconds(self) -> float:
+        """The median of its rounds."""
+        return statistics.median(each.seconds for each in self.rounds)
+
+
+def race(entrants: Sequence[Entrant], rounds: int) -> None:
+    """Let them read in turn; the order changes from round to round."""
+    for number in range(rounds):
+        for entrant in entrants if number % 2 == 0 else reversed(entrants):
+            entrant.rounds.append(entrant.read())
+
 
 @click.command()
 @click.argument("sheet", type=click.Path(exists=True, path_type=Path))
@@ -59,9 +71,7 @@ def speed(sheet: Path, profiles: tuple[str, ...], rounds: int, python: str | Non
     click.echo(", ".join(f"{name} {version(name)}" for name in ("ocrfarm", "paddleocr", "onnxruntime-openvino")))
     for profile in profiles:
         with _entrants(profile, sheet, python) as entrants:
-            for number in range(rounds):
-                for entrant in entrants if number % 2 == 0 else reversed(entrants):
-                    entrant.rounds.append(entrant.read())
+            race(entrants, rounds)
         _report(profile, sheet, entrants, megapixels=megapixels)
 
 
@@ -127,12 +137,10 @@ def _report(profile: str, sheet: Path, entrants: list[Entrant], *, megapixels: f
         (line["text"], Quad.of(line["quad"]))
         for line in json.loads(Path(f"{sheet}.json").read_text(encoding="utf-8"))["lines"]
     ]
-    ours = statistics.median(each.seconds for each in entrants[0].rounds)
     for entrant in entrants:
-        seconds = statistics.median(each.seconds for each in entrant.rounds)
         f1 = score([(text, Quad.of(quad)) for text, quad in entrant.rounds[-1].lines], truth).f1
         every = " ".join(f"{each.seconds:.1f}" for each in entrant.rounds)
         click.echo(
-            f"{profile:9} {entrant.name:22} {seconds:7.1f} s  {megapixels / seconds:6.2f} MP/s  "
-            f"{seconds / ours:5.2f} x ocrfarm's time  F1 {f1:.4f}  ({every})"
+            f"{profile:9} {entrant.name:22} {entrant.seconds:7.1f} s  {megapixels / entrant.seconds:6.2f} MP/s  "
+            f"{entrant.seconds / entrants[0].seconds:5.2f} x ocrfarm's time  F1 {f1:.4f}  ({every})"
         )

@@ -144,5 +144,5 @@ def test_the_readmes_example_works_as_written(tmp_path: Path, drawing: Path) -> 
             timeout=120,
         )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^complete 1 of 1\b", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^complete 1 of 1 $", done.stdout, re.MULTILINE), done.stdout
     assert len(re.findall(r" 0\.\d+ Quad", done.stdout)) > 20, done.stdout
