@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ocrfarm.cores import usable_cores
 from ocrfarm.doctor.cgroup import core_limit, memory_limit
 from ocrfarm.doctor.finding import Case, Finding, bad, fine, odd
 from ocrfarm.errors import StoreDenied, StoreFull
@@ -25,7 +26,7 @@ _LEAST_FREE, _GOOD_FREE = 256 << 20, 2 << 30
 
 def threads(case: Case) -> Iterator[Finding]:
     """Compare the threads of all engines with the cores that this process may use."""
-    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    seen = usable_cores()
     cores = min(float(seen), core_limit())
     each = case.profile.runtime.threads or seen
     wanted = f"{case.concurrency} x {each} threads of the engine on {cores:g} of {os.cpu_count()} cores"

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from ocrfarm import errors
+from ocrfarm.cores import usable_cores
 from ocrfarm.errors import FarmError, OcrfarmError
 from ocrfarm.farm.watchdog import Server, Spec
 from ocrfarm.recognize import Profile, Runtime, find_profile
@@ -53,7 +54,7 @@ def machine_shape(flower_port: int = 0, *, runtime: Runtime | None = None) -> Sh
     if runtime and runtime.processes:
         return Shape(runtime.processes, runtime.threads, flower_port)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return Shape(max(1, min(_cores(), memory // RECOGNIZER_BYTES)), flower_port=flower_port)
+    return Shape(max(1, min(usable_cores(), memory // RECOGNIZER_BYTES)), flower_port=flower_port)
 
 
 class EmbeddedFarm:
@@ -261,10 +262,6 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another for Flower") from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _typed(kind: str, message: str) -> OcrfarmError:

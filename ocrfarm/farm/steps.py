@@ -8,7 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Semaphore
 
+from ocrfarm.cores import usable_cores
 from ocrfarm.document import Document
 from ocrfarm.errors import InputError, ObjectNotFound
 from ocrfarm.farm.budget import Batch, in_batches, pixels_of
@@ -25,8 +27,11 @@ from ocrfarm.result import document_from_json, document_to_json
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
-UPLOADS = 4
+UPLOADS = 8
 """Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
+
+_ENCODING = Semaphore(max(usable_cores() - 1, 1))
+"""Tiles that are encoded at a time: one core is the decoder's, which all the others wait for."""
 
 DOWNLOADS = 16
 """Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
@@ -83,7 +88,9 @@ def _store_tile(services: Services, job: str, cut: tuple[Tile, Pixels | None]) -
     tile, pixels = cut
     if pixels is None:
         return tile, True
-    services.store.put(keys.tile(job, tile.id), encode_tile(pixels))
+    with _ENCODING:
+        encoded = encode_tile(pixels)
+    services.store.put(keys.tile(job, tile.id), encoded)
     return tile, False
 
 
