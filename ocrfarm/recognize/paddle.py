@@ -157,10 +157,12 @@ class _Recognizer:
         return read
 
     def _batches(self, order: list[int], widths: list[int]) -> list[list[int]]:
+        """Share out crops; no batch has more columns than a full one of the narrowest, or memory would grow for long."""
         batches: list[list[int]] = []
         for index in order:
-            last = batches[-1] if batches else []
-            if last and len(last) < self._batch and _bucket(widths[last[0]]) == _bucket(widths[index]):
+            last, bucket = batches[-1] if batches else [], _bucket(widths[index])
+            room = (len(last) + 1) * bucket <= self._batch * NARROWEST
+            if last and room and _bucket(widths[last[0]]) == bucket:
                 last.append(index)
             else:
                 batches.append([index])

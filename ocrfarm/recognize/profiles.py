@@ -37,8 +37,8 @@ class Runtime:
 
     engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
     (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto;
-    batch: how many crops the recognizer reads at once; processes: how many of a worker read at the same time; 0 = one,
-    or in a farm of one machine one a core.
+    batch: how many crops of 320 columns the recognizer reads at once, and fewer that are wider; processes: how many of
+    a worker read at the same time; 0 = one, or in a farm of one machine one a core.
     """
 
     engine: str = "onnxruntime"
@@ -46,7 +46,7 @@ class Runtime:
     threads: int = 0
     precision: str = "auto"
     provider: str = "auto"
-    batch: int = 8
+    batch: int = 4
     processes: int = 0
 
 
