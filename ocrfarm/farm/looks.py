@@ -5,6 +5,7 @@ A look that cannot be read leaves a dead letter like any tile, but costs nothing
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import chain
 
@@ -27,7 +28,7 @@ BATCH = 4
 tiles, which are fetched and decoded once."""
 
 TILES = 4
-"""Decoded tiles that are kept while a batch is read, 12.6 MB each at a side of 2048: those round one corner."""
+"""Tiles that are kept, as they are stored, while a batch is read: those round one corner."""
 
 
 def is_look(batch: Sequence[TileId]) -> bool:
@@ -140,15 +141,22 @@ class _Desk:
     def _shown(self, look: Look) -> list[tuple[Box, Pixels]]:
         """Give the stored tiles that show a part of the place."""
         showing = self._page(look.tile.id.page).showing(look)
-        return [(tile.box, pixels) for tile in showing if (pixels := self._tile(tile.id)) is not None]
+        return list(chain.from_iterable(self._part(tile, look.tile.box) for tile in showing))
+
+    def _part(self, tile: Tile, box: Box) -> Iterator[tuple[Box, Pixels]]:
+        """Give what a stored tile shows of a box; nothing where it was blank or cannot be decoded."""
+        common, data = tile.box.intersection(box), self._tile(tile.id)
+        if common and data:
+            with suppress(InputError):
+                yield common, decode_tile(data, common.shifted(-tile.box.x0, -tile.box.y0))
 
     def _planned(self, page: int) -> Outcome:
         """Give a page with its tiles, of which nothing is known yet."""
         return Outcome(self._manifest.pages[page], tuple(tile for tile in self._manifest.tiles if tile.id.page == page))
 
-    def _fetch(self, tile: TileId) -> Pixels | None:
-        """Give a tile's pixels; None where it was blank, which the manifest may not know yet, or cannot be decoded."""
+    def _fetch(self, tile: TileId) -> bytes | None:
+        """Give a stored tile; None where it was blank, which the manifest may not know yet."""
         try:
-            return decode_tile(self._services.store.get(keys.tile(self._job, tile)))
-        except (ObjectNotFound, InputError):
+            return self._services.store.get(keys.tile(self._job, tile))
+        except ObjectNotFound:
             return None

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pyvips
 
-from ocrfarm.image.pixels import Pixels, to_rgb
+from ocrfarm.geometry import Box
+from ocrfarm.image.pixels import Pixels
 from ocrfarm.image.vips import normalised, translated
 
 _FAST = {"compression": 1, "filter": "none", "keep": "none"}
@@ -29,11 +30,15 @@ def encode_tile(pixels: Pixels) -> bytes:
     return bytes(image.copy(interpretation="srgb" if bands else "b-w").pngsave_buffer(**_FAST))
 
 
-def decode_tile(data: bytes) -> Pixels:
-    """Give height x width x 3 pixels of a tile's PNG; `DamagedImage` where it is not whole."""
+def decode_tile(data: bytes, part: Box | None = None) -> Pixels:
+    """Give height x width (grey) or height x width x 3 pixels of a tile's PNG, or of a part (tile pixels).
+
+    `DamagedImage` where it is not whole; below the part it is not looked at.
+    """
     with translated("tile"):
         loaded = pyvips.Image.pngload_buffer(data, access="sequential", fail_on="error")
         image = normalised(loaded, where="tile")
-        raw = pyvips.Region.new(image).fetch(0, 0, image.width, image.height)
-    pixels = np.frombuffer(raw, np.uint8).reshape(image.height, image.width, image.bands)
-    return to_rgb(pixels if image.bands == 3 else pixels[:, :, 0])
+        box = part or Box(0, 0, image.width, image.height)
+        raw = pyvips.Region.new(image).fetch(box.x0, box.y0, box.width, box.height)
+    channels = () if image.bands == 1 else (image.bands,)
+    return np.frombuffer(raw, np.uint8).reshape(box.height, box.width, *channels)

@@ -157,7 +157,7 @@ class _Recognizer:
         return read
 
     def _batches(self, order: list[int], widths: list[int]) -> list[list[int]]:
-        """Share out crops; no batch has more columns than a full one of the narrowest, or memory would go on growing."""
+        """Share out crops; no batch has more columns than a full one of the narrowest, or memory would grow on."""
         batches: list[list[int]] = []
         for index in order:
             last, bucket = batches[-1] if batches else [], _bucket(widths[index])
