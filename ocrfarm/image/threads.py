@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 def map_ahead(work: Callable[[T], R], items: Iterable[T], *, threads: int = 2) -> Iterator[R]:
-    """Give `work(item)` for every item in order; at most threads + 1 items are in memory at any time.
+    """Give `work(item)` for every item in order, soon after it is done; at most threads + 1 items are in memory.
 
     The calling thread draws the items, so that decoding goes on while tiles are encoded or stored; the work must let
     go of the interpreter's lock for its heavy part, as libvips and sockets do.
@@ -19,7 +19,7 @@ def map_ahead(work: Callable[[T], R], items: Iterable[T], *, threads: int = 2) -
     with ThreadPoolExecutor(threads, thread_name_prefix="tiles") as pool:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
+            while len(waiting) > threads or (waiting and waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -12,7 +12,7 @@ from ocrfarm.trial.measure import Speed, agreement
 from ocrfarm.trial.tune import Goal, Trial, tune
 from ocrfarm.trial.tunereport import HEAD, cells, html
 
-START = replace(find_profile("fast"), runtime=replace(find_profile("fast").runtime, processes=2, threads=1))
+START = replace(find_profile("fast"), runtime=replace(find_profile("fast").runtime, processes=2, threads=1, batch=8))
 WORDS = Counter({f"word{number}": 1 for number in range(1000)})
 
 
