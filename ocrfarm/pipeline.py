@@ -33,7 +33,7 @@ def fitted(source: Source, profile: Profile) -> Profile:
     if tiling.overlap:
         return profile
     large = [number for number, size in enumerate(source.pages) if max(size.width, size.height) > tiling.side]
-    height = print_height(source.page(large[0]).beginning(tiling.side)) if large else None
+    height = print_height(source.beginning(large[0], rows=tiling.side)) if large else None
     seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
     overlap = min(suitable_overlap(height), (tiling.side // 2 - 1) // LATTICE * LATTICE)
     return replace(profile, tiling=replace(tiling, overlap=overlap, reason=seen))

@@ -25,6 +25,9 @@ _STEP = 32
 _BEGINNING_COLUMNS = 16384
 """Columns that are looked at at the top of a page: enough print, and memory that does not grow with the page."""
 
+_KEPT_BYTES = 64 << 20
+"""Of the beginning that was looked at: so much is kept for the cutting, more (that of large colour pages) is not."""
+
 _AS_IT_IS: Mapping[Box, int] = {}
 
 
@@ -58,6 +61,7 @@ class Raster:
         self._orientation = orientation
         self._where = where
         self._overview: Pixels | None = None
+        self._begun: tuple[Rows, Iterator[Pixels]] | None = None
 
     def cut(self, boxes: Sequence[Box], *, factors: Mapping[Box, int] = _AS_IT_IS) -> Iterator[tuple[Box, Pixels]]:
         """Give every box with its pixels, height x width (grey page) or height x width x 3, contiguous and upright.
@@ -71,15 +75,15 @@ class Raster:
         stored = {self._orientation.stored_box(box, self.size): box for box in boxes}
         sizes = {box: factors.get(named, 1) for box, named in stored.items()}
         with translated(self._where), Slots() as slots:
-            raster = self._open()
-            shrink = _overview_factor(raster.size)
+            shrink = _overview_factor(self.size)
+            raster, strips = self._strips(max(_STEP, shrink, *sizes.values()))
             bands = [
                 Band(raster.bands, boxes=[box for box in sizes if sizes[box] == factor], factor=factor, slots=slots)
                 for factor in sorted({*sizes.values()})
             ]
             whole = Box(0, 0, raster.size.width, raster.size.height)
             overview = Band(raster.bands, boxes=[whole], factor=shrink, slots=slots)
-            for strip in raster.strips(max(_STEP, shrink, *sizes.values())):
+            for strip in strips:
                 rows = {factor: shrunk(strip, factor) for factor in {shrink, *sizes.values()}}
                 for box, pixels in chain.from_iterable(band.add(rows[band.factor]) for band in bands):
                     yield stored[box], self._orientation.upright(pixels)
@@ -89,15 +93,19 @@ class Raster:
     def beginning(self, rows: int) -> Pixels:
         """Give the first rows of the raster as stored, turned upright: a look at the page for a part of its cost.
 
-        Of a raster of more than 16384 columns only those in the middle are given.
+        Of a raster of more than 16384 columns only those in the middle are given. The next `cut` goes on from there.
         """
         with translated(self._where):
             stored = self._open()
             width, rows = min(stored.size.width, _BEGINNING_COLUMNS), min(stored.size.height, rows)
             left = (stored.size.width - width) // 2
             found = np.empty((rows, width) if stored.bands == 1 else (rows, width, stored.bands), np.uint8)
-            for top, strip in zip(range(0, rows, _STEP), stored.strips(_STEP), strict=False):
+            strips = stored.strips(_STEP)
+            for top, strip in zip(range(0, rows, _STEP), strips, strict=False):
                 found[top : top + _STEP] = strip[: rows - top, left : left + width]
+            whole = width == stored.size.width and (rows % _STEP == 0 or rows == stored.size.height)
+            if whole and found.nbytes <= _KEPT_BYTES:
+                self._begun = stored, _resumed(found, strips)
             return self._orientation.upright(found)
 
     def overview(self) -> Pixels:
@@ -113,6 +121,14 @@ class Raster:
         with translated(self._where):
             pyramid.save(self._open(), path, orientation=self._orientation)
 
+    def _strips(self, step: int) -> tuple[Rows, Iterator[Pixels]]:
+        """Open the page, or go on with it where its beginning was looked at; give its strips of so many rows."""
+        begun, self._begun = self._begun, None
+        if begun and step == _STEP:
+            return begun
+        raster = self._open()
+        return raster, raster.strips(step)
+
     def _open(self) -> Rows:
         """Open the page; it must have the size that was checked, whatever a hostile header or a changed file says."""
         rows = self._decode()
@@ -125,6 +141,14 @@ class Raster:
         for box in boxes:
             if box.width < 1 or box.height < 1 or not page.contains(box):
                 raise ValueError(f"{box} is not inside the page of {self.size.width} x {self.size.height}")
+
+
+def _resumed(rows: Pixels, rest: Iterator[Pixels]) -> Iterator[Pixels]:
+    """Give rows that are there in strips, and then the others."""
+    for top in range(0, len(rows), _STEP):
+        yield rows[top : top + _STEP]
+    del rows  # as soon as they are done with
+    yield from rest
 
 
 def _overview_factor(size: Size) -> int:

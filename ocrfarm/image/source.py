@@ -11,6 +11,7 @@ from ocrfarm.image import pdf, pillow, tiff, vips
 from ocrfarm.image.formats import Format, detect
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.orientation import Orientation
+from ocrfarm.image.pixels import Pixels
 from ocrfarm.image.raster import Raster, Rows
 from ocrfarm.scope import ALL, Scope
 
@@ -44,6 +45,7 @@ class Source:
     format: Format
     headers: tuple[_Header, ...]
     numbers: tuple[int, ...] = ()
+    _begun: dict[int, Raster] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def pages(self) -> tuple[Size, ...]:
@@ -56,8 +58,15 @@ class Source:
         numbers = self.numbers or (None,) * len(self.headers)
         return tuple(header.leaf(number) for header, number in zip(self.headers, numbers, strict=True))
 
+    def beginning(self, index: int, *, rows: int) -> Pixels:
+        """Give the first rows of a page, see `Raster.beginning`; it need not be decoded again when it is asked for."""
+        raster = self._begun[index] = self.page(index)
+        return raster.beginning(rows)
+
     def page(self, index: int) -> Raster:
         """Give one of the wanted pages; IndexError where there is none of this number (0 = first)."""
+        if begun := self._begun.pop(index, None):
+            return begun
         header = self.headers[index]
         number = self.numbers[index] if self.numbers else index
         where = f"{self.path}, page {number + 1}" if len(self.headers) > 1 or number else str(self.path)

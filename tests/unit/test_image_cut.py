@@ -49,6 +49,23 @@ def test_every_format(kind: str, tmp_path: Path) -> None:
     assert_same(raster, grid(raster.size, 64, 10), naive(data))
 
 
+@pytest.mark.parametrize("rows", [1, 32, 96, 173, 500])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_page_whose_beginning_was_looked_at(kind: str, rows: int, tmp_path: Path) -> None:
+    data = encoded(noise(211, 173), kind)
+    source, whole = open_source(write(tmp_path, kind, data)), naive(data)
+    assert np.array_equal(source.beginning(0, rows=rows), whole[:rows])
+    for raster in (source.page(0), source.page(0)):
+        assert_same(raster, grid(raster.size, 64, 10), whole)
+
+
+def test_what_was_looked_at_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(write(tmp_path, "png", encoded(noise(90, 96), "png")))
+    source.beginning(0, rows=64)
+    monkeypatch.setattr(Raster, "_open", lambda _: pytest.fail("decoded from the top"))
+    assert len(list(source.page(0).cut([Box(0, 0, 90, 96)]))) == 1
+
+
 @pytest.mark.parametrize("kind", LOSSLESS)
 @pytest.mark.parametrize("grey", [True, False])
 def test_lossless_formats_give_what_was_written(kind: str, grey: bool, tmp_path: Path) -> None:
