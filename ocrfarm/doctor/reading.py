@@ -96,7 +96,8 @@ def _picture(engine: str) -> "Pixels":
         pixels = numpy.full((64, 512, 3), planted.PAPER, numpy.uint8)
         planted.plant(pixels, TEXT, x=10, y=10, height=32)
     else:
-        pixels = importlib.import_module("ocrfarm.image").decode_tile(GOLDEN.read_bytes())
+        image = importlib.import_module("ocrfarm.image")
+        pixels = image.to_rgb(image.decode_tile(GOLDEN.read_bytes()))
     return pixels
 
 

@@ -14,7 +14,7 @@ from ocrfarm.farm import steps, wire
 from ocrfarm.farm.app import declare
 from ocrfarm.farm.broker import publishing
 from ocrfarm.farm.budget import Batch, batch_budget, pixels_of
-from ocrfarm.farm.looks import is_look, named, read_looks
+from ocrfarm.farm.looks import is_look, read_looks, stored_looks
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.reconcile import stuck_jobs
 from ocrfarm.farm.revive import batches, drop_dead, lack
@@ -85,14 +85,16 @@ def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[Bat
 def _header(
     app: Celery, services: Services, job: str, batches: Iterable[Batch], wave: wire.Wave
 ) -> Iterator[Signature[Any]]:
+    looks = {look.tile.id: look.tile for look in stored_looks(services, job)} if wave.again else {}
     for index, batch in enumerate(batches):
         if services.progress.ended(job):
             raise JobCancelled(f"job {job} ended while it was split")
         manifest = services.manifest(job)
-        profile = manifest.request.profile.strong if is_look(batch) else manifest.request.profile
+        profile = manifest.request.profile.strong if looks else manifest.request.profile
         queue = wire.recognize_queue(profile.recognizer)
         declare(app, queue)
-        pixels = sum(pixels_of(tile) for tile in named(services, job, batch=batch))
+        tiles = [looks[name] for name in batch] if looks else manifest.pick(batch)
+        pixels = sum(map(pixels_of, tiles))
         soft, hard = batch_budget(pixels, profile, most=services.settings.work.recognize_seconds)
         yield app.signature(
             wire.RECOGNIZE,

@@ -41,14 +41,6 @@ def stored_looks(services: Services, job: str) -> tuple[Look, ...]:
     return looks_from_bytes(services.store.get(keys.looks(job)))
 
 
-def named(services: Services, job: str, *, batch: Sequence[TileId]) -> list[Tile]:
-    """Give the tiles that a batch names, of the page's grid or of the second look."""
-    if not is_look(batch):
-        return services.manifest(job).pick(batch)
-    tiles = {look.tile.id: look.tile for look in stored_looks(services, job)}
-    return [tiles[name] for name in batch]
-
-
 def second_look(
     services: Services, job: str, *, outcomes: Sequence[Outcome], profile: Profile
 ) -> tuple[tuple[TileId, ...], ...]:

@@ -84,6 +84,11 @@ class Wave(NamedTuple):
     revival: int = 0
     look: str = "1"
 
+    @property
+    def again(self) -> bool:
+        """Whether places are read a second time."""
+        return self.look == "2"
+
 
 def group_id(job: str, wave: Wave) -> str:
     """Name the chord of the job."""
