@@ -25,7 +25,7 @@ DOWNLOADS = 16
 
 BATCH = 4
 """Lines that one message asks for at least, as long as there are more: their places lie near one another and share
-tiles, which are fetched and decoded once."""
+tiles, which are fetched once."""
 
 TILES = 4
 """Tiles that are kept, as they are stored, while a batch is read: those round one corner."""

@@ -16,7 +16,9 @@ def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
     pieces = [(common, _piece(pixels, common, place)) for place, pixels in tiles if (common := box.intersection(place))]
     if not pieces:
         raise ValueError(f"no tile shows {box}")
-    _, largest = max(pieces, key=lambda piece: (piece[0].area, piece[0]))
+    shown, largest = max(pieces, key=lambda piece: (piece[0].area, piece[0]))
+    if shown == box:
+        return largest
     whole = np.empty((box.height, box.width, *largest.shape[2:]), np.uint8)
     whole[:] = np.median(largest, axis=(0, 1)).astype(np.uint8)
     for common, piece in pieces:
