@@ -3,9 +3,11 @@
 import gzip
 import json
 import re
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from itertools import chain
+from typing import Any, Literal, NamedTuple, overload
 
 from ocrfarm.geometry import Box, Quad, Size
 
@@ -135,6 +137,54 @@ class Fragment:
         return "".join(char.text for char in self.chars)
 
 
+class Fragments(Sequence[Fragment]):
+    """The fragments of a reading in columns, a third of what they take one by one; each is made when it is asked for.
+
+    A page of 32,768 pixels a side has 35,000 of them, which a stitcher holds all at once.
+    """
+
+    __slots__ = ("_chars", "_ends", "_numbers")
+
+    def __init__(self, rows: Iterable[tuple[Sequence[str], Iterable[float]]]) -> None:
+        """Take of each its characters and its numbers.
+
+        These are x and y of each corner, confidence, detection, then where each character is, then how sure each one.
+        """
+        self._chars: list[Sequence[str]] = []
+        self._numbers, self._ends = array("d"), array("L")
+        for chars, numbers in rows:
+            self._chars.append("".join(chars) if all(len(char) == 1 for char in chars) else tuple(chars))
+            self._numbers.extend(numbers)
+            self._ends.append(len(self._numbers))
+
+    def __len__(self) -> int:
+        return len(self._chars)
+
+    @overload
+    def __getitem__(self, index: int) -> Fragment: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Fragment, ...]: ...
+    def __getitem__(self, index: int | slice) -> Fragment | tuple[Fragment, ...]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        chars, end = self._chars[index], self._ends[index]
+        row = self._numbers[end - _NUMBERS - 2 * len(chars) : end].tolist()
+        places, sure = row[_NUMBERS : _NUMBERS + len(chars)], row[_NUMBERS + len(chars) :]
+        x0, y0, x1, y1, x2, y2, x3, y3, confidence, detection = row[:_NUMBERS]
+        quad = Quad((x0, y0), (x1, y1), (x2, y2), (x3, y3))
+        return Fragment(quad, tuple(map(Char, chars, places, sure)), confidence, detection)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
+_NUMBERS = 10
+"""Of each fragment, beside those of its characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """All that the recognizer found on one tile (or on one part of it).
@@ -147,7 +197,7 @@ class Reading:
     """
 
     tile: Tile
-    fragments: tuple[Fragment, ...]
+    fragments: Sequence[Fragment]
     model: str
     seconds: float = 0.0
     squeezed: int = 0
@@ -238,7 +288,7 @@ def _reading_to_json(reading: Reading) -> dict[str, Any]:
 def _reading_from_json(data: dict[str, Any]) -> Reading:
     return Reading(
         tile=tile_from_json(data["tile"]),
-        fragments=tuple(_fragment_from_json(fragment) for fragment in data["fragments"]),
+        fragments=Fragments(map(_row_from_json, data["fragments"])),
         model=data["model"],
         seconds=data["seconds"],
         squeezed=data["squeezed"],
@@ -266,6 +316,9 @@ def _fragment_to_json(fragment: Fragment) -> dict[str, Any]:
     }
 
 
-def _fragment_from_json(data: dict[str, Any]) -> Fragment:
-    chars = zip(data["chars"], data["at"], data["sure"], strict=True)
-    return Fragment(Quad.of(data["quad"]), tuple(Char(*char) for char in chars), data["confidence"], data["detection"])
+def _row_from_json(data: dict[str, Any]) -> tuple[Sequence[str], Iterable[float]]:
+    chars, at, sure = data["chars"], data["at"], data["sure"]
+    if not len(chars) == len(at) == len(sure):
+        raise ValueError(f"not readings: {len(chars)} characters, {len(at)} places, {len(sure)} confidences")
+    corners = chain.from_iterable(Quad.of(data["quad"]).points)
+    return chars, (*corners, data["confidence"], data["detection"], *at, *sure)

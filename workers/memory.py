@@ -10,7 +10,7 @@ from workers import beat
 
 _TRANSPORT = "kombu.transport.redis"
 
-_LARGE_BYTES = 1 << 20
+_LARGE_BYTES = 1 << 17
 _M_MMAP_THRESHOLD = -3
 """From malloc.h."""
 

@@ -23,7 +23,7 @@ from ocrfarm.farm.tries import Fetched, Reader, put_readings
 from ocrfarm.image import Limits, Pixels, Source, decode_tile, encode_tile, map_ahead, open_source
 from ocrfarm.pipeline import Outcome, cut_page, fitted, plan_pages
 from ocrfarm.recognize import Profile
-from ocrfarm.result import document_from_json, document_to_json
+from ocrfarm.result import document_from_json, write_document
 from ocrfarm.storage import keys
 from ocrfarm.tile import Reading, Tile, TileId, readings_from_bytes
 
@@ -182,10 +182,18 @@ def stitch(services: Services, job: str) -> tuple[Batch, ...]:
         services.note_peak(job, "stitch")
         timing = _timing(services, job, manifest, document, started)
         document = replace(document, timing={**document.timing, **timing})
-        services.store.put(keys.result(job), document_to_json(document))
+        _put_result(services, job, document)
         progress.meters.stitched(lines=document.lines, seconds=document.timing["stitch"])
     progress.change(job, **_end(document))
     return ()
+
+
+def _put_result(services: Services, job: str, document: Document) -> None:
+    with scratch_folder() as folder:
+        path = folder / "result"
+        with path.open("wb") as file:
+            write_document(document, file)
+        services.store.put_file(keys.result(job), path)
 
 
 def _end(document: Document) -> dict[str, str | float]:

@@ -1,6 +1,6 @@
 """Page -> bytes that others read: one file a format, and `formats` knows them all."""
 
-from ocrfarm.result.json import document_from_json, document_to_json
+from ocrfarm.result.json import document_from_json, document_to_json, write_document
 from ocrfarm.result.origin import Origin, Pieces
 
-__all__ = ["Origin", "Pieces", "document_from_json", "document_to_json"]
+__all__ = ["Origin", "Pieces", "document_from_json", "document_to_json", "write_document"]

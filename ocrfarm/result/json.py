@@ -23,10 +23,11 @@ _BETWEEN = re.compile(r"[,\s]*")
 
 def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
     """Write the document in the format ocrfarm/1, a row a line of text."""
-    _write(document, file)
+    write_document(document, file)
 
 
-def _write(document: Document, file: BinaryIO) -> None:
+def write_document(document: Document, file: BinaryIO) -> None:
+    """Write what `document_to_json` gives, in bounded memory."""
     file.write(dumped(document_row(document))[:-1] + b"," + _PAGES.encode())
     for number, page in enumerate(document.pages):
         file.write(b",\n" if number else b"\n")
@@ -39,7 +40,7 @@ def _write(document: Document, file: BinaryIO) -> None:
 def document_to_json(document: Document) -> bytes:
     """Give UTF-8 JSON: pages with size, lines (text, quad, confidence, words, model) and coverage; and timing."""
     written = io.BytesIO()
-    _write(document, written)
+    write_document(document, written)
     return written.getvalue()
 
 

@@ -104,7 +104,8 @@ def _views(pieces: Pieces, cuts: Cuts, group: Sequence[int]) -> list[_View]:
     """Put the group on one axis, which runs the way that most of its text is read."""
     rows = np.asarray(group)
     length, along = pieces.length[rows], pieces.along[rows]
-    weight = length * np.array([pieces.fragments[piece].confidence for piece in group])
+    confidence = [pieces.fragment(piece).confidence for piece in group]
+    weight = length * np.array(confidence)
     longest = int(length.argmax())
     cosine = along[:, 0] * along[longest, 0] + along[:, 1] * along[longest, 1]
     sign = -1.0 if (weight * cosine).sum() < 0 else 1.0
@@ -122,12 +123,12 @@ def _views(pieces: Pieces, cuts: Cuts, group: Sequence[int]) -> list[_View]:
         cuts.grade[rows].tolist(),
         turned.tolist(),
         cuts.depth[rows].tolist(),
-        cuts.side_depth[rows].tolist(),
+        zip(cuts.side_depth[rows].tolist(), confidence, strict=True),
         strict=True,
     )
     return [
-        _View(piece, start, end, opens, closes, turn, deep, (side, pieces.fragments[piece].confidence))
-        for piece, start, end, (opens, closes), turn, deep, side in table
+        _View(piece, start, end, opens, closes, turn, deep, quality)
+        for piece, start, end, (opens, closes), turn, deep, quality in table
     ]
 
 
@@ -181,7 +182,7 @@ def _worth(view: _View, height: float) -> tuple[float, int, float, float, int]:
 
 
 def _join(pieces: Pieces, chain: Sequence[_View], height: float, *, turned: bool) -> Joined:
-    chars = [pieces.fragments[view.piece].chars for view in chain]
+    chars = [pieces.fragment(view.piece).chars for view in chain]
     if len(chain) == 1:
         return Joined((Part(chain[0].piece, 0, len(chars[0])),), turned=turned)
     spans = [Span(own, view.start, view.end, view.opens, view.closes) for own, view in zip(chars, chain, strict=True)]

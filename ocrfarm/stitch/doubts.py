@@ -65,7 +65,7 @@ def find_looks(
     size: Size, pieces: Pieces, *, joined: Sequence[Joined], left: Sequence[Quad], doubt: Doubt = NO_DOUBT
 ) -> tuple[Look, ...]:
     """Give the looks of a page in a fixed order; `left` are the lines that tiles left to others which have them not."""
-    cuts, page = find_cuts(pieces), pieces.tiles[0].id.page
+    cuts, page = find_cuts(pieces), pieces.readings[0].tile.id.page
     doubted = _doubted(pieces, joined, doubt)
     open_ends = [end for line in joined for end in _open_ends(pieces, cuts, line)]
     searches = _searches(size, pieces, open_ends)
@@ -96,7 +96,7 @@ def _doubted(pieces: Pieces, joined: Sequence[Joined], doubt: Doubt) -> dict[Qua
 
 def _chance(pieces: Pieces, line: Joined) -> float:
     """Give the probability that every letter of a line is right, as far as the recognizer can tell."""
-    runs = (pieces.fragments[part.piece].chars[part.first : part.stop] for part in line.parts)
+    runs = (pieces.fragment(part.piece).chars[part.first : part.stop] for part in line.parts)
     return math.prod(char.confidence for run in runs for char in run if char.text != " ")
 
 
@@ -106,7 +106,7 @@ def _by_tile(size: Size, pieces: Pieces, doubted: Mapping[Quad, int]) -> list[Pl
     for quad, tile in sorted(doubted.items()):
         shown[tile].append(quad)
     seams = _whole(size, shown.pop(-1, []), "doubted", AROUND)
-    return seams + [(pieces.tiles[tile].box, tuple(quads), "doubted") for tile, quads in sorted(shown.items())]
+    return seams + [(pieces.readings[tile].tile.box, tuple(quads), "doubted") for tile, quads in sorted(shown.items())]
 
 
 def _whole(size: Size, quads: Iterable[Quad], kind: LookKind, margin: float) -> list[Place]:
@@ -120,8 +120,8 @@ def _is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
     """Say whether the seams of a line fail to prove its text."""
     if line.anchors is None:
         return False
-    models = {pieces.models[int(pieces.tile[part.piece])] for part in line.parts}
-    weakest = min(pieces.fragments[part.piece].confidence for part in line.parts)
+    models = {pieces.reading(part.piece).model for part in line.parts}
+    weakest = min(pieces.fragment(part.piece).confidence for part in line.parts)
     return (
         line.agreement < AGREEMENT
         or line.anchors < ANCHORS
@@ -134,8 +134,8 @@ def _is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
 
 
 def _sure_at_seam(pieces: Pieces, one: Part, two: Part) -> float:
-    before = pieces.fragments[one.piece].chars[max(one.stop - NEAR_SEAM, one.first) : one.stop]
-    after = pieces.fragments[two.piece].chars[two.first : min(two.first + NEAR_SEAM, two.stop)]
+    before = pieces.fragment(one.piece).chars[max(one.stop - NEAR_SEAM, one.first) : one.stop]
+    after = pieces.fragment(two.piece).chars[two.first : min(two.first + NEAR_SEAM, two.stop)]
     sure = [char.confidence for char in (*before, *after)]
     return sum(sure) / max(len(sure), 1)
 
@@ -154,9 +154,9 @@ def _searches(size: Size, pieces: Pieces, ends: Sequence[tuple[int, int]]) -> li
     """Give the boxes to search and the lines that end in each."""
     found: dict[Box, list[Quad]] = {}
     for piece, end in ends:
-        quad = pieces.fragments[piece].quad
+        quad = pieces.quad(piece)
         x, y = quad.part(end, end).centre
-        box = pieces.tiles[int(pieces.tile[piece])].box
+        box = pieces.reading(piece).tile.box
         side = max(SEARCH_SIDE, max(box.width, box.height) // (2 * LATTICE) * LATTICE)
         found.setdefault(_search_box(size, x, y, side), []).append(quad)
     return sorted((box, tuple(sorted(quads)), "open") for box, quads in found.items())

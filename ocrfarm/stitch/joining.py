@@ -63,7 +63,10 @@ def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> L
     left = [reading for look, reading in again if look.kind == "left"]
     pieces = gather(size, [*readings, *searched, *left])
     answers = dict(chain.from_iterable(starmap(_answers, again)))
-    lines = [make_line(pieces, joined, answer=answers.get(line_quad(pieces, joined))) for joined in join(pieces)]
+    lines = [
+        make_line(pieces, joined, answer=answers.get(line_quad(pieces, joined)) if answers else None)
+        for joined in join(pieces)
+    ]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 
 
@@ -89,7 +92,7 @@ def _joined(pieces: Pieces, cuts: Cuts, links: Links) -> list[Joined]:
     groups, neighbours = find_groups(pieces, links)
     alone = np.ones(len(pieces), np.bool_)
     alone[[piece for group in groups for piece in group]] = False
-    lines = [Joined((Part(piece, 0, len(pieces.fragments[piece].chars)),)) for piece in np.flatnonzero(alone).tolist()]
+    lines = [Joined((Part(piece, 0, len(pieces.fragment(piece).chars)),)) for piece in np.flatnonzero(alone).tolist()]
     for group in groups:
         lines += chain_group(pieces, cuts, group=group, neighbours=neighbours)
     return lines

@@ -40,7 +40,7 @@ def _of_other_tiles(pieces: Pieces, tile: Tile) -> Ints:
     """Give the numbers of the fragments of the tiles that overlap this one."""
     boxes, box = pieces.tile_boxes(), tile.box
     beside = (boxes[:, :2] < (box.x1, box.y1)).all(axis=1) & (boxes[:, 2:] > (box.x0, box.y0)).all(axis=1)
-    beside &= np.array([other.id != tile.id for other in pieces.tiles], np.bool_)
+    beside &= np.array([other.tile.id != tile.id for other in pieces.readings], np.bool_)
     numbers: Ints = np.flatnonzero(beside[pieces.tile])
     return numbers
 

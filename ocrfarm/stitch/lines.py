@@ -6,14 +6,12 @@ from itertools import pairwise
 
 from ocrfarm.document import Line, Word
 from ocrfarm.document import Look as Verdict
-from ocrfarm.geometry import Quad
+from ocrfarm.geometry import Point, Quad
 from ocrfarm.stitch.chains import Joined, Part
 from ocrfarm.stitch.pieces import Pieces
 from ocrfarm.stitch.second import Answer, Text, Zone, mend, replaced
 from ocrfarm.stitch.words import split_words
-
-_Point = tuple[float, float]
-
+from ocrfarm.tile import Fragment
 
 DISTURBED = 0.5
 """Line heights beyond the overlap of two parts in which a letter may have been cut too."""
@@ -25,8 +23,8 @@ def make_line(pieces: Pieces, joined: Joined, *, answer: Answer | None = None) -
     `answer` is what was read on the whole line at a second look, with places from 0 (its start) to 1.
     """
     parts = joined.parts
-    quads = [pieces.fragments[part.piece].quad for part in parts]
-    text = _gather(pieces, parts)
+    fragments = [pieces.fragment(part.piece) for part in parts]
+    text = _gather(parts, fragments)
     look: Verdict = ""
     model = _model(pieces, parts)
     if answer:
@@ -42,8 +40,9 @@ def make_line(pieces: Pieces, joined: Joined, *, answer: Answer | None = None) -
     words = []
     for i, j in split_words(text.chars):
         one, two = text.part[i], text.part[j - 1]
-        quad = _between(_edge(parts[one], quads[one], bounds[i]), _edge(parts[two], quads[two], bounds[j]))
-        words.append(Word("".join(text.chars[i:j]), quad))
+        p0, p3 = _edge(parts[one], fragments[one].quad, bounds[i])
+        p1, p2 = _edge(parts[two], fragments[two].quad, bounds[j])
+        words.append(Word("".join(text.chars[i:j]), Quad(p0, p1, p2, p3)))
     return Line("".join(text.chars), line_quad(pieces, joined), text.confidence(), tuple(words), model, look)
 
 
@@ -56,15 +55,15 @@ def _zones(pieces: Pieces, parts: Sequence[Part]) -> list[Zone]:
 
 def line_quad(pieces: Pieces, joined: Joined) -> Quad:
     """Give the quad from the start of the first view to the end of the last."""
-    first, last = (pieces.fragments[joined.parts[at].piece].quad for at in (0, -1))
+    first, last = (pieces.quad(joined.parts[at].piece) for at in (0, -1))
     return Quad(first.p0, last.p1, last.p2, first.p3)
 
 
-def _gather(pieces: Pieces, parts: Sequence[Part]) -> Text:
+def _gather(parts: Sequence[Part], fragments: Sequence[Fragment]) -> Text:
     """List the characters of all parts in order, with the spaces that stand between parts."""
     text = Text([], [], [], [])
-    for number, part in enumerate(parts):
-        run = pieces.fragments[part.piece].chars[part.first : part.stop]
+    for number, (part, fragment) in enumerate(zip(parts, fragments, strict=True)):
+        run = fragment.chars[part.first : part.stop]
         if not run:
             continue
         chars, at, sure = zip(*run, strict=True)
@@ -76,27 +75,22 @@ def _gather(pieces: Pieces, parts: Sequence[Part]) -> Text:
     return text
 
 
-def _between(start: tuple[_Point, _Point], end: tuple[_Point, _Point]) -> Quad:
-    """Give the quad between two edges, each from its top to its bottom."""
-    return Quad(start[0], end[0], end[1], start[1])
-
-
-def _edge(part: Part, quad: Quad, at: float) -> tuple[_Point, _Point]:
+def _edge(part: Part, quad: Quad, at: float) -> tuple[Point, Point]:
     """Give the top and bottom of the quad where the axis is at `at`."""
+    p0, p1, p2, p3 = (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.points
     if at == part.start:
-        return quad.p0, quad.p3
+        return p0, p3
     if at == part.end:
-        return quad.p1, quad.p2
+        return p1, p2
     share = (at - part.start) / (part.end - part.start)
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.p0, quad.p1, quad.p2, quad.p3
     return (x0 + (x1 - x0) * share, y0 + (y1 - y0) * share), (x3 + (x2 - x3) * share, y3 + (y2 - y3) * share)
 
 
 def _model(pieces: Pieces, parts: Sequence[Part]) -> str:
     """Name the model that read most of the characters."""
     if len(parts) == 1:
-        return pieces.models[int(pieces.tile[parts[0].piece])]
+        return pieces.reading(parts[0].piece).model
     read: Counter[str] = Counter()
     for part in parts:
-        read[pieces.models[int(pieces.tile[part.piece])]] += part.stop - part.first
+        read[pieces.reading(part.piece).model] += part.stop - part.first
     return min(read, key=lambda model: (-read[model], model))

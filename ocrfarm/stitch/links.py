@@ -172,7 +172,7 @@ def _same_words(pieces: Pieces, views: _Views, index: int) -> bool:
     if views.cosine[index] <= 0:
         return False
     half = float(views.half[index])
-    long = Span(pieces.fragments[views.long[index]].chars, -half, half)
-    short = Span(pieces.fragments[views.short[index]].chars, float(views.low[index]), float(views.high[index]))
+    long = Span(pieces.fragment(views.long[index]).chars, -half, half)
+    short = Span(pieces.fragment(views.short[index]).chars, float(views.low[index]), float(views.high[index]))
     first, second = sorted((long, short), key=lambda span: (span.start, span.end))
     return same_text(first, second, height=float(views.height[index]))

@@ -10,7 +10,7 @@ from ocrfarm.stitch.pieces import Flags, Floats, Ints, Pieces
 REACH = 0.8
 """Text heights by which a fragment reaches out at both ends."""
 
-AT_ONCE = 1 << 20
+AT_ONCE = 1 << 16
 """Pairs looked at in one go: bounds memory, some 100 bytes each."""
 
 
@@ -65,7 +65,7 @@ def _entries(pieces: Pieces, boxes: Floats, extent: Floats) -> tuple[Ints, Ints,
     axis = (zone[:, 3] - zone[:, 1] > zone[:, 2] - zone[:, 0]).astype(np.int64)
     tile = np.concatenate([one, two])
     pair = np.concatenate([np.arange(len(one))] * 2)
-    first = np.searchsorted(pieces.tile, np.arange(len(pieces.tiles) + 1))
+    first = np.searchsorted(pieces.tile, np.arange(len(pieces.readings) + 1))
     kept_pair, kept_piece = [], []
     for k, piece in ragged(first[tile], first[tile + 1]):
         inside = _intersect(boxes[piece], zone[pair[k]])

@@ -1,12 +1,12 @@
 """Readings of many tiles -> fragments in arrays, in one fixed order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ocrfarm.geometry import Size
+from ocrfarm.geometry import Quad, Size
 from ocrfarm.tile import Char, Fragment, Reading, Tile, TileId
 
 Floats = NDArray[np.float64]
@@ -21,16 +21,16 @@ SMALLEST = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The n fragments of a page, sorted by tile and then by content; row i of every array is `fragments[i]`.
+    """The n fragments of a page, sorted by tile and then by content; row i of every array is that of `fragment(i)`.
 
-    `tile` indexes `tiles` and `models`; `corners` (n, 4, 2) and `centre` (n, 2) are page pixels; `along` (n, 2) is the
-    unit vector of the reading direction; `length` and `height` (n) are pixels.
+    `tile` indexes `readings`, of which each is of another tile, and `number` the fragments of that reading; `corners`
+    (n, 4, 2) and `centre` (n, 2) are page pixels; `along` (n, 2) is the unit vector of the reading direction; `length`
+    and `height` (n) are pixels.
     """
 
-    fragments: list[Fragment]
-    tiles: list[Tile]
-    models: list[str]
+    readings: list[Reading]
     tile: Ints
+    number: Ints
     corners: Floats
     centre: Floats
     along: Floats
@@ -38,36 +38,44 @@ class Pieces:
     height: Floats
 
     def __len__(self) -> int:
-        return len(self.fragments)
+        return len(self.number)
+
+    def fragment(self, piece: int) -> Fragment:
+        """Give a fragment; where readings keep theirs in columns it is made each time."""
+        return self.reading(piece).fragments[int(self.number[piece])]
+
+    def quad(self, piece: int) -> Quad:
+        """Give where a fragment is."""
+        return Quad(*self.corners[piece].tolist())
+
+    def reading(self, piece: int) -> Reading:
+        """Give the reading that a fragment is part of."""
+        return self.readings[int(self.tile[piece])]
 
     def tile_boxes(self) -> Floats:
         """Give x0, y0, x1, y1 of each tile."""
-        boxes = [(tile.box.x0, tile.box.y0, tile.box.x1, tile.box.y1) for tile in self.tiles]
+        boxes = [(tile.box.x0, tile.box.y0, tile.box.x1, tile.box.y1) for tile in self._tiles()]
         return np.array(boxes, np.float64).reshape(-1, 4)
 
     def interior(self) -> Flags:
         """Say which of the left, top, right and bottom border of each tile cut through the page."""
-        return np.array([tile.interior for tile in self.tiles], np.bool_).reshape(-1, 4)
+        return np.array([tile.interior for tile in self._tiles()], np.bool_).reshape(-1, 4)
+
+    def _tiles(self) -> Iterator[Tile]:
+        return (reading.tile for reading in self.readings)
 
 
 def gather(size: Size, readings: Iterable[Reading]) -> Pieces:
     """Put the fragments in arrays; what has no text or lies off the page is left out, repeats count once."""
     chosen = sorted(_one_per_tile(readings).values(), key=lambda reading: reading.tile.id)
-    fragments: list[Fragment] = []
-    tile: list[int] = []
-    for index, reading in enumerate(chosen):
-        kept = sorted((fragment for fragment in reading.fragments if _has_text(fragment)), key=_content)
-        fragments += kept
-        tile += [index] * len(kept)
-    corners = np.array([fragment.quad.points for fragment in fragments], np.float64).reshape(-1, 4, 2)
-    on_page = _on_page(size, corners)
-    return _measure(
-        [fragment for fragment, keep in zip(fragments, on_page.tolist(), strict=True) if keep],
-        [reading.tile for reading in chosen],
-        [reading.model for reading in chosen],
-        np.array(tile, np.int64)[on_page],
-        corners[on_page],
-    )
+    sizes, numbers, corners = [], [], [np.empty((0, 4, 2))]
+    for reading in chosen:
+        contents = sorted((_content(fragment), number) for number, fragment in _with_text(reading))
+        sizes.append(len(contents))
+        numbers += [number for _, number in contents]
+        corners.append(np.array([content[0] for content, _ in contents], np.float64).reshape(-1, 4, 2))
+    tile = np.repeat(np.arange(len(chosen)), sizes)
+    return _measure(size, chosen, tile, np.array(numbers, np.int64), np.concatenate(corners))
 
 
 def _one_per_tile(readings: Iterable[Reading]) -> dict[TileId, Reading]:
@@ -88,27 +96,26 @@ def _content(fragment: Fragment) -> _Content:
     return fragment.quad.points, fragment.chars, fragment.confidence, fragment.detection
 
 
-def _has_text(fragment: Fragment) -> bool:
-    return any(char.text.strip() for char in fragment.chars)
+def _with_text(reading: Reading) -> Iterator[tuple[int, Fragment]]:
+    """Give the fragments that have any, with their numbers."""
+    for number, fragment in enumerate(reading.fragments):
+        if fragment.text.strip():
+            yield number, fragment
 
 
-def _on_page(size: Size, corners: Floats) -> Flags:
-    """Say which fragments have their middle on the page: what lies in a tile's padding is noise."""
+def _measure(size: Size, readings: list[Reading], tile: Ints, number: Ints, corners: Floats) -> Pieces:
+    """Measure the fragments that have their middle on the page: what lies in a tile's padding is noise."""
     middle = corners.mean(axis=1)
-    inside: Flags = ((middle >= 0) & (middle <= (size.width, size.height))).all(axis=1)
-    return inside
-
-
-def _measure(fragments: list[Fragment], tiles: list[Tile], models: list[str], tile: Ints, corners: Floats) -> Pieces:
+    on_page = ((middle >= 0) & (middle <= (size.width, size.height))).all(axis=1)
+    corners = corners[on_page]
     start = (corners[:, 0] + corners[:, 3]) / 2
     end = (corners[:, 1] + corners[:, 2]) / 2
     length = np.maximum(distance(end - start), SMALLEST)
     height = (distance(corners[:, 3] - corners[:, 0]) + distance(corners[:, 2] - corners[:, 1])) / 2
     return Pieces(
-        fragments,
-        tiles,
-        models,
-        tile=tile,
+        readings,
+        tile=tile[on_page],
+        number=number[on_page],
         corners=corners,
         centre=(start + end) / 2,
         along=(end - start) / length[:, None],

@@ -27,7 +27,7 @@ def test_every_pair_of_two_tiles_that_touches_is_found(places: list[list[tuple[i
         for number, some in enumerate(places)
     ]
     pieces = gather(PAGE, readings)
-    boxes = [fragment.quad.points[0] + fragment.quad.points[2] for fragment in pieces.fragments]
+    boxes = [fragment.quad.points[0] + fragment.quad.points[2] for fragment in map(pieces.fragment, range(len(pieces)))]
     grown = [(x0 - REACH * (y1 - y0), y0, x1 + REACH * (y1 - y0), y1) for x0, y0, x1, y1 in boxes]
     expected = {
         (i, j)
