@@ -12,8 +12,9 @@ R = TypeVar("R")
 def map_ahead(work: Callable[[T], R], items: Iterable[T], *, threads: int = 2) -> Iterator[R]:
     """Give `work(item)` for every item in order, soon after it is done; at most threads + 1 items are in memory.
 
-    At first no more of them wait than were given: whoever is idle until then gets the first before long. The calling thread draws the items, so that decoding goes on while tiles are encoded or stored; the work must let
-    go of the interpreter's lock for its heavy part, as libvips and sockets do.
+    The calling thread draws the items, so that decoding goes on while tiles are encoded or stored; the work must let
+    go of the interpreter's lock for its heavy part, as libvips and sockets do. At first no more items wait than were
+    given, so that whoever is idle until then has the first ones before long.
     """
     waiting: deque[Future[R]] = deque()
     given = 0
