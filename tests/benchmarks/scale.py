@@ -219,20 +219,21 @@ def _played(place: Site, picture: Path, profile: Profile) -> Run:
     before = costs(place)
     started = time.time()
     job = place.farm.client.submit(picture, profile=profile).id
-    first = _until(place, job, "fragments") - started
-    _until(place, job, "result")
+    tile = plan(Size(1, 1), side=256, overlap=32)[0]
+    first = _until(place, job, keys.fragments(job, tile.id), keys.result(job)) - started
+    _until(place, job, keys.result(job))
     time.sleep(_SETTLE_SECONDS)
     spent = costs(place) - before
+    if (status := place.farm.status(job)).state != "complete":
+        raise click.ClickException(f"job {job} was not read: {status}\n{place.farm.logs()}")
     timing = place.farm.document(job).timing
-    return Run(place.farm.status(job).tiles, timing["wall"], spent, timing, first)
+    return Run(status.tiles, timing["wall"], spent, timing, first)
 
 
-def _until(place: Site, job: str, what: str) -> float:
-    """Wait until the store has an object, without a word to the broker; give the time."""
+def _until(place: Site, job: str, *awaited: str) -> float:
+    """Wait until the store has one of the objects, without a word to the broker; give the time."""
     deadline = time.monotonic() + _PATIENCE
-    tile = plan(Size(1, 1), side=256, overlap=32)[0]
-    key = keys.result(job) if what == "result" else keys.fragments(job, tile.id)
-    while not place.farm.store.exists(key):
+    while not any(place.farm.store.exists(key) for key in awaited):
         if time.monotonic() > deadline:
             raise click.ClickException(f"job {job} does not end: {place.farm.status(job)}\n{place.farm.logs()}")
         time.sleep(0.02)

@@ -4,11 +4,13 @@ import mmap
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Found, Pixels
+from ocrfarm.recognize.engine import Wanted, every
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Char, Fragment
 
@@ -26,14 +28,14 @@ class Idle:
     def __init__(self, seconds: float, lines: int) -> None:
         self._seconds, self._lines = seconds, lines
 
-    def read(self, pixels: Pixels, *, lowest: float = 0.0) -> Found:
+    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
         if self._seconds:
             time.sleep(self._seconds)
         step = max((pixels.shape[0] - 2 * _EDGE) // max(self._lines, 1), 1)
         return Found(tuple(_line(_EDGE + step * number) for number in range(self._lines)))
 
-    def read_line(self, pixels: Pixels, line: Quad) -> Fragment:
-        return Fragment(line, (), 0.0)
+    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+        return [Fragment(line, (), 0.0) for line in lines]
 
 
 def _line(y: int) -> Fragment:

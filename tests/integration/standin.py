@@ -23,7 +23,7 @@ import numpy as np
 from ocrfarm.farm import app, flow, looks, services, steps
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Found, Pixels
-from ocrfarm.recognize.engine import Wanted, every
+from ocrfarm.recognize.engine import Engine, Wanted, every
 from ocrfarm.recognize.planted import PlantedEngine
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Fragment
@@ -151,7 +151,8 @@ def _be_idle(lines: int) -> None:
     seconds, folder = float(os.environ.get("STANDIN_SECONDS", "0")), Path(os.environ["STANDIN_FOLDER"])
     opened: Callable[[str], Store] = getattr(services, "open_store")  # noqa: B009 - it is no name of that module's
     setattr(services, "open_store", lambda url: CountedStore(opened(url), folder))  # noqa: B010
-    setattr(services, "load_engine", lambda profile, folders: Idle(seconds, lines))  # noqa: B010
+    engine: Engine = Idle(seconds, lines)
+    setattr(services, "load_engine", lambda profile, folders: engine)  # noqa: B010
 
 
 if __name__ == "__main__":
