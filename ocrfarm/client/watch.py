@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from ocrfarm.farm.progress import JobStatus
 
 _POLL_SECONDS = (0.05, 1.0)
-"""First and longest pause between two looks at a job; each is a quarter longer than the one before."""
+"""First and longest pause between two looks at a job."""
+
+_LONGER = 1.05
+"""Times the pause before: what is waited for in vain is at most a twentieth of what the job takes."""
+
+_SOON = 0.1
+"""Seconds between two looks while a job is stitched, which ends it in most cases."""
 
 _AWAY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 """Pauses between tries while the broker or the store is away: a batch outlives an outage of two minutes."""
@@ -36,8 +42,8 @@ class Watch:
         left = self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutReached(f"job {status.id} is still {status.state} after {self._timeout:g} s; it goes on")
-        pause, self._pause = self._pause, min(self._pause * 1.25, self._longest)
-        return min(pause, left)
+        pause, self._pause = self._pause, min(self._pause * _LONGER, self._longest)
+        return min(pause, left, _SOON if status.state == "stitching" else pause)
 
 
 class Patience:
