@@ -102,10 +102,18 @@ class _Search:
         self.tried.add(profile)
         speed = self.measure(profile, self.left)
         same = agreement(self.first.words, speed.words)
+        if self._verdict(speed, same) == "taken":
+            self._measure_best_again()
         trial = Trial(profile, speed, same, self._verdict(speed, same))
         if trial.is_taken:
             self.best = trial
         return trial
+
+    def _measure_best_again(self) -> None:
+        """Give the best a second chance: the first trial of all is up to a tenth slower than the same later on."""
+        again = self.measure(self.best.profile, self.left)
+        if again.megapixels > self.best.speed.megapixels:
+            self.best = replace(self.best, speed=again)
 
     def _verdict(self, speed: Speed, same: float) -> str:
         if speed.trouble:

@@ -51,7 +51,13 @@ def test_a_gain_within_the_noise_is_none() -> None:
     assert len([trial for trial in searched(lambda profile: 1 + profile.runtime.batch / 10_000) if trial.is_taken]) == 1
 
 
-def test_nothing_is_measured_twice() -> None:
+def test_a_first_trial_that_was_slow_is_repeated_before_another_is_taken() -> None:
+    speeds = iter([0.9])
+    trials = searched(lambda profile: next(speeds, 1.0))
+    assert [trial.verdict for trial in trials[1:3]] == ["not faster", "not faster"]
+
+
+def test_no_trial_is_made_twice() -> None:
     profiles = [trial.profile for trial in searched(lambda profile: 1 / profile.detector_scale + profile.runtime.batch)]
     assert len(profiles) == len(set(profiles))
 
