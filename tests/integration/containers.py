@@ -29,8 +29,9 @@ _NETWORK = "ip link set lo up && echo up && exec cat"
 """Holds a network without a way out for as long as its standard input is open."""
 
 _CONTAINER = """
-root=$1 all=$1/all hosts=$2 read_only=$3
+root=$1 all=$1/all hosts="$2 $0" read_only=$3
 shift 3
+echo "$0" >/proc/sys/kernel/hostname
 mount -t tmpfs container "$root"
 mkdir "$root/up" "$root/work" "$all"
 mount -t overlay container -o "lowerdir=/,upperdir=$root/up,workdir=$root/work" "$all"
@@ -50,8 +51,8 @@ shift
 [ -z "$read_only" ] || mount -o remount,ro "$all"
 exec chroot "$all" env -i -C /tmp "$@"
 """
-"""Arguments: an empty folder, names of this machine, whether to refuse writing, pairs of a place inside and what is
-mounted there (nothing: an empty folder in memory), --, variables and the command."""
+"""Arguments: its name, which is its host's too, an empty folder, names of this machine, whether to refuse writing,
+pairs of a place inside and what is mounted there (nothing: an empty folder in memory), --, variables and the command."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ class Network:
         root.mkdir()
         mounts = {"/tmp": None, **container.mounts, str(ROOT): ROOT, sys.base_prefix: Path(sys.base_prefix)}
         pairs = [str(part or "") for pair in mounts.items() for part in pair]
-        command = ["nsenter", "--target", str(self.holder), "--net", "unshare", "--mount", "sh", "-euc", _CONTAINER]
-        command += [name, str(root), " ".join(("localhost", *self.names)), "1" if container.read_only else "", *pairs]
+        command = ["nsenter", "--target", str(self.holder), "--net", "unshare", "--mount", "--uts"]
+        command += ["sh", "-euc", _CONTAINER, name, str(root), " ".join(("localhost", *self.names))]
+        command += ["1" if container.read_only else "", *pairs]
         with (self.folder / f"{name}.log").open("wb") as log:
             self.running[name] = subprocess.Popen(
                 [*command, "--", *_variables(container), *container.command], stdout=log, stderr=log, process_group=0
