@@ -52,7 +52,7 @@ shift
 exec chroot "$all" env -i -C /tmp "$@"
 """
 """Arguments: its name, which is its host's too, an empty folder, names of this machine, whether to refuse writing,
-pairs of a place inside and what is mounted there (nothing: an empty folder in memory), --, variables and the command."""
+pairs of a place inside and what is mounted there (nothing: an empty folder in memory), --, variables and command."""
 
 
 @dataclass(frozen=True)
