@@ -20,14 +20,18 @@ def encode_tile(pixels: Pixels) -> bytes:
     """Give the PNG of grey or RGB pixels; grey stays grey, a third of the memory.
 
     libvips saves with threads that do not survive a fork: a child of a process that has encoded would wait for them
-    forever, so it gets a RuntimeError instead. Encode in the child only, or start children by spawn.
+    forever, so it gets a RuntimeError instead. Encode in the child only, or start children by spawn. `MemoryError` where
+    there is too little for the PNG or for a thread.
     """
     if _encoders.setdefault("pid", os.getpid()) != os.getpid():
         raise RuntimeError("encode_tile ran before this process was forked: encode in the child only")
     height, width, *bands = pixels.shape
     data = np.ascontiguousarray(pixels).data
     image = pyvips.Image.new_from_memory(data, width, height, bands[0] if bands else 1, "uchar")
-    return bytes(image.copy(interpretation="srgb" if bands else "b-w").pngsave_buffer(**_FAST))
+    try:
+        return bytes(image.copy(interpretation="srgb" if bands else "b-w").pngsave_buffer(**_FAST))
+    except pyvips.Error as error:  # pixels are in memory, and so is the PNG: nothing else can be lacking
+        raise MemoryError(f"no tile can be encoded ({' '.join(str(error).split())})") from error
 
 
 def decode_tile(data: bytes, part: Box | None = None) -> Pixels:
