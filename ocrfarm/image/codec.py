@@ -20,8 +20,8 @@ def encode_tile(pixels: Pixels) -> bytes:
     """Give the PNG of grey or RGB pixels; grey stays grey, a third of the memory.
 
     libvips saves with threads that do not survive a fork: a child of a process that has encoded would wait for them
-    forever, so it gets a RuntimeError instead. Encode in the child only, or start children by spawn. `MemoryError` where
-    there is too little for the PNG or for a thread.
+    forever, so it gets a RuntimeError instead. Encode in the child only, or start children by spawn. `MemoryError`
+    where there is too little for the PNG or for a thread.
     """
     if _encoders.setdefault("pid", os.getpid()) != os.getpid():
         raise RuntimeError("encode_tile ran before this process was forked: encode in the child only")
