@@ -132,7 +132,7 @@ class Quad:
         return (math.dist(p0, p3) + math.dist(p1, p2)) / 2
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def centre(self) -> Point:
         """Mean of the corners."""
         xs, ys = zip(*self.points, strict=True)
         return sum(xs) / 4, sum(ys) / 4

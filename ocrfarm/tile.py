@@ -137,6 +137,10 @@ class Fragment:
         return "".join(char.text for char in self.chars)
 
 
+_NUMBERS = 10
+"""Of each fragment, beside those of its characters."""
+
+
 class Fragments(Sequence[Fragment]):
     """The fragments of a reading in columns, a third of what they take one by one; each is made when it is asked for.
 
@@ -179,10 +183,6 @@ class Fragments(Sequence[Fragment]):
 
     def __hash__(self) -> int:
         return hash(tuple(self))
-
-
-_NUMBERS = 10
-"""Of each fragment, beside those of its characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,11 @@ def _stitch(app: Celery, services: Services, job: str) -> None:
     A second delivery of the same message repeats messages with the same ids, which the chord counts once.
     """
     if doubted := steps.stitch(services, job):
-        _publish(app, services, job, batches=doubted, look="2")
+        _publish(app, services, job, batches=doubted, again=True)
 
 
-def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[Batch], look: str = "1") -> None:
-    wave = wire.Wave(services.upkeep.revivals(job), look)
+def _publish(app: Celery, services: Services, job: str, *, batches: Iterable[Batch], again: bool = False) -> None:
+    wave = wire.Wave(services.upkeep.revivals(job), again)
     stitch = app.signature(wire.STITCH, wire.job_message(job), immutable=True)
     header = _header(app, services, job, batches, wave)
     chord(header, stitch, app=app, task_id=wire.group_id(job, wave)).apply_async(task_id=wire.stitch_id(job, wave))

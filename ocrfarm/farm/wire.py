@@ -78,31 +78,29 @@ def split_id(job: str) -> str:
 class Wave(NamedTuple):
     """Which chord of a job: each revival has its own, so that what an older one counted cannot end it.
 
-    `look` is "1" for the tiles and "2" for the places that are read a second time.
+    `again`: not the tiles are read, but places a second time.
     """
 
     revival: int = 0
-    look: str = "1"
+    again: bool = False
 
-    @property
-    def again(self) -> bool:
-        """Whether places are read a second time."""
-        return self.look == "2"
+    def __str__(self) -> str:
+        return f"{self.revival}-{2 if self.again else 1}"
 
 
 def group_id(job: str, wave: Wave) -> str:
     """Name the chord of the job."""
-    return f"{job}.batches.{wave.revival}-{wave.look}"
+    return f"{job}.batches.{wave}"
 
 
 def batch_id(job: str, index: int, *, wave: Wave) -> str:
     """Name the task that reads the job's batch of this number."""
-    return f"{job}.b{wave.revival}-{wave.look}-{index:05d}"
+    return f"{job}.b{wave}-{index:05d}"
 
 
 def stitch_id(job: str, wave: Wave | None = None) -> str:
     """Name the task that stitches the job, after this wave or whenever it is needed."""
-    return f"{job}.stitch.{wave.revival}-{wave.look}" if wave else f"{job}.stitch"
+    return f"{job}.stitch.{wave}" if wave else f"{job}.stitch"
 
 
 def resume_id(job: str) -> str:

@@ -14,7 +14,7 @@ from ocrfarm.stitch.doubts import NO_DOUBT, Doubt, find_looks
 from ocrfarm.stitch.groups import find_groups
 from ocrfarm.stitch.left import unread
 from ocrfarm.stitch.levels import Level, merge_levels, shared_by_tiles
-from ocrfarm.stitch.lines import line_quad, make_line
+from ocrfarm.stitch.lines import make_line
 from ocrfarm.stitch.links import Links, find_links
 from ocrfarm.stitch.nearby import nearby
 from ocrfarm.stitch.order import in_reading_order
@@ -63,10 +63,7 @@ def _level(size: Size, readings: Sequence[Reading], again: Sequence[Again]) -> L
     left = [reading for look, reading in again if look.kind == "left"]
     pieces = gather(size, [*readings, *searched, *left])
     answers = dict(chain.from_iterable(starmap(_answers, again)))
-    lines = [
-        make_line(pieces, joined, answer=answers.get(line_quad(pieces, joined)) if answers else None)
-        for joined in join(pieces)
-    ]
+    lines = [make_line(pieces, joined, answers=answers) for joined in join(pieces)]
     return Level(lines, shared_by_tiles([reading.tile.box for reading in readings]))
 
 

@@ -1,7 +1,7 @@
 """Parts of fragments -> a line with its words, each with its place on the page."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from ocrfarm.document import Line, Word
@@ -17,17 +17,17 @@ DISTURBED = 0.5
 """Line heights beyond the overlap of two parts in which a letter may have been cut too."""
 
 
-def make_line(pieces: Pieces, joined: Joined, *, answer: Answer | None = None) -> Line:
+def make_line(pieces: Pieces, joined: Joined, *, answers: Mapping[Quad, Answer]) -> Line:
     """Make the line; a word's quad is cut out of the quad of the tile that saw it, so long lines may bend.
 
-    `answer` is what was read on the whole line at a second look, with places from 0 (its start) to 1.
+    `answers` are what was read on whole lines at a second look, by their quads, with places from 0 (the start) to 1.
     """
-    parts = joined.parts
+    parts, whole = joined.parts, line_quad(pieces, joined)
     fragments = [pieces.fragment(part.piece) for part in parts]
     text = _gather(parts, fragments)
     look: Verdict = ""
     model = _model(pieces, parts)
-    if answer:
+    if answer := answers.get(whole):
         start, length = parts[0].start, parts[-1].end - parts[0].start
         placed = [char._replace(at=start + char.at * length) for char in answer.chars]
         if answer.stronger:
@@ -43,7 +43,7 @@ def make_line(pieces: Pieces, joined: Joined, *, answer: Answer | None = None) -
         p0, p3 = _edge(parts[one], fragments[one].quad, bounds[i])
         p1, p2 = _edge(parts[two], fragments[two].quad, bounds[j])
         words.append(Word("".join(text.chars[i:j]), Quad(p0, p1, p2, p3)))
-    return Line("".join(text.chars), line_quad(pieces, joined), text.confidence(), tuple(words), model, look)
+    return Line("".join(text.chars), whole, text.confidence(), tuple(words), model, look)
 
 
 def _zones(pieces: Pieces, parts: Sequence[Part]) -> list[Zone]:

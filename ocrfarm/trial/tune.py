@@ -102,9 +102,11 @@ class _Search:
         self.tried.add(profile)
         speed = self.measure(profile, self.left)
         same = agreement(self.first.words, speed.words)
-        if self._verdict(speed, same) == "taken":
+        verdict = self._verdict(speed, same)
+        if verdict == "taken":
             self._measure_best_again()
-        trial = Trial(profile, speed, same, self._verdict(speed, same))
+            verdict = self._verdict(speed, same)
+        trial = Trial(profile, speed, same, verdict)
         if trial.is_taken:
             self.best = trial
         return trial

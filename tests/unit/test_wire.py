@@ -54,7 +54,7 @@ def test_a_queue_has_no_name_that_a_redis_key_could_misread(model: str) -> None:
 
 def test_each_task_of_a_job_has_an_id_of_its_own_that_never_changes() -> None:
     job = wire.new_job_id()
-    waves = [wire.Wave(), wire.Wave(1), wire.Wave(look="2"), wire.Wave(1, "2")]
+    waves = [wire.Wave(), wire.Wave(1), wire.Wave(again=True), wire.Wave(1, again=True)]
     ids = [wire.split_id(job), wire.stitch_id(job), wire.resume_id(job)]
     ids += [name(job, wave) for wave in waves for name in (wire.group_id, wire.stitch_id)]
     ids += [wire.batch_id(job, index, wave=wave) for wave in waves for index in (0, 1)]
