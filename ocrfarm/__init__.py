@@ -1,7 +1,7 @@
-"""ocrfarm reads pictures of any size: an image becomes tiles, tiles become lines, lines become a page.
+"""ocrfarm reads images of any size: an image becomes tiles, tiles become lines, lines become a page.
 
 The stages are one folder each: image, split, recognize, stitch, result. `pipeline` runs them in one process, `farm`
-spreads them over workers, and `Client` hands pictures to a farm.
+spreads them over workers, and `Client` hands images to a farm.
 """
 
 import importlib
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ocrfarm.document import Coverage, Document, Hit, Line, Page, Word
     from ocrfarm.geometry import Box, Quad, Size
 
-_HOMES = {
+_MODULES = {
     "AsyncClient": "client",
     "AsyncJob": "client",
     "Client": "client",
@@ -50,6 +50,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'ocrfarm' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ocrfarm.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"ocrfarm.{_MODULES[name]}"), name)

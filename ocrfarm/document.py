@@ -1,16 +1,14 @@
 """Word, Line, Coverage, Page and Document: what OCR yields, and what it is asked."""
 
-import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ocrfarm.errors import MissingPackage
-from ocrfarm.folding import finder
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.sketch import Mark, sketch
+from ocrfarm.notebook import Mark, render_html
+from ocrfarm.text_search import compile_search
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -27,7 +25,7 @@ class Word:
     quad: Quad
 
 
-class Span(NamedTuple):
+class WordSpan(NamedTuple):
     """A word of a line, its place, and which characters start <= i < end of the line's text it is."""
 
     text: str
@@ -36,51 +34,53 @@ class Span(NamedTuple):
     end: int
 
 
-Look = Literal["", "confirmed", "corrected", "uncertain"]
+SecondPassOutcome = Literal["", "confirmed", "corrected", "uncertain"]
 """What came of reading a line again as a whole: the same letters, better ones, or other ones that were not taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text: quad in page pixels, confidence 0..1, its words, which recognizer read it, its second look."""
+    """One line of text: quad in page pixels, confidence 0..1, its words, which recognizer read it, its second pass."""
 
     text: str
     quad: Quad
     confidence: float
     words: tuple[Word, ...] = ()
     model: str = ""
-    look: Look = ""
+    second_pass: SecondPassOutcome = ""
 
-    def spans(self) -> tuple[Span, ...]:
+    def word_spans(self) -> tuple[WordSpan, ...]:
         """Give the words with their places in the text; where they do not make it up, it is cut at spaces."""
         if "".join(word.text for word in self.words) != "".join(self.text.split()):
             found = (match.span() for match in re.finditer(r"\S+", self.text))
-            return tuple(Span(self.text[start:end], self._share(start, end), start, end) for start, end in found)
+            return tuple(
+                WordSpan(self.text[start:end], self._proportional_quad(start, end), start, end) for start, end in found
+            )
         at = [number for number, char in enumerate(self.text) if not char.isspace()]
         spans, count = [], 0
         for word in self.words:
             if word.text:
                 begin, count = count, count + len(word.text)
-                spans.append(Span(word.text, word.quad, at[begin], at[count - 1] + 1))
+                spans.append(WordSpan(word.text, word.quad, at[begin], at[count - 1] + 1))
         return tuple(spans)
 
-    def part(self, start: int, end: int) -> Quad:
+    def locate(self, start: int, end: int) -> Quad:
         """Give the place of the characters start <= i < end, as the boxes of their words have it."""
-        spans = [span for span in self.spans() if span.start < end and start < span.end]
+        spans = [span for span in self.word_spans() if span.start < end and start < span.end]
         if not spans:
-            return self._share(start, end)
-        first, *_ = quads = [_cut(span, start, end=end) for span in spans]
+            return self._proportional_quad(start, end)
+        first, *_ = quads = [_quad_of_span(span, start, end=end) for span in spans]
         return Quad(first.p0, quads[-1].p1, quads[-1].p2, first.p3)
 
-    def _share(self, start: int, end: int) -> Quad:
+    def _proportional_quad(self, start: int, end: int) -> Quad:
         length = max(len(self.text), 1)
-        return self.quad.part(start / length, end / length)
+        return self.quad.segment(start / length, end / length)
 
 
-def _cut(span: Span, start: int, *, end: int) -> Quad:
+def _quad_of_span(span: WordSpan, start: int, *, end: int) -> Quad:
     """Give the part of a word's place that these characters of its line take."""
     length = span.end - span.start
-    return span.quad.part((max(start, span.start) - span.start) / length, (min(end, span.end) - span.start) / length)
+    return span.quad.segment((max(start, span.start) - span.start) / length, (min(end, span.end) - span.start) / length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,27 +111,27 @@ class Gap:
 class Coverage:
     """What of a page was really read.
 
-    `area` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's pixels per
-    page pixel, and `scales` says which share of the page it saw at which scale: small print enlarged, large letters
-    shrunk; `squeezed` counts lines longer than the recognizer's widest input; `saturated` counts tiles that held more
-    contours than the detector lists even after they were cut in four; `tiling` says how the page was cut and why;
-    `looks` counts the places that were read a second time, `retries` how often a tile had to be begun anew. `left_out`
-    is what nobody wanted read: it is no gap, and no part of `area`.
+    `fraction_read` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's
+    pixels per page pixel, and `scales` says which share of the page it saw at which scale: small text enlarged, large
+    letters shrunk; `overlong_lines` counts lines longer than the recognizer's widest input; `overflowed_tiles` counts
+    tiles that held more contours than the detector lists even after they were cut in four; `tiling` says how the page
+    was cut and why; `second_pass_count` counts the regions that were read a second time, `retries` how often a tile had
+    to be started again. `excluded` is what nobody wanted read: it is no gap, and no part of `fraction_read`.
     """
 
     tiles: int
     blank: int = 0
     read: int = 0
-    area: float = 1.0
+    fraction_read: float = 1.0
     scale: float = 1.0
-    squeezed: int = 0
-    saturated: int = 0
+    overlong_lines: int = 0
+    overflowed_tiles: int = 0
     gaps: tuple[Gap, ...] = ()
     tiling: str = ""
-    looks: int = 0
+    second_pass_count: int = 0
     scales: tuple[tuple[float, float], ...] = ()
     retries: int = 0
-    left_out: tuple[Box, ...] = ()
+    excluded: tuple[Box, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -139,13 +139,13 @@ class Coverage:
         return self.tiles - self.blank - self.read
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not self.gaps and not self.saturated
+        return not self.gaps and not self.overflowed_tiles
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class PageSource:
     """Where a page comes from.
 
     `number` (0 = first) is given where not all pages of the source were read. Of a page of a PDF, `dpi` says how many
@@ -164,7 +164,7 @@ class Page:
     size: Size
     lines: tuple[Line, ...]
     coverage: Coverage
-    leaf: Leaf = field(default_factory=Leaf)
+    source: PageSource = field(default_factory=PageSource)
 
     def lines_in(self, box: Box) -> tuple[Line, ...]:
         """Give the lines whose middle lies in the box."""
@@ -189,9 +189,11 @@ class Document:
         return tuple(line for page in self.pages for line in page.lines)
 
     @property
-    def numbers(self) -> tuple[int, ...]:
+    def page_numbers(self) -> tuple[int, ...]:
         """The number of each page in the source, 0 = first."""
-        return tuple(place if page.leaf.number is None else page.leaf.number for place, page in enumerate(self.pages))
+        return tuple(
+            place if page.source.number is None else page.source.number for place, page in enumerate(self.pages)
+        )
 
     @property
     def text(self) -> str:
@@ -199,19 +201,19 @@ class Document:
         return "\n\n".join("\n".join(line.text for line in page.lines) for page in self.pages)
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every page is complete; otherwise the document is partial and the coverage says where."""
-        return all(page.coverage.complete for page in self.pages)
+        return all(page.coverage.is_complete for page in self.pages)
 
-    def search(self, what: str | re.Pattern[str]) -> tuple[Hit, ...]:
+    def search(self, query: str | re.Pattern[str]) -> tuple[Hit, ...]:
         """Find a text, whatever its capitals, widths and spaces (NFKC), or what a regular expression matches.
 
         Hits stand within one line each, in reading order. A regular expression, as `re.compile` gives it, sees each
         line's text in NFKC.
         """
-        find = finder(what)
+        find = compile_search(query)
         return tuple(
-            Hit(number, line, start, end, line.part(start, end))
+            Hit(number, line, start, end, line.locate(start, end))
             for number, page in enumerate(self.pages)
             for line in page.lines
             for start, end in find(line.text)
@@ -223,40 +225,39 @@ class Document:
 
     def rows(self, first: int = 0) -> Iterator[tuple[object, ...]]:
         """Give a row a line, as `COLUMNS` names them: tenths of a pixel; `first` is the number of the first page."""
-        for number, page in zip(self.numbers, self.pages, strict=True):
+        for number, page in zip(self.page_numbers, self.pages, strict=True):
             for order, line in enumerate(page.lines, 1):
                 corners = [round(value, 1) for point in line.quad.points for value in point]
                 yield 1 + first + number, order, line.text, round(line.confidence, 4), *corners, line.model
 
     def to_dataframe(self) -> "DataFrame":
         """Give a row a line, as `rows` does; `MissingPackage` without pandas (`ocrfarm[pandas]`)."""
-        pandas = _needed("pandas", "pip install 'ocrfarm[pandas]'")
-        frame: DataFrame = pandas.DataFrame.from_records(list(self.rows()), columns=COLUMNS)
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise MissingPackage("pandas is not installed; pip install 'ocrfarm[pandas]'") from error
+        frame: DataFrame = DataFrame.from_records(list(self.rows()), columns=COLUMNS)
         return frame
 
-    def show(self, page: int = 0, picture: bytes = b"") -> None:
-        """Show a page (0 = first) in a notebook, over its picture where one is given, as by `Job.overview(page)`.
+    def show(self, page: int = 0, image: bytes = b"") -> None:
+        """Show a page (0 = first) in a notebook, over its image where one is given, as by `Job.overview(page)`.
 
         IndexError where there is no such page; `MissingPackage` where there is no notebook.
         """
-        display = _needed("IPython.display", "call show() in a notebook")
-        display.display(display.HTML(_sketched(self, page, picture)))
+        try:
+            from IPython.display import HTML, display
+        except ImportError as error:
+            raise MissingPackage("IPython is not installed; call show() in a notebook") from error
+        display(HTML(_render_page(self, page, image)))
 
     def _repr_html_(self) -> str:
-        return _sketched(self, 0) if self.pages else "<p>no page</p>"
+        return _render_page(self, 0) if self.pages else "<p>no page</p>"
 
 
-def _sketched(document: Document, number: int, picture: bytes = b"") -> str:
+def _render_page(document: Document, number: int, image: bytes = b"") -> str:
     page = document.pages[number]
     marks = [Mark(line.quad, line.text, line.confidence) for line in page.lines]
-    state = "complete" if page.coverage.complete else f"partial: {page.coverage.area:.2%} was read"
+    state = "complete" if page.coverage.is_complete else f"partial: {page.coverage.fraction_read:.2%} was read"
     size = f"{page.size.width} x {page.size.height} pixels"
     caption = f"page {number + 1} of {len(document.pages)}, {size}, {len(marks):,} lines, {state}"
-    return sketch(page.size, marks, caption=caption, picture=picture)
-
-
-def _needed(name: str, advice: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingPackage(f"{name.partition('.')[0]} is not installed; {advice}") from error
+    return render_html(page.size, marks, caption=caption, image=image)

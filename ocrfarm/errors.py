@@ -3,22 +3,22 @@
 1 is an error of ocrfarm's own, 2 a wrong command line.
 
 OcrfarmError                 1
-|-- InputError               3  the picture cannot be read
-|   |-- NotAnImage
+|-- InputError               3  the image cannot be read
+|   |-- UnidentifiedImage
 |   |-- DamagedImage
 |   |-- TooLarge
-|   |-- Locked
-|   |-- NoImages
-|   |-- NotAResult
-|   `-- NoPicture
+|   |-- EncryptedFile
+|   |-- NoImagesFound
+|   |-- InvalidResult
+|   `-- ImageNotFound
 |-- SettingsError            4  a setting, profile or model name makes no sense
 |   |-- UnknownProfile
 |   |-- UnknownModel
 |   |-- UnknownFormat
 |   `-- MissingPackage
 |-- WeightsError             5  weights are missing or not what they should be
-|-- EngineError              6  the engine cannot start or broke (`EngineBroke` may pass: retryable)
-|   `-- EngineBroke
+|-- EngineError              6  the engine cannot start or broke (`EngineFailed` may pass: retryable)
+|   `-- EngineFailed
 |-- StoreError               7  the store cannot be used
 |   |-- ObjectNotFound
 |   |-- StoreDenied
@@ -32,11 +32,11 @@ OcrfarmError                 1
 |   |-- UnknownJob
 |   |-- JobFailed
 |   `-- JobCancelled
-|-- TimeoutReached          11 what was waited for did not come in time
+|-- WaitTimeout          11 what was waited for did not come in time
 |-- PartialResult           12 the result is there, but a part of the page was not read
 `-- FarmBusy                13 the farm has enough to do; `retry_after` says when to come back
 
-OutOfTime stands apart: it stops whatever runs, so that no `except Exception` of an engine holds it back.
+TaskTimeLimit stands apart: it stops whatever runs, so that no `except Exception` of an engine holds it back.
 """
 
 from typing import ClassVar
@@ -50,12 +50,12 @@ class OcrfarmError(Exception):
 
 
 class InputError(OcrfarmError):
-    """The picture cannot be read."""
+    """The image cannot be read."""
 
     exit_code = 3
 
 
-class NotAnImage(InputError):
+class UnidentifiedImage(InputError):
     """The file is missing, empty or in no format that ocrfarm reads."""
 
 
@@ -67,20 +67,20 @@ class TooLarge(InputError):
     """The header claims more pixels, bytes or pages than the limits allow."""
 
 
-class Locked(InputError):
+class EncryptedFile(InputError):
     """The file asks for a password."""
 
 
-class NoImages(InputError):
+class NoImagesFound(InputError):
     """A folder or a list holds no image at all."""
 
 
-class NotAResult(InputError):
+class InvalidResult(InputError):
     """The file is missing or holds no result of ocrfarm."""
 
 
-class NoPicture(InputError):
-    """The picture that a result was read from is not there, or it is another one."""
+class ImageNotFound(InputError):
+    """The image that a result was read from is not there, or it is another one."""
 
 
 class SettingsError(OcrfarmError):
@@ -117,7 +117,7 @@ class EngineError(OcrfarmError):
     exit_code = 6
 
 
-class EngineBroke(EngineError):
+class EngineFailed(EngineError):
     """The engine failed on one tile; another try may do."""
 
     retryable = True
@@ -189,7 +189,7 @@ class JobCancelled(JobError):
     """The job was cancelled."""
 
 
-class TimeoutReached(OcrfarmError):
+class WaitTimeout(OcrfarmError):
     """What was waited for did not come in time."""
 
     exit_code = 11
@@ -211,5 +211,5 @@ class FarmBusy(OcrfarmError):
         self.retry_after = retry_after
 
 
-class OutOfTime(BaseException):
+class TaskTimeLimit(BaseException):
     """A task's soft time limit has passed."""

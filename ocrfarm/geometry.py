@@ -47,7 +47,7 @@ class Box:
         """Pixels inside."""
         return self.width * self.height
 
-    def shifted(self, dx: int, dy: int) -> "Box":
+    def shift(self, dx: int, dy: int) -> "Box":
         """Give the same box dx pixels further right and dy further down."""
         return Box(self.x0 + dx, self.y0 + dy, self.x1 + dx, self.y1 + dy)
 
@@ -104,13 +104,13 @@ class Quad:
         return hash(self.points)
 
     @classmethod
-    def of(cls, points: Sequence[Sequence[float]]) -> Self:
+    def from_points(cls, points: Sequence[Sequence[float]]) -> Self:
         """Make a quad from four (x, y) pairs."""
         (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
         return cls((float(x0), float(y0)), (float(x1), float(y1)), (float(x2), float(y2)), (float(x3), float(y3)))
 
     @classmethod
-    def upright(cls, x0: float, y0: float, x1: float, y1: float) -> Self:
+    def from_bounds(cls, x0: float, y0: float, x1: float, y1: float) -> Self:
         """Make the quad of a horizontal line of text."""
         return cls((x0, y0), (x1, y0), (x1, y1), (x0, y1))
 
@@ -137,16 +137,21 @@ class Quad:
         xs, ys = zip(*self.points, strict=True)
         return sum(xs) / 4, sum(ys) / 4
 
-    def moved(self, dx: float, dy: float, scale: float = 1.0) -> "Quad":
+    def transform(self, dx: float, dy: float, scale: float = 1.0) -> "Quad":
         """Multiply every corner by `scale`, then add (dx, dy) pixels."""
-        return Quad.of([(x * scale + dx, y * scale + dy) for x, y in self.points])
+        return Quad.from_points([(x * scale + dx, y * scale + dy) for x, y in self.points])
 
-    def part(self, start: float, end: float) -> "Quad":
+    def segment(self, start: float, end: float) -> "Quad":
         """Give the piece between two positions (0 = start of the text, 1 = its end) along the reading direction."""
         p0, p1, p2, p3 = self.points
-        return Quad(_between(p0, p1, start), _between(p0, p1, end), _between(p3, p2, end), _between(p3, p2, start))
+        return Quad(
+            _interpolate(p0, p1, start),
+            _interpolate(p0, p1, end),
+            _interpolate(p3, p2, end),
+            _interpolate(p3, p2, start),
+        )
 
-    def turned_round(self) -> "Quad":
+    def rotate_180(self) -> "Quad":
         """Give the same four corners for text that runs the other way (turned by 180 degrees)."""
         return Quad(self.p2, self.p3, self.p0, self.p1)
 
@@ -156,5 +161,5 @@ class Quad:
         return Box(math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys)))
 
 
-def _between(a: Point, b: Point, at: float) -> Point:
+def _interpolate(a: Point, b: Point, at: float) -> Point:
     return (a[0] + (b[0] - a[0]) * at, a[1] + (b[1] - a[1]) * at)

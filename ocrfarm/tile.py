@@ -1,4 +1,4 @@
-"""Tile, Fragment and Reading: what split, recognize and stitch hand to one another."""
+"""Tile, Fragment and TileResult: what split, recognize and stitch hand to one another."""
 
 import gzip
 import json
@@ -11,17 +11,17 @@ from typing import Any, Literal, NamedTuple, overload
 
 from ocrfarm.geometry import Box, Quad, Size
 
-LATTICE = 32
+DETECTOR_STRIDE = 32
 """Pixels. The detector gives shifted text the same answer only for shifts by its stride of 32, and it resamples any
 array whose sides are no multiples of 32."""
 
-LOOK = "x"
-"""The part that marks the tiles of a second look; these are numbered by column."""
+SECOND_PASS_QUADKEY = "x"
+"""The quadkey that marks the tiles of the second pass; these are numbered by column."""
 
-CLEAR_PIXELS, CLEAR_HEIGHTS = 16.0, 1.0
+CLEARANCE_PIXELS, CLEARANCE_HEIGHTS = 16.0, 1.0
 """How far a line lies from a border that surely does not cut it: pixels, or times its height where that is more."""
 
-CROSSES = 0.342
+MIN_CROSSING_SINE = 0.342
 """Sine of 20 degrees: a border steeper than this to the reading direction cuts ends of lines, any other one sides."""
 
 _NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+|x))?")
@@ -31,19 +31,20 @@ _NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+|x))?")
 class TileId:
     """Which tile: page, level (0 = native pixels, 1 = half size, ...), row and column of the grid.
 
-    `part` is empty for a whole tile; a tile that is read again in four has the parts "0" (top left), "1", "2" and "3"
-    (bottom right), and a part of a part has two digits. `LOOK` is the part of the tiles that are cut for a second look.
+    `quadkey` is empty for a whole tile; a tile that is read again in four has the quadkeys "0" (top left), "1", "2" and
+    "3" (bottom right), and a quarter of a quarter has two digits. `SECOND_PASS_QUADKEY` is that of the tiles that
+    are cut for the second pass.
     """
 
     page: int
     level: int
     row: int
     col: int
-    part: str = ""
+    quadkey: str = ""
 
     def __str__(self) -> str:
         name = f"p{self.page:04d}-l{self.level}-r{self.row:04d}-c{self.col:04d}"
-        return f"{name}-q{self.part}" if self.part else name
+        return f"{name}-q{self.quadkey}" if self.quadkey else name
 
     @classmethod
     def parse(cls, name: str) -> "TileId":
@@ -77,48 +78,48 @@ class Tile:
     core: Box | None = field(default=None, compare=False)
 
     @property
-    def interior(self) -> Sides:
+    def inner_edges(self) -> Sides:
         """Which sides cut through the page; the page's own edges do not count."""
         box, page = self.box, self.page
         return Sides(box.x0 > 0, box.y0 > 0, box.x1 < page.width, box.y1 < page.height)
 
-    def leaves(self, line: Quad) -> bool:
+    def belongs_to_neighbour(self, line: Quad) -> bool:
         """Say whether a neighbour reads the line: its middle lies in the neighbour's core, which shows it whole.
 
         What a border cuts through along the text is left too; an end that is cut is read by both, to be joined.
         """
         if self.core is None:
             return False
-        margin = max(CLEAR_PIXELS, CLEAR_HEIGHTS * line.height)
+        margin = max(CLEARANCE_PIXELS, CLEARANCE_HEIGHTS * line.height)
         whose = []
         for axis, (low, high) in enumerate(((self.box.x0, self.box.x1), (self.box.y0, self.box.y1))):
             at = [point[axis] for point in line.points]
             core = (self.core.x0, self.core.x1) if axis == 0 else (self.core.y0, self.core.y1)
-            crossing = abs(at[1] - at[0]) >= CROSSES * line.length
-            whose.append(_whose(at, (low, high), core=core, margin=margin, crossing=crossing))
-        return _UNSURE not in whose and _THEIRS in whose
+            crossing = abs(at[1] - at[0]) >= MIN_CROSSING_SINE * line.length
+            whose.append(_find_owner(at, (low, high), core=core, margin=margin, crossing=crossing))
+        return _AMBIGUOUS not in whose and _NEIGHBOUR in whose
 
 
-_OURS, _THEIRS, _UNSURE = range(3)
+_OWN, _NEIGHBOUR, _AMBIGUOUS = range(3)
 
 
-def _whose(at: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool) -> int:
+def _find_owner(at: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool) -> int:
     """Say along one axis whose core holds the middle of the corners, and whether its tile shows all that is known."""
     (low, high), (first, end), middle = span, core, sum(at) / len(at)
     if end < high and middle >= end:
         begins, cut = 2 * end - high, crossing and max(at) > high - margin
-        return _THEIRS if min(at) >= begins + margin and not cut else _UNSURE
+        return _NEIGHBOUR if min(at) >= begins + margin and not cut else _AMBIGUOUS
     if first > low and middle < first:
         ends, cut = 2 * first - low, crossing and min(at) < low + margin
-        return _THEIRS if max(at) <= ends - margin and not cut else _UNSURE
-    return _OURS
+        return _NEIGHBOUR if max(at) <= ends - margin and not cut else _AMBIGUOUS
+    return _OWN
 
 
 class Char(NamedTuple):
     """One character of a fragment: where its centre lies along the quad (0 = start, 1 = end), and how sure it is."""
 
     text: str
-    at: float
+    position: float
     confidence: float
 
 
@@ -137,12 +138,12 @@ class Fragment:
         return "".join(char.text for char in self.chars)
 
 
-_NUMBERS = 10
+_FIXED_VALUES = 10
 """Of each fragment, beside those of its characters."""
 
 
 class Fragments(Sequence[Fragment]):
-    """The fragments of a reading in columns, a third of what they take one by one; each is made when it is asked for.
+    """The fragments of a tile result in columns, a third of what they take one by one; each is made when asked for.
 
     A page of 32,768 pixels a side has 35,000 of them, which a stitcher holds all at once.
     """
@@ -172,11 +173,11 @@ class Fragments(Sequence[Fragment]):
         if isinstance(index, slice):
             return tuple(self)[index]
         chars, end = self._chars[index], self._ends[index]
-        row = self._numbers[end - _NUMBERS - 2 * len(chars) : end].tolist()
-        places, sure = row[_NUMBERS : _NUMBERS + len(chars)], row[_NUMBERS + len(chars) :]
-        x0, y0, x1, y1, x2, y2, x3, y3, confidence, detection = row[:_NUMBERS]
+        row = self._numbers[end - _FIXED_VALUES - 2 * len(chars) : end].tolist()
+        positions, confidences = row[_FIXED_VALUES : _FIXED_VALUES + len(chars)], row[_FIXED_VALUES + len(chars) :]
+        x0, y0, x1, y1, x2, y2, x3, y3, confidence, detection = row[:_FIXED_VALUES]
         quad = Quad((x0, y0), (x1, y1), (x2, y2), (x3, y3))
-        return Fragment(quad, tuple(map(Char, chars, places, sure)), confidence, detection)
+        return Fragment(quad, tuple(map(Char, chars, positions, confidences)), confidence, detection)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
@@ -186,59 +187,59 @@ class Fragments(Sequence[Fragment]):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TileResult:
     """All that the recognizer found on one tile (or on one part of it).
 
-    `seconds` is the time spent inside the engine; `squeezed` counts lines longer than the recognizer's widest input;
-    `saturated` says that the detector's contour limit was still reached, so some text may be missing; `scale` is the
-    detector's pixels per page pixel; `retries` counts how often the tile had been begun before; `left` are the lines
-    that were found but left to a neighbour; `columns` is how wide the recognizer's inputs were together, in pixels, and
-    `padding` how much of that was none of a line.
+    `seconds` is the time spent inside the engine; `overlong_lines` counts lines longer than the recognizer's widest
+    input; `detector_overflow` says that the detector's contour limit was still reached, so some text may be missing;
+    `scale` is the detector's pixels per page pixel; `retries` counts how often the tile had been begun before;
+    `deferred_lines` were found but left to a neighbour; `input_columns` is how wide the recognizer's inputs were
+    together, in pixels, and `padding_columns` how much of that was none of a line.
     """
 
     tile: Tile
     fragments: Sequence[Fragment]
     model: str
     seconds: float = 0.0
-    squeezed: int = 0
-    saturated: bool = False
+    overlong_lines: int = 0
+    detector_overflow: bool = False
     scale: float = 1.0
     retries: int = 0
-    left: tuple[Quad, ...] = ()
-    columns: int = 0
-    padding: int = 0
+    deferred_lines: tuple[Quad, ...] = ()
+    input_columns: int = 0
+    padding_columns: int = 0
 
 
-LookKind = Literal["joined", "open", "left", "doubted"]
+SecondPassKind = Literal["seam", "open_end", "deferred", "low_confidence"]
 """Why a place is read again: a joined line whose seams prove nothing, lines that end though their letters go on, a line
 that a tile left to a neighbour which does not have it, or lines whose letters are doubted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SecondPassRegion:
     """A place that is read a second time, cut from what the first tiles show of it.
 
-    "open": everything in the tile is looked for, and what continues one of `lines` counts. Otherwise the lines are
-    read as they are, their quads being known; only "doubted" places have more than one.
+    "open_end": everything in the tile is looked for, and what continues one of `lines` counts. Otherwise the lines are
+    read as they are, their quads being known; only "low_confidence" regions have more than one.
     """
 
     tile: Tile
     lines: tuple[Quad, ...]
-    kind: LookKind
+    kind: SecondPassKind
 
 
-def readings_to_bytes(readings: Iterable[Reading]) -> bytes:
-    """Give gzipped JSON; the same readings give the same bytes."""
-    data = [_reading_to_json(reading) for reading in readings]
+def tile_results_to_bytes(results: Iterable[TileResult]) -> bytes:
+    """Give gzipped JSON; the same results give the same bytes."""
+    data = [_tile_result_to_json(result) for result in results]
     return gzip.compress(json.dumps(data, ensure_ascii=False).encode(), 5, mtime=0)
 
 
-def readings_from_bytes(data: bytes) -> tuple[Reading, ...]:
-    """Read what `readings_to_bytes` wrote; ValueError for anything else."""
+def tile_results_from_bytes(data: bytes) -> tuple[TileResult, ...]:
+    """Read what `tile_results_to_bytes` wrote; ValueError for anything else."""
     try:
-        return tuple(_reading_from_json(item) for item in json.loads(gzip.decompress(data)))
+        return tuple(_tile_result_from_json(item) for item in json.loads(gzip.decompress(data)))
     except (OSError, EOFError, KeyError, TypeError) as error:
-        raise ValueError(f"not readings: {error}") from error
+        raise ValueError(f"not tile results: {error}") from error
 
 
 def tile_to_json(tile: Tile) -> dict[str, Any]:
@@ -252,73 +253,74 @@ def tile_from_json(data: dict[str, Any]) -> Tile:
     return Tile(TileId.parse(data["id"]), Box(*data["box"]), Size(*data["page"]))
 
 
-def looks_to_bytes(looks: Iterable[Look]) -> bytes:
+def second_pass_to_bytes(regions: Iterable[SecondPassRegion]) -> bytes:
     """Give JSON; quads come back exactly as they were."""
     data = [
-        {"tile": tile_to_json(look.tile), "lines": [quad.points for quad in look.lines], "kind": look.kind}
-        for look in looks
+        {"tile": tile_to_json(region.tile), "lines": [quad.points for quad in region.lines], "kind": region.kind}
+        for region in regions
     ]
     return json.dumps(data).encode()
 
 
-def looks_from_bytes(data: bytes) -> tuple[Look, ...]:
-    """Read what `looks_to_bytes` wrote."""
+def second_pass_from_bytes(data: bytes) -> tuple[SecondPassRegion, ...]:
+    """Read what `second_pass_to_bytes` wrote."""
     return tuple(
-        Look(tile_from_json(item["tile"]), tuple(map(Quad.of, item["lines"])), item["kind"])
+        SecondPassRegion(tile_from_json(item["tile"]), tuple(map(Quad.from_points, item["lines"])), item["kind"])
         for item in json.loads(data)
     )
 
 
-def _reading_to_json(reading: Reading) -> dict[str, Any]:
+def _tile_result_to_json(result: TileResult) -> dict[str, Any]:
     return {
-        "tile": tile_to_json(reading.tile),
-        "model": reading.model,
-        "seconds": round(reading.seconds, 4),
-        "squeezed": reading.squeezed,
-        "saturated": reading.saturated,
-        "scale": reading.scale,
-        "retries": reading.retries,
-        "left": [_rounded(quad) for quad in reading.left],
-        "columns": reading.columns,
-        "padding": reading.padding,
-        "fragments": [_fragment_to_json(fragment) for fragment in reading.fragments],
+        "tile": tile_to_json(result.tile),
+        "model": result.model,
+        "seconds": round(result.seconds, 4),
+        "overlong_lines": result.overlong_lines,
+        "detector_overflow": result.detector_overflow,
+        "scale": result.scale,
+        "retries": result.retries,
+        "deferred_lines": [_quad_to_json(quad) for quad in result.deferred_lines],
+        "input_columns": result.input_columns,
+        "padding_columns": result.padding_columns,
+        "fragments": [_fragment_to_json(fragment) for fragment in result.fragments],
     }
 
 
-def _reading_from_json(data: dict[str, Any]) -> Reading:
-    return Reading(
+def _tile_result_from_json(data: dict[str, Any]) -> TileResult:
+    return TileResult(
         tile=tile_from_json(data["tile"]),
-        fragments=Fragments(map(_row_from_json, data["fragments"])),
+        fragments=Fragments(map(_fragment_row_from_json, data["fragments"])),
         model=data["model"],
         seconds=data["seconds"],
-        squeezed=data["squeezed"],
-        saturated=data["saturated"],
+        overlong_lines=data["overlong_lines"],
+        detector_overflow=data["detector_overflow"],
         scale=data["scale"],
         retries=data["retries"],
-        left=tuple(map(Quad.of, data["left"])),
-        columns=data["columns"],
-        padding=data["padding"],
+        deferred_lines=tuple(map(Quad.from_points, data["deferred_lines"])),
+        input_columns=data["input_columns"],
+        padding_columns=data["padding_columns"],
     )
 
 
-def _rounded(quad: Quad) -> list[list[float]]:
+def _quad_to_json(quad: Quad) -> list[list[float]]:
     return [[round(x, 2), round(y, 2)] for x, y in quad.points]
 
 
 def _fragment_to_json(fragment: Fragment) -> dict[str, Any]:
     return {
-        "quad": _rounded(fragment.quad),
+        "quad": _quad_to_json(fragment.quad),
         "confidence": round(fragment.confidence, 4),
         "detection": round(fragment.detection, 4),
         "chars": [char.text for char in fragment.chars],
-        "at": [round(char.at, 5) for char in fragment.chars],
-        "sure": [round(char.confidence, 4) for char in fragment.chars],
+        "positions": [round(char.position, 5) for char in fragment.chars],
+        "confidences": [round(char.confidence, 4) for char in fragment.chars],
     }
 
 
-def _row_from_json(data: dict[str, Any]) -> tuple[Sequence[str], Iterable[float]]:
-    chars, at, sure = data["chars"], data["at"], data["sure"]
-    if not len(chars) == len(at) == len(sure):
-        raise ValueError(f"not readings: {len(chars)} characters, {len(at)} places, {len(sure)} confidences")
-    corners = chain.from_iterable(Quad.of(data["quad"]).points)
-    return chars, (*corners, data["confidence"], data["detection"], *at, *sure)
+def _fragment_row_from_json(data: dict[str, Any]) -> tuple[Sequence[str], Iterable[float]]:
+    chars, positions, confidences = data["chars"], data["positions"], data["confidences"]
+    if not len(chars) == len(positions) == len(confidences):
+        counts = f"{len(chars)} characters, {len(positions)} positions, {len(confidences)} confidences"
+        raise ValueError(f"not tile results: {counts}")
+    corners = chain.from_iterable(Quad.from_points(data["quad"]).points)
+    return chars, (*corners, data["confidence"], data["detection"], *positions, *confidences)

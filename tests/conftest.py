@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from ocrfarm.farm.local import EmbeddedFarm, Shape
+from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.storage.s3 import S3Store
-from tests.integration.servers import S3Server, ValkeyServer, seaweedfs, valkey
+from tests.support.servers import S3Server, ValkeyServer, run_seaweedfs, run_valkey
 
 settings.register_profile(
     "ocrfarm",
@@ -27,26 +27,26 @@ _MARK = f"TEST_RUN_OF_OCRFARM={uuid.uuid4()}"
 _HELPERS = ("resource_tracker", "semaphore_tracker", "forkserver")
 """Processes of Python's own that end with the interpreter."""
 
-_GRACE_SECONDS = 5
+_EXIT_GRACE_PERIOD = 5
 """A process that was told to stop is gone by then."""
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_process_is_left_behind() -> Iterator[None]:
+def _check_leftover_processes() -> Iterator[None]:
     """Set up before and torn down after every other fixture; processes that left their parent count too."""
     name, _, value = _MARK.partition("=")
     os.environ[name] = value
     yield
-    end = time.monotonic() + _GRACE_SECONDS
-    while (left := _left_behind()) and time.monotonic() < end:
+    end = time.monotonic() + _EXIT_GRACE_PERIOD
+    while (left := _find_leftover_processes()) and time.monotonic() < end:
         time.sleep(0.1)
     assert not left, f"still running after the tests: {left}"
 
 
-def _left_behind() -> list[str]:
+def _find_leftover_processes() -> list[str]:
     """Command lines of this process's children, and of all that inherited the mark."""
     processes = [path for path in Path("/proc").glob("[0-9]*") if path.name != str(os.getpid())]
-    commands = [_command(path) for path in processes if _is_ours(path)]
+    commands = [_command_line(path) for path in processes if _is_ours(path)]
     return [command for command in commands if command and not any(helper in command for helper in _HELPERS)]
 
 
@@ -59,7 +59,7 @@ def _is_ours(process: Path) -> bool:
         return False
 
 
-def _command(process: Path) -> str:
+def _command_line(process: Path) -> str:
     try:
         return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
@@ -71,20 +71,20 @@ BUCKET = "tests"
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+    with run_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+    with run_valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def planted_farm() -> Iterator[EmbeddedFarm]:
-    """Give a farm on this machine that reads planted pixels."""
-    with EmbeddedFarm("planted", shape=Shape(2)) as farm:
+def synthetic_farm() -> Iterator[EmbeddedFarm]:
+    """Give a farm on this machine that reads synthetic pixels."""
+    with EmbeddedFarm("synthetic", layout=WorkerLayout(2)) as farm:
         farm.wait_ready()
         yield farm
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ocrfarm.geometry import Box, Size
-from ocrfarm.pipeline import page_tiles, read_pixels
+from ocrfarm.pipeline import recognize_tile, tile_page
 from ocrfarm.recognize import Tiling, find_profile
-from ocrfarm.recognize.planted import PAPER, PlantedEngine, plant
-from ocrfarm.split.plan import coarse_levels, plan
+from ocrfarm.recognize.synthetic_engine import PAPER, SyntheticEngine, draw_synthetic_line
+from ocrfarm.split.tiling import pyramid_levels, tile_grid
 from ocrfarm.stitch import stitch
-from ocrfarm.tile import Reading
+from ocrfarm.tile import TileResult
 
 INK, GREY, PALE, TEAL, AMBER, RED = "#263238", "#546e7a", "#90a4ae", "#00796b", "#b26a00", "#c62828"
 FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
@@ -71,7 +71,7 @@ BLANK = (1, 2)
 def tiles() -> str:
     """Show how a page is cut, and what the coarse level adds."""
     scale, left, top = 0.075, 30.0, 46.0
-    native = plan(PAGE, side=SIDE, overlap=OVERLAP)
+    native = tile_grid(PAGE, side=SIDE, overlap=OVERLAP)
     parts = [
         text((left, 28), f"a page of {PAGE.width} x {PAGE.height} pixels, tiles of {SIDE}, {OVERLAP} shared at least")
     ]
@@ -82,7 +82,7 @@ def tiles() -> str:
         words = "blank: not sent" if blank else f"r{tile.id.row} c{tile.id.col}"
         parts.append(middle((box[0] + box[2] / 2, box[1] + box[3] / 2), words, colour=GREY if blank else INK, size=12))
     right, small = left + PAGE.width * scale + 60, scale / 2.4
-    level = coarse_levels(PAGE, side=SIDE, overlap=OVERLAP)[0]
+    level = pyramid_levels(PAGE, side=SIDE, overlap=OVERLAP)[0]
     parts.append(text((right, 28), f"level {level}: the page shrunk by {1 << level}"))
     parts.append(rectangle((right, top, PAGE.width * small, PAGE.height * small), AMBER, AMBER, "fill-opacity='.14'"))
     parts.append(middle((right + PAGE.width * small / 2, top + PAGE.height * small / 2 + 14), "TITLE", size=40))
@@ -96,7 +96,7 @@ def _scaled(box: Box, scale: float, left: float, top: float) -> tuple[float, flo
 
 
 LINE, STRIP = "PUMP HOUSE No. 4711, RIVERSIDE ROAD, DRAWING PS7-GA-000 B", Size(800, 512)
-CUT = replace(find_profile("planted"), tiling=Tiling(512, 224, levels=False))
+CUT = replace(find_profile("synthetic"), tiling=Tiling(512, 224, levels=False))
 
 
 class Letter(NamedTuple):
@@ -109,12 +109,12 @@ class Letter(NamedTuple):
 def seam() -> str:
     """Show a line that two tiles see in part, and how it becomes one; read and stitched by the real code."""
     pixels = np.full((STRIP.height, STRIP.width), PAPER, np.uint8)
-    plant(pixels, LINE, x=40, y=100, height=24)
-    readings: list[Reading] = []
-    for tile in page_tiles(STRIP, CUT, number=0):
+    draw_synthetic_line(pixels, LINE, x=40, y=100, height=24)
+    readings: list[TileResult] = []
+    for tile in tile_page(STRIP, CUT, number=0):
         box = tile.box
         cut = pixels[box.y0 : box.y1, box.x0 : box.x1]
-        readings += read_pixels(PlantedEngine(), tile, pixels=cut, profile=CUT)
+        readings += recognize_tile(SyntheticEngine(), tile, pixels=cut, profile=CUT)
     (line,) = stitch(STRIP, readings)
     first, second = map(_letters, readings)
     switch = _switch(first, second)
@@ -140,9 +140,11 @@ def seam() -> str:
     return svg(860, 300, "How a line that is cut by a side of a tile becomes whole", parts)
 
 
-def _letters(reading: Reading) -> list[Letter]:
+def _letters(reading: TileResult) -> list[Letter]:
     (fragment,) = reading.fragments
-    return [Letter(char.text, fragment.quad.part(char.at, char.at).points[0][0]) for char in fragment.chars]
+    return [
+        Letter(char.text, fragment.quad.segment(char.position, char.position).points[0][0]) for char in fragment.chars
+    ]
 
 
 def _switch(first: list[Letter], second: list[Letter]) -> float:

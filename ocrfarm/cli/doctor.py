@@ -1,6 +1,5 @@
 """`ocrfarm doctor`: tells whether this machine, its broker and its store are fit to work, and what to do where not."""
 
-import importlib
 import json
 import os
 from collections.abc import Iterable
@@ -14,31 +13,38 @@ from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
     from ocrfarm.doctor import Finding
+    from ocrfarm.doctor.finding import Role
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 @click.command(short_help="Look whether this machine is fit for its work.")
 @click.option(
-    "--stage", type=click.Choice(["client", "split", "recognize", "stitch"]), default="recognize", show_default=True
+    "--role", type=click.Choice(["client", "split", "recognize", "stitch"]), default="recognize", show_default=True
 )
 @click.option("--profile", default="fast", show_default=True, help="The models to try: a name or a .toml file.")
 @click.option("--concurrency", default=1, show_default=True, help="Processes that are to read at the same time.")
-@click.option("--short", is_flag=True, help="As a worker at its start: no model is loaded.")
+@click.option("--quick", is_flag=True, help="As a worker at its start: no model is loaded.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-def doctor(stage: str, profile: str, *, concurrency: int, short: bool, as_json: bool) -> None:
-    """Look whether this machine can do the work of a STAGE, and say what to do where it cannot.
+def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json: bool) -> None:
+    """Look whether this machine can do the work of a ROLE, and say what to do where it cannot.
 
     The exit code is that of the first failure, 0 where there is none; warnings do not count.
     """
-    found = importlib.import_module("ocrfarm.doctor")
-    settings, wanted = Settings.from_env(os.environ), find_profile(profile)
-    case = found.Case(settings=settings, stages=(stage,), profile=wanted, concurrency=concurrency, short=short)
-    findings = _gathered(found.examine(case)) if as_json else _shown(found.examine(case))
+    from ocrfarm.doctor import CheckContext, run_checks
+
+    context = CheckContext(
+        settings=Settings.from_env(os.environ),
+        roles=(role,),
+        profile=find_profile(profile),
+        concurrency=concurrency,
+        quick=quick,
+    )
+    findings = _print_json(run_checks(context)) if as_json else _print_findings(run_checks(context))
     raise SystemExit(next((each.kind.exit_code for each in findings if each.state == "failure"), 0))
 
 
-def _shown(findings: Iterable["Finding"]) -> list["Finding"]:
+def _print_findings(findings: Iterable["Finding"]) -> list["Finding"]:
     """Print each finding as it comes: some take seconds."""
     seen = []
     for each in findings:
@@ -49,7 +55,7 @@ def _shown(findings: Iterable["Finding"]) -> list["Finding"]:
     return seen
 
 
-def _gathered(findings: Iterable["Finding"]) -> list["Finding"]:
+def _print_json(findings: Iterable["Finding"]) -> list["Finding"]:
     seen = list(findings)
     rows = [{**asdict(each), "kind": each.kind.__name__ if each.state == "failure" else ""} for each in seen]
     click.echo(json.dumps({"fit": not any(each.state == "failure" for each in seen), "findings": rows}, indent=1))

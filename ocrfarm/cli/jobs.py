@@ -1,4 +1,4 @@
-"""`ocrfarm status|wait|result|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+"""`ocrfarm status|wait|fetch|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import os
 import tempfile
@@ -8,75 +8,77 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import left_behind, results_options, summary, tasks_url
-from ocrfarm.cli.reading import unread_told
+from ocrfarm.cli.backends import make_no_worker_warning
+from ocrfarm.cli.output import describe_written_files, flower_tasks_url, format_summary, results_options
 from ocrfarm.client import Client
-from ocrfarm.client.origins import origin_of
+from ocrfarm.client.source_info import make_source_info
 from ocrfarm.errors import PartialResult
 from ocrfarm.export import Target, export
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
-    from ocrfarm.farm.progress import JobStatus
+    from ocrfarm.farm.job_store import JobStatus
 
-_job = click.argument("job_id", metavar="JOB")
-_timeout = click.option("--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes.")
+_job_argument = click.argument("job_id", metavar="JOB")
+_timeout_option = click.option(
+    "--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes."
+)
 
 
 @click.command(short_help="Say how far the job is.")
-@_job
+@_job_argument
 def status(job_id: str) -> None:
     """Say how far the job is, what became of its webhook, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
     settings = Settings.from_env(os.environ)
     found = Client(settings=settings).job(job_id).status()
-    click.echo(_row(found))
+    click.echo(_format_status(found))
     if found.webhook:
         click.echo(f"    webhook: {found.webhook}")
-    if settings.access.flower_url:
-        click.echo(f"    {tasks_url(settings.access.flower_url, job_id)}")
+    if settings.security.flower_url:
+        click.echo(f"    {flower_tasks_url(settings.security.flower_url, job_id)}")
 
 
 @click.command()
-@_job
-@_timeout
+@_job_argument
+@_timeout_option
 def wait(job_id: str, timeout: float | None) -> None:
     """Wait for the job's end; the exit code tells how it ended."""
-    hear = unread_told()
+    warn = make_no_worker_warning()
     for ended in Client().job(job_id).progress(timeout, heartbeat=True):
-        hear(ended)
-    click.echo(_row(ended))
+        warn(ended)
+    click.echo(_format_status(ended))
     if ended.state in ("failed", "cancelled"):
-        raise ended.failure()
+        raise ended.make_error()
     if ended.state == "partial":
         raise SystemExit(PartialResult.exit_code)
 
 
 @click.command(short_help="Wait for the job's end and write its results.")
-@_job
+@_job_argument
 @results_options
-@_timeout
-def result(job_id: str, target: Target, *, timeout: float | None) -> None:
+@_timeout_option
+def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
     """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png, or what --formats names."""
     job = Client().job(job_id)
     document = job.result(timeout)
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
-        limits = Settings.from_env(os.environ).limits.given
-        origin = origin_of(job, document, folder=Path(folder), base=target.base, limits=limits)
-        export(document, target, origin=origin)
-    click.echo(f"{left_behind(target, job_id)}\n{summary(document)}")
-    if not document.complete:
+        limits = Settings.from_env(os.environ).limits.overrides
+        source = make_source_info(job, document, folder=Path(folder), base=target.base_url, limits=limits)
+        export(document, target, source=source)
+    click.echo(f"{describe_written_files(target, job_id)}\n{format_summary(document)}")
+    if not document.is_complete:
         raise SystemExit(PartialResult.exit_code)
 
 
 @click.command()
-@_job
+@_job_argument
 def cancel(job_id: str) -> None:
     """Stop the job: queued tiles are skipped, running ones end."""
     click.echo("cancelled" if Client().job(job_id).cancel() else "had ended before")
 
 
 @click.command(short_help="Take the job up again where it stands.")
-@_job
+@_job_argument
 def resume(job_id: str) -> None:
     """Take the job up again where it stands; what could not be read is tried again."""
     Client().job(job_id).resume()
@@ -87,10 +89,10 @@ def resume(job_id: str) -> None:
 def jobs() -> None:
     """List the jobs that the broker remembers, newest first."""
     for each in Client().jobs():
-        click.echo(_row(each))
+        click.echo(_format_status(each))
 
 
-def _row(status: "JobStatus") -> str:
+def _format_status(status: "JobStatus") -> str:
     settled = status.done + status.blank + status.failed
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.submitted))
     row = f"{status.id}  {when}  {status.state:<11}  {settled}/{status.tiles} tiles  {status.name}"

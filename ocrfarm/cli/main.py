@@ -13,7 +13,7 @@ from types import TracebackType
 import click
 
 from ocrfarm.errors import OcrfarmError
-from ocrfarm.settings import no_colour
+from ocrfarm.settings import is_colour_disabled
 
 _COMMANDS = {
     "read": "read",
@@ -21,12 +21,13 @@ _COMMANDS = {
     "submit": "submit",
     "status": "jobs",
     "wait": "jobs",
-    "result": "jobs",
+    "fetch": "jobs",
     "cancel": "jobs",
     "resume": "jobs",
     "jobs": "jobs",
     "top": "top",
     "up": "up",
+    "worker": "worker",
     "doctor": "doctor",
     "bench": "bench",
     "tune": "tune",
@@ -36,7 +37,7 @@ _COMMANDS = {
 }
 """Command -> module of this package that holds it."""
 
-SPEAKING = RLock()
+OUTPUT_LOCK = RLock()
 """Held while a row is printed, and while bars are drawn: both move the cursor."""
 
 INTERRUPTED = 130
@@ -74,32 +75,32 @@ def exit_codes() -> dict[int, str]:
     return dict(sorted((others | kinds).items()))
 
 
-_CODES = "\n".join(f"{code:>5}  {meaning}" for code, meaning in exit_codes().items())
+_EXIT_CODE_TEXT = "\n".join(f"{code:>5}  {meaning}" for code, meaning in exit_codes().items())
 
 
 @click.command(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"\b\nExit codes:\n{_CODES}",
+    epilog=f"\b\nExit codes:\n{_EXIT_CODE_TEXT}",
 )
 @click.version_option(package_name="ocrfarm")
 @click.pass_context
 def ocrfarm(context: click.Context) -> None:
-    """Read every line of text on pictures of any size, spread over a farm of workers."""
-    if no_colour(os.environ):
+    """Read every line of text on images of any size, spread over a farm of workers."""
+    if is_colour_disabled(os.environ):
         context.color = False
 
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.excepthook = _unexpected
+    sys.excepthook = _report_bug
     try:
         code = ocrfarm(prog_name="ocrfarm", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except OcrfarmError as error:
-        complain(error)
+        print_error(error)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("ocrfarm: interrupted", err=True)
@@ -107,22 +108,22 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def complain(error: OcrfarmError) -> None:
+def print_error(error: OcrfarmError) -> None:
     """Say in one line what went wrong."""
-    say(f"ocrfarm: {type(error).__name__}: {error}", err=True)
+    echo(f"ocrfarm: {type(error).__name__}: {error}", err=True)
 
 
-def say(text: str, *, err: bool = False) -> None:
+def echo(text: str, *, err: bool = False) -> None:
     """Print a text; above the bars while there are any, through the stream that they put in the place of the usual one.
 
     Left to itself, click looks for the stream behind that and writes into the bars.
     """
-    with SPEAKING:
+    with OUTPUT_LOCK:
         stream, usual = (sys.stderr, sys.__stderr__) if err else (sys.stdout, sys.__stdout__)
         click.echo(text, err=err, file=None if stream is usual else stream)
 
 
-def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Keep the traceback of a bug in a file and tell the user where."""
     handle, name = tempfile.mkstemp(prefix="ocrfarm-", suffix=".traceback")
     with os.fdopen(handle, "w") as report:

@@ -1,4 +1,4 @@
-"""`ocrfarm submit`: pictures handed to a farm, one or ten thousand, each once however often the command is started."""
+"""`ocrfarm submit`: images handed to a farm, one or ten thousand, each once however often the command is started."""
 
 import json
 import os
@@ -13,148 +13,159 @@ from typing import NamedTuple
 
 import click
 
-from ocrfarm.cli.gathered import gathered
-from ocrfarm.cli.ledger import Entry, Ledger
-from ocrfarm.cli.main import complain
-from ocrfarm.cli.order import Order, order_options
-from ocrfarm.cli.sources import content_key, listed, objects, pictures
-from ocrfarm.client import Client, Job, Ticket, checked_file
-from ocrfarm.errors import FarmBusy, InputError, NoImages, ObjectNotFound
-from ocrfarm.farm import wire
-from ocrfarm.farm.outside import checked_webhook
+from ocrfarm.cli.journal import Journal, JournalEntry
+from ocrfarm.cli.main import print_error
+from ocrfarm.cli.option_group import group_options
+from ocrfarm.cli.read_options import ReadOptions, read_options
+from ocrfarm.cli.sources import content_key, find_images, is_multiple, list_bucket_images
+from ocrfarm.client import Client, Job, JobMetadata, check_file
+from ocrfarm.errors import FarmBusy, InputError, NoImagesFound, ObjectNotFound
+from ocrfarm.farm import protocol
+from ocrfarm.farm.egress import validate_webhook_url
 from ocrfarm.settings import Settings
 
-LEDGER = Path("submitted.csv")
+DEFAULT_JOURNAL = Path("submitted.csv")
 
-_REMOTE = ("s3://", "https://", "http://")
+_REMOTE_PREFIXES = ("s3://", "https://", "http://")
 
 
-class Many(NamedTuple):
+class SourceOptions(NamedTuple):
     """Where more sources are named, and the table of what was handed in."""
 
     prefix: tuple[str, ...]
     manifest: Path | None
-    ledger: Path
+    journal: Path
 
 
-_many = gathered(
-    "many",
-    Many,
-    click.option("--prefix", multiple=True, help="All pictures of a bucket below s3://bucket/prefix; may be repeated."),
+_source_options = group_options(
+    "more",
+    SourceOptions,
+    click.option("--prefix", multiple=True, help="All images of a bucket below s3://bucket/prefix; may be repeated."),
     click.option("--manifest", type=click.Path(path_type=Path), help="A file that names a source a row; - is stdin."),
-    click.option("--ledger", type=click.Path(path_type=Path), default=LEDGER, show_default=True, help="For several."),
+    click.option(
+        "--journal", type=click.Path(path_type=Path), default=DEFAULT_JOURNAL, show_default=True, help="For several."
+    ),
 )
 
 
 @click.command()
 @click.argument("sources", nargs=-1)
-@_many
-@order_options
-@click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the picture's size unless given.")
+@_source_options
+@read_options
+@click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the image's size unless given.")
 @click.option("--webhook", metavar="URL", help="An https:// address that is told of the end of each job.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row for each job.")
 def submit(
-    sources: tuple[str, ...], many: Many, *, order: Order, priority: str | None, webhook: str | None, as_json: bool
+    sources: tuple[str, ...],
+    more: SourceOptions,
+    *,
+    options: ReadOptions,
+    priority: str | None,
+    webhook: str | None,
+    as_json: bool,
 ) -> None:
     """Hand in SOURCES and print the id of each job.
 
-    A source is a file, a folder, a glob in quotes, an s3:// URL or (with OCRFARM_URL_SOURCES=1) an https:// one. Where
-    there are several, the table LEDGER says which job each became: started again, the command hands in what is left.
+    A source is a file, a folder, a glob in quotes, an s3:// URL or (with OCRFARM_ALLOW_URL_SOURCES=1) an https:// one.
+    Where there are several, the table JOURNAL says which job each became: started again, the command hands in what is
+    left.
     """
-    ticket = Ticket(webhook=checked_webhook(webhook)) if webhook is not None else Ticket()
+    metadata = JobMetadata(webhook=validate_webhook_url(webhook)) if webhook is not None else JobMetadata()
     settings = Settings.from_env(os.environ)
     client = Client(settings=settings)
-    chosen = int(priority) if priority else None
-    hand_in = partial(client.submit, profile=order.profile, scope=order.scope, priority=chosen)
-    show = _json_row if as_json else "{0}  {1}".format
-    if len(sources) == 1 and not many.prefix and not many.manifest and _is_one(sources[0]):
-        job = hand_in(_source(sources[0]), ticket=ticket).id
-        click.echo(show(job, sources[0]) if as_json else job)
+    chosen_priority = int(priority) if priority else None
+    submit_one = partial(client.submit, profile=options.profile, selection=options.selection, priority=chosen_priority)
+    format_row = _json_row if as_json else "{0}  {1}".format
+    if len(sources) == 1 and not more.prefix and not more.manifest and _is_single(sources[0]):
+        job = submit_one(_parse_source(sources[0]), metadata=metadata).id
+        click.echo(format_row(job, sources[0]) if as_json else job)
         return
-    with Ledger(many.ledger) as ledger:
-        counter = _Counter(hand_in, order, ticket=ticket, ledger=ledger, show=show)
-        raise SystemExit(counter.run(_named(sources, many, store=settings.places.store)))
+    with Journal(more.journal) as journal:
+        submitter = _BulkSubmitter(submit_one, options, metadata=metadata, journal=journal, format_row=format_row)
+        raise SystemExit(submitter.run(_collect_sources(sources, more, store=settings.endpoints.store)))
 
 
 @dataclass(slots=True)
-class _Counter:
+class _BulkSubmitter:
     """Hands in source after source and keeps the table."""
 
-    hand_in: Callable[..., Job]
-    order: Order
-    ticket: Ticket
-    ledger: Ledger
-    show: Callable[[str, str], str]
+    submit: Callable[..., Job]
+    options: ReadOptions
+    metadata: JobMetadata
+    journal: Journal
+    format_row: Callable[[str, str], str]
 
     def run(self, sources: Iterator[str]) -> int:
         """Hand in what is left; give the exit code of the first source that could not be."""
         codes = [0]
         for source in sources:
             try:
-                self._submit(source)
+                self._submit_once(source)
             except (InputError, ObjectNotFound) as error:
-                complain(error)
+                print_error(error)
                 codes.append(error.exit_code)
         return next((code for code in codes if code), 0)
 
-    def _submit(self, source: str) -> None:
+    def _submit_once(self, source: str) -> None:
         """Hand in a source unless it was; its job has an id, and a row, before the farm hears of it."""
-        key, before = self._key(source), self.ledger.find(source)
+        key, before = self._content_key(source), self.journal.find(source)
         if before and before.key == key and before.state == "submitted":
             return
-        job = before.job if before and before.key == key else wire.new_job_id()
-        row = Entry(file=source, state="begun", profile=self.order.profile.name, result=source, job=job, key=key)
-        self.ledger.add(row)
-        self._hand_in(source, job)
-        self.ledger.add(replace(row, state="submitted", ended=time.time()))
-        click.echo(self.show(job, source))
+        job = before.job if before and before.key == key else protocol.new_job_id()
+        row = JournalEntry(
+            file=source, state="begun", profile=self.options.profile.name, result=source, job=job, key=key
+        )
+        self.journal.add(row)
+        self._submit_with_retries(source, job)
+        self.journal.add(replace(row, state="submitted", ended=time.time()))
+        click.echo(self.format_row(job, source))
 
-    def _hand_in(self, source: str, job: str) -> None:
+    def _submit_with_retries(self, source: str, job: str) -> None:
         while True:
             try:
-                self.hand_in(_source(source), ticket=replace(self.ticket, id=job))
+                self.submit(_parse_source(source), metadata=replace(self.metadata, id=job))
             except FarmBusy as busy:
                 click.echo(f"ocrfarm: {busy}", err=True)
                 time.sleep(busy.retry_after)
             else:
                 return
 
-    def _key(self, source: str) -> str:
+    def _content_key(self, source: str) -> str:
         """Tell a file by its bytes; what lies elsewhere by its address, for its bytes would have to be fetched."""
-        return content_key(source if source.startswith(_REMOTE) else Path(source), self.order.to_json())
+        return content_key(source if source.startswith(_REMOTE_PREFIXES) else Path(source), self.options.to_json())
 
 
-def _is_one(source: str) -> bool:
-    return source.startswith(_REMOTE) or Path(source).is_file() or not listed(Path(source))
+def _is_single(source: str) -> bool:
+    return source.startswith(_REMOTE_PREFIXES) or Path(source).is_file() or not is_multiple(Path(source))
 
 
-def _source(source: str) -> str | Path:
-    return source if source.startswith(_REMOTE) else Path(source)
+def _parse_source(source: str) -> str | Path:
+    return source if source.startswith(_REMOTE_PREFIXES) else Path(source)
 
 
-def _named(sources: tuple[str, ...], many: Many, *, store: str) -> Iterator[str]:
+def _collect_sources(sources: tuple[str, ...], more: SourceOptions, *, store: str) -> Iterator[str]:
     """Give every source that is named anywhere, each once."""
-    rows = _rows(many.manifest) if many.manifest else []
-    below = chain.from_iterable(objects(prefix, store=store) for prefix in many.prefix)
-    named = chain(chain.from_iterable(map(_expanded, (*sources, *rows))), below)
+    rows = _read_manifest(more.manifest) if more.manifest else []
+    below = chain.from_iterable(list_bucket_images(prefix, store=store) for prefix in more.prefix)
+    named = chain(chain.from_iterable(map(_expand_source, (*sources, *rows))), below)
     found = dict.fromkeys(named)
     if not found:
-        raise NoImages("nothing to hand in; name files, or give --prefix or --manifest")
+        raise NoImagesFound("nothing to hand in; name files, or give --prefix or --manifest")
     return iter(found)
 
 
-def _expanded(source: str) -> list[str]:
-    if source.startswith(_REMOTE):
+def _expand_source(source: str) -> list[str]:
+    if source.startswith(_REMOTE_PREFIXES):
         return [source]
-    return [str(picture.path) for picture in pictures([Path(source)], out=Path(os.devnull))]
+    return [str(image.path) for image in find_images([Path(source)], out=Path(os.devnull))]
 
 
-def _rows(manifest: Path) -> list[str]:
+def _read_manifest(manifest: Path) -> list[str]:
     """Give the rows that are no comment."""
     if str(manifest) == "-":
         text = sys.stdin.read()
     else:
-        text = checked_file(manifest).read_text(encoding="utf-8", errors="surrogateescape")
+        text = check_file(manifest).read_text(encoding="utf-8", errors="surrogateescape")
     rows = (row.strip() for row in text.splitlines())
     return [row for row in rows if row and not row.startswith("#")]
 

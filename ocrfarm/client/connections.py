@@ -1,6 +1,5 @@
-"""What a client has open: the store, the job states and the counter of one farm, each from its first use on."""
+"""What a client has open: the store, the job states and the submitter of one farm, each from its first use on."""
 
-import importlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +12,8 @@ from ocrfarm.storage import open_store
 from ocrfarm.storage.store import Store
 
 if TYPE_CHECKING:  # celery and redis take 0.4 s to import: only a client that talks to a farm pays for them
-    from ocrfarm.farm.progress import Progress
-    from ocrfarm.farm.submit import Counter
+    from ocrfarm.farm.job_store import JobStore
+    from ocrfarm.farm.submit import Submitter
 
 _T = TypeVar("_T")
 
@@ -29,38 +28,42 @@ class Connections:
 
     @property
     def store(self) -> Store:
-        """Where pictures and results are."""
-        return self._once("store", lambda: open_store(self.settings.places.store))
+        """Where images and results are."""
+        return self._get_or_open("store", lambda: open_store(self.settings.endpoints.store))
 
     @property
-    def progress(self) -> "Progress":
+    def job_store(self) -> "JobStore":
         """The states of jobs."""
-        return self._once("progress", self._progress)
+        return self._get_or_open("job_store", self._open_job_store)
 
     @property
-    def counter(self) -> "Counter":
+    def submitter(self) -> "Submitter":
         """Where jobs are handed in."""
-        return self._once("counter", self._counter)
+        return self._get_or_open("submitter", self._open_submitter)
 
     def close(self) -> None:
         """Close what is open; the next use opens it anew."""
         with self._lock:
-            for name in ("counter", "progress"):
+            for name in ("submitter", "job_store"):
                 if opened := self._open.pop(name, None):
                     opened.close()
             self._open.clear()
 
-    def _progress(self) -> "Progress":
-        progress: Progress = part("services").open_progress(self.settings)
-        return progress
+    def _open_job_store(self) -> "JobStore":
+        from ocrfarm.farm.context import open_job_store
 
-    def _counter(self) -> "Counter":
-        app = part("app").make_app(self.settings)
-        part("traces").start(self.settings, "client")
-        counter: Counter = part("submit").open_counter(self.settings, app, store=self.store)
-        return counter
+        return open_job_store(self.settings)
 
-    def _once(self, name: str, make: Callable[[], _T]) -> _T:
+    def _open_submitter(self) -> "Submitter":
+        from ocrfarm.farm.celery_app import make_app
+        from ocrfarm.farm.submit import open_submitter
+        from ocrfarm.farm.tracing import setup_tracing
+
+        app = make_app(self.settings)
+        setup_tracing(self.settings, "client")
+        return open_submitter(self.settings, app, store=self.store)
+
+    def _get_or_open(self, name: str, make: Callable[[], _T]) -> _T:
         with self._lock:
             if name not in self._open:
                 self._open[name] = make()
@@ -71,14 +74,9 @@ class Connections:
 def connect(broker: str, store: str, *, settings: Settings | None) -> Connections:
     """Give connections to what is named, else to what the settings or the environment name; `SettingsError` without."""
     settings = settings or Settings.from_env(os.environ)
-    places = settings.places
-    places = replace(places, broker=broker or places.broker, store=store or places.store)
-    if not places.broker or not places.store:
+    endpoints = settings.endpoints
+    endpoints = replace(endpoints, broker=broker or endpoints.broker, store=store or endpoints.store)
+    if not endpoints.broker or not endpoints.store:
         advice = "`ocrfarm up` starts one here and prints both; in Python give broker= and store="
         raise SettingsError(f"which farm? Set OCRFARM_BROKER and OCRFARM_STORE: {advice}")
-    return Connections(replace(settings, places=places))
-
-
-def part(name: str) -> Any:  # noqa: ANN401 - a module
-    """Give a module of the farm, which is imported when it is needed."""
-    return importlib.import_module(f"ocrfarm.farm.{name}")
+    return Connections(replace(settings, endpoints=endpoints))

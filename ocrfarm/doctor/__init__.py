@@ -1,6 +1,6 @@
 """A machine and the services of its farm -> findings: what is right, what is odd, what keeps a worker from its work."""
 
-from ocrfarm.doctor.examine import examine
-from ocrfarm.doctor.finding import Case, Finding
+from ocrfarm.doctor.finding import CheckContext, Finding
+from ocrfarm.doctor.run_checks import run_checks
 
-__all__ = ["Case", "Finding", "examine"]
+__all__ = ["CheckContext", "Finding", "run_checks"]

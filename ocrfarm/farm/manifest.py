@@ -5,16 +5,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
-from ocrfarm.document import Leaf
+from ocrfarm.document import PageSource
 from ocrfarm.geometry import Box, Size
 from ocrfarm.recognize.profiles import Profile
-from ocrfarm.scope import ALL, Scope
+from ocrfarm.selection import SELECT_ALL, Selection
 from ocrfarm.tile import Tile, TileId
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked for what: the file's name, profile, seconds since 1970, priority (None: by size), and scope.
+    """Who asked for what: the file's name, profile, seconds since 1970, priority (None: by size), and selection.
 
     owner: whose job it is. webhook: the address that is told of its end, which stands nowhere else.
     """
@@ -23,14 +23,19 @@ class Request:
     profile: Profile
     submitted: float
     priority: int | None = None
-    scope: Scope = ALL
+    selection: Selection = SELECT_ALL
     owner: str = ""
     webhook: str = ""
 
     def to_bytes(self) -> bytes:
         """Give JSON."""
         data = {"name": self.name, "profile": self.profile.to_json(), "submitted": self.submitted}
-        more = {"priority": self.priority, "scope": self.scope.to_json(), "owner": self.owner, "webhook": self.webhook}
+        more = {
+            "priority": self.priority,
+            "selection": self.selection.to_json(),
+            "owner": self.owner,
+            "webhook": self.webhook,
+        }
         return json.dumps(data | more, ensure_ascii=False).encode()
 
     @classmethod
@@ -38,8 +43,8 @@ class Request:
         """Read what `to_bytes` gave."""
         values = json.loads(data)
         for_whom = {name: values.get(name, "") for name in ("owner", "webhook")}
-        profile, scope = Profile.from_json(values["profile"]), Scope.from_json(values.get("scope", {}))
-        return cls(values["name"], profile, values["submitted"], values["priority"], scope, **for_whom)
+        profile, selection = Profile.from_json(values["profile"]), Selection.from_json(values.get("selection", {}))
+        return cls(values["name"], profile, values["submitted"], values["priority"], selection, **for_whom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,13 @@ class Manifest:
     pages: tuple[Size, ...]
     tiles: tuple[Tile, ...]
     blank: frozenset[TileId] = field(default_factory=frozenset)
-    leaves: tuple[Leaf, ...] = ()
+    page_sources: tuple[PageSource, ...] = ()
     _by_id: dict[TileId, Tile] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {tile.id: tile for tile in self.tiles})
 
-    def pick(self, ids: Iterable[TileId]) -> list[Tile]:
+    def select_tiles(self, ids: Iterable[TileId]) -> list[Tile]:
         """Give the tiles of these ids; KeyError for an id that the job does not have."""
         return [self._by_id[tile_id] for tile_id in ids]
 
@@ -66,7 +71,7 @@ class Manifest:
             "request": json.loads(self.request.to_bytes()),
             "pages": [[page.width, page.height] for page in self.pages],
             "tiles": [_tile_to_json(tile, tile.id in self.blank) for tile in self.tiles],
-            "leaves": [asdict(leaf) for leaf in self.leaves],
+            "page_sources": [asdict(source) for source in self.page_sources],
         }
         return json.dumps(data, ensure_ascii=False).encode()
 
@@ -77,8 +82,10 @@ class Manifest:
         pages = tuple(Size(*page) for page in values["pages"])
         tiles = tuple(_tile_from_json(tile, pages) for tile in values["tiles"])
         blank = frozenset(TileId.parse(tile["id"]) for tile in values["tiles"] if tile.get("blank"))
-        leaves = tuple(Leaf(**leaf) for leaf in values.get("leaves", ())) or tuple(Leaf() for _ in pages)
-        return cls(Request.from_bytes(json.dumps(values["request"]).encode()), pages, tiles, blank, leaves)
+        sources = tuple(PageSource(**each) for each in values.get("page_sources", ())) or tuple(
+            PageSource() for _ in pages
+        )
+        return cls(Request.from_bytes(json.dumps(values["request"]).encode()), pages, tiles, blank, sources)
 
 
 def _tile_to_json(tile: Tile, blank: bool) -> dict[str, Any]:

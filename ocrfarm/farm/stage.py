@@ -13,21 +13,21 @@ from celery import Task
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
-from ocrfarm.errors import BrokerError, OcrfarmError, OutOfTime
-from ocrfarm.farm.broker import may_pass
-from ocrfarm.farm.services import Services, open_progress
-from ocrfarm.farm.submit import end_failed
+from ocrfarm.errors import BrokerError, OcrfarmError, TaskTimeLimit
+from ocrfarm.farm.broker import is_transient
+from ocrfarm.farm.context import WorkerContext, open_job_store
+from ocrfarm.farm.submit import fail_job
 
 _log = logging.getLogger(__name__)
 
-_Handler = Any
+_SignalHandler = Any
 """What `signal.signal` takes."""
 
-Open = Callable[[], Services]
-"""Gives the services of this process; opened when first used, and safe to go on with after a fork."""
+ContextFactory = Callable[[], WorkerContext]
+"""Gives the context of this process; opened when first used, and safe to go on with after a fork."""
 
 
-class PatientRequest(Request):
+class RequeueingRequest(Request):
     """A task in the eyes of the worker's parent process; one that is killed for its time goes back to its queue.
 
     Celery would store a failure first, and the chord with it would fail for good.
@@ -41,39 +41,39 @@ class PatientRequest(Request):
         task_ready(self)
         _log.error("killed after %s s: %s[%s]", timeout, self.name, self.id)
         with suppress(BrokerError):  # then the death counts as any other
-            blame(self.task, *self.args)
+            record_timeout(self.task, *self.args)
         self.reject(requeue=True)
 
 
-class Stage(Task):  # type: ignore[type-arg]
+class JobTask(Task):  # type: ignore[type-arg]
     """A task whose first argument is a job, which ends when the task fails for good."""
 
     abstract = True
-    Request = PatientRequest  # type: ignore[assignment]  # a class will do as well as its name
+    Request = RequeueingRequest  # type: ignore[assignment]  # a class will do as well as its name
     throws = (OcrfarmError,)
-    services: ClassVar[Open]
+    open_context: ClassVar[ContextFactory]
 
     def on_failure(
         self, exc: BaseException, task_id: str, args: tuple[Any, ...], kwargs: object, einfo: object
     ) -> None:
         """Whatever went wrong, the job ends and says why; what may pass is left to the reconciler."""
-        services = type(self).services()
-        if args and not may_pass(exc):
-            end_failed(services.progress, args[0], error=exc, store=services.store)
+        context = type(self).open_context()
+        if args and not is_transient(exc):
+            fail_job(context.jobs, args[0], error=exc, store=context.store)
 
 
-def blame(task: Any, *args: Any) -> None:  # noqa: ANN401 - what a message holds
+def record_timeout(task: Any, *args: Any) -> None:  # noqa: ANN401 - what a message holds
     """Note that the last of the task's tiles that was begun took all its time."""
     match args:
         case [str(job), [str(), *_] as tiles]:
             # With few tries: the parent process must not stop while the broker is away.
-            open_progress(task.services().settings).attempts.blame_last(job, tiles)
+            open_job_store(task.open_context().settings).attempts.record_failure_of_running(job, tiles)
 
 
 @contextmanager
-def time_limit() -> Iterator[None]:
+def enforce_time_limit() -> Iterator[None]:
     """Let the soft time limit, and the order to end, raise what no `except` round an engine's calls swallows."""
-    handlers = {signal.SIGUSR1: _stop, TERM_SIGNAL: _leaving(signal.getsignal(TERM_SIGNAL))}
+    handlers = {signal.SIGUSR1: _raise_time_limit, TERM_SIGNAL: _wrap_term_handler(signal.getsignal(TERM_SIGNAL))}
     before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
     try:
         yield
@@ -82,11 +82,11 @@ def time_limit() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise OutOfTime
+def _raise_time_limit(number: int, frame: FrameType | None) -> None:
+    raise TaskTimeLimit
 
 
-def _leaving(before: _Handler) -> _Handler:
+def _wrap_term_handler(before: _SignalHandler) -> _SignalHandler:
     """Let the handler of the worker's pool do its work, but not raise SystemExit, which an engine may raise too.
 
     It would be taken for one that broke, and the next tile be begun in the moments before the process is killed.
@@ -102,7 +102,7 @@ def _leaving(before: _Handler) -> _Handler:
 
 
 @contextmanager
-def memory_limit(megabytes: int) -> Iterator[None]:
+def enforce_memory_limit(megabytes: int) -> Iterator[None]:
     """Let this process have no more memory of its own than so much: then MemoryError, or its end."""
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
     set_memory_limit(megabytes)

@@ -4,9 +4,9 @@ from enum import Enum
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from ocrfarm.errors import NotAnImage
+from ocrfarm.errors import UnidentifiedImage
 
-_LONGEST = 1024
+_MAX_HEAD_BYTES = 1024
 """Bytes that are enough to tell every format below: the mark of a PDF may stand behind others."""
 
 
@@ -41,37 +41,41 @@ _MAGIC = (
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
-def detect(path: Path) -> Format:
-    """Tell the format of a file; `NotAnImage` where it is missing, no file, empty, unreadable or something else."""
-    head = _head(path)
+def detect_format(path: Path) -> Format:
+    """Tell the format of a file; `UnidentifiedImage` where it is missing, no file, empty, unreadable or another one."""
+    head = _read_head(path)
     if not head:
-        raise NotAnImage(f"{path}: the file is empty; copy it again")
-    if (found := _by_magic(head)) is None:
+        raise UnidentifiedImage(f"{path}: the file is empty; copy it again")
+    if (found := _match_magic(head)) is None:
         names = ", ".join(each.value for each in Format)
-        raise NotAnImage(f"{path}: its first bytes are of no format that ocrfarm reads; give one of {names}")
+        raise UnidentifiedImage(f"{path}: its first bytes are of no format that ocrfarm reads; give one of {names}")
     return found
 
 
-def _head(path: Path) -> bytes:
+def _read_head(path: Path) -> bytes:
     try:
         _check_kind(path, path.stat().st_mode)
         with path.open("rb") as file:
-            return file.read(_LONGEST)
+            return file.read(_MAX_HEAD_BYTES)
     except FileNotFoundError as error:
-        raise NotAnImage(f"{path}: there is no such file; check the path") from error
+        raise UnidentifiedImage(f"{path}: there is no such file; check the path") from error
     except OSError as error:
-        raise NotAnImage(f"{path}: the file cannot be opened ({error.strerror}); check its permissions") from error
+        raise UnidentifiedImage(
+            f"{path}: the file cannot be opened ({error.strerror}); check its permissions"
+        ) from error
 
 
 def _check_kind(path: Path, mode: int) -> None:
     """Look before the file is opened: to open a pipe is to wait until somebody writes to it."""
     if S_ISDIR(mode):
-        raise NotAnImage(f"{path}: this is a folder; give the image files in it")
+        raise UnidentifiedImage(f"{path}: this is a folder; give the image files in it")
     if not S_ISREG(mode):
-        raise NotAnImage(f"{path}: this is a pipe, a socket or a device; save its content as a file and give that")
+        raise UnidentifiedImage(
+            f"{path}: this is a pipe, a socket or a device; save its content as a file and give that"
+        )
 
 
-def _by_magic(head: bytes) -> Format | None:
+def _match_magic(head: bytes) -> Format | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:

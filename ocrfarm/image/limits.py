@@ -34,24 +34,24 @@ class Limits:
     WebP 570, a TIFF of one JPEG strip 590, JPEG-2000 1250. A streamed page of four times the pixels takes 300 to 430.
     """
 
-    def check_bytes(self, count: int, *, where: str) -> None:
+    def check_bytes(self, count: int, *, location: str) -> None:
         """Refuse a file of too many bytes."""
-        _check(count, self.bytes, setting="bytes", claim=f"{where}: the file has {count:,} bytes")
+        _check(count, self.bytes, setting="bytes", claim=f"{location}: the file has {count:,} bytes")
 
-    def check_pages(self, count: int, *, where: str) -> None:
+    def check_pages(self, count: int, *, location: str) -> None:
         """Refuse a file of too many pages."""
-        _check(count, self.pages, setting="pages", claim=f"{where}: the file has {count:,} pages or more")
+        _check(count, self.pages, setting="pages", claim=f"{location}: the file has {count:,} pages or more")
 
-    def check_raster(self, size: Size, *, where: str, advice: str = "") -> None:
+    def check_raster(self, size: Size, *, location: str, advice: str = "") -> None:
         """Refuse a page that is too wide, too high or has too many pixels."""
-        claim = f"{where}: the header claims {size.width:,} x {size.height:,} pixels"
+        claim = f"{location}: the header claims {size.width:,} x {size.height:,} pixels"
         _check(max(size.width, size.height), self.side, setting="side", claim=claim, advice=advice)
         claim = f"{claim} ({size.area:,} in all)"
         _check(size.area, self.pixels, setting="pixels", claim=claim, advice=advice)
 
-    def check_buffered(self, size: Size, *, kind: str, where: str) -> None:
+    def check_buffered(self, size: Size, *, kind: str, location: str) -> None:
         """Refuse a page too large for a format that cannot be decoded row by row."""
-        claim = f"{where}: a {kind} of {size.area:,} pixels must be held in memory as a whole"
+        claim = f"{location}: a {kind} of {size.area:,} pixels must be held in memory as a whole"
         advice = _RESAVE.get(kind, "save it as PNG, baseline JPEG or TIFF")
         _check(size.area, self.buffered_pixels, setting="buffered_pixels", claim=claim, advice=f"{advice}, or ")
 

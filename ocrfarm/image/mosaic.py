@@ -13,7 +13,11 @@ def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
 
     What no tile shows, blank paper for one, gets the median colour of the largest piece. ValueError without any piece.
     """
-    pieces = [(common, _piece(pixels, common, place)) for place, pixels in tiles if (common := box.intersection(place))]
+    pieces = [
+        (common, _crop_to_common(pixels, common, place))
+        for place, pixels in tiles
+        if (common := box.intersection(place))
+    ]
     if not pieces:
         raise ValueError(f"no tile shows {box}")
     shown, largest = max(pieces, key=lambda piece: (piece[0].area, piece[0]))
@@ -22,11 +26,11 @@ def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
     whole = np.empty((box.height, box.width, *largest.shape[2:]), np.uint8)
     whole[:] = np.median(largest, axis=(0, 1)).astype(np.uint8)
     for common, piece in pieces:
-        at = common.shifted(-box.x0, -box.y0)
+        at = common.shift(-box.x0, -box.y0)
         whole[at.y0 : at.y1, at.x0 : at.x1] = piece
     return whole
 
 
-def _piece(pixels: Pixels, common: Box, place: Box) -> Pixels:
-    at = common.shifted(-place.x0, -place.y0)
+def _crop_to_common(pixels: Pixels, common: Box, place: Box) -> Pixels:
+    at = common.shift(-place.x0, -place.y0)
     return pixels[at.y0 : at.y1, at.x0 : at.x1]

@@ -20,7 +20,7 @@ class Orientation:
     mirror_y: bool = False
 
     @classmethod
-    def exif(cls, code: int) -> "Orientation":
+    def from_exif(cls, code: int) -> "Orientation":
         """Give the orientation of an EXIF code 1..8; any other number means upright, as other readers do."""
         return _CODES.get(code, _CODES[1])
 
@@ -34,7 +34,7 @@ class Orientation:
         y0, y1 = (page.height - box.y1, page.height - box.y0) if self.mirror_y else (box.y0, box.y1)
         return Box(y0, x0, y1, x1) if self.swap else Box(x0, y0, x1, y1)
 
-    def upright(self, stored: Pixels) -> Pixels:
+    def to_upright(self, stored: Pixels) -> Pixels:
         """Turn pixels as stored upright; what is given is contiguous."""
         turned = stored.swapaxes(0, 1) if self.swap else stored
         return np.ascontiguousarray(turned[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1])

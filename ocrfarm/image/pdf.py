@@ -21,14 +21,14 @@ from ocrfarm.errors import DamagedImage, OcrfarmError
 from ocrfarm.geometry import Size
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.pixels import Pixels
-from ocrfarm.scope import Scope
+from ocrfarm.selection import Selection
 
 _PROGRAM = (sys.executable, "-P", "-m", "ocrfarm.image.pdfium")
 
-PASSED_ON = 3
+ERROR_EXIT_CODE = 3
 """Exit code of the process where the last line of its complaint is an error of ocrfarm's, as JSON."""
 
-_ADVICE = "print it into a new PDF, or export the page as a picture"
+_ADVICE = "print it into a new PDF, or export the page as an image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,16 @@ class PdfPages:
     total: int
 
 
-def pages(path: Path, limits: Limits, *, scope: Scope) -> PdfPages:
+def list_pages(path: Path, limits: Limits, *, selection: Selection) -> PdfPages:
     """Look at the wanted pages; none is drawn.
 
-    `Locked` where a password is asked for, `DamagedImage`, `TooLarge` for a raster or a picture beyond the limits,
-    `InputError` where the file has none of the wanted pages, `MissingPackage` without pypdfium2.
+    `EncryptedFile` where a password is asked for, `DamagedImage`, `TooLarge` for a raster or an image beyond
+    the limits, `InputError` where the file has none of the wanted pages, `MissingPackage` without pypdfium2.
     """
-    order = {"path": str(path), "limits": asdict(limits), "scope": scope.to_json()}
-    with _process(order, where=str(path)) as answer:
-        told = answer.read()
-    found = json.loads(told)
+    order = {"path": str(path), "limits": asdict(limits), "selection": selection.to_json()}
+    with _run_pdfium(order, location=str(path)) as output:
+        answer = output.read()
+    found = json.loads(answer)
     return PdfPages(tuple(PdfPage(**{**page, "size": Size(**page["size"])}) for page in found["pages"]), found["total"])
 
 
@@ -68,7 +68,7 @@ class PdfRows:
 
     path: Path
     page: PdfPage
-    where: str
+    location: str
     bands: int = 3
 
     @property
@@ -81,7 +81,7 @@ class PdfRows:
         size = self.page.size
         order = {"path": str(self.path), "number": self.page.number, "size": [size.width, size.height]}
         pixels: Pixels = np.empty((min(step, size.height), size.width, 3), np.uint8)
-        with _process({**order, "limits": {}, "where": self.where}, where=self.where) as drawn:
+        with _run_pdfium({**order, "limits": {}, "location": self.location}, location=self.location) as drawn:
             for top in range(0, size.height, step):
                 rows = pixels[: size.height - top]
                 if drawn.readinto(rows.data.cast("B")) < rows.nbytes:
@@ -89,11 +89,11 @@ class PdfRows:
                 yield rows
             else:
                 return
-        raise DamagedImage(f"{self.where}: only a part of it was drawn; {_ADVICE}")
+        raise DamagedImage(f"{self.location}: only a part of it was drawn; {_ADVICE}")
 
 
 @contextmanager
-def _process(order: dict[str, Any], *, where: str) -> Iterator[Any]:
+def _run_pdfium(order: dict[str, Any], *, location: str) -> Iterator[Any]:
     """Give what the process writes; at the end, raise what was wrong with it."""
     with tempfile.TemporaryFile() as complaint:
         command = [*_PROGRAM, json.dumps(order)]
@@ -104,19 +104,19 @@ def _process(order: dict[str, Any], *, where: str) -> Iterator[Any]:
             finally:
                 process.kill()
         if code:
-            raise _error(code, complaint, where)
+            raise _make_error(code, complaint, location)
 
 
-def _error(code: int, complaint: IO[bytes], where: str) -> Exception:
+def _make_error(code: int, complaint: IO[bytes], location: str) -> Exception:
     """Give the error that the process passed on, or say how it ended; a RuntimeError where a fault of ours ended it."""
     complaint.seek(0)
     last = complaint.read().decode(errors="replace").strip().rpartition("\n")[2]
-    if code == PASSED_ON:
+    if code == ERROR_EXIT_CODE:
         kind, text = json.loads(last)
         error: OcrfarmError = getattr(errors, kind)(text)
         return error
     if code > 0:
-        return RuntimeError(f"{where}: {last}")
+        return RuntimeError(f"{location}: {last}")
     broke = f"pdfium ended with {signal.Signals(-code).name}: damage, or too little memory"
     reason = "it takes too long" if code == -signal.SIGXCPU else broke
-    return DamagedImage(f"{where}: cannot be drawn ({reason}); {_ADVICE}")
+    return DamagedImage(f"{location}: cannot be drawn ({reason}); {_ADVICE}")

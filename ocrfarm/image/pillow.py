@@ -3,7 +3,6 @@
 The plugins are called by name: nothing is guessed, and Pillow's own limit of pixels (ours is stricter) stays out.
 """
 
-import importlib
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,73 +19,72 @@ from ocrfarm.geometry import Size
 from ocrfarm.image.formats import Format
 
 
-def _heic(path: Path) -> Image.Image:
+def _open_heic(path: Path) -> Image.Image:
     """Open a HEIC, upright; `MissingPackage` where nothing is installed that could."""
     try:
-        plugin = importlib.import_module("pillow_heif.as_plugin")
+        from pillow_heif.as_plugin import HeifImageFile
     except ImportError as error:
-        advice = "pip install 'ocrfarm[heif]' where pictures are split, or save it as JPEG"
+        advice = "pip install 'ocrfarm[heif]' where images are split, or save it as JPEG"
         raise MissingPackage(f"{path}: HEIC needs pillow-heif; {advice}") from error
-    picture: Image.Image = plugin.HeifImageFile(path)
-    return picture
+    return HeifImageFile(path)  # type: ignore[no-untyped-call]
 
 
 _OPENERS: dict[Format, Callable[[Path], Image.Image]] = {
     Format.JPEG2000: Jpeg2KImagePlugin.Jpeg2KImageFile,
     Format.BMP: BmpImagePlugin.BmpImageFile,
-    Format.HEIC: _heic,
+    Format.HEIC: _open_heic,
 }
-_KEPT = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
-_STRIP = 256
+_DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
+_STRIP_ROWS = 256
 """Rows copied at a time."""
 
-_REASONS = (
+_DECODE_ERRORS = (
     *(OSError, EOFError, RuntimeError, SyntaxError, ValueError),
     *(IndexError, OverflowError, MemoryError, struct.error),
 )
 """What Pillow's plugins raise for files that are not as they should be."""
 
 
-def size(path: Path, form: Format) -> Size:
+def read_size(path: Path, image_format: Format) -> Size:
     """Give the width and height that the header claims; `DamagedImage` where it makes no sense."""
-    with _translated(path), _OPENERS[form](path) as picture:
-        return Size(*picture.size)
+    with _translate_errors(path), _OPENERS[image_format](path) as image:
+        return Size(*image.size)
 
 
-def load(path: Path, form: Format) -> pyvips.Image:
+def load(path: Path, image_format: Format) -> pyvips.Image:
     """Decode the whole raster; `DamagedImage` where it is truncated or broken."""
-    with _translated(path), _OPENERS[form](path) as picture:
-        return _to_vips(picture if picture.mode in _KEPT else picture.convert(_plain(picture)))
+    with _translate_errors(path), _OPENERS[image_format](path) as image:
+        return _to_vips(image if image.mode in _DIRECT_MODES else image.convert(_target_mode(image)))
 
 
-def _plain(picture: Image.Image) -> str:
-    """Which of the kept modes holds all that a picture of another mode shows."""
-    if picture.mode == "1":
+def _target_mode(pillow_image: Image.Image) -> str:
+    """Which of the kept modes holds all that an image of another mode shows."""
+    if pillow_image.mode == "1":
         return "L"
-    return "RGBA" if picture.has_transparency_data else "RGB"
+    return "RGBA" if pillow_image.has_transparency_data else "RGB"
 
 
-def _to_vips(picture: Image.Image) -> pyvips.Image:
-    pixels = _pixels(picture)
+def _to_vips(pillow_image: Image.Image) -> pyvips.Image:
+    pixels = _copy_pixels(pillow_image)
     height, width, *bands = pixels.shape
     kind = "ushort" if pixels.dtype == np.uint16 else "uchar"
     image = pyvips.Image.new_from_memory(pixels.data, width, height, bands[0] if bands else 1, kind)
-    return image.copy(interpretation="cmyk") if picture.mode == "CMYK" else image
+    return image.copy(interpretation="cmyk") if pillow_image.mode == "CMYK" else image
 
 
-def _pixels(picture: Image.Image) -> NDArray[Any]:
+def _copy_pixels(pillow_image: Image.Image) -> NDArray[Any]:
     """Copy the raster strip by strip: as one array Pillow would give it by way of two more copies."""
-    sample = np.asarray(picture.crop((0, 0, 1, 1)))
-    pixels = np.empty((picture.height, picture.width, *sample.shape[2:]), sample.dtype)
-    for y in range(0, picture.height, _STRIP):
-        rows = pixels[y : y + _STRIP]
-        rows[...] = np.asarray(picture.crop((0, y, picture.width, y + len(rows))))
+    sample = np.asarray(pillow_image.crop((0, 0, 1, 1)))
+    pixels = np.empty((pillow_image.height, pillow_image.width, *sample.shape[2:]), sample.dtype)
+    for y in range(0, pillow_image.height, _STRIP_ROWS):
+        rows = pixels[y : y + _STRIP_ROWS]
+        rows[...] = np.asarray(pillow_image.crop((0, y, pillow_image.width, y + len(rows))))
     return pixels
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except _REASONS as error:
+    except _DECODE_ERRORS as error:
         raise DamagedImage(f"{path}: cannot be decoded, copy or export the file again ({error})") from error

@@ -31,13 +31,13 @@ class _Tag(IntEnum):
     EXTRA_SAMPLES = 338
 
 
-_WANTED = frozenset(_Tag)
+_READ_TAGS = frozenset(_Tag)
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _JPEG = (6, 7)  # values of Compression
 _SEPARATE = 2  # value of PlanarConfiguration: one colour after the other
 _UNSPECIFIED = 0  # value of ExtraSamples: a channel beside the colours that is no alpha
-_KINDS = {3: "H", 4: "I", 16: "Q"}  # field types that hold a whole number
-_MOST_ENTRIES = 4096
+_NUMBER_TYPES = {3: "H", 4: "I", 16: "Q"}  # field types that hold a whole number
+_MAX_ENTRIES = 4096
 """Fields of one directory; real ones have some dozens."""
 
 
@@ -45,14 +45,14 @@ _MOST_ENTRIES = 4096
 class Directory:
     """One page as stored: its number as libvips counts, EXIF orientation, and the part that is decoded in one piece.
 
-    `alpha`: the first channel behind the colours, if there is one, is not left unspecified.
+    `has_alpha`: the first channel behind the colours, if there is one, is not left unspecified.
     """
 
     number: int
     size: Size
     orientation: int
-    piece: Size
-    alpha: bool
+    decode_unit: Size
+    has_alpha: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ _CLASSIC = ("I", "H", "HHI4s")
 _BIG = ("Q", "Q", "HHQ8s")
 
 
-def pages(path: Path, limits: Limits) -> tuple[Directory, ...]:
+def list_pages(path: Path, limits: Limits) -> tuple[Directory, ...]:
     """Give the directories that are pages of their own; all of them if none is.
 
     `DamagedImage` for a chain that is broken or runs in a circle, `TooLarge` for one that is too long.
@@ -77,28 +77,28 @@ def pages(path: Path, limits: Limits) -> tuple[Directory, ...]:
     found: list[dict[int, int]] = []
     try:
         with path.open("rb") as file:
-            for fields in _directories(file):
+            for fields in _iter_directories(file):
                 found.append(fields)
-                limits.check_pages(len(found), where=str(path))
+                limits.check_pages(len(found), location=str(path))
     except (struct.error, OSError, ValueError) as error:
-        raise _damaged(path, "the list of its pages is broken") from error
+        raise _damage_error(path, "the list of its pages is broken") from error
     if not found or not all(fields.get(_Tag.WIDTH) and fields.get(_Tag.LENGTH) for fields in found):
-        raise _damaged(path, "it holds no page or one without a size")
+        raise _damage_error(path, "it holds no page or one without a size")
     full = [number for number, fields in enumerate(found) if not _is_auxiliary(fields)]
-    return tuple(_directory(number, found[number]) for number in full or range(len(found)))
+    return tuple(_to_directory(number, found[number]) for number in full or range(len(found)))
 
 
 def _is_auxiliary(fields: dict[int, int]) -> bool:
     return bool(fields.get(_Tag.NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK))
 
 
-def _directory(number: int, fields: dict[int, int]) -> Directory:
+def _to_directory(number: int, fields: dict[int, int]) -> Directory:
     size = Size(fields[_Tag.WIDTH], fields[_Tag.LENGTH])
     alpha = fields.get(_Tag.EXTRA_SAMPLES) != _UNSPECIFIED
-    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), _piece(size, fields), alpha)
+    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), _decode_unit(size, fields), alpha)
 
 
-def _piece(size: Size, fields: dict[int, int]) -> Size:
+def _decode_unit(size: Size, fields: dict[int, int]) -> Size:
     """Give what is decoded together; libvips reads a long strip line by line unless it is JPEG or split by colour."""
     if _Tag.TILE_LENGTH in fields:
         return Size(max(size.width, fields.get(_Tag.TILE_WIDTH, 0)), fields[_Tag.TILE_LENGTH])
@@ -106,11 +106,11 @@ def _piece(size: Size, fields: dict[int, int]) -> Size:
     return Size(size.width, min(size.height, fields.get(_Tag.ROWS_PER_STRIP, size.height)) if whole else 1)
 
 
-def _damaged(path: Path, what: str) -> DamagedImage:
+def _damage_error(path: Path, what: str) -> DamagedImage:
     return DamagedImage(f"{path}: {what}; the TIFF is truncated or damaged, copy or export it again")
 
 
-def _directories(file: BinaryIO) -> Iterator[dict[int, int]]:
+def _iter_directories(file: BinaryIO) -> Iterator[dict[int, int]]:
     """Walk the chain of directories and give the fields of each that matter here."""
     head = file.read(8)
     order = "<" if head[:2] == b"II" else ">"
@@ -118,37 +118,37 @@ def _directories(file: BinaryIO) -> Iterator[dict[int, int]]:
     layout = _Layout(order, *(order + spelt for spelt in (_BIG if big else _CLASSIC)))
     file.seek(8 if big else 4)
     seen: set[int] = set()
-    while offset := _read(file, layout.offset)[0]:
+    while offset := _unpack(file, layout.offset)[0]:
         if offset in seen:
             raise struct.error("the chain runs in a circle")
         seen.add(offset)
         file.seek(offset)
-        yield _fields(file, layout)
+        yield _read_fields(file, layout)
 
 
-def _fields(file: BinaryIO, layout: _Layout) -> dict[int, int]:
+def _read_fields(file: BinaryIO, layout: _Layout) -> dict[int, int]:
     """Read the first number of each field of one directory; the file stands at the next one's offset afterwards."""
-    count = _read(file, layout.count)[0]
-    if count > _MOST_ENTRIES:
+    count = _unpack(file, layout.count)[0]
+    if count > _MAX_ENTRIES:
         raise struct.error("a directory claims too many fields")
-    entries = [_read(file, layout.entry) for _ in range(count)]
+    entries = [_unpack(file, layout.entry) for _ in range(count)]
     end = file.tell()
     fields = {
-        tag: _first(file, layout, kind=layout.order + _KINDS[kind], count=count, value=value)
+        tag: _read_first_number(file, layout, kind=layout.order + _NUMBER_TYPES[kind], count=count, value=value)
         for tag, kind, count, value in entries
-        if tag in _WANTED and kind in _KINDS
+        if tag in _READ_TAGS and kind in _NUMBER_TYPES
     }
     file.seek(end)
     return fields
 
 
-def _first(file: BinaryIO, layout: _Layout, *, kind: str, count: int, value: bytes) -> int:
+def _read_first_number(file: BinaryIO, layout: _Layout, *, kind: str, count: int, value: bytes) -> int:
     """Give the first of a field's numbers; those that have no room in the entry stand where it points to."""
     if count * struct.calcsize(kind) <= len(value):
         return int(struct.unpack_from(kind, value)[0])
     file.seek(struct.unpack(layout.offset, value)[0])
-    return int(_read(file, kind)[0])
+    return int(_unpack(file, kind)[0])
 
 
-def _read(file: BinaryIO, layout: str) -> tuple[Any, ...]:
+def _unpack(file: BinaryIO, layout: str) -> tuple[Any, ...]:
     return struct.unpack(layout, file.read(struct.calcsize(layout)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from ocrfarm.errors import DamagedImage, NotAnImage
+from ocrfarm.errors import DamagedImage, UnidentifiedImage
 from ocrfarm.geometry import Size
 from ocrfarm.image.formats import Format
 from ocrfarm.image.pixels import Pixels
@@ -29,18 +29,18 @@ _LOADERS = {
     Format.WEBP: "webpload",
     Format.GIF: "gifload",
 }
-_PAGED = (Format.TIFF, Format.WEBP, Format.GIF)
+_PAGED_FORMATS = (Format.TIFF, Format.WEBP, Format.GIF)
 _WHITE = 255
 
 
 @contextmanager
-def translated(where: str) -> Iterator[None]:
+def translate_errors(location: str) -> Iterator[None]:
     """Turn errors of libvips into `DamagedImage`."""
     try:
         yield
     except pyvips.Error as error:
         reason = " ".join(str(error).split())
-        raise DamagedImage(f"{where}: cannot be decoded, copy or export the file again ({reason})") from error
+        raise DamagedImage(f"{location}: cannot be decoded, copy or export the file again ({reason})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,47 +69,48 @@ class VipsRows:
             yield np.frombuffer(raw, np.uint8).reshape(height, self.image.width, *channels)
 
 
-def load(path: Path, form: Format, *, page: int) -> pyvips.Image:
+def load(path: Path, image_format: Format, *, page: int) -> pyvips.Image:
     """Open one page for reading from top to bottom; only the header is read now.
 
     Pixels that are missing are an error when they are fetched, never grey rows. For TIFF this takes "warning": below
     it libvips 8.18 leaves tiles and short strips that are cut off black. Unknown tags are no warning in this sense.
     """
-    paged = {"page": page} if form in _PAGED else {}
-    fail_on = "warning" if form is Format.TIFF else "error"
-    return pyvips.Operation.call(_LOADERS[form], str(path), access="sequential", fail_on=fail_on, **paged)
+    paged = {"page": page} if image_format in _PAGED_FORMATS else {}
+    fail_on = "warning" if image_format is Format.TIFF else "error"
+    return pyvips.Operation.call(_LOADERS[image_format], str(path), access="sequential", fail_on=fail_on, **paged)
 
 
-def number(image: pyvips.Image, name: str, *, default: int) -> int:
+def read_number(image: pyvips.Image, name: str, *, default: int) -> int:
     """Give a whole number from the header, or the default where it says nothing of the kind."""
     return int(image.get(name)) if image.get_typeof(name) == pyvips.GValue.gint_type else default
 
 
-def buffered(image: pyvips.Image, form: Format) -> str | None:
+def find_buffered_kind(image: pyvips.Image, image_format: Format) -> str | None:
     """Name what makes the decoder hold the whole raster, or None where it goes row by row."""
-    if form in (Format.WEBP, Format.GIF):
-        return str(form.value)
-    if form is Format.JPEG and number(image, "jpeg-multiscan", default=0):
+    if image_format in (Format.WEBP, Format.GIF):
+        return str(image_format.value)
+    if image_format is Format.JPEG and read_number(image, "jpeg-multiscan", default=0):
         return "progressive JPEG"
-    if form is Format.PNG and number(image, "interlaced", default=0):
+    if image_format is Format.PNG and read_number(image, "interlaced", default=0):
         return "interlaced PNG"
     return None
 
 
-def normalised(image: pyvips.Image, *, where: str, alpha: bool = True) -> pyvips.Image:
+def normalise(image: pyvips.Image, *, location: str, has_alpha: bool = True) -> pyvips.Image:
     """Give 8-bit grey (1 band) or sRGB (3 bands): alpha on white, 16 bits by their upper 8, CMYK and Lab by profile.
 
-    `alpha`: the channel behind the colours says what is opaque; where it means something else it is dropped.
+    `has_alpha`: the channel behind the colours says what is opaque; where it means something else it is dropped.
     """
     if image.interpretation in ("cmyk", "lab", "labs"):
         image = image.colourspace("srgb")
     if image.format not in ("uchar", "ushort") or image.bands > 4:
-        raise NotAnImage(
-            f"{where}: {image.bands} channels of type {image.format} are not read; save it as 8- or 16-bit grey or RGB"
+        raise UnidentifiedImage(
+            f"{location}: {image.bands} channels of type {image.format} are not read; "
+            "save it as 8- or 16-bit grey or RGB"
         )
     if image.format == "ushort":
         image = image.cast("uchar", shift=True)
     image = image.copy(interpretation="b-w" if image.bands < 3 else "srgb")
     if image.bands in (1, 3):
         return image
-    return image.flatten(background=_WHITE) if alpha else image.extract_band(0, n=image.bands - 1)
+    return image.flatten(background=_WHITE) if has_alpha else image.extract_band(0, n=image.bands - 1)

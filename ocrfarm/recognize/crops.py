@@ -10,44 +10,44 @@ from numpy.typing import NDArray
 from ocrfarm.geometry import Quad
 from ocrfarm.tile import Char
 
-Image = NDArray[np.uint8]
+BgrPixels = NDArray[np.uint8]
 Chars = tuple[Char, ...]
-Read = Callable[[list[Image]], list[Chars]]
+CropReader = Callable[[list[BgrPixels]], list[Chars]]
 
-SURE, SURE_DOWNWARDS = 0.85, 0.95
+MIN_CONFIDENCE, MIN_CONFIDENCE_DOWNWARDS = 0.85, 0.95
 """Mean confidence from which a line is taken to run the way it was read. Upside down, lines get 0.4-0.8, rarely more;
 upright lines on scans get less than 0.85 in 1 of 12 (tiny) or 1 of 35 (small). A vertical label is as likely to run
 upwards as downwards, so more is asked of it."""
 
-TURN_GAIN = 0.1
+MIN_TURN_GAIN = 0.1
 """Mean confidence by which another way must be surer than the usual one; "6%" turned round is a fair "%9"."""
 
-LONGEST_GLYPH = 3.0
+MAX_GLYPH_ASPECT = 3.0
 """A tall box shorter than this many of its widths may be one upright glyph ("I", "1") and no line that runs down."""
 
-TALL = 1.5
+MIN_VERTICAL_ASPECT = 1.5
 """A box at least this much taller than wide is read as a line that runs downwards (PaddleOCR's own figure)."""
 
 
-def ordered(corners: NDArray[np.generic]) -> Quad:
+def order_corners(corners: NDArray[np.generic]) -> Quad:
     """Give four corners of a box as a quad: clockwise from the top left, turned so that a tall box reads downwards."""
     by_x = sorted(corners.tolist())
     left, right = sorted(by_x[:2], key=lambda point: point[1]), sorted(by_x[2:], key=lambda point: point[1])
-    quad = Quad.of([left[0], right[0], right[1], left[1]])
-    return _turned(quad) if quad.height >= TALL * quad.length else quad
+    quad = Quad.from_points([left[0], right[0], right[1], left[1]])
+    return _rotate_corners(quad) if quad.height >= MIN_VERTICAL_ASPECT * quad.length else quad
 
 
-def _turned(quad: Quad) -> Quad:
+def _rotate_corners(quad: Quad) -> Quad:
     """Give the same corners for text that runs from the top edge of the box to its bottom edge."""
     return Quad(quad.p1, quad.p2, quad.p3, quad.p0)
 
 
-def _unturned(quad: Quad) -> Quad:
+def _unrotate_corners(quad: Quad) -> Quad:
     return Quad(quad.p3, quad.p0, quad.p1, quad.p2)
 
 
-def crop(pixels: Image, quad: Quad) -> Image:
-    """Cut the quad out of the picture so that its text runs left to right; outside, the picture's edge is repeated."""
+def extract_crop(pixels: BgrPixels, quad: Quad) -> BgrPixels:
+    """Cut the quad out of the image so that its text runs left to right; outside, the image's edge is repeated."""
     top, bottom = math.dist(quad.p0, quad.p1), math.dist(quad.p3, quad.p2)
     start, end = math.dist(quad.p0, quad.p3), math.dist(quad.p1, quad.p2)
     width, height = max(int(max(top, bottom)), 1), max(int(max(start, end)), 1)
@@ -59,30 +59,30 @@ def crop(pixels: Image, quad: Quad) -> Image:
     )
 
 
-def read_lines(pixels: Image, boxes: Sequence[Quad], *, read: Read) -> list[tuple[Quad, Chars]]:
-    """Read each box of the picture; where it is in doubt which way a line runs, other ways are tried too.
+def read_lines(pixels: BgrPixels, boxes: Sequence[Quad], *, read: CropReader) -> list[tuple[Quad, Chars]]:
+    """Read each box of the image; where it is in doubt which way a line runs, other ways are tried too.
 
     Gives each box's quad in reading direction, with its characters: those of the surest reading.
     """
-    best = list(zip(boxes, read([crop(pixels, box) for box in boxes]), strict=True))
-    doubtful = [(index, other) for index, (box, chars) in enumerate(best) for other in _other_ways(box, chars)]
-    again = read([crop(pixels, other) for _, other in doubtful])
+    best = list(zip(boxes, read([extract_crop(pixels, box) for box in boxes]), strict=True))
+    doubtful = [(index, other) for index, (box, chars) in enumerate(best) for other in _other_directions(box, chars)]
+    again = read([extract_crop(pixels, other) for _, other in doubtful])
     for (index, other), chars in zip(doubtful, again, strict=True):
-        if confidence(chars) > confidence(best[index][1]) + TURN_GAIN:
+        if mean_confidence(chars) > mean_confidence(best[index][1]) + MIN_TURN_GAIN:
             best[index] = (other, chars)
     return best
 
 
-def confidence(chars: Chars) -> float:
+def mean_confidence(chars: Chars) -> float:
     """Give the mean confidence of the characters, spaces aside; 0 where there are none."""
     sure = [char.confidence for char in chars if char.text != " "]
     return sum(sure) / max(len(sure), 1)
 
 
-def _other_ways(box: Quad, chars: Chars) -> list[Quad]:
+def _other_directions(box: Quad, chars: Chars) -> list[Quad]:
     (x0, y0), (x1, y1) = box.p0, box.p1
     runs_down = abs(y1 - y0) > abs(x1 - x0)
-    if confidence(chars) >= (SURE_DOWNWARDS if runs_down else SURE):
+    if mean_confidence(chars) >= (MIN_CONFIDENCE_DOWNWARDS if runs_down else MIN_CONFIDENCE):
         return []
-    single = runs_down and box.length < LONGEST_GLYPH * box.height
-    return [box.turned_round(), *([_unturned(box)] if single else [])]
+    single = runs_down and box.length < MAX_GLYPH_ASPECT * box.height
+    return [box.rotate_180(), *([_unrotate_corners(box)] if single else [])]

@@ -11,40 +11,40 @@ if TYPE_CHECKING:  # the client knows profiles, not pixels: it starts without nu
     import numpy as np
     from numpy.typing import NDArray
 
-Pixels: TypeAlias = "NDArray[np.uint8]"
+RgbPixels: TypeAlias = "NDArray[np.uint8]"
 """Height x width x 3, red green blue, 0..255, C-contiguous."""
 
 
-Wanted = Callable[[Quad], bool]
+LineFilter = Callable[[Quad], bool]
 """Says of a line that was found, its quad in pixels of the array, whether it is to be read."""
 
 
-def every(_: Quad) -> bool:
+def accept_all(_: Quad) -> bool:
     """Want every line."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class EngineOutput:
     """What an engine found; the fragments' quads are in pixels of the array that it was given.
 
-    `squeezed` counts lines that were longer than the recognizer's widest input, even in pieces; `saturated` says that
-    the detector reached its contour limit, so text may be missing; `columns` is how wide the recognizer's inputs were
-    together, and `padding` how much of that was none of a line.
+    `overlong_lines` counts lines that were longer than the recognizer's widest input, even in pieces;
+    `detector_overflow` says that the detector reached its contour limit, so text may be missing; `input_columns` is how
+    wide the recognizer's inputs were together, and `padding_columns` how much of that was none of a line.
     """
 
     fragments: tuple[Fragment, ...]
-    squeezed: int = 0
-    saturated: bool = False
-    columns: int = 0
-    padding: int = 0
+    overlong_lines: int = 0
+    detector_overflow: bool = False
+    input_columns: int = 0
+    padding_columns: int = 0
 
 
-class Cascaded(NamedTuple):
-    """An engine and the stronger one that reads what it doubts: those of a profile and of `profile.strong`."""
+class EnginePair(NamedTuple):
+    """An engine and the stronger one that reads what it doubts: those of a profile and its `second_pass_profile`."""
 
-    light: "Engine"
-    strong: "Engine"
+    first_pass: "Engine"
+    second_pass: "Engine"
 
 
 class Engine(Protocol):
@@ -53,10 +53,10 @@ class Engine(Protocol):
     model: str
     """The recognizer's official PaddleOCR name."""
 
-    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
         """Find the lines on one array of pixels and read those that are wanted."""
         ...
 
-    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+    def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
         """Read lines whose quads, in pixels of the array, are known; the fragments have the same quads."""
         ...

@@ -19,27 +19,27 @@ from paddlex.inference.utils.official_models import official_models
 from ocrfarm.errors import WeightsError
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import ctc
-from ocrfarm.recognize.crops import confidence, crop, ordered, read_lines
-from ocrfarm.recognize.engine import Found, Pixels, Wanted, every
-from ocrfarm.recognize.models import Model
-from ocrfarm.recognize.pieces import join_pieces, piece_spans
+from ocrfarm.recognize.crops import extract_crop, mean_confidence, order_corners, read_lines
+from ocrfarm.recognize.engine import EngineOutput, LineFilter, RgbPixels, accept_all
+from ocrfarm.recognize.ink_gaps import find_ink_columns
+from ocrfarm.recognize.long_lines import merge_chunks, split_into_chunks
+from ocrfarm.recognize.model_registry import Model
 from ocrfarm.recognize.profiles import Profile, Runtime
-from ocrfarm.recognize.regions import Region, joined_regions
 from ocrfarm.recognize.runtime import check_providers, engine_options
-from ocrfarm.recognize.whites import inked_columns
-from ocrfarm.tile import LATTICE, Char, Fragment
+from ocrfarm.recognize.vertical_merge import ScoredBox, merge_vertical_boxes
+from ocrfarm.tile import DETECTOR_STRIDE, Char, Fragment
 
 LINE_HEIGHT = 48
 """Pixels: the recognizers' input height."""
 
-BUCKET = 64
+WIDTH_BUCKET = 64
 """Pixels: crops are padded to the next multiple, never to their neighbours' width, so that what is read on a line does
 not depend on which lines share its batch."""
 
-NARROWEST = 320
+MIN_INPUT_WIDTH = 320
 """Pixels: the narrowest input; PaddleOCR trains and runs the recognizers with at least this."""
 
-MARGIN = 64
+DETECTOR_MARGIN = 64
 """Detector pixels of empty border around the probability map, so that boxes at the tile's sides are not clamped corner
 by corner, which would skew rotated ones."""
 
@@ -52,26 +52,26 @@ class PaddleEngine:
         self._detector = _Detector(profile, detector)
         self._recognizer = _Recognizer(profile, recognizer)
 
-    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
         """Find the lines on height x width x 3 RGB pixels and read those that are wanted."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
-        found, saturated = self._detector.find(bgr)
-        regions = [region for region in joined_regions(found) if wanted(region[0])]
+        found, has_overflow = self._detector.detect(bgr)
+        regions = [region for region in merge_vertical_boxes(found) if accept(region[0])]
         lines = read_lines(bgr, [box for box, _ in regions], read=self._recognizer.read)
         fragments = tuple(
-            Fragment(quad, chars, confidence(chars), score)
+            Fragment(quad, chars, mean_confidence(chars), score)
             for (quad, chars), (_, score) in zip(lines, regions, strict=True)
             if chars
         )
-        squeezed = sum(self._recognizer.squeezes(quad) for quad, _ in lines)
-        columns, padding = self._recognizer.used()
-        return Found(fragments, squeezed, saturated, columns, padding)
+        overlong_lines = sum(self._recognizer.exceeds_max_width(quad) for quad, _ in lines)
+        columns, padding = self._recognizer.pop_usage()
+        return EngineOutput(fragments, overlong_lines, has_overflow, columns, padding)
 
-    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+    def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
         """Read lines whose places on height x width x 3 RGB pixels are known; see `Engine`."""
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])
-        read = self._recognizer.read([crop(bgr, line) for line in lines])
-        return [Fragment(line, chars, confidence(chars)) for line, chars in zip(lines, read, strict=True)]
+        read = self._recognizer.read([extract_crop(bgr, line) for line in lines])
+        return [Fragment(line, chars, mean_confidence(chars)) for line, chars in zip(lines, read, strict=True)]
 
 
 class _Detector:
@@ -79,11 +79,11 @@ class _Detector:
 
     def __init__(self, profile: Profile, folder: Path) -> None:
         self._scale = profile.detector_scale
-        self._model = _load(TextDetection, profile.detector, folder, profile.runtime)
+        self._model = _load_predictor(TextDetection, profile.detector, folder, profile.runtime)
 
-    def find(self, bgr: NDArray[np.uint8]) -> tuple[list[Region], bool]:
+    def detect(self, bgr: NDArray[np.uint8]) -> tuple[list[ScoredBox], bool]:
         """Give quads in pixels of the array with their scores, and whether the contour limit was reached."""
-        probabilities = self._probabilities(bgr)
+        probabilities = self._predict_probabilities(bgr)
         post = self._model.post_op
         bitmap = probabilities > post.thresh
         contours, _ = cv2.findContours(bitmap.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
@@ -91,21 +91,24 @@ class _Detector:
         corners, scores = post.boxes_from_bitmap(
             probabilities, bitmap, width / self._scale, height / self._scale, post.box_thresh, post.unclip_ratio
         )
-        shift = -MARGIN / self._scale
-        regions = [(ordered(box).moved(shift, shift), float(score)) for box, score in zip(corners, scores, strict=True)]
+        shift = -DETECTOR_MARGIN / self._scale
+        regions = [
+            (order_corners(box).transform(shift, shift), float(score))
+            for box, score in zip(corners, scores, strict=True)
+        ]
         return regions, len(contours) >= post.max_candidates
 
-    def _probabilities(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the network on the scaled picture; the map has `MARGIN` empty pixels on each side."""
+    def _predict_probabilities(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the network on the scaled image; the map has `DETECTOR_MARGIN` empty pixels on each side."""
         steps = self._model.pre_tfs
-        batch = steps["ToBatch"](imgs=steps["ToCHW"](imgs=steps["Normalize"](imgs=[self._scaled(bgr)])))
+        batch = steps["ToBatch"](imgs=steps["ToCHW"](imgs=steps["Normalize"](imgs=[self._scale_to_stride(bgr)])))
         found = np.asarray(self._model.runner(x=batch)[0][0, 0], np.float32)
-        return np.pad(found, MARGIN)
+        return np.pad(found, DETECTOR_MARGIN)
 
-    def _scaled(self, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Scale to whole lattice cells; the picture is padded, not stretched, where its side is not a multiple."""
+    def _scale_to_stride(self, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Scale to whole lattice cells; the image is padded, not stretched, where its side is not a multiple."""
         height, width = bgr.shape[:2]
-        cells = [max(math.ceil(side * self._scale / LATTICE), 1) * LATTICE for side in (width, height)]
+        cells = [max(math.ceil(side * self._scale / DETECTOR_STRIDE), 1) * DETECTOR_STRIDE for side in (width, height)]
         padded = [round(side / self._scale) for side in cells]
         if padded != [width, height]:
             right, below = max(padded[0] - width, 0), max(padded[1] - height, 0)
@@ -119,57 +122,57 @@ class _Recognizer:
     """Crops of single lines -> characters."""
 
     def __init__(self, profile: Profile, folder: Path) -> None:
-        self._batch, self._widest = profile.runtime.batch, profile.widest
-        self._model = _load(TextRecognition, profile.recognizer, folder, profile.runtime)
+        self._batch_size, self._max_width = profile.runtime.batch, profile.max_width
+        self._model = _load_predictor(TextRecognition, profile.recognizer, folder, profile.runtime)
         classes: list[str] = self._model.post_op.character
         self._alphabet = ctc.Alphabet(classes, classes.index(" "))
         self._columns = self._padding = 0
 
-    def used(self) -> tuple[int, int]:
+    def pop_usage(self) -> tuple[int, int]:
         """Give the columns of all inputs since the last call, and how many of them were padding."""
         used, self._columns, self._padding = (self._columns, self._padding), 0, 0
         return used
 
-    def squeezes(self, quad: Quad) -> bool:
+    def exceeds_max_width(self, quad: Quad) -> bool:
         """Say whether even the pieces of a line are too long for the widest input and so are read narrower."""
-        start, end = piece_spans(math.ceil(quad.length), math.ceil(quad.height))[0]
-        return (end - start) / max(quad.height, 1) * LINE_HEIGHT > self._widest
+        start, end = split_into_chunks(math.ceil(quad.length), math.ceil(quad.height))[0]
+        return (end - start) / max(quad.height, 1) * LINE_HEIGHT > self._max_width
 
     def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
         """Read every crop (height x width x 3, BGR), long ones in pieces."""
-        spans = [piece_spans(crop.shape[1], crop.shape[0]) for crop in crops]
+        spans = [split_into_chunks(crop.shape[1], crop.shape[0]) for crop in crops]
         pieces = [crop[:, start:end] for crop, own in zip(crops, spans, strict=True) for start, end in own]
-        texts = iter(self._read(pieces))
+        texts = iter(self._read_batched(pieces))
         return [
-            join_pieces(own, [next(texts) for _ in own], height=crop.shape[0])
+            merge_chunks(own, [next(texts) for _ in own], height=crop.shape[0])
             for crop, own in zip(crops, spans, strict=True)
         ]
 
-    def _read(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
+    def _read_batched(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
         """Read crops in batches of like width."""
-        widths = [min(math.ceil(LINE_HEIGHT * crop.shape[1] / crop.shape[0]), self._widest) for crop in crops]
+        widths = [min(math.ceil(LINE_HEIGHT * crop.shape[1] / crop.shape[0]), self._max_width) for crop in crops]
         order = sorted(range(len(crops)), key=lambda index: (widths[index], index))
         read: list[tuple[Char, ...]] = [()] * len(crops)
-        for batch in self._batches(order, widths):
-            images = [_fitted(crops[index], widths[index]) for index in batch]
-            for index, chars in zip(batch, self._run(images), strict=True):
+        for batch in self._group_by_width(order, widths):
+            images = [_resize_crop(crops[index], widths[index]) for index in batch]
+            for index, chars in zip(batch, self._infer(images), strict=True):
                 read[index] = chars
         return read
 
-    def _batches(self, order: list[int], widths: list[int]) -> list[list[int]]:
+    def _group_by_width(self, order: list[int], widths: list[int]) -> list[list[int]]:
         """Share out crops; no batch has more columns than a full one of the narrowest, or memory would grow on."""
         batches: list[list[int]] = []
         for index in order:
-            last, bucket = batches[-1] if batches else [], _bucket(widths[index])
-            room = (len(last) + 1) * bucket <= self._batch * NARROWEST
-            if last and room and _bucket(widths[last[0]]) == bucket:
+            last, bucket = batches[-1] if batches else [], _bucket_width(widths[index])
+            room = (len(last) + 1) * bucket <= self._batch_size * MIN_INPUT_WIDTH
+            if last and room and _bucket_width(widths[last[0]]) == bucket:
                 last.append(index)
             else:
                 batches.append([index])
         return batches
 
-    def _run(self, images: list[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
-        bucket = _bucket(images[0].shape[1])
+    def _infer(self, images: list[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
+        bucket = _bucket_width(images[0].shape[1])
         self._columns += bucket * len(images)
         self._padding += sum(bucket - image.shape[1] for image in images)
         batch = np.zeros((len(images), 3, LINE_HEIGHT, bucket), np.float32)
@@ -178,20 +181,20 @@ class _Recognizer:
         probabilities = self._model.runner(x=[batch])[0]
         step = bucket / probabilities.shape[1]  # pixels
         return [
-            ctc.decode(line, self._alphabet, ink=inked_columns(image), step=step, height=LINE_HEIGHT)
+            ctc.decode(line, self._alphabet, ink=find_ink_columns(image), step=step, height=LINE_HEIGHT)
             for line, image in zip(probabilities, images, strict=True)
         ]
 
 
-def _bucket(width: int) -> int:
-    return max(math.ceil(width / BUCKET) * BUCKET, NARROWEST)
+def _bucket_width(width: int) -> int:
+    return max(math.ceil(width / WIDTH_BUCKET) * WIDTH_BUCKET, MIN_INPUT_WIDTH)
 
 
-def _fitted(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+def _resize_crop(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, (width, LINE_HEIGHT)), np.uint8)
 
 
-def _load(kind: type[Any], name: str, folder: Path, runtime: Runtime) -> Any:  # noqa: ANN401 - PaddleX is untyped
+def _load_predictor(kind: type[Any], name: str, folder: Path, runtime: Runtime) -> Any:  # noqa: ANN401 - PaddleX is untyped
     """Load one module and give PaddleX's predictor inside it, after a look at what really runs it."""
     options = engine_options(runtime)
     predictor = kind(
@@ -205,7 +208,7 @@ def _load(kind: type[Any], name: str, folder: Path, runtime: Runtime) -> Any:  #
 def download(model: Model) -> Path:
     """Fetch a model under its official name with PaddleOCR's own downloader and give its folder."""
     try:
-        return Path(official_models.get_model_path(model.name, model_formats=[model.form]))
+        return Path(official_models.get_model_path(model.name, model_formats=[model.format]))
     except Exception as error:
         raise WeightsError(
             f"{model.name}: PaddleOCR cannot fetch it ({error}); put its weights in a folder and name it"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ocrfarm.errors import SettingsError, UnknownProfile
-from ocrfarm.recognize.models import find_model
-from ocrfarm.tile import LATTICE
+from ocrfarm.recognize.model_registry import find_model
+from ocrfarm.tile import DETECTOR_STRIDE
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 PROVIDERS = ("auto", "openvino", "cpu", "cuda", "tensorrt", "migraphx")
@@ -35,7 +35,7 @@ class Tiling:
 class Runtime:
     """How a worker runs its engine.
 
-    engine: onnxruntime, paddle or planted; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
+    engine: onnxruntime, paddle or synthetic; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
     (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto;
     batch: how many crops of 320 columns the recognizer reads at once, and fewer that are wider; processes: how many of
     a worker read at the same time; 0 = one, or in a farm of one machine one a core.
@@ -54,21 +54,21 @@ class Runtime:
 class Cascade:
     """Which lines a second recognizer reads again; without its name, none.
 
-    A line is as right as all its characters are: the product of their confidences. Below `doubt` it is read again, the
-    most doubtful first, and at most the share `most` of a page's lines.
+    A line is as right as all its characters are: the product of their confidences. Below `min_confidence` it is
+    read again, the most doubtful first, and at most the share `max_fraction` of a page's lines.
     """
 
     recognizer: str = ""
-    doubt: float = 0.8
-    most: float = 1.0
+    min_confidence: float = 0.8
+    max_fraction: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A choice of models and settings.
 
-    `detector_scale` is the detector's pixels per page pixel (recognition always reads the full pixels); `widest` is the
-    recognizer's widest input in pixels at a height of 48, and longer lines are squeezed into it.
+    `detector_scale` is the detector's pixels per page pixel (recognition always reads the full pixels); `max_width` is
+    the recognizer's widest input in pixels at a height of 48, and longer lines are squeezed into it.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Profile:
     recognizer: str
     tiling: Tiling = field(default_factory=Tiling)
     detector_scale: float = 1.0
-    widest: int = 3200
+    max_width: int = 3200
     cascade: Cascade = field(default_factory=Cascade)
     runtime: Runtime = field(default_factory=Runtime)
 
@@ -96,25 +96,25 @@ class Profile:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Profile":
         """Read what `to_json` gave; `SettingsError` for unknown keys and impossible values."""
-        known = _only_known(cls, data, "profile")
-        known["tiling"] = Tiling(**_only_known(Tiling, data.get("tiling", {}), "tiling"))
-        known["cascade"] = Cascade(**_only_known(Cascade, data.get("cascade", {}), "cascade"))
-        known["runtime"] = Runtime(**_only_known(Runtime, data.get("runtime", {}), "runtime"))
-        return _checked(cls(**known))
+        known = _parse_table(cls, data, "profile")
+        known["tiling"] = Tiling(**_parse_table(Tiling, data.get("tiling", {}), "tiling"))
+        known["cascade"] = Cascade(**_parse_table(Cascade, data.get("cascade", {}), "cascade"))
+        known["runtime"] = Runtime(**_parse_table(Runtime, data.get("runtime", {}), "runtime"))
+        return _validate(cls(**known))
 
-    def tiled(self, *, side: int = 0, overlap: int = 0) -> "Profile":
+    def with_tiling(self, *, side: int = 0, overlap: int = 0) -> "Profile":
         """Give the same models on other tiles, where a side or an overlap is given; `SettingsError` as for a file."""
         tiling = self.tiling
-        return _checked(
+        return _validate(
             replace(self, tiling=replace(tiling, side=side or tiling.side, overlap=overlap or tiling.overlap))
         )
 
     @property
-    def strong(self) -> "Profile":
-        """The profile of a second look: the cascade's recognizer where there is one, else the same."""
+    def second_pass_profile(self) -> "Profile":
+        """The profile of the second pass: the cascade's recognizer where there is one, else the same."""
         return replace(self, recognizer=self.cascade.recognizer or self.recognizer, cascade=Cascade())
 
-    def run_on(self, runtime: Runtime) -> "Profile":
+    def with_runtime(self, runtime: Runtime) -> "Profile":
         """Give the same models and tiling on another engine or device."""
         return replace(self, runtime=runtime)
 
@@ -128,10 +128,16 @@ PROFILES: dict[str, Profile] = {
         Profile("accurate", f"{_SMALL}_det", f"{_SMALL}_rec", detector_scale=0.5),
         Profile("mixed", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5),
         Profile("cascade", f"{_SMALL}_det", f"{_TINY}_rec", detector_scale=0.5, cascade=Cascade(f"{_SMALL}_rec")),
-        Profile("planted", "planted", "planted", Tiling(overlap=192, levels=False), runtime=Runtime(engine="planted")),
+        Profile(
+            "synthetic",
+            "synthetic",
+            "synthetic",
+            Tiling(overlap=192, levels=False),
+            runtime=Runtime(engine="synthetic"),
+        ),
     )
 }
-"""The built-in profiles by name; `planted` needs no model and reads only pixels planted for tests and benchmarks."""
+"""The built-in profiles by name; `synthetic` needs no model and reads only pixels planted for tests and benchmarks."""
 
 
 def find_profile(name: str) -> Profile:
@@ -140,12 +146,12 @@ def find_profile(name: str) -> Profile:
         return PROFILES[name]
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
-        return _from_file(path)
+        return _load_profile_file(path)
     near = get_close_matches(name, PROFILES, n=1, cutoff=0.4) or [" or ".join(PROFILES)]
     raise UnknownProfile(f"no profile is named {name!r}; did you mean {near[0]}? A path to a .toml file works too")
 
 
-def _from_file(path: Path) -> Profile:
+def _load_profile_file(path: Path) -> Profile:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -158,7 +164,7 @@ def _from_file(path: Path) -> Profile:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _only_known(kind: type[Any], data: object, what: str) -> dict[str, Any]:
+def _parse_table(kind: type[Any], data: object, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SettingsError(f"{what} must be a table of keys and values")
     names = [item.name for item in fields(kind)]
@@ -188,15 +194,15 @@ def _check_type(kind: type[Any], key: str, value: object) -> None:
         raise SettingsError(f"{key} = {value!r} must be {what}")
 
 
-def _checked(profile: Profile) -> Profile:
+def _validate(profile: Profile) -> Profile:
     """Refuse impossible values, each with a sentence."""
     tiling, runtime, cascade = profile.tiling, profile.runtime, profile.cascade
     rules = (
         (
-            tiling.side % LATTICE == 0 and tiling.side >= 256,
+            tiling.side % DETECTOR_STRIDE == 0 and tiling.side >= 256,
             f"tile side {tiling.side} must be a multiple of 32 from 256 up",
         ),
-        (tiling.overlap % LATTICE == 0, f"overlap {tiling.overlap} must be a multiple of 32"),
+        (tiling.overlap % DETECTOR_STRIDE == 0, f"overlap {tiling.overlap} must be a multiple of 32"),
         (
             0 <= tiling.overlap < tiling.side / 2,
             f"overlap {tiling.overlap} must be more than 0 and under half of the tile side",
@@ -207,18 +213,18 @@ def _checked(profile: Profile) -> Profile:
             f"tile side x detector_scale must be at most {MAX_DETECTOR_SIDE} pixels",
         ),
         (1 <= runtime.batch <= 256, f"batch {runtime.batch} must be between 1 and 256"),
-        (0 <= cascade.doubt <= 1, f"doubt {cascade.doubt} must be between 0 and 1"),
-        (0 <= cascade.most <= 1, f"most {cascade.most} must be a share between 0 and 1"),
+        (0 <= cascade.min_confidence <= 1, f"min_confidence {cascade.min_confidence} must be between 0 and 1"),
+        (0 <= cascade.max_fraction <= 1, f"max_fraction {cascade.max_fraction} must be a share between 0 and 1"),
         (
             cascade.recognizer != profile.recognizer,
             f"the cascade's recognizer {cascade.recognizer} is the profile's own; name a stronger one",
         ),
-        (320 <= profile.widest <= 3200, f"widest {profile.widest} must be between 320 and 3200 pixels"),
-        (runtime.engine in ("onnxruntime", "paddle", "planted"), f"no engine is named {runtime.engine!r}"),
+        (320 <= profile.max_width <= 3200, f"max_width {profile.max_width} must be between 320 and 3200 pixels"),
+        (runtime.engine in ("onnxruntime", "paddle", "synthetic"), f"no engine is named {runtime.engine!r}"),
         (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
         (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
-        (runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_either(PRECISIONS)}"),
-        (runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_either(PROVIDERS)}"),
+        (runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_join_names(PRECISIONS)}"),
+        (runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_join_names(PROVIDERS)}"),
         (runtime.processes >= 0, f"processes {runtime.processes} must be 0 (as the machine has cores) or more"),
         (
             runtime.precision != "fp16" or runtime.device != "cpu",
@@ -228,14 +234,14 @@ def _checked(profile: Profile) -> Profile:
     for holds, sentence in rules:
         if not holds:
             raise SettingsError(sentence)
-    if runtime.engine != "planted":
+    if runtime.engine != "synthetic":
         find_model(profile.detector, "detector")
         find_model(profile.recognizer, "recognizer")
-        find_model(profile.strong.recognizer, "recognizer")
+        find_model(profile.second_pass_profile.recognizer, "recognizer")
     return profile
 
 
-def _either(names: tuple[str, ...]) -> str:
+def _join_names(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 

@@ -10,7 +10,7 @@ import onnxruntime
 from ocrfarm.errors import EngineError
 from ocrfarm.recognize.profiles import Runtime
 
-Options = dict[str, Any]
+EngineOptions = dict[str, Any]
 
 OPENVINO, CPU = "OpenVINOExecutionProvider", "CPUExecutionProvider"
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -22,12 +22,12 @@ _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 _INSTALL_GPU = "install ocrfarm[gpu], or the build of ONNX Runtime for this device"
 
 
-def engine_options(runtime: Runtime) -> Options:
+def engine_options(runtime: Runtime) -> EngineOptions:
     """Give PaddleX's `engine_config`; `EngineError` where the machine cannot do what is asked."""
     return _paddle_options(runtime) if runtime.engine == "paddle" else _onnx_options(runtime)
 
 
-def check_providers(session: Any, options: Options) -> None:  # noqa: ANN401 - onnxruntime is untyped
+def check_providers(session: Any, options: EngineOptions) -> None:  # noqa: ANN401 - onnxruntime is untyped
     """Refuse a session that ONNX Runtime silently put on another provider than the one asked for."""
     asked, got = options["providers"][0], session.get_providers()[0]
     if got != asked:
@@ -43,9 +43,9 @@ def has_bf16() -> bool:
     return not _BF16_FLAGS.isdisjoint(words)
 
 
-def _onnx_options(runtime: Runtime) -> Options:
+def _onnx_options(runtime: Runtime) -> EngineOptions:
     available = onnxruntime.get_available_providers()
-    wanted = [_PROVIDERS[name] for name in _wanted(runtime)]
+    wanted = [_PROVIDERS[name] for name in _candidate_providers(runtime)]
     for provider, options in wanted:
         if provider in available:
             return options(runtime)
@@ -53,19 +53,19 @@ def _onnx_options(runtime: Runtime) -> Options:
     raise EngineError(f"device {runtime.device}: this onnxruntime has no {names}; {_INSTALL_GPU}")
 
 
-def _wanted(runtime: Runtime) -> tuple[str, ...]:
+def _candidate_providers(runtime: Runtime) -> tuple[str, ...]:
     """Name the providers to try, the best one first."""
     if runtime.provider != "auto":
         return (runtime.provider,)
     return ("openvino", "cpu") if runtime.device == "cpu" else ("cuda", "migraphx")
 
 
-def _cpu(runtime: Runtime) -> Options:
-    _refuse_half(runtime, "cpu")
+def _cpu_options(runtime: Runtime) -> EngineOptions:
+    _refuse_half_precision(runtime, "cpu")
     return {"providers": [CPU], "intra_op_num_threads": runtime.threads}
 
 
-def _openvino(runtime: Runtime) -> Options:
+def _openvino_options(runtime: Runtime) -> EngineOptions:
     """Give OpenVINO's own settings; without pinning, because it pins the first core in every process."""
     kind = "CPU" if runtime.device == "cpu" else "GPU"
     settings = {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": _openvino_precision(runtime)}
@@ -87,41 +87,41 @@ def _openvino_precision(runtime: Runtime) -> str:
     return "bf16" if runtime.precision != "fp32" and has_bf16() else "f32"
 
 
-def _cuda(runtime: Runtime) -> Options:
-    _refuse_half(runtime, "cuda")
-    return {"providers": [CUDA, CPU], "provider_options": [_device(runtime), {}]}
+def _cuda_options(runtime: Runtime) -> EngineOptions:
+    _refuse_half_precision(runtime, "cuda")
+    return {"providers": [CUDA, CPU], "provider_options": [_device_options(runtime), {}]}
 
 
-def _tensorrt(runtime: Runtime) -> Options:
-    own = {**_device(runtime), "trt_fp16_enable": runtime.precision == "fp16"}
-    return {"providers": [TENSORRT, CUDA, CPU], "provider_options": [own, _device(runtime), {}]}
+def _tensorrt_options(runtime: Runtime) -> EngineOptions:
+    own = {**_device_options(runtime), "trt_fp16_enable": runtime.precision == "fp16"}
+    return {"providers": [TENSORRT, CUDA, CPU], "provider_options": [own, _device_options(runtime), {}]}
 
 
-def _migraphx(runtime: Runtime) -> Options:
-    own = {**_device(runtime), "migraphx_fp16_enable": runtime.precision == "fp16"}
+def _migraphx_options(runtime: Runtime) -> EngineOptions:
+    own = {**_device_options(runtime), "migraphx_fp16_enable": runtime.precision == "fp16"}
     return {"providers": [MIGRAPHX, CPU], "provider_options": [own, {}]}
 
 
-_PROVIDERS: dict[str, tuple[str, Callable[[Runtime], Options]]] = {
-    "openvino": (OPENVINO, _openvino),
-    "cpu": (CPU, _cpu),
-    "cuda": (CUDA, _cuda),
-    "tensorrt": (TENSORRT, _tensorrt),
-    "migraphx": (MIGRAPHX, _migraphx),
+_PROVIDERS: dict[str, tuple[str, Callable[[Runtime], EngineOptions]]] = {
+    "openvino": (OPENVINO, _openvino_options),
+    "cpu": (CPU, _cpu_options),
+    "cuda": (CUDA, _cuda_options),
+    "tensorrt": (TENSORRT, _tensorrt_options),
+    "migraphx": (MIGRAPHX, _migraphx_options),
 }
 """What a profile calls a provider -> ONNX Runtime's name for it, and how it is told what the profile wants."""
 
 
-def _refuse_half(runtime: Runtime, provider: str) -> None:
+def _refuse_half_precision(runtime: Runtime, provider: str) -> None:
     if runtime.precision not in ("auto", "fp32"):
         raise EngineError(f"precision {runtime.precision}: the provider {provider} runs in fp32 only; use auto or fp32")
 
 
-def _device(runtime: Runtime) -> Options:
+def _device_options(runtime: Runtime) -> EngineOptions:
     return {"device_id": int(runtime.device.partition(":")[2] or 0)}
 
 
-def _paddle_options(runtime: Runtime) -> Options:
+def _paddle_options(runtime: Runtime) -> EngineOptions:
     if runtime.device == "cpu":
         return {"run_mode": "mkldnn", "cpu_threads": runtime.threads or 1}
     return {"run_mode": "paddle_fp16" if runtime.precision == "fp16" else "paddle"}

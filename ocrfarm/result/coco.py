@@ -6,44 +6,44 @@ from typing import BinaryIO
 
 from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Quad
-from ocrfarm.result.about import SYSTEM, VERSION
-from ocrfarm.result.json import Json, dumped, write_array
-from ocrfarm.result.origin import Origin, numbered
-from ocrfarm.result.words import spelt
+from ocrfarm.result.generator import SOFTWARE_NAME, SOFTWARE_VERSION
+from ocrfarm.result.json import Json, encode_json, write_array
+from ocrfarm.result.source_info import SourceInfo, enumerate_pages
+from ocrfarm.result.words import words_of
 
 _LINE, _WORD = 1, 2
 _CATEGORIES = [{"id": _LINE, "name": "line", "supercategory": "text"}, {"id": _WORD, "name": "word"}]
 
 
-def write_coco(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+def write_coco(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write an image a page, and an annotation a line and a word; a word's `line_id` is its line's annotation."""
     images = [
-        {"id": number, "file_name": origin.name, "page": number, "width": page.size.width, "height": page.size.height}
-        for number, page in numbered(document, origin.first)
+        {"id": number, "file_name": source.name, "page": number, "width": page.size.width, "height": page.size.height}
+        for number, page in enumerate_pages(document, source.page_offset)
     ]
-    head = {"info": {"description": f"{SYSTEM} {VERSION}"}, "licenses": [], "images": images}
-    file.write(dumped(head | {"categories": _CATEGORIES})[:-1] + b',"annotations":')
-    write_array(file, _annotations(document, origin.first))
+    head = {"info": {"description": f"{SOFTWARE_NAME} {SOFTWARE_VERSION}"}, "licenses": [], "images": images}
+    file.write(encode_json(head | {"categories": _CATEGORIES})[:-1] + b',"annotations":')
+    write_array(file, _iter_annotations(document, source.page_offset))
     file.write(b"}\n")
 
 
-def _annotations(document: Document, first: int) -> Iterator[Json]:
+def _iter_annotations(document: Document, page_offset: int) -> Iterator[Json]:
     ids = count(1)
-    for image, page in numbered(document, first):
+    for image, page in enumerate_pages(document, page_offset):
         for line in page.lines:
             number = next(ids)
             known = {"image_id": image, "iscrowd": 0, "legibility": "legible", "score": round(line.confidence, 4)}
-            yield known | {"id": number, "category_id": _LINE, "utf8_string": line.text} | _place(line.quad)
-            for word in _words(line, number):
+            yield known | {"id": number, "category_id": _LINE, "utf8_string": line.text} | _geometry_fields(line.quad)
+            for word in _iter_word_annotations(line, number):
                 yield known | {"id": next(ids)} | word
 
 
-def _words(line: Line, number: int) -> Iterator[Json]:
-    for word in spelt(line):
-        yield {"category_id": _WORD, "line_id": number, "utf8_string": word.text} | _place(word.quad)
+def _iter_word_annotations(line: Line, number: int) -> Iterator[Json]:
+    for word in words_of(line):
+        yield {"category_id": _WORD, "line_id": number, "utf8_string": word.text} | _geometry_fields(word.quad)
 
 
-def _place(quad: Quad) -> Json:
+def _geometry_fields(quad: Quad) -> Json:
     """Give the outline, the bounds (x, y, width, height) and the area, in pixels."""
     ring = [(round(x, 1), round(y, 1)) for x, y in quad.points]
     xs, ys = zip(*ring, strict=True)

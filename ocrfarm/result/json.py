@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from ocrfarm.document import Coverage, Document, Gap, Leaf, Line, Page, Word
+from ocrfarm.document import Coverage, Document, Gap, Line, Page, PageSource, Word
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.source_info import SourceInfo
 
 FORMAT = "ocrfarm/1"
 """`ocrfarm-1.schema.json` beside this file is its JSON Schema."""
@@ -18,20 +18,20 @@ Json = dict[str, Any]
 _PAGES = '"pages":['
 """No string can hold it: in one, a quotation mark has a backslash before it."""
 
-_BETWEEN = re.compile(r"[,\s]*")
+_SEPARATOR = re.compile(r"[,\s]*")
 
 
-def write_json(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+def write_json(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write the document in the format ocrfarm/1, a row a line of text."""
     write_document(document, file)
 
 
 def write_document(document: Document, file: BinaryIO) -> None:
     """Write what `document_to_json` gives, in bounded memory."""
-    file.write(dumped(document_row(document))[:-1] + b"," + _PAGES.encode())
+    file.write(encode_json(document_fields(document))[:-1] + b"," + _PAGES.encode())
     for number, page in enumerate(document.pages):
         file.write(b",\n" if number else b"\n")
-        file.write(dumped(page_row(page))[:-1] + b',"lines":')
+        file.write(encode_json(page_fields(page))[:-1] + b',"lines":')
         write_array(file, map(line_to_json, page.lines))
         file.write(b"}")
     file.write(b"]}\n")
@@ -44,19 +44,19 @@ def document_to_json(document: Document) -> bytes:
     return written.getvalue()
 
 
-def document_row(document: Document) -> Json:
+def document_fields(document: Document) -> Json:
     """Give what is said of a document, without its pages."""
     timing = {name: round(seconds, 3) for name, seconds in document.timing.items()}
-    return {"format": FORMAT, "complete": document.complete, "timing": timing}
+    return {"format": FORMAT, "complete": document.is_complete, "timing": timing}
 
 
-def page_row(page: Page) -> Json:
+def page_fields(page: Page) -> Json:
     """Give what is said of a page, without its lines."""
     known = {"width": page.size.width, "height": page.size.height, "coverage": _coverage_to_json(page.coverage)}
-    return _leaf_to_json(page.leaf) | known
+    return _page_source_to_json(page.source) | known
 
 
-def dumped(data: object) -> bytes:
+def encode_json(data: object) -> bytes:
     """Give JSON in UTF-8 without spaces."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -65,7 +65,7 @@ def write_array(file: BinaryIO, items: Iterable[object]) -> None:
     """Write a JSON array item by item."""
     file.write(b"[")
     for number, item in enumerate(items):
-        file.write((b",\n" if number else b"\n") + dumped(item))
+        file.write((b",\n" if number else b"\n") + encode_json(item))
     file.write(b"]")
 
 
@@ -84,21 +84,22 @@ def pages_from_json(data: bytes) -> Iterator[Page]:
     """Read one page after the other of what `document_to_json` wrote, so that no more than one has to be in memory."""
     text, decoder = data.decode(), json.JSONDecoder()
     at = text.index(_PAGES) + len(_PAGES)
-    while text[at := _BETWEEN.match(text, at).end()] != "]":  # type: ignore[union-attr]  # matches everywhere
+    while text[at := _SEPARATOR.match(text, at).end()] != "]":  # type: ignore[union-attr]  # matches everywhere
         page, at = decoder.raw_decode(text, at)
         yield _page_from_json(page)
 
 
 def _page_from_json(data: Json) -> Page:
     lines = tuple(_line_from_json(line) for line in data["lines"])
-    leaf = Leaf(data["number"] - 1 if "number" in data else None, data.get("dpi", 0.0), data.get("has_text", False))
-    return Page(Size(data["width"], data["height"]), lines, _coverage_from_json(data["coverage"]), leaf)
+    number = data["number"] - 1 if "number" in data else None
+    source = PageSource(number, data.get("dpi", 0.0), data.get("has_text", False))
+    return Page(Size(data["width"], data["height"]), lines, _coverage_from_json(data["coverage"]), source)
 
 
-def _leaf_to_json(leaf: Leaf) -> Json:
-    """Give what is known; most pages are pictures, of which nothing is."""
-    number = {} if leaf.number is None else {"number": leaf.number + 1}
-    return number | ({"dpi": round(leaf.dpi, 2), "has_text": leaf.has_text} if leaf.dpi else {})
+def _page_source_to_json(source: PageSource) -> Json:
+    """Give what is known; most pages are images, of which nothing is."""
+    number = {} if source.number is None else {"number": source.number + 1}
+    return number | ({"dpi": round(source.dpi, 2), "has_text": source.has_text} if source.dpi else {})
 
 
 def line_to_json(line: Line) -> Json:
@@ -109,13 +110,14 @@ def line_to_json(line: Line) -> Json:
         "confidence": round(line.confidence, 4),
         "words": [{"text": word.text, "quad": _quad_to_json(word.quad)} for word in line.words],
         "model": line.model,
-        **({"look": line.look} if line.look else {}),
+        **({"second_pass": line.second_pass} if line.second_pass else {}),
     }
 
 
 def _line_from_json(data: Json) -> Line:
-    words = tuple(Word(word["text"], Quad.of(word["quad"])) for word in data["words"])
-    return Line(data["text"], Quad.of(data["quad"]), data["confidence"], words, data["model"], data.get("look", ""))
+    words = tuple(Word(word["text"], Quad.from_points(word["quad"])) for word in data["words"])
+    quad, second_pass = Quad.from_points(data["quad"]), data.get("second_pass", "")
+    return Line(data["text"], quad, data["confidence"], words, data["model"], second_pass)
 
 
 def _quad_to_json(quad: Quad) -> list[list[float]]:
@@ -128,16 +130,16 @@ def _coverage_to_json(coverage: Coverage) -> Json:
         "blank": coverage.blank,
         "read": coverage.read,
         "failed": coverage.failed,
-        "area": round(coverage.area, 6),
+        "fraction_read": round(coverage.fraction_read, 6),
         "scale": coverage.scale,
-        "squeezed": coverage.squeezed,
-        "saturated": coverage.saturated,
-        "scales": [{"scale": scale, "area": round(area, 6)} for scale, area in coverage.scales],
+        "overlong_lines": coverage.overlong_lines,
+        "overflowed_tiles": coverage.overflowed_tiles,
+        "scales": [{"scale": scale, "fraction": round(fraction, 6)} for scale, fraction in coverage.scales],
         "retries": coverage.retries,
-        "looks": coverage.looks,
+        "second_pass_count": coverage.second_pass_count,
         "tiling": coverage.tiling,
         "gaps": [{"box": _box_to_json(gap.box), "reason": gap.reason} for gap in coverage.gaps],
-        **({"left_out": [_box_to_json(box) for box in coverage.left_out]} if coverage.left_out else {}),
+        **({"excluded": [_box_to_json(box) for box in coverage.excluded]} if coverage.excluded else {}),
     }
 
 
@@ -147,10 +149,18 @@ def _box_to_json(box: Box) -> list[int]:
 
 def _coverage_from_json(data: Json) -> Coverage:
     gaps = tuple(Gap(Box(*gap["box"]), gap["reason"]) for gap in data["gaps"])
-    numbers = {
-        name: data[name]
-        for name in ("tiles", "blank", "read", "area", "scale", "squeezed", "saturated", "tiling", "looks", "retries")
-    }
-    scales = tuple((each["scale"], each["area"]) for each in data["scales"])
-    left_out = tuple(Box(*box) for box in data.get("left_out", ()))
-    return Coverage(**numbers, gaps=gaps, scales=scales, left_out=left_out)
+    return Coverage(
+        tiles=data["tiles"],
+        blank=data["blank"],
+        read=data["read"],
+        fraction_read=data["fraction_read"],
+        scale=data["scale"],
+        overlong_lines=data["overlong_lines"],
+        overflowed_tiles=data["overflowed_tiles"],
+        gaps=gaps,
+        tiling=data["tiling"],
+        second_pass_count=data["second_pass_count"],
+        scales=tuple((each["scale"], each["fraction"]) for each in data["scales"]),
+        retries=data["retries"],
+        excluded=tuple(Box(*box) for box in data.get("excluded", ())),
+    )

@@ -4,38 +4,40 @@ import re
 from typing import BinaryIO
 
 from ocrfarm.document import Document, Gap, Page
-from ocrfarm.result.blocks import blocks
-from ocrfarm.result.origin import Origin, numbered
+from ocrfarm.result.blocks import group_blocks
+from ocrfarm.result.source_info import SourceInfo, enumerate_pages
 
-_ANYWHERE = re.compile(r"([\\`*_\[\]<>&|~$])")
-_IN_FRONT = re.compile(r"^([#+=-]|\d+(?=[.)]))")
+_INLINE_MARKUP = re.compile(r"([\\`*_\[\]<>&|~$])")
+_LINE_START_MARKUP = re.compile(r"^([#+=-]|\d+(?=[.)]))")
 """What begins a heading, a list or a rule."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_BREAK = "  \n"
+_LINE_BREAK = "  \n"
 """Two spaces: the line break that every dialect knows."""
 
 
-def write_markdown(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+def write_markdown(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write CommonMark in UTF-8; signs that would format are escaped, and what was not read is said."""
-    file.write(f"# {_escaped(origin.name)}\n".encode())
-    for number, page in numbered(document, origin.first):
+    file.write(f"# {_escape(source.name)}\n".encode())
+    for number, page in enumerate_pages(document, source.page_offset):
         if len(document.pages) > 1:
             file.write(f"\n## Page {number}\n".encode())
-        for paragraph in _paragraphs(page):
+        for paragraph in _build_paragraphs(page):
             file.write(f"\n{paragraph}\n".encode())
 
 
-def _paragraphs(page: Page) -> list[str]:
-    rows = ([_escaped(line.text) for line in block] for block in blocks(page.lines))
-    return [_BREAK.join(filter(None, row)) for row in rows if any(row)] + [_missing(gap) for gap in page.coverage.gaps]
+def _build_paragraphs(page: Page) -> list[str]:
+    rows = ([_escape(line.text) for line in block] for block in group_blocks(page.lines))
+    return [_LINE_BREAK.join(filter(None, row)) for row in rows if any(row)] + [
+        _describe_gap(gap) for gap in page.coverage.gaps
+    ]
 
 
-def _missing(gap: Gap) -> str:
+def _describe_gap(gap: Gap) -> str:
     box = gap.box
-    return f"> Not read: {box.width} x {box.height} pixels at ({box.x0}, {box.y0}): {_escaped(gap.reason)}"
+    return f"> Not read: {box.width} x {box.height} pixels at ({box.x0}, {box.y0}): {_escape(gap.reason)}"
 
 
-def _escaped(text: str) -> str:
-    plain = _ANYWHERE.sub(r"\\\1", _CONTROL.sub(" ", text).strip())
-    return _IN_FRONT.sub(lambda found: f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}", plain)
+def _escape(text: str) -> str:
+    plain = _INLINE_MARKUP.sub(r"\\\1", _CONTROL.sub(" ", text).strip())
+    return _LINE_START_MARKUP.sub(lambda found: f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}", plain)

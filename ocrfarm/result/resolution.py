@@ -1,4 +1,4 @@
-"""How many pixels of a picture are an inch, where its file says so."""
+"""How many pixels of an image are an inch, where its file says so."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,9 +8,9 @@ from typing import BinaryIO
 from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
-from ocrfarm.result.pdfpicture import NOT_KNOWN
+from ocrfarm.result.pdf.image import UNSUPPORTED_IMAGE_ERRORS
 
-_DPI = (20, 10_000)
+_PLAUSIBLE_DPI = (20, 10_000)
 """Pixels an inch that make sense; 1 and 72 are what programs write that do not know, but 72 may be true."""
 
 _PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
@@ -21,15 +21,15 @@ _PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
 }
 
 
-def resolution(path: Path) -> float | None:
-    """Give the pixels an inch that the picture says it has; None where it says nothing that makes sense."""
+def read_dpi(path: Path) -> float | None:
+    """Give the pixels an inch that the image says it has; None where it says nothing that makes sense."""
     with path.open("rb") as file:
         head = file.read(12)
         opened = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)
         if not opened:
             return None
         file.seek(0)
-        with suppress(*NOT_KNOWN):
+        with suppress(*UNSUPPORTED_IMAGE_ERRORS):
             dpi = float(opened(file).info.get("dpi", (0, 0))[0])
-            return dpi if _DPI[0] <= dpi <= _DPI[1] else None
+            return dpi if _PLAUSIBLE_DPI[0] <= dpi <= _PLAUSIBLE_DPI[1] else None
     return None

@@ -3,9 +3,9 @@
 from typing import BinaryIO
 
 from ocrfarm.document import Document
-from ocrfarm.result.origin import Origin
+from ocrfarm.result.source_info import SourceInfo
 
 
-def write_text(document: Document, file: BinaryIO, *, origin: Origin) -> None:
+def write_text(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write UTF-8 text: a row a line, an empty row between pages."""
     file.write((document.text + "\n").encode())

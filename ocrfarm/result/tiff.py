@@ -1,4 +1,4 @@
-"""The tags of a TIFF file's first picture, read without a look at its pixels."""
+"""The tags of a TIFF file's first image, read without a look at its pixels."""
 
 import struct
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 
-_BROKEN = (OSError, SyntaxError, ValueError, UserWarning, struct.error)
+_DIRECTORY_ERRORS = (OSError, SyntaxError, ValueError, UserWarning, struct.error)
 """What Pillow raises, or warns of, where the directory is not as it should be."""
 
 
-def first_directory(path: Path) -> Mapping[int, Any]:
+def read_first_directory(path: Path) -> Mapping[int, Any]:
     """Give values by tag; nothing for a file that is no TIFF or has a broken directory."""
     with path.open("rb") as file:
         head = file.read(16)
         if head[:4] not in _CLASSIC + _BIG:
             return {}
-        with suppress(*_BROKEN), catch_warnings():
+        with suppress(*_DIRECTORY_ERRORS), catch_warnings():
             simplefilter("error")
             directory = ImageFileDirectory_v2(head[: 8 if head[:4] in _CLASSIC else 16])
             file.seek(directory.next)

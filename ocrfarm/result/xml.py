@@ -12,7 +12,7 @@ _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Attributes = Mapping[str, object]
 
 
-def allowed(text: str) -> str:
+def replace_forbidden(text: str) -> str:
     """Put U+FFFD, the sign for what cannot be shown, in the place of each character that XML forbids."""
     return _FORBIDDEN.sub("\ufffd", text)
 
@@ -38,11 +38,11 @@ class XmlWriter:
         """Write an element that holds text or nothing, and the white space behind it."""
         self._start(name, attributes)
         if text:
-            self._out.characters(allowed(text))
+            self._out.characters(replace_forbidden(text))
         self._end(name, end)
 
     def _start(self, name: str, attributes: Attributes | None) -> None:
-        values = {key: allowed(str(value)) for key, value in (attributes or {}).items()}
+        values = {key: replace_forbidden(str(value)) for key, value in (attributes or {}).items()}
         self._out.startElement(name, values)  # type: ignore[arg-type]  # any mapping does
 
     def _end(self, name: str, space: str) -> None:

@@ -10,14 +10,14 @@ from ocrfarm.sample.pen import GREY, INK, Pen
 _LEADING = 1.55
 """Font sizes from one line of a paragraph to the next."""
 
-_ROW = 1.75
+_ROW_HEIGHT = 1.75
 """Font sizes from one row of a table to the next."""
 
-_PAD = 0.5
+_CELL_PADDING = 0.5
 """Font sizes between a cell's rule and its text."""
 
 
-_RULE = 14
+_RULE_DIVISOR = 14
 """Of a font size: how thick a table's rules are."""
 
 
@@ -27,41 +27,41 @@ class Column:
 
     head: str
     share: float
-    right: bool = False
+    is_right_aligned: bool = False
 
 
-def paragraphs(pen: Pen, box: Box, *, items: Sequence[str], size: int) -> int:
+def draw_paragraphs(pen: Pen, box: Box, *, items: Sequence[str], size: int) -> int:
     """Write one paragraph after the other, broken at the box's width; give the y below the last line."""
     y = box.y0 + size
     for item in items:
-        for line in _broken(pen, item, size, box.width):
+        for line in _wrap_lines(pen, item, size, box.width):
             if y > box.y1:
                 return box.y1
-            pen.text((box.x0, y), line, size=size)
+            pen.add_text((box.x0, y), line, size=size)
             y += round(size * _LEADING)
         y += round(size * _LEADING / 3) if pen.can_write(item) else 0
     return y
 
 
-def heading(pen: Pen, box: Box, *, text: str, size: int) -> Box:
+def draw_heading(pen: Pen, box: Box, *, text: str, size: int) -> Box:
     """Write a heading with a rule below it; give what is left of the box."""
-    pen.text((box.x0, box.y0 + size), text, size=size)
+    pen.add_text((box.x0, box.y0 + size), text, size=size)
     y = box.y0 + round(size * 1.5)
-    pen.draw.line([(box.x0, y), (box.x1, y)], INK, pen.scaled(10))
+    pen.draw.line([(box.x0, y), (box.x1, y)], INK, pen.scale_length(10))
     return Box(box.x0, min(y + size // 2, box.y1), box.x1, box.y1)
 
 
-def table(pen: Pen, box: Box, *, columns: Sequence[Column], rows: Sequence[Sequence[str]], size: int) -> int:
+def draw_table(pen: Pen, box: Box, *, columns: Sequence[Column], rows: Sequence[Sequence[str]], size: int) -> int:
     """Draw as many rows as the box has room for, below a row of heads; give how many."""
-    step = round(size * _ROW)
+    step = round(size * _ROW_HEIGHT)
     count = max(0, min(len(rows), box.height // step - 1))
     edges = [box.x0 + round(share * box.width) for share in accumulate((c.share for c in columns), initial=0.0)]
     cells = [[column.head for column in columns], *rows[:count]]
     for number, row in enumerate(cells):
         base = box.y0 + number * step + round(size * 1.2)
         for column, text, left, right in zip(columns, row, edges, edges[1:], strict=False):
-            _cell(pen, (left, right, base), text, size, flush_right=column.right)
-    rule = max(1, size // _RULE)
+            _draw_cell(pen, (left, right, base), text, size, flush_right=column.is_right_aligned)
+    rule = max(1, size // _RULE_DIVISOR)
     bottom = box.y0 + len(cells) * step
     for number in range(len(cells) + 1):
         y = box.y0 + number * step
@@ -71,21 +71,21 @@ def table(pen: Pen, box: Box, *, columns: Sequence[Column], rows: Sequence[Seque
     return count
 
 
-def _cell(pen: Pen, place: tuple[int, int, int], text: str, size: int, *, flush_right: bool) -> None:
+def _draw_cell(pen: Pen, place: tuple[int, int, int], text: str, size: int, *, flush_right: bool) -> None:
     """Write a cell's text, if it fits between its rules."""
     left, right, base = place
-    pad = round(size * _PAD)
-    if text and pen.length(text, size) <= right - left - 2 * pad:
+    pad = round(size * _CELL_PADDING)
+    if text and pen.text_length(text, size) <= right - left - 2 * pad:
         at, anchor = ((right - pad, base), "rs") if flush_right else ((left + pad, base), "ls")
-        pen.text(at, text, size=size, anchor=anchor)
+        pen.add_text(at, text, size=size, anchor=anchor)
 
 
-def _broken(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
+def _wrap_lines(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
     """Break at spaces; a word wider than the box (Han text has no spaces) is broken anywhere."""
     line = ""
-    for word in _words(pen, text, size, width):
+    for word in _split_words(pen, text, size, width):
         longer = f"{line} {word}" if line else word
-        if line and pen.length(longer, size) > width:
+        if line and pen.text_length(longer, size) > width:
             yield line
             line = word
         else:
@@ -94,7 +94,7 @@ def _broken(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
         yield line
 
 
-def _words(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
+def _split_words(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
     for word in text.split():
-        fits = max(1, int(len(word) * width / max(1.0, pen.length(word, size))))
+        fits = max(1, int(len(word) * width / max(1.0, pen.text_length(word, size))))
         yield from (word[at : at + fits] for at in range(0, len(word), fits))

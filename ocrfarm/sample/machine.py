@@ -7,35 +7,35 @@ from itertools import pairwise
 from ocrfarm.geometry import Box
 from ocrfarm.sample.pen import GREY, INK, PALE, PAPER, Pen, Point
 
-_WIDE, _HIGH = 9600, 7000
+_WIDTH, _HEIGHT = 9600, 7000
 """The drawing's own units; a box of another shape gets it at the largest scale that fits."""
 
 
-class Machine:
+class MachineDrawing:
     """Draws in the machine's own units, y downwards from the upper left corner of its box."""
 
     def __init__(self, pen: Pen, box: Box) -> None:
         self.pen = pen
-        self.scale = min(box.width / _WIDE, box.height / _HIGH)
-        self._left = box.x0 + (box.width - _WIDE * self.scale) / 2
-        self._top = box.y0 + (box.height - _HIGH * self.scale) / 2
+        self.scale = min(box.width / _WIDTH, box.height / _HEIGHT)
+        self._left = box.x0 + (box.width - _WIDTH * self.scale) / 2
+        self._top = box.y0 + (box.height - _HEIGHT * self.scale) / 2
 
-    def at(self, x: float, y: float) -> Point:
+    def to_pixels(self, x: float, y: float) -> Point:
         """Turn the machine's units into page pixels."""
         return (self._left + x * self.scale, self._top + y * self.scale)
 
     def line(self, *points: Point, width: float = 8, fill: int = INK) -> None:
         """Draw a line through the points."""
-        self.pen.draw.line([self.at(*point) for point in points], fill, self.pen.scaled(width))
+        self.pen.draw.line([self.to_pixels(*point) for point in points], fill, self.pen.scale_length(width))
 
     def rect(self, x0: float, y0: float, x1: float, y1: float, fill: int | None = None) -> None:
         """Draw a rectangle."""
-        self.pen.draw.rectangle([self.at(x0, y0), self.at(x1, y1)], fill, INK, self.pen.scaled(10))
+        self.pen.draw.rectangle([self.to_pixels(x0, y0), self.to_pixels(x1, y1)], fill, INK, self.pen.scale_length(10))
 
     def circle(self, x: float, y: float, radius: float, *, width: float = 8, fill: int | None = None) -> None:
         """Draw a circle."""
-        corners = [self.at(x - radius, y - radius), self.at(x + radius, y + radius)]
-        self.pen.draw.ellipse(corners, fill, INK, self.pen.scaled(width))
+        corners = [self.to_pixels(x - radius, y - radius), self.to_pixels(x + radius, y + radius)]
+        self.pen.draw.ellipse(corners, fill, INK, self.pen.scale_length(width))
 
     def hatch(self, x0: float, y0: float, x1: float, y1: float, *, step: float = 90) -> None:
         """Fill a rectangle with slanting lines."""
@@ -47,9 +47,9 @@ class Machine:
 
     def label(self, x: float, y: float, text: str, *, size: float, anchor: str = "ms", angle: float = 0.0) -> None:
         """Write a text; its size is that on a full page."""
-        self.pen.text(self.at(x, y), text, size=self.pen.font_size(size), anchor=anchor, angle=angle)
+        self.pen.add_text(self.to_pixels(x, y), text, size=self.pen.scale_font_size(size), anchor=anchor, angle=angle)
 
-    def across(self, x0: float, x1: float, y: float, text: str) -> None:
+    def dimension_width(self, x0: float, x1: float, y: float, text: str) -> None:
         """Dimension a width."""
         self.line((x0, y), (x1, y), width=4)
         for x, inward in ((x0, 60), (x1, -60)):
@@ -57,7 +57,7 @@ class Machine:
             self.line((x + inward, y - 24), (x, y), (x + inward, y + 24), width=6)
         self.label((x0 + x1) / 2, y, text, size=64, anchor="mm")
 
-    def upright(self, x: float, y0: float, y1: float, text: str) -> None:
+    def dimension_height(self, x: float, y0: float, y1: float, text: str) -> None:
         """Dimension a height; the text reads upwards."""
         self.line((x, y0), (x, y1), width=4)
         for y, inward in ((y0, 60), (y1, -60)):
@@ -68,13 +68,24 @@ class Machine:
 
 def draw_machine(pen: Pen, box: Box) -> None:
     """Draw it all into the box."""
-    machine = Machine(pen, box)
-    steps = (_foundation, _motor, _pump, _delivery, _coupling, _rising_main, _flange, _levels, _dimensions, _balloons)
+    machine = MachineDrawing(pen, box)
+    steps = (
+        _draw_foundation,
+        _draw_motor,
+        _draw_pump,
+        _draw_delivery,
+        _draw_coupling,
+        _draw_rising_main,
+        _draw_flange,
+        _draw_levels,
+        _draw_dimensions,
+        _draw_balloons,
+    )
     for step in steps:
         step(machine)
 
 
-def _foundation(m: Machine) -> None:
+def _draw_foundation(m: MachineDrawing) -> None:
     m.hatch(300, 5000, 6900, 5700, step=110)
     m.rect(300, 5000, 6900, 5700)
     m.line((0, 5700), (9600, 5700), width=12)
@@ -88,7 +99,7 @@ def _foundation(m: Machine) -> None:
     m.label(3600, 5600, "机组基础 二次灌浆层", size=76)
 
 
-def _motor(m: Machine) -> None:
+def _draw_motor(m: MachineDrawing) -> None:
     m.rect(3700, 3050, 6200, 4650, PAPER)
     for y in range(3150, 4600, 100):
         m.line((3700, y), (6200, y), width=5, fill=GREY)
@@ -103,7 +114,7 @@ def _motor(m: Machine) -> None:
     m.label(4900, 2880, "TERMINAL BOX", size=56)
 
 
-def _coupling(m: Machine) -> None:
+def _draw_coupling(m: MachineDrawing) -> None:
     m.rect(3100, 3560, 3700, 4140, PAPER)
     for x in range(3160, 3700, 60):
         m.line((x, 3560), (x, 4140), width=3, fill=PALE)
@@ -113,7 +124,7 @@ def _coupling(m: Machine) -> None:
     m.label(2800, 3640, "BEARINGS", size=60)
 
 
-def _pump(m: Machine) -> None:
+def _draw_pump(m: MachineDrawing) -> None:
     spiral = [
         (
             1600 + (820 + 260 * turn / 64) * math.cos(turn * math.tau / 64),
@@ -135,7 +146,7 @@ def _pump(m: Machine) -> None:
     m.label(1600, 4560, "P-101", size=110)
 
 
-def _delivery(m: Machine) -> None:
+def _draw_delivery(m: MachineDrawing) -> None:
     for x in (2380, 2680):
         m.line((x, 3850), (x, 1250), width=12)
     for y, name in ((3050, "EXJ"), (2400, "NRV"), (1750, "GV")):
@@ -148,7 +159,7 @@ def _delivery(m: Machine) -> None:
     m.label(1880, 1850, "PI", size=84, anchor="mm")
 
 
-def _rising_main(m: Machine) -> None:
+def _draw_rising_main(m: MachineDrawing) -> None:
     """Draw the pipe that leaves at an odd angle, with its name along it."""
     rise = math.tan(math.radians(7.3))
     for x, y in ((2380, 900), (2680, 1250)):
@@ -162,7 +173,7 @@ def _rising_main(m: Machine) -> None:
         m.label(x, y - (x - 2680) * rise, text, size=size, anchor="mm", angle=7.3)
 
 
-def _flange(m: Machine) -> None:
+def _draw_flange(m: MachineDrawing) -> None:
     x, y = 8150, 3000
     for radius, width in ((1150, 14), (960, 4), (700, 10), (620, 8)):
         m.circle(x, y, radius, width=width)
@@ -185,7 +196,7 @@ def _flange(m: Machine) -> None:
     m.label(x, 4790, "出水法兰 公称直径三百", size=68)
 
 
-def _levels(m: Machine) -> None:
+def _draw_levels(m: MachineDrawing) -> None:
     for x, y, text in (
         (7300, 5700, "EL. +12.450"),
         (7040, 4800, "EL. +13.150"),
@@ -198,20 +209,20 @@ def _levels(m: Machine) -> None:
     m.label(4800, 6900, "ELEVATION OF PUMP SET  P-101   SCALE 1:20", size=120)
 
 
-def _dimensions(m: Machine) -> None:
+def _draw_dimensions(m: MachineDrawing) -> None:
     edges = (500, 1600, 3100, 3700, 6200, 6700)
     for x in edges:
         m.line((x, 5800), (x, 6250), width=3, fill=GREY)
     for start, end in pairwise(edges):
-        m.across(start, end, 6080, str((end - start) * 2 // 5 * 2))
-    m.across(edges[0], edges[-1], 6420, f"{(edges[-1] - edges[0]) * 4 // 5}")
-    m.upright(120, 3850, 4800, "760")
-    m.upright(120, 4800, 5700, "720 ± 2")
-    m.upright(6950, 3050, 4800, "1400")
-    m.upright(6950, 1800, 3050, "清空高度 1000")
+        m.dimension_width(start, end, 6080, str((end - start) * 2 // 5 * 2))
+    m.dimension_width(edges[0], edges[-1], 6420, f"{(edges[-1] - edges[0]) * 4 // 5}")
+    m.dimension_height(120, 3850, 4800, "760")
+    m.dimension_height(120, 4800, 5700, "720 ± 2")
+    m.dimension_height(6950, 3050, 4800, "1400")
+    m.dimension_height(6950, 1800, 3050, "清空高度 1000")
 
 
-def _balloons(m: Machine) -> None:
+def _draw_balloons(m: MachineDrawing) -> None:
     """Put part numbers in circles, each with a line to its part."""
     places: Sequence[tuple[float, float, float, float]] = (
         (900, 4400, 420, 4560), (1600, 3400, 900, 2700), (1600, 3850, 450, 3250), (2350, 4300, 2150, 5300),

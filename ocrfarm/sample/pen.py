@@ -17,7 +17,7 @@ Point = tuple[float, float]
 INK, GREY, PALE, PAPER = 0, 110, 190, 255
 """Grey levels of text and outlines, of thin lines, of hatching, and of the page."""
 
-SMALLEST = 14
+MIN_FONT_SIZE = 14
 """Pixels: the font size of the smallest print; what would be smaller on a small page is drawn at this size."""
 
 _FIRST_HAN = "\u2e80"
@@ -36,36 +36,38 @@ _HAN_FONTS = tuple(
     )
 )
 
-_GRAIN = 4
+_GRID_PIXELS = 4
 """Pixels: how finely the pen remembers where it has written."""
 
-_CLEAR = 0.25
+_CLEAR_MARGIN = 0.25
 """Font sizes around a text that are cleared of lines, as draughtsmen do."""
 
-_MOST_CLEAR = 20
+_MAX_CLEAR_MARGIN = 20
 """Pixels: a title need not clear more than that."""
 
-_Ink = tuple[int, int, int, int]
+_InkBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Label:
     """A text that waits for the lines to be drawn; `ink` is where its pixels lie around its anchor."""
 
-    at: Point
+    position: Point
     text: str
     face: ImageFont.FreeTypeFont
     anchor: str
     angle: float
-    ink: _Ink
+    ink: _InkBox
 
     def quad(self, margin: float = 0.0) -> Quad:
         """Give the place of its ink with a margin around it; whole pixels where it stays level."""
         x0, y0, x1, y1 = self.ink
-        (x, y), sine, cosine = self.at, math.sin(math.radians(self.angle)), math.cos(math.radians(self.angle))
+        (x, y), sine, cosine = self.position, math.sin(math.radians(self.angle)), math.cos(math.radians(self.angle))
         across, down = (x0 - margin, x1 + margin), (y0 - margin, y1 + margin)
         corners = ((across[0], down[0]), (across[1], down[0]), (across[1], down[1]), (across[0], down[1]))
-        return Quad.of([(x + right * cosine + low * sine, y - right * sine + low * cosine) for right, low in corners])
+        return Quad.from_points(
+            [(x + right * cosine + low * sine, y - right * sine + low * cosine) for right, low in corners]
+        )
 
 
 class Pen:
@@ -81,44 +83,44 @@ class Pen:
         self.draw = ImageDraw.Draw(self.image)
         self._font = font
         self._labels: list[_Label] = []
-        self._taken = np.zeros((size.height // _GRAIN + 2, size.width // _GRAIN + 2), np.bool_)
+        self._occupied = np.zeros((size.height // _GRID_PIXELS + 2, size.width // _GRID_PIXELS + 2), np.bool_)
 
-    def scaled(self, pixels: float, least: int = 1) -> int:
+    def scale_length(self, pixels: float, minimum: int = 1) -> int:
         """Turn a length on a page of 16384 px into one on this page, by its shorter side."""
-        return max(least, round(pixels * min(self.size.width, self.size.height) / 16384))
+        return max(minimum, round(pixels * min(self.size.width, self.size.height) / 16384))
 
-    def font_size(self, pixels: float) -> int:
+    def scale_font_size(self, pixels: float) -> int:
         """Turn a font size on a page of 16384 px into one on this page."""
-        return self.scaled(pixels, SMALLEST)
+        return self.scale_length(pixels, MIN_FONT_SIZE)
 
-    def length(self, text: str, size: int) -> float:
+    def text_length(self, text: str, size: int) -> float:
         """Give the pixels that a text of this font size takes."""
-        return self._face(text, size).getlength(text) if self.can_write(text) else 0.0
+        return self._face_for(text, size).getlength(text) if self.can_write(text) else 0.0
 
     def can_write(self, text: str) -> bool:
         """Say whether there are glyphs for it."""
         return self._font is not None or not _is_han(text)
 
-    def text(self, at: Point, text: str, *, size: int, anchor: str = "ls", angle: float = 0.0) -> None:
+    def add_text(self, position: Point, text: str, *, size: int, anchor: str = "ls", angle: float = 0.0) -> None:
         """Write a text: `at` is where its anchor (as Pillow names it) goes, `angle` degrees counterclockwise."""
         if self.can_write(text):
-            face = self._face(text, size)
-            whole = (round(at[0]), round(at[1]))
-            label = _Label(at if angle else whole, text, face, anchor, angle, _ink(face, text, anchor))
-            if self._take(label.quad().bounds()):
+            face = self._face_for(text, size)
+            whole = (round(position[0]), round(position[1]))
+            label = _Label(position if angle else whole, text, face, anchor, angle, _ink_box(face, text, anchor))
+            if self._claim(label.quad().bounds()):
                 self._labels.append(label)
 
     def finish(self) -> tuple[Line, ...]:
         """Put all texts on the page and give the truth about them, in the order in which they were written."""
         for label in self._labels:
-            self.draw.polygon(label.quad(min(label.face.size * _CLEAR, _MOST_CLEAR)).points, fill=PAPER)
+            self.draw.polygon(label.quad(min(label.face.size * _CLEAR_MARGIN, _MAX_CLEAR_MARGIN)).points, fill=PAPER)
         for label in self._labels:
-            self._stamp(label)
+            self._draw_label(label)
         return tuple(Line(label.text, label.quad(), 1.0) for label in self._labels)
 
-    def _stamp(self, label: _Label) -> None:
+    def _draw_label(self, label: _Label) -> None:
         if not label.angle:
-            self.draw.text(label.at, label.text, fill=INK, font=label.face, anchor=label.anchor)
+            self.draw.text(label.position, label.text, fill=INK, font=label.face, anchor=label.anchor)
             return
         x0, y0, x1, y1 = label.ink
         mask = Image.new("L", (x1 - x0, y1 - y0), 0)
@@ -127,26 +129,28 @@ class Pen:
         x, y = (sum(point[axis] for point in label.quad().points) / 4 for axis in (0, 1))
         self.image.paste(INK, (round(x - turned.width / 2), round(y - turned.height / 2)), turned)
 
-    def _face(self, text: str, size: int) -> ImageFont.FreeTypeFont:
-        return _face(self._font if _is_han(text) else None, size)
+    def _face_for(self, text: str, size: int) -> ImageFont.FreeTypeFont:
+        return _load_face(self._font if _is_han(text) else None, size)
 
-    def _take(self, box: Box) -> bool:
+    def _claim(self, box: Box) -> bool:
         """Mark the place as written on, if it lies on the page and is free."""
         if not Box(0, 0, self.size.width, self.size.height).contains(box):
             return False
-        place = np.s_[box.y0 // _GRAIN : box.y1 // _GRAIN + 1, box.x0 // _GRAIN : box.x1 // _GRAIN + 1]
-        if self._taken[place].any():
+        place = np.s_[
+            box.y0 // _GRID_PIXELS : box.y1 // _GRID_PIXELS + 1, box.x0 // _GRID_PIXELS : box.x1 // _GRID_PIXELS + 1
+        ]
+        if self._occupied[place].any():
             return False
-        self._taken[place] = True
+        self._occupied[place] = True
         return True
 
 
-def han_font(given: Path | None) -> Path | None:
+def find_han_font(requested: Path | None) -> Path | None:
     """Give the file that was given, else one from the usual places, else None; SettingsError if it is no font."""
-    font = given or next((path for path in _HAN_FONTS if path.is_file()), None)
+    font = requested or next((path for path in _HAN_FONTS if path.is_file()), None)
     if font:
         try:
-            ImageFont.truetype(font, SMALLEST)
+            ImageFont.truetype(font, MIN_FONT_SIZE)
         except OSError as error:
             raise SettingsError(
                 f"{font}: cannot be used as a font ({error}); name a TrueType or OpenType file"
@@ -155,7 +159,7 @@ def han_font(given: Path | None) -> Path | None:
 
 
 @cache
-def _face(font: Path | None, size: int) -> ImageFont.FreeTypeFont:
+def _load_face(font: Path | None, size: int) -> ImageFont.FreeTypeFont:
     face = ImageFont.truetype(font, size) if font else ImageFont.load_default(size)
     assert isinstance(face, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
     return face
@@ -165,7 +169,7 @@ def _is_han(text: str) -> bool:
     return any(char >= _FIRST_HAN for char in text)
 
 
-def _ink(face: ImageFont.FreeTypeFont, text: str, anchor: str) -> _Ink:
+def _ink_box(face: ImageFont.FreeTypeFont, text: str, anchor: str) -> _InkBox:
     """Give the box of the pixels that are drawn; Pillow's own box holds the space before and after them as well."""
     mask, (left, top) = face.getmask2(text, mode="L", anchor=anchor)
     x0, y0, x1, y1 = mask.getbbox() or (0, 0, 1, 1)

@@ -12,15 +12,15 @@ from ocrfarm.document import Line
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.sample import texts
-from ocrfarm.sample.blocks import Column, heading, paragraphs, table
+from ocrfarm.sample.blocks import Column, draw_heading, draw_paragraphs, draw_table
 from ocrfarm.sample.machine import draw_machine
-from ocrfarm.sample.pen import GREY, INK, SMALLEST, Pen, han_font
-from ocrfarm.sample.site import draw_site
+from ocrfarm.sample.pen import GREY, INK, MIN_FONT_SIZE, Pen, find_han_font
+from ocrfarm.sample.site_plan import draw_site
 
 MIN_SIDE = 512
 """Pixels: on a smaller page hardly a text has room."""
 
-_BAND = 64
+_GRAIN_ROWS = 64
 """Rows that get their grain of paper at a time: little memory, and no row pattern that an eye would see."""
 
 _GRAIN_WIDTH = 2048
@@ -39,10 +39,10 @@ def draw_sample(size: Size, *, seed: int, font: Path | None) -> tuple[_Grey, tup
     """Draw the sheet, height x width grey, and give its lines as they are written, zone by zone.
 
     `font` is a file with Han glyphs; without it the usual places are searched, and where they hold none Han text is
-    left out. The same arguments and fonts give the same pixels. SettingsError for a page below `MIN_SIDE` and for a
-    file that is no font.
+    left out. The same arguments and fonts give the same pixels. SettingsError for a page below `MIN_TILE_SIDE` and for
+    a file that is no font.
     """
-    image, truth = _draw(size, seed, font)
+    image, truth = _draw_sheet(size, seed, font)
     return np.array(image), truth
 
 
@@ -51,7 +51,7 @@ def write_sample(path: Path, size: Size, *, seed: int, font: Path | None) -> tup
 
     Arguments and errors are those of `draw_sample`; OSError where the files cannot be written.
     """
-    image, truth = _draw(size, seed, font)
+    image, truth = _draw_sheet(size, seed, font)
     unfinished = path.with_name(path.name + ".part")
     image.save(unfinished, "PNG", compress_level=_PNG_LEVEL)
     unfinished.replace(path)
@@ -61,129 +61,131 @@ def write_sample(path: Path, size: Size, *, seed: int, font: Path | None) -> tup
     return truth
 
 
-def _draw(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, tuple[Line, ...]]:
+def _draw_sheet(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, tuple[Line, ...]]:
     if min(size.width, size.height) < MIN_SIDE:
         raise SettingsError(f"a sample page of {size.width} x {size.height} px is too small: use {MIN_SIDE} px or more")
-    pen, rng = Pen(size, han_font(font)), random.Random(seed)
-    _frame(pen)
-    _title(pen)
-    draw_machine(pen, _zone(pen, 3, 13, 62, 57))
-    _notes(pen)
-    _legend(pen, _zone(pen, 65, 42, 97, 57))
-    draw_site(pen, _zone(pen, 3, 59.5, 36, 97), rng=rng)
-    _parts(pen, _zone(pen, 38, 59.5, 62, 74), rng)
-    _stamps(pen, _zone(pen, 38, 75.5, 62, 97))
-    _pipes(pen, _zone(pen, 65, 59.5, 97, 71), rng)
-    _record(pen, _zone(pen, 65, 72.5, 97, 83), rng)
-    _title_block(pen, _zone(pen, 65, 84.5, 97, 97), seed)
+    pen, rng = Pen(size, find_han_font(font)), random.Random(seed)
+    _draw_frame(pen)
+    _draw_title(pen)
+    draw_machine(pen, _page_zone(pen, 3, 13, 62, 57))
+    _draw_notes(pen)
+    _draw_legend(pen, _page_zone(pen, 65, 42, 97, 57))
+    draw_site(pen, _page_zone(pen, 3, 59.5, 36, 97), rng=rng)
+    _draw_parts_list(pen, _page_zone(pen, 38, 59.5, 62, 74), rng)
+    _draw_stamp_field(pen, _page_zone(pen, 38, 75.5, 62, 97))
+    _draw_pipe_schedule(pen, _page_zone(pen, 65, 59.5, 97, 71), rng)
+    _draw_test_record(pen, _page_zone(pen, 65, 72.5, 97, 83), rng)
+    _draw_title_block(pen, _page_zone(pen, 65, 84.5, 97, 97), seed)
     truth = pen.finish()
-    _grain(pen.image, seed)
+    _add_paper_grain(pen.image, seed)
     return pen.image, truth
 
 
-def _zone(pen: Pen, x0: float, y0: float, x1: float, y1: float) -> Box:
+def _page_zone(pen: Pen, x0: float, y0: float, x1: float, y1: float) -> Box:
     """Give a part of the page by percent of its width and height."""
     across, down = pen.size.width / 100, pen.size.height / 100
     return Box(round(x0 * across), round(y0 * down), round(x1 * across), round(y1 * down))
 
 
-def _frame(pen: Pen) -> None:
+def _draw_frame(pen: Pen) -> None:
     """Two borders with the names of the fields between them, as on every drawing sheet."""
-    outer, inner = _zone(pen, 0.8, 0.8, 99.2, 99.2), _zone(pen, 1.9, 1.9, 98.1, 98.1)
+    outer, inner = _page_zone(pen, 0.8, 0.8, 99.2, 99.2), _page_zone(pen, 1.9, 1.9, 98.1, 98.1)
     for box, width in ((outer, 6), (inner, 18)):
-        pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, INK, pen.scaled(width))
-    size = pen.font_size(90)
+        pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, INK, pen.scale_length(width))
+    size = pen.scale_font_size(90)
     for field in range(12):
         x = inner.x0 + (field + 0.5) * inner.width / 12
         for y in ((outer.y0 + inner.y0) / 2, (outer.y1 + inner.y1) / 2):
-            pen.text((x, y), str(field + 1), size=size, anchor="mm")
+            pen.add_text((x, y), str(field + 1), size=size, anchor="mm")
     for field in range(8):
         y = inner.y0 + (field + 0.5) * inner.height / 8
         for x in ((outer.x0 + inner.x0) / 2, (outer.x1 + inner.x1) / 2):
-            pen.text((x, y), "ABCDEFGH"[field], size=size, anchor="mm")
+            pen.add_text((x, y), "ABCDEFGH"[field], size=size, anchor="mm")
 
 
-def _title(pen: Pen) -> None:
+def _draw_title(pen: Pen) -> None:
     """Write a title too large for a tile, as wide as the sheet, and below it what the sheet shows."""
-    box = _zone(pen, 3, 3, 97, 12)
-    size = int(min(box.height * 0.8, 100 * box.width / pen.length(texts.TITLE, 100)))
-    pen.text((box.x0, box.y0 + size * 0.85), texts.TITLE, size=size)
-    base = box.y0 + size * 0.85 + pen.scaled(330)
-    pen.text((box.x0, base), texts.SUBTITLE, size=pen.font_size(120))
-    pen.text((box.x1, base), texts.HAN_SUBTITLE, size=pen.font_size(120), anchor="rs")
-    pen.draw.line([(box.x0, box.y1), (box.x1, box.y1)], INK, pen.scaled(10))
+    box = _page_zone(pen, 3, 3, 97, 12)
+    size = int(min(box.height * 0.8, 100 * box.width / pen.text_length(texts.TITLE, 100)))
+    pen.add_text((box.x0, box.y0 + size * 0.85), texts.TITLE, size=size)
+    base = box.y0 + size * 0.85 + pen.scale_length(330)
+    pen.add_text((box.x0, base), texts.SUBTITLE, size=pen.scale_font_size(120))
+    pen.add_text((box.x1, base), texts.HAN_SUBTITLE, size=pen.scale_font_size(120), anchor="rs")
+    pen.draw.line([(box.x0, box.y1), (box.x1, box.y1)], INK, pen.scale_length(10))
 
 
-def _notes(pen: Pen) -> None:
+def _draw_notes(pen: Pen) -> None:
     """Numbered notes in two columns, the right one in Han."""
-    left = heading(pen, _zone(pen, 65, 13, 80, 41), text="GENERAL NOTES", size=pen.font_size(110))
+    left = draw_heading(pen, _page_zone(pen, 65, 13, 80, 41), text="GENERAL NOTES", size=pen.scale_font_size(110))
     notes = [f"{number}. {note}" for number, note in enumerate(texts.NOTES, 1)]
-    paragraphs(pen, left, items=notes, size=pen.font_size(58))
+    draw_paragraphs(pen, left, items=notes, size=pen.scale_font_size(58))
     head = "总说明" if pen.can_write("总") else "NOTES"
-    right = heading(pen, _zone(pen, 82, 13, 97, 41), text=head, size=pen.font_size(110))
-    paragraphs(pen, right, items=texts.HAN_NOTES, size=pen.font_size(84))
+    right = draw_heading(pen, _page_zone(pen, 82, 13, 97, 41), text=head, size=pen.scale_font_size(110))
+    draw_paragraphs(pen, right, items=texts.HAN_NOTES, size=pen.scale_font_size(84))
 
 
-def _legend(pen: Pen, box: Box) -> None:
-    left = heading(pen, box, text="LEGEND", size=pen.font_size(100))
+def _draw_legend(pen: Pen, box: Box) -> None:
+    left = draw_heading(pen, box, text="LEGEND", size=pen.scale_font_size(100))
     columns = (Column("Mark", 0.12), Column("Meaning", 0.38), Column("Mark", 0.12), Column("Meaning", 0.38))
     half = len(texts.LEGEND) // 2
     rows = [(*first, *second) for first, second in zip(texts.LEGEND[:half], texts.LEGEND[half:], strict=True)]
-    table(pen, left, columns=columns, rows=rows, size=pen.font_size(80))
+    draw_table(pen, left, columns=columns, rows=rows, size=pen.scale_font_size(80))
 
 
-def _parts(pen: Pen, box: Box, rng: random.Random) -> None:
+def _draw_parts_list(pen: Pen, box: Box, rng: random.Random) -> None:
     head = "PARTS LIST   零件明细表" if pen.can_write("零") else "PARTS LIST"
-    left = heading(pen, box, text=head, size=pen.font_size(90))
+    left = draw_heading(pen, box, text=head, size=pen.scale_font_size(90))
     columns = (
-        Column("Pos", 0.08, right=True), Column("Qty", 0.08, right=True), Column("Part", 0.44),
-        Column("Material", 0.26), Column("kg", 0.14, right=True),
+        Column("Pos", 0.08, is_right_aligned=True), Column("Qty", 0.08, is_right_aligned=True), Column("Part", 0.44),
+        Column("Material", 0.26), Column("kg", 0.14, is_right_aligned=True),
     )  # fmt: skip
     named = [part for part in (*texts.HAN_PARTS, *texts.PARTS) if pen.can_write(part[0])]
     rows = [
         (str(number), str(rng.choice((1, 1, 1, 2, 4, 12))), name, material, f"{rng.uniform(0.2, 900):.1f}")
         for number, (name, material) in enumerate(named, 1)
     ]
-    table(pen, left, columns=columns, rows=rows, size=pen.font_size(28))
+    draw_table(pen, left, columns=columns, rows=rows, size=pen.scale_font_size(28))
 
 
-def _stamps(pen: Pen, box: Box) -> None:
+def _draw_stamp_field(pen: Pen, box: Box) -> None:
     """Leave a field white: some tiles have nothing to read."""
-    pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, GREY, pen.scaled(6))
-    at = (box.x0 + pen.scaled(60), box.y0 + pen.scaled(110))
-    pen.text(at, "RESERVED FOR STAMPS OF APPROVAL", size=pen.font_size(64))
+    pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, GREY, pen.scale_length(6))
+    at = (box.x0 + pen.scale_length(60), box.y0 + pen.scale_length(110))
+    pen.add_text(at, "RESERVED FOR STAMPS OF APPROVAL", size=pen.scale_font_size(64))
 
 
-def _pipes(pen: Pen, box: Box, rng: random.Random) -> None:
-    left = heading(pen, box, text="PIPE SCHEDULE", size=pen.font_size(90))
+def _draw_pipe_schedule(pen: Pen, box: Box, rng: random.Random) -> None:
+    left = draw_heading(pen, box, text="PIPE SCHEDULE", size=pen.scale_font_size(90))
     heads = ("Line", "Service", "DN", "PN", "Length m", "bar", "°C", "Material")
     shares = (0.16, 0.16, 0.09, 0.08, 0.14, 0.1, 0.1, 0.17)
-    columns = [Column(head, share, right=head in heads[2:7]) for head, share in zip(heads, shares, strict=True)]
-    rows = [_pipe(number, rng) for number in range(1, 61)]
-    table(pen, left, columns=columns, rows=rows, size=pen.font_size(40))
+    columns = [
+        Column(head, share, is_right_aligned=head in heads[2:7]) for head, share in zip(heads, shares, strict=True)
+    ]
+    rows = [_pipe_row(number, rng) for number in range(1, 61)]
+    draw_table(pen, left, columns=columns, rows=rows, size=pen.scale_font_size(40))
 
 
-def _pipe(number: int, rng: random.Random) -> tuple[str, ...]:
+def _pipe_row(number: int, rng: random.Random) -> tuple[str, ...]:
     service = rng.choice(texts.LINES)
     width, grade = rng.choice((25, 50, 80, 150, 300, 400)), rng.choice((10, 16, 25))
     length, pressure, heat = f"{rng.uniform(0.4, 64):.2f}", f"{rng.uniform(0.5, 9.5):.1f}", str(rng.randint(4, 38))
     return (f"P7-{service[0]}-{number:03d}", service, str(width), str(grade), length, pressure, heat, "P235GH")
 
 
-def _record(pen: Pen, box: Box, rng: random.Random) -> None:
+def _draw_test_record(pen: Pen, box: Box, rng: random.Random) -> None:
     """Small print: a long run on the test bed, four tables side by side."""
-    left = heading(pen, box, text="TEST RECORD  P-101", size=pen.font_size(70))
+    left = draw_heading(pen, box, text="TEST RECORD  P-101", size=pen.scale_font_size(70))
     heads = ("Time", "m3/h", "Head m", "kW", "Eff. %", "mm/s")
-    columns = [Column(head, 1 / len(heads), right=True) for head in heads]
+    columns = [Column(head, 1 / len(heads), is_right_aligned=True) for head in heads]
     for part in range(4):
         wide = left.width // 4
         x = left.x0 + part * wide
-        rows = [_measured(part * 60 + row, rng) for row in range(200)]
-        part_box = Box(x, left.y0, x + wide - pen.scaled(60), left.y1)
-        table(pen, part_box, columns=columns, rows=rows, size=pen.font_size(16))
+        rows = [_test_record_row(part * 60 + row, rng) for row in range(200)]
+        part_box = Box(x, left.y0, x + wide - pen.scale_length(60), left.y1)
+        draw_table(pen, part_box, columns=columns, rows=rows, size=pen.scale_font_size(16))
 
 
-def _measured(minute: int, rng: random.Random) -> tuple[str, ...]:
+def _test_record_row(minute: int, rng: random.Random) -> tuple[str, ...]:
     flow = 900 + rng.uniform(-40, 40)
     head = 41.5 - (flow - 900) / 60
     power = flow * head / 367 / 0.83
@@ -197,34 +199,34 @@ def _measured(minute: int, rng: random.Random) -> tuple[str, ...]:
     return (f"{8 + minute // 60:02d}:{minute % 60:02d}", *figures)
 
 
-def _title_block(pen: Pen, box: Box, seed: int) -> None:
+def _draw_title_block(pen: Pen, box: Box, seed: int) -> None:
     """Who drew it and when, the revisions, the drawing's number, and the conditions in the smallest print."""
     x, y = box.x0 + box.width // 2, box.y0 + box.height // 2
     for edge in (box, Box(box.x0, box.y0, x, y), Box(x, box.y0, box.x1, y), Box(x, y, box.x1, box.y1)):
-        pen.draw.rectangle([edge.x0, edge.y0, edge.x1, edge.y1], None, INK, pen.scaled(12))
-    inset, size = pen.scaled(50), pen.font_size(56)
+        pen.draw.rectangle([edge.x0, edge.y0, edge.x1, edge.y1], None, INK, pen.scale_length(12))
+    inset, size = pen.scale_length(50), pen.scale_font_size(56)
     fields = Box(box.x0 + inset, box.y0 + inset, x - inset, y - inset)
-    table(pen, fields, columns=(Column("Sheet data", 0.25), Column("", 0.75)), rows=texts.TITLE_BLOCK, size=size)
+    draw_table(pen, fields, columns=(Column("Sheet data", 0.25), Column("", 0.75)), rows=texts.TITLE_BLOCK, size=size)
     columns = (Column("Rev", 0.1), Column("Change", 0.58), Column("Date", 0.2), Column("By", 0.12))
     revisions = Box(x + inset, box.y0 + inset, box.x1 - inset, y - inset)
-    table(pen, revisions, columns=columns, rows=texts.REVISIONS, size=size)
-    pen.text((x + inset, y + pen.scaled(130)), "Drawing No.", size=pen.font_size(64))
-    pen.text((x + inset, y + pen.scaled(480)), f"PS7-GA-{seed % 1000:03d}", size=pen.font_size(330))
+    draw_table(pen, revisions, columns=columns, rows=texts.REVISIONS, size=size)
+    pen.add_text((x + inset, y + pen.scale_length(130)), "Drawing No.", size=pen.scale_font_size(64))
+    pen.add_text((x + inset, y + pen.scale_length(480)), f"PS7-GA-{seed % 1000:03d}", size=pen.scale_font_size(330))
     owner = "河滨水务局" if pen.can_write("河") else "RIVER BOARD"
-    pen.text((x + inset, y + pen.scaled(740)), owner, size=pen.font_size(170))
+    pen.add_text((x + inset, y + pen.scale_length(740)), owner, size=pen.scale_font_size(170))
     small = Box(box.x0 + inset, y + inset, x - inset, box.y1 - inset)
-    for size, share in ((SMALLEST, 0.3), (24, 0.62), (40, 1.0)):
+    for size, share in ((MIN_FONT_SIZE, 0.3), (24, 0.62), (40, 1.0)):
         part = Box(small.x0, small.y0, small.x1, y + inset + round((box.y1 - y - 2 * inset) * share))
-        small = Box(small.x0, paragraphs(pen, part, items=texts.CONDITIONS, size=size) + size, small.x1, small.y1)
+        small = Box(small.x0, draw_paragraphs(pen, part, items=texts.CONDITIONS, size=size) + size, small.x1, small.y1)
 
 
-def _grain(image: Image.Image, seed: int) -> None:
+def _add_paper_grain(image: Image.Image, seed: int) -> None:
     """Turn white into paper: every pixel is at most as light as its grain."""
     rng = np.random.default_rng(seed)
-    band = rng.integers(*_PAPER_GREYS, (_BAND, _GRAIN_WIDTH), dtype=np.uint8)
+    band = rng.integers(*_PAPER_GREYS, (_GRAIN_ROWS, _GRAIN_WIDTH), dtype=np.uint8)
     repeats = -(-image.width // _GRAIN_WIDTH)
-    for y in range(0, image.height, _BAND):
-        bottom = min(y + _BAND, image.height)
+    for y in range(0, image.height, _GRAIN_ROWS):
+        bottom = min(y + _GRAIN_ROWS, image.height)
         grain = np.tile(np.roll(band, int(rng.integers(_GRAIN_WIDTH)), axis=1), (1, repeats))
         rows = np.asarray(image.crop((0, y, image.width, bottom)))
         image.paste(Image.fromarray(np.minimum(rows, grain[: bottom - y, : image.width])), (0, y))

@@ -10,116 +10,116 @@ from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
-GUTTER = 1.0
+MIN_GUTTER = 1.0
 """Text heights of white between two columns at least; a space between words has a third of one."""
 
-FEW = 0.25
+MAX_CROSSING_RATIO = 0.25
 """Lines that may run across a gutter, for each line that begins right behind it: headings, notes, specks."""
 
-TRIES = 64
+MAX_GUTTERS = 64
 """Gutters to look at: the columns of the widest newspaper, four pages side by side."""
 
-LEAST = 3
+MIN_COLUMN_LINES = 3
 """Lines that make a column: two beside two are as often a table."""
 
-LEVEL = 0.25
+MAX_CELL_OFFSET = 0.25
 """Text heights between the middles of two cells of a row at most; lines of other columns come so close by chance."""
 
-TABLE = 0.7
+MIN_TABLE_SHARE = 0.7
 """Share of the shorter column's lines that are level with one of the other column, from which on they are rows."""
 
-LONG, ALIKE = 8.0, 0.8
+MIN_RUNNING_TEXT_LENGTH, MIN_LENGTH_UNIFORMITY = 8.0, 0.8
 """Running text: half of its lines are this many heights long, and this share of what a tenth of them exceeds.
 
 Cells of tables are short, or of every length.
 """
 
 
-class Framed(NamedTuple):
+class ProjectedLine(NamedTuple):
     """A line as its block's direction sees it, in pixels: `start` and `end` along it, `middle` and `height` across."""
 
     start: float
     end: float
     middle: float
     height: float
-    line: int
+    line_number: int
 
 
-_Spans = list[tuple[float, float]]
+_Intervals = list[tuple[float, float]]
 
 
-def in_columns(lines: Sequence[Framed]) -> Iterator[Sequence[Framed]]:
+def xy_cut(lines: Sequence[ProjectedLine]) -> Iterator[Sequence[ProjectedLine]]:
     """Give groups of lines in reading order: each is read row by row."""
     waiting = [lines]
     while waiting:
         group = waiting.pop()
-        parts = next((parts for parts in _partings(group) if len(parts) > 1), None)
+        parts = next((parts for parts in _iter_splits(group) if len(parts) > 1), None)
         if parts:
             waiting += reversed(parts)
         else:
             yield group
 
 
-def _partings(lines: Sequence[Framed]) -> Iterator[Sequence[Sequence[Framed]]]:
+def _iter_splits(lines: Sequence[ProjectedLine]) -> Iterator[Sequence[Sequence[ProjectedLine]]]:
     """Part the lines in one way after the other, the surest first; a parting into one is none."""
-    across = [found for gutter in _crossed_gutters(lines) if (found := _across(lines, *gutter))]
-    yield _bands(lines, _alone({*chain.from_iterable(across)}, lines))
-    yield _columns(lines)
+    across = [found for gutter in _find_crossed_gutters(lines) if (found := _find_crossing_lines(lines, *gutter))]
+    yield _split_bands(lines, _filter_isolated({*chain.from_iterable(across)}, lines))
+    yield _split_columns(lines)
     if across:
-        yield _bands(lines, across[0])
+        yield _split_bands(lines, across[0])
 
 
-def _across(lines: Sequence[Framed], x: float, gutter: float) -> list[Framed]:
+def _find_crossing_lines(lines: Sequence[ProjectedLine], x: float, gutter: float) -> list[ProjectedLine]:
     """Give the lines that run across the gutter, such as headings; none where it parts no columns."""
     left, right = ([line for line in lines if line.end <= x], [line for line in lines if line.start >= x + gutter])
     return [line for line in lines if line.start < x + gutter and line.end > x] if _are_columns(left, right) else []
 
 
-def _alone(chosen: Iterable[Framed], lines: Sequence[Framed]) -> list[Framed]:
+def _filter_isolated(chosen: Iterable[ProjectedLine], lines: Sequence[ProjectedLine]) -> list[ProjectedLine]:
     """Give those of the lines that have nothing beside them: they belong to all columns."""
     middles = sorted(line.middle for line in lines)
 
-    def beside(line: Framed) -> int:
+    def beside(line: ProjectedLine) -> int:
         half = line.height / 2
         return bisect_right(middles, line.middle + half) - bisect_left(middles, line.middle - half)
 
     return [line for line in chosen if beside(line) == 1]
 
 
-def _bands(lines: Sequence[Framed], across: Iterable[Framed]) -> list[list[Framed]]:
+def _split_bands(lines: Sequence[ProjectedLine], crossing: Iterable[ProjectedLine]) -> list[list[ProjectedLine]]:
     """Part the lines above, beside and below each one of those that run across."""
-    bands: dict[int, list[Framed]] = {}
-    edges = sorted(edge for line in across for edge in (line.middle - line.height / 2, line.middle + line.height / 2))
+    bands: dict[int, list[ProjectedLine]] = {}
+    edges = sorted(edge for line in crossing for edge in (line.middle - line.height / 2, line.middle + line.height / 2))
     for line in lines:
         bands.setdefault(bisect_right(edges, line.middle), []).append(line)
     return [bands[at] for at in sorted(bands)]
 
 
-def _crossed_gutters(lines: Sequence[Framed]) -> list[tuple[float, float]]:
+def _find_crossed_gutters(lines: Sequence[ProjectedLine]) -> list[tuple[float, float]]:
     """Give where gutters may be that something crosses, and how wide they are: the least crossed ones first.
 
     Lines begin below one another behind them, and no place beside it is crossed by fewer.
     """
-    gutter = _gutter(lines)
+    gutter = _min_gutter_width(lines)
     starts, ends = (sorted(line.start for line in lines), sorted(line.end for line in lines))
     found = []
     for start in sorted(set(starts)):
         before, left = bisect_left(starts, start), bisect_right(ends, start - gutter)
         behind = bisect_right(starts, start + gutter / 2) - before
-        if left >= LEAST <= behind and before - left <= FEW * behind:
+        if left >= MIN_COLUMN_LINES <= behind and before - left <= MAX_CROSSING_RATIO * behind:
             found.append((before - left, start - gutter))
     best: list[tuple[int, float]] = []
     for across, x in sorted(found):
-        if len(best) < TRIES and all(abs(x - other) >= gutter for _, other in best):
+        if len(best) < MAX_GUTTERS and all(abs(x - other) >= gutter for _, other in best):
             best.append((across, x))
     return [(x, gutter) for across, x in best if across]
 
 
-def _columns(lines: Sequence[Framed]) -> list[list[Framed]]:
+def _split_columns(lines: Sequence[ProjectedLine]) -> list[list[ProjectedLine]]:
     """Part what stands beside one another, unless it belongs together; from the start of the rows to their end."""
-    spans = _united(((line.start, line.end) for line in lines), _gutter(lines))
+    spans = _merge_intervals(((line.start, line.end) for line in lines), _min_gutter_width(lines))
     starts = [start for start, _ in spans]
-    strips: list[list[Framed]] = [[] for _ in spans]
+    strips: list[list[ProjectedLine]] = [[] for _ in spans]
     for line in lines:
         strips[bisect_right(starts, line.start) - 1].append(line)
     columns = strips[:1]
@@ -131,37 +131,42 @@ def _columns(lines: Sequence[Framed]) -> list[list[Framed]]:
     return columns
 
 
-def _are_columns(left: Sequence[Framed], right: Sequence[Framed]) -> bool:
+def _are_columns(left: Sequence[ProjectedLine], right: Sequence[ProjectedLine]) -> bool:
     fewer, more = sorted((left, right), key=len)
-    if len(fewer) < LEAST:
+    if len(fewer) < MIN_COLUMN_LINES:
         return False
-    return (_is_text(left) and _is_text(right)) or _share_level(fewer, more) < TABLE
+    return (_is_running_text(left) and _is_running_text(right)) or _measure_aligned_share(fewer, more) < MIN_TABLE_SHARE
 
 
-def _is_text(lines: Sequence[Framed]) -> bool:
+def _is_running_text(lines: Sequence[ProjectedLine]) -> bool:
     lengths = sorted(line.end - line.start for line in lines)
-    least = max(LONG * median(line.height for line in lines), ALIKE * lengths[len(lengths) * 9 // 10])
+    least = max(
+        MIN_RUNNING_TEXT_LENGTH * median(line.height for line in lines),
+        MIN_LENGTH_UNIFORMITY * lengths[len(lengths) * 9 // 10],
+    )
     return median(lengths) >= least
 
 
-def _share_level(lines: Sequence[Framed], others: Sequence[Framed]) -> float:
+def _measure_aligned_share(lines: Sequence[ProjectedLine], others: Sequence[ProjectedLine]) -> float:
     """Give the share of the lines that have one of the others beside them."""
     middles = sorted(line.middle for line in others)
     level = 0
     for line in lines:
         at = bisect_left(middles, line.middle)
-        level += any(abs(middle - line.middle) <= LEVEL * line.height for middle in middles[max(at - 1, 0) : at + 1])
+        level += any(
+            abs(middle - line.middle) <= MAX_CELL_OFFSET * line.height for middle in middles[max(at - 1, 0) : at + 1]
+        )
     return level / len(lines)
 
 
-def _gutter(lines: Sequence[Framed]) -> float:
-    return GUTTER * median(line.height for line in lines)
+def _min_gutter_width(lines: Sequence[ProjectedLine]) -> float:
+    return MIN_GUTTER * median(line.height for line in lines)
 
 
-def _united(spans: Iterable[tuple[float, float]], gutter: float) -> _Spans:
+def _merge_intervals(intervals: Iterable[tuple[float, float]], gutter: float) -> _Intervals:
     """Unite the spans that overlap, or that less than a gutter parts."""
-    united: _Spans = []
-    for start, end in sorted(spans):
+    united: _Intervals = []
+    for start, end in sorted(intervals):
         if united and start - united[-1][1] < gutter:
             united[-1] = (united[-1][0], max(united[-1][1], end))
         else:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ocrfarm.document import Coverage, Gap
 from ocrfarm.geometry import Box, Size
-from ocrfarm.tile import Reading, Tile, TileId
+from ocrfarm.tile import Tile, TileId, TileResult
 
 NOT_READ = "not read"
 NO_TILE = "in no tile"
@@ -19,116 +19,120 @@ NO_TILE = "in no tile"
 _Cells = NDArray[np.int64]
 
 
-def cover(
+def compute_coverage(
     size: Size,
     tiles: Sequence[Tile],
     *,
-    readings: Iterable[Reading],
+    readings: Iterable[TileResult],
     blank: Collection[TileId],
     failed: Mapping[TileId, str],
     scale: float,
 ) -> Coverage:
     """Count tiles and pixels; a tile is read when it has a reading, or its parts that have one cover it.
 
-    `area` is the share of the page inside a read or blank tile, and the gaps are all the rest, each with the reason
-    from `failed` (by tile or by part). Levels are looked at one by one: what a coarse level misses is a gap too, and
-    `area` is that of the finest level; `scales` is told from the readings. `scale` is handed on.
+    `fraction_read` is the share of the page inside a read or blank tile, and the gaps are all the rest, each with the
+    reason from `failed` (by tile or by part). Levels count one by one: what a coarse level misses is a gap too, and
+    `fraction_read` is that of the finest level; `scales` is told from the readings. `scale` is handed on.
     """
     by_id = {reading.tile.id: reading for reading in readings}
-    in_parts = _in_parts(tiles, by_id)
+    in_parts = _find_tiles_read_in_parts(tiles, by_id)
     current = [reading for name, reading in by_id.items() if name not in in_parts]
     read = {tile.id for tile in tiles} & (by_id.keys() | in_parts)
     seen = [tile for tile in tiles if tile.id in blank] + [reading.tile for reading in by_id.values()]
-    reasons = _reasons(failed)
+    reasons = _map_reasons(failed)
     missing = {tile: reasons.get(tile.id, NOT_READ) for tile in tiles if tile.id not in read and tile.id not in blank}
     levels = sorted({tile.id.level for tile in tiles}) or [0]
-    looks = [_look(size, _of_level(seen, level), _of_level(missing, level), missing) for level in levels]
+    measured = [
+        _measure_level(size, _filter_level(seen, level), _filter_level(missing, level), missing) for level in levels
+    ]
     return Coverage(
         tiles=len(tiles),
         blank=sum(tile.id in blank and tile.id not in read for tile in tiles),
         read=len(read),
-        area=looks[0][0],
+        fraction_read=measured[0][0],
         scale=scale,
-        squeezed=sum(reading.squeezed for reading in current),
-        saturated=sum(reading.saturated for reading in current),
-        gaps=tuple(gap for _, gaps in looks for gap in gaps),
-        scales=_scales(size, current),
-        retries=sum({replace(each.tile.id, part=""): each.retries for each in current}.values()),
+        overlong_lines=sum(reading.overlong_lines for reading in current),
+        overflowed_tiles=sum(reading.detector_overflow for reading in current),
+        gaps=tuple(gap for _, gaps in measured for gap in gaps),
+        scales=_measure_scales(size, current),
+        retries=sum({replace(each.tile.id, quadkey=""): each.retries for each in current}.values()),
     )
 
 
-def left_out(coverage: Coverage, size: Size, *, tiles: Iterable[Tile]) -> Coverage:
+def mark_excluded(coverage: Coverage, size: Size, *, tiles: Iterable[Tile]) -> Coverage:
     """Give the coverage of a page of which a part is in no tile because nobody wants it: that is no gap then."""
-    _, missing = _look(size, _of_level(tiles, 0), [], {})
+    _, missing = _measure_level(size, _filter_level(tiles, 0), [], {})
     gaps = tuple(gap for gap in coverage.gaps if gap.reason != NO_TILE)
-    return replace(coverage, gaps=gaps, left_out=tuple(gap.box for gap in missing))
+    return replace(coverage, gaps=gaps, excluded=tuple(gap.box for gap in missing))
 
 
-def _scales(size: Size, readings: Sequence[Reading]) -> tuple[tuple[float, float], ...]:
+def _measure_scales(size: Size, readings: Sequence[TileResult]) -> tuple[tuple[float, float], ...]:
     """Give each scale at which the detector saw a part of the page, finest first, and the share that it saw so."""
     found = sorted({reading.scale for reading in readings}, reverse=True)
     by_scale = {scale: [reading.tile for reading in readings if reading.scale == scale] for scale in found}
-    return tuple((scale, _look(size, tiles, [], {})[0]) for scale, tiles in by_scale.items())
+    return tuple((scale, _measure_level(size, tiles, [], {})[0]) for scale, tiles in by_scale.items())
 
 
-def _in_parts(tiles: Iterable[Tile], readings: Mapping[TileId, Reading]) -> set[TileId]:
+def _find_tiles_read_in_parts(tiles: Iterable[Tile], readings: Mapping[TileId, TileResult]) -> set[TileId]:
     """Give the tiles, and the parts with a reading, that the readings of their own parts cover.
 
     How many parts there are is not asked: a tile that is narrow or low is cut in two.
     """
     parts: dict[TileId, list[Box]] = defaultdict(list)
     for name, reading in readings.items():
-        for length in range(len(name.part)):
-            parts[replace(name, part=name.part[:length])].append(reading.tile.box)
+        for length in range(len(name.quadkey)):
+            parts[replace(name, quadkey=name.quadkey[:length])].append(reading.tile.box)
     boxes = {tile.id: tile.box for tile in (*tiles, *(reading.tile for reading in readings.values()))}
-    return {name for name, found in parts.items() if name in boxes and _cover(found, boxes[name])}
+    return {name for name, found in parts.items() if name in boxes and _is_covered(found, boxes[name])}
 
 
-def _cover(boxes: list[Box], whole: Box) -> bool:
+def _is_covered(boxes: list[Box], whole: Box) -> bool:
     """Say whether the boxes leave nothing of the whole one free."""
-    xs = _edges(whole.x0, whole.x1, (x for box in boxes for x in (box.x0, box.x1)))
-    ys = _edges(whole.y0, whole.y1, (y for box in boxes for y in (box.y0, box.y1)))
+    xs = _collect_edges(whole.x0, whole.x1, (x for box in boxes for x in (box.x0, box.x1)))
+    ys = _collect_edges(whole.y0, whole.y1, (y for box in boxes for y in (box.y0, box.y1)))
     cells = (Box(x0, y0, x1, y1) for (x0, x1), (y0, y1) in product(pairwise(xs), pairwise(ys)))
     return all(any(box.contains(cell) for box in boxes) for cell in cells)
 
 
-def _reasons(failed: Mapping[TileId, str]) -> dict[TileId, str]:
+def _map_reasons(failed: Mapping[TileId, str]) -> dict[TileId, str]:
     """Give the reason by tile: its own one, or that of the first of its parts."""
-    return {replace(name, part=""): failed[name] for name in sorted(failed, reverse=True)}
+    return {replace(name, quadkey=""): failed[name] for name in sorted(failed, reverse=True)}
 
 
-def _of_level(tiles: Iterable[Tile], level: int) -> list[Tile]:
+def _filter_level(tiles: Iterable[Tile], level: int) -> list[Tile]:
     return [tile for tile in tiles if tile.id.level == level]
 
 
-def _look(size: Size, seen: list[Tile], missing: list[Tile], reasons: Mapping[Tile, str]) -> tuple[float, list[Gap]]:
+def _measure_level(
+    size: Size, seen: list[Tile], missing: list[Tile], reasons: Mapping[Tile, str]
+) -> tuple[float, list[Gap]]:
     """Give the share of the page that was seen, and the gaps, on the grid of all the tiles' edges."""
     boxes = [tile.box for tile in (*seen, *missing)]
-    xs = _edges(0, size.width, (x for box in boxes for x in (box.x0, box.x1)))
-    ys = _edges(0, size.height, (y for box in boxes for y in (box.y0, box.y1)))
+    xs = _collect_edges(0, size.width, (x for box in boxes for x in (box.x0, box.x1)))
+    ys = _collect_edges(0, size.height, (y for box in boxes for y in (box.y0, box.y1)))
     why = [NO_TILE, *sorted({reasons[tile] for tile in missing})]
     cells: _Cells = np.zeros((len(ys) - 1, len(xs) - 1), np.int64)  # an index of `why`, or -1 where it was seen
     for tile in sorted(missing, reverse=True):
-        cells[_slices(xs, ys, tile.box)] = why.index(reasons[tile])
+        cells[_slice_cells(xs, ys, tile.box)] = why.index(reasons[tile])
     for tile in seen:
-        cells[_slices(xs, ys, tile.box)] = -1
+        cells[_slice_cells(xs, ys, tile.box)] = -1
     area = int(((cells == -1) * np.diff(ys)[:, None] * np.diff(xs)[None, :]).sum())
-    gaps = [Gap(Box(xs[c0], ys[r0], xs[c1], ys[r1]), why[value]) for r0, c0, r1, c1, value in _rectangles(cells)]
+    gaps = [Gap(Box(xs[c0], ys[r0], xs[c1], ys[r1]), why[value]) for r0, c0, r1, c1, value in _iter_rectangles(cells)]
     return area / max(size.area, 1), gaps
 
 
-def _edges(start: int, end: int, edges: Iterable[int]) -> list[int]:
+def _collect_edges(start: int, end: int, edges: Iterable[int]) -> list[int]:
     return sorted({start, end, *(edge for edge in edges if start < edge < end)})
 
 
-def _slices(xs: list[int], ys: list[int], box: Box) -> tuple[slice, slice]:
+def _slice_cells(xs: list[int], ys: list[int], box: Box) -> tuple[slice, slice]:
     """Give the rows and columns of cells inside the box."""
     return slice(bisect_left(ys, box.y0), bisect_left(ys, box.y1)), slice(
         bisect_left(xs, box.x0), bisect_left(xs, box.x1)
     )
 
 
-def _rectangles(cells: _Cells) -> Iterator[tuple[int, int, int, int, int]]:
+def _iter_rectangles(cells: _Cells) -> Iterator[tuple[int, int, int, int, int]]:
     """Part the cells that were not seen in rectangles of one value: runs along a row, grown down while they repeat."""
     left = cells.copy()
     for row, column in np.argwhere(cells >= 0).tolist():

@@ -1,4 +1,4 @@
-"""Lines of the first stitching -> which places deserve a second look, each for a written reason.
+"""Lines of the first stitching -> which places deserve a second pass, each for a written reason.
 
 A joined line is read again as a whole where its seams do not prove that the text is right. A line that ends where a
 border cut through its letters, and that no other tile continues, is incomplete for certain: its end is searched again.
@@ -13,163 +13,174 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.stitch.chains import Joined, Part
-from ocrfarm.stitch.cuts import HARD, Cuts, find_cuts
+from ocrfarm.stitch.chain import JoinedLine, Segment
+from ocrfarm.stitch.fragment_table import FragmentTable
 from ocrfarm.stitch.lines import line_quad
-from ocrfarm.stitch.pieces import Pieces
-from ocrfarm.tile import LATTICE, LOOK, Look, LookKind, Tile, TileId
+from ocrfarm.stitch.truncation import TRUNCATED, Truncation, find_truncation
+from ocrfarm.tile import DETECTOR_STRIDE, SECOND_PASS_QUADKEY, SecondPassKind, SecondPassRegion, Tile, TileId
 
-AGREEMENT = 1.0
+MIN_SEAM_AGREEMENT = 1.0
 """Share of the letters at a seam that both tiles must have read alike."""
 
-ANCHORS = 3
+MIN_SEAM_ANCHORS = 3
 """Letters that both must have read alike at the same place."""
 
-SURE_LETTERS, NEAR_SEAM = 0.6, 2
+MIN_SEAM_CONFIDENCE, SEAM_CHARS = 0.6, 2
 """Least mean confidence of so many letters on each side of a seam."""
 
-SURE = 0.6
+MIN_VIEW_CONFIDENCE = 0.6
 """Least confidence of every view that a line is made of."""
 
-SEARCH_SIDE = 512
+MIN_SEARCH_SIDE = 512
 """Pixels of the tile that is searched round an open end at least; it is half as large as a first tile, where that is
 more, so that it sees as much of the line's rest as the detector needs to find it."""
 
-SEARCH_GRID = 8
+SEARCH_GRID_DIVISOR = 8
 """The tiles' places are multiples of this part of their side, so that ends near one another share one."""
 
-AROUND = 0.5
+LINE_MARGIN = 0.5
 """Heights of a line that is shown on each side of it."""
 
-ALONE = 2.5
+DEFERRED_LINE_MARGIN = 2.5
 """Heights of a line that is shown alone on each side of it: no border of its tile seems to cut it."""
 
-LARGEST = 32_000_000
+MAX_REGION_PIXELS = 32_000_000
 """Pixels of the box round a line that is read again: a slanted line across a very large page is left as it is."""
 
 
-Place = tuple[Box, tuple[Quad, ...], LookKind]
+RegionSpec = tuple[Box, tuple[Quad, ...], SecondPassKind]
 
 
-class Doubt(NamedTuple):
-    """Which lines a stronger model is to read: those less likely right than `below`, `most` of all lines at most."""
+class SecondPassCriteria(NamedTuple):
+    """Which lines a stronger model reads: less likely right than `min_confidence`, `max_fraction` of all at most."""
 
-    below: float = 0.0
-    most: float = 1.0
-
-
-NO_DOUBT = Doubt()
+    min_confidence: float = 0.0
+    max_fraction: float = 1.0
 
 
-def find_looks(
-    size: Size, pieces: Pieces, *, joined: Sequence[Joined], left: Sequence[Quad], doubt: Doubt = NO_DOUBT
-) -> tuple[Look, ...]:
-    """Give the looks of a page in a fixed order; `left` are the lines that tiles left to others which have them not."""
-    cuts, page = find_cuts(pieces), pieces.readings[0].tile.id.page
-    doubted = _doubted(pieces, joined, doubt)
-    open_ends = [end for line in joined for end in _open_ends(pieces, cuts, line)]
-    searches = _searches(size, pieces, open_ends)
-    doubtful = {line_quad(pieces, line) for line in joined if _is_doubtful(pieces, cuts, line)}.difference(doubted)
+DEFAULT_CRITERIA = SecondPassCriteria()
+
+
+def build_second_pass_regions(
+    size: Size,
+    table: FragmentTable,
+    *,
+    joined_lines: Sequence[JoinedLine],
+    deferred: Sequence[Quad],
+    criteria: SecondPassCriteria = DEFAULT_CRITERIA,
+) -> tuple[SecondPassRegion, ...]:
+    """Give the regions of a page in a fixed order; `deferred` are lines left to tiles which have them not."""
+    truncation, page = find_truncation(table), table.readings[0].tile.id.page
+    low_confidence = _find_low_confidence(table, joined_lines, criteria)
+    open_ends = [end for line in joined_lines for end in _find_open_ends(table, truncation, line)]
+    searches = _make_search_regions(size, table, open_ends)
+    doubtful = {
+        line_quad(table, line) for line in joined_lines if _has_doubtful_seam(table, truncation, line)
+    }.difference(low_confidence)
     wanted = [
         *searches,
-        *_whole(size, doubtful, "joined", AROUND),
-        *_whole(size, left, "left", ALONE),
-        *_by_tile(size, pieces, doubted),
+        *_make_line_regions(size, doubtful, "seam", LINE_MARGIN),
+        *_make_line_regions(size, deferred, "deferred", DEFERRED_LINE_MARGIN),
+        *_group_by_tile(size, table, low_confidence),
     ]
     return tuple(
-        Look(Tile(TileId(page, 0, 0, index, LOOK), box, size), quads, kind)
+        SecondPassRegion(Tile(TileId(page, 0, 0, index, SECOND_PASS_QUADKEY), box, size), quads, kind)
         for index, (box, quads, kind) in enumerate(wanted)
     )
 
 
-def _doubted(pieces: Pieces, joined: Sequence[Joined], doubt: Doubt) -> dict[Quad, int]:
+def _find_low_confidence(
+    table: FragmentTable, joined_lines: Sequence[JoinedLine], criteria: SecondPassCriteria
+) -> dict[Quad, int]:
     """Give the lines that are too likely wrong somewhere, each with the one tile that shows it whole, or -1."""
-    if not doubt.below:
+    if not criteria.min_confidence:
         return {}
-    found = sorted((_chance(pieces, line), line_quad(pieces, line), line) for line in joined)
-    chosen = [(quad, line.parts) for chance, quad, line in found if chance < doubt.below]
+    found = sorted((_estimate_correctness(table, line), line_quad(table, line), line) for line in joined_lines)
+    chosen = [(quad, line.segments) for chance, quad, line in found if chance < criteria.min_confidence]
     return {
-        quad: int(pieces.tile[parts[0].piece]) if len(parts) == 1 else -1
-        for quad, parts in chosen[: math.ceil(doubt.most * len(found))]
+        quad: int(table.tile_index[parts[0].row]) if len(parts) == 1 else -1
+        for quad, parts in chosen[: math.ceil(criteria.max_fraction * len(found))]
     }
 
 
-def _chance(pieces: Pieces, line: Joined) -> float:
+def _estimate_correctness(table: FragmentTable, line: JoinedLine) -> float:
     """Give the probability that every letter of a line is right, as far as the recognizer can tell."""
-    runs = (pieces.fragment(part.piece).chars[part.first : part.stop] for part in line.parts)
+    runs = (table.fragment(part.row).chars[part.first : part.stop] for part in line.segments)
     return math.prod(char.confidence for run in runs for char in run if char.text != " ")
 
 
-def _by_tile(size: Size, pieces: Pieces, doubted: Mapping[Quad, int]) -> list[Place]:
+def _group_by_tile(size: Size, table: FragmentTable, low_confidence: Mapping[Quad, int]) -> list[RegionSpec]:
     """Put the lines that one tile shows into one place, so that they are fetched at once and read together."""
     shown = defaultdict(list)
-    for quad, tile in sorted(doubted.items()):
+    for quad, tile in sorted(low_confidence.items()):
         shown[tile].append(quad)
-    seams = _whole(size, shown.pop(-1, []), "doubted", AROUND)
-    return seams + [(pieces.readings[tile].tile.box, tuple(quads), "doubted") for tile, quads in sorted(shown.items())]
+    seams = _make_line_regions(size, shown.pop(-1, []), "low_confidence", LINE_MARGIN)
+    return seams + [
+        (table.readings[tile].tile.box, tuple(quads), "low_confidence") for tile, quads in sorted(shown.items())
+    ]
 
 
-def _whole(size: Size, quads: Iterable[Quad], kind: LookKind, margin: float) -> list[Place]:
+def _make_line_regions(size: Size, quads: Iterable[Quad], kind: SecondPassKind, margin: float) -> list[RegionSpec]:
     """Give the boxes round lines that are read as they are, with a margin of so many of their heights."""
     frame = Box(0, 0, size.width, size.height)
-    boxes = [(_around(quad, margin).intersection(frame), quad) for quad in quads]
-    return sorted((box, (quad,), kind) for box, quad in boxes if box and box.area <= LARGEST)
+    boxes = [(_grow_bounds(quad, margin).intersection(frame), quad) for quad in quads]
+    return sorted((box, (quad,), kind) for box, quad in boxes if box and box.area <= MAX_REGION_PIXELS)
 
 
-def _is_doubtful(pieces: Pieces, cuts: Cuts, line: Joined) -> bool:
+def _has_doubtful_seam(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> bool:
     """Say whether the seams of a line fail to prove its text."""
     if line.anchors is None:
         return False
-    models = {pieces.reading(part.piece).model for part in line.parts}
-    weakest = min(pieces.fragment(part.piece).confidence for part in line.parts)
+    models = {table.reading(part.row).model for part in line.segments}
+    weakest = min(table.fragment(part.row).confidence for part in line.segments)
     return (
-        line.agreement < AGREEMENT
-        or line.anchors < ANCHORS
-        or line.turned
+        line.agreement < MIN_SEAM_AGREEMENT
+        or line.anchors < MIN_SEAM_ANCHORS
+        or line.has_turned_view
         or len(models) > 1
-        or weakest < SURE
-        or any(bool(cuts.sliced[part.piece]) for part in line.parts)
-        or any(_sure_at_seam(pieces, one, two) < SURE_LETTERS for one, two in pairwise(line.parts))
+        or weakest < MIN_VIEW_CONFIDENCE
+        or any(bool(truncation.cut_lengthwise[part.row]) for part in line.segments)
+        or any(_measure_seam_confidence(table, one, two) < MIN_SEAM_CONFIDENCE for one, two in pairwise(line.segments))
     )
 
 
-def _sure_at_seam(pieces: Pieces, one: Part, two: Part) -> float:
-    before = pieces.fragment(one.piece).chars[max(one.stop - NEAR_SEAM, one.first) : one.stop]
-    after = pieces.fragment(two.piece).chars[two.first : min(two.first + NEAR_SEAM, two.stop)]
+def _measure_seam_confidence(table: FragmentTable, one: Segment, two: Segment) -> float:
+    before = table.fragment(one.row).chars[max(one.stop - SEAM_CHARS, one.first) : one.stop]
+    after = table.fragment(two.row).chars[two.first : min(two.first + SEAM_CHARS, two.stop)]
     sure = [char.confidence for char in (*before, *after)]
     return sum(sure) / max(len(sure), 1)
 
 
-def _open_ends(pieces: Pieces, cuts: Cuts, line: Joined) -> Iterator[tuple[int, int]]:
+def _find_open_ends(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> Iterator[tuple[int, int]]:
     """Give the fragments at whose start (0) or end (1) the line was cut through letters and not continued."""
-    if line.turned:
+    if line.has_turned_view:
         return
-    first, last = line.parts[0].piece, line.parts[-1].piece
+    first, last = line.segments[0].row, line.segments[-1].row
     for piece, end in ((first, 0), (last, 1)):
-        if cuts.grade[piece, end] == HARD and not cuts.sliced[piece]:
+        if truncation.grade[piece, end] == TRUNCATED and not truncation.cut_lengthwise[piece]:
             yield piece, end
 
 
-def _searches(size: Size, pieces: Pieces, ends: Sequence[tuple[int, int]]) -> list[Place]:
+def _make_search_regions(size: Size, table: FragmentTable, ends: Sequence[tuple[int, int]]) -> list[RegionSpec]:
     """Give the boxes to search and the lines that end in each."""
     found: dict[Box, list[Quad]] = {}
     for piece, end in ends:
-        quad = pieces.quad(piece)
-        x, y = quad.part(end, end).centre
-        box = pieces.reading(piece).tile.box
-        side = max(SEARCH_SIDE, max(box.width, box.height) // (2 * LATTICE) * LATTICE)
-        found.setdefault(_search_box(size, x, y, side), []).append(quad)
-    return sorted((box, tuple(sorted(quads)), "open") for box, quads in found.items())
+        quad = table.quad(piece)
+        x, y = quad.segment(end, end).centre
+        box = table.reading(piece).tile.box
+        side = max(MIN_SEARCH_SIDE, max(box.width, box.height) // (2 * DETECTOR_STRIDE) * DETECTOR_STRIDE)
+        found.setdefault(_make_search_box(size, x, y, side), []).append(quad)
+    return sorted((box, tuple(sorted(quads)), "open_end") for box, quads in found.items())
 
 
-def _search_box(size: Size, x: float, y: float, side: int) -> Box:
-    grid = side // SEARCH_GRID
+def _make_search_box(size: Size, x: float, y: float, side: int) -> Box:
+    grid = side // SEARCH_GRID_DIVISOR
     across, down = (round((at - side / 2) / grid) * grid for at in (x, y))
     x0, y0 = (max(min(at, extent - side), 0) for at, extent in ((across, size.width), (down, size.height)))
     return Box(x0, y0, min(x0 + side, size.width), min(y0 + side, size.height))
 
 
-def _around(quad: Quad, heights: float) -> Box:
+def _grow_bounds(quad: Quad, heights: float) -> Box:
     box = quad.bounds()
     margin = round(quad.height * heights)
     return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)

@@ -11,7 +11,7 @@ from ocrfarm.storage.store import Store
 
 __all__ = ["open_store"]
 
-_FORMS = "use memory:, /a/folder, file:///a/folder or s3://bucket/prefix?endpoint=http://host:port&region=name"
+_URL_FORMATS = "use memory:, /a/folder, file:///a/folder or s3://bucket/prefix?endpoint=http://host:port&region=name"
 
 
 def open_store(url: str) -> Store:
@@ -34,5 +34,5 @@ def _folder(url: str) -> Path:
         return Path(url)
     rest = url.removeprefix("file://").removeprefix("localhost")
     if not url.startswith("file://") or not rest.startswith("/") or "?" in rest or "#" in rest:
-        raise SettingsError(f"{url.partition('://')[0]!r} begins the URL of no store: {_FORMS}")
+        raise SettingsError(f"{url.partition('://')[0]!r} begins the URL of no store: {_URL_FORMATS}")
     return Path(unquote(rest))

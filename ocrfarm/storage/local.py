@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ocrfarm.errors import ObjectNotFound
-from ocrfarm.storage.files import scratch, translated, whole_file
-from ocrfarm.storage.names import TEMPORARY, check_key, check_prefix
+from ocrfarm.storage.atomic import atomic_write, temporary_path, translate_os_errors
+from ocrfarm.storage.key_rules import TEMPORARY_FOLDER, check_key, check_prefix
 
-_STALE = 24 * 3600  # seconds: no write takes a day, so an older unfinished file belongs to a process that was killed
-_PLACINGS = 10  # tries; another process may remove the empty folder between its making and the file's arrival
-_CHUNK = 1 << 20  # bytes held in memory while copying
-_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_STALE_AGE = (
+    24 * 3600
+)  # seconds: no write takes a day, so an older unfinished file belongs to a process that was killed
+_MAX_PLACE_ATTEMPTS = 10  # tries; another process may remove the empty folder between its making and the file's arrival
+_CHUNK_BYTES = 1 << 20  # bytes held in memory while copying
+_NOT_FOUND_ERRORS = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore:
@@ -29,46 +31,46 @@ class LocalStore:
     def __init__(self, folder: Path) -> None:
         self.url = folder.as_uri()
         self._root = folder
-        _remove_stale(folder / TEMPORARY)
+        _remove_stale(folder / TEMPORARY_FOLDER)
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
         """Write the object; with `if_absent`, give False and write nothing where one of this name exists."""
         path = self._path(key)
-        with translated(f"cannot write {path}"), self._scratch() as temporary:
+        with translate_os_errors(f"cannot write {path}"), self._temporary_path() as temporary:
             temporary.write_bytes(data)
             return _place(temporary, path, if_absent=if_absent)
 
     def get(self, key: str) -> bytes:
         """Give the object's bytes; `ObjectNotFound` where there is none."""
-        with _opened(self._path(key)) as file:
+        with _open_object(self._path(key)) as file:
             return file.read()
 
     def put_file(self, key: str, path: Path) -> None:
         """Write the object from a copy of the file, which its owner may go on changing."""
         target = self._path(key)
-        with translated(f"cannot copy {path} to {target}"), self._scratch() as temporary:
+        with translate_os_errors(f"cannot copy {path} to {target}"), self._temporary_path() as temporary:
             shutil.copyfile(path, temporary)
             _place(temporary, target, if_absent=False)
 
     def get_file(self, key: str, path: Path) -> None:
         """Write a copy of the object to a file; `ObjectNotFound` where there is none."""
-        with _opened(self._path(key)) as file, whole_file(path) as temporary, temporary.open("wb") as sink:
-            shutil.copyfileobj(file, sink, _CHUNK)
+        with _open_object(self._path(key)) as file, atomic_write(path) as temporary, temporary.open("wb") as sink:
+            shutil.copyfileobj(file, sink, _CHUNK_BYTES)
 
     def exists(self, key: str) -> bool:
         """Say whether there is an object of this name."""
         path = self._path(key)
-        with translated(f"cannot look at {path}"):
+        with translate_os_errors(f"cannot look at {path}"):
             try:
                 return stat.S_ISREG(path.stat().st_mode)
-            except _MISSING:
+            except _NOT_FOUND_ERRORS:
                 return False
 
     def list(self, prefix: str) -> Iterator[str]:
         """Give the names of all objects that begin with `prefix`, in order."""
         folder = check_prefix(prefix).rpartition("/")[0]
-        with translated(f"cannot list {self._root}"):
-            yield from _walk(self._root / folder, f"{folder}/" if folder else "", prefix)
+        with translate_os_errors(f"cannot list {self._root}"):
+            yield from _iter_keys(self._root / folder, f"{folder}/" if folder else "", prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove the objects and the folders that become empty; a name without an object is no error."""
@@ -76,32 +78,32 @@ class LocalStore:
         for key in keys:
             path = self._path(key)
             folders.add(path.parent)
-            with translated(f"cannot remove {path}"), suppress(*_MISSING):
+            with translate_os_errors(f"cannot remove {path}"), suppress(*_NOT_FOUND_ERRORS):
                 path.unlink()
         for folder in folders:
-            _prune(folder, self._root)
+            _remove_empty_folders(folder, self._root)
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
-    def clock(self) -> float:
+    def server_time(self) -> float:
         """Give the time by the clock of whoever keeps the folder, in seconds since 1970."""
-        with translated(f"cannot write to {self._root}"), self._scratch() as temporary:
+        with translate_os_errors(f"cannot write to {self._root}"), self._temporary_path() as temporary:
             temporary.touch()
             return temporary.stat().st_mtime
 
-    def _scratch(self) -> AbstractContextManager[Path]:
-        folder = self._root / TEMPORARY
+    def _temporary_path(self) -> AbstractContextManager[Path]:
+        folder = self._root / TEMPORARY_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        return scratch(folder)
+        return temporary_path(folder)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    with translated(f"cannot read {path}"):
+def _open_object(path: Path) -> Iterator[BinaryIO]:
+    with translate_os_errors(f"cannot read {path}"):
         try:
             file = path.open("rb")
-        except _MISSING:
+        except _NOT_FOUND_ERRORS:
             raise ObjectNotFound(f"there is no object at {path}; was it written?") from None
         with file:
             yield file
@@ -109,7 +111,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def _place(temporary: Path, path: Path, *, if_absent: bool) -> bool:
     """Give the finished file its name; False where `if_absent` and the name is taken."""
-    for _ in range(_PLACINGS - 1):
+    for _ in range(_MAX_PLACE_ATTEMPTS - 1):
         with suppress(FileNotFoundError, FileExistsError):  # the folder went, or came, in between
             return _place_once(temporary, path, if_absent=if_absent)
     return _place_once(temporary, path, if_absent=if_absent)
@@ -127,27 +129,27 @@ def _place_once(temporary: Path, path: Path, *, if_absent: bool) -> bool:
     return True
 
 
-def _walk(folder: Path, start: str, prefix: str) -> Iterator[str]:
-    for entry in _entries(folder):
+def _iter_keys(folder: Path, start: str, prefix: str) -> Iterator[str]:
+    for entry in _list_entries(folder):
         key = f"{start}{entry}"
-        if not key.startswith(prefix) or key == f"{TEMPORARY}/":
+        if not key.startswith(prefix) or key == f"{TEMPORARY_FOLDER}/":
             continue
         if key.endswith("/"):
-            yield from _walk(folder / entry, key, prefix)
+            yield from _iter_keys(folder / entry, key, prefix)
         else:
             yield key
 
 
-def _entries(folder: Path) -> list[str]:
+def _list_entries(folder: Path) -> list[str]:
     """Give the names in a folder, sub-folders with a slash: so sorted, a walk yields the keys in their order."""
     try:
         with os.scandir(folder) as entries:
             return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
-    except _MISSING:
+    except _NOT_FOUND_ERRORS:
         return []
 
 
-def _prune(folder: Path, root: Path) -> None:
+def _remove_empty_folders(folder: Path, root: Path) -> None:
     with suppress(OSError):  # not empty, already gone, or not ours to remove: all are well
         while folder != root:
             folder.rmdir()
@@ -155,8 +157,8 @@ def _prune(folder: Path, root: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    for entry in _entries(folder):
+    for entry in _list_entries(folder):
         path = folder / entry
         with suppress(OSError):  # another process was quicker
-            if path.stat().st_mtime < time.time() - _STALE:
+            if path.stat().st_mtime < time.time() - _STALE_AGE:
                 path.unlink()

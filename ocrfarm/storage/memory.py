@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ocrfarm.errors import ObjectNotFound
-from ocrfarm.storage.files import translated, whole_file
-from ocrfarm.storage.names import check_key, check_prefix
+from ocrfarm.storage.atomic import atomic_write, translate_os_errors
+from ocrfarm.storage.key_rules import check_key, check_prefix
 
 
 class MemoryStore:
@@ -37,14 +37,14 @@ class MemoryStore:
 
     def put_file(self, key: str, path: Path) -> None:
         """Write the object from a file."""
-        with translated(f"cannot read {path}"):
+        with translate_os_errors(f"cannot read {path}"):
             data = path.read_bytes()
         self.put(key, data)
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object's bytes to a file; `ObjectNotFound` where there is none."""
         data = self.get(key)
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(data)
 
     def exists(self, key: str) -> bool:
@@ -63,6 +63,6 @@ class MemoryStore:
         for key in keys:
             self._objects.pop(check_key(key), None)
 
-    def clock(self) -> float:
+    def server_time(self) -> float:
         """Give the time by the store's own clock, in seconds since 1970."""
         return time.time()

@@ -22,21 +22,21 @@ from botocore.config import Config
 from botocore.httpchecksum import StreamingChecksumBody
 
 from ocrfarm.errors import ObjectNotFound, StoreDenied, StoreError, StoreFull, StoreUnreachable
-from ocrfarm.storage.address import S3Address
-from ocrfarm.storage.files import translated, whole_file
-from ocrfarm.storage.names import check_key, check_prefix
+from ocrfarm.storage.atomic import atomic_write, translate_os_errors
+from ocrfarm.storage.key_rules import check_key, check_prefix
+from ocrfarm.storage.s3_url import S3Address
 
-_CHUNK = 1 << 20  # bytes held in memory while a file is read or written
-_BATCH = 1000  # keys in one DeleteObjects request: S3's limit
-_CONFLICT_TRIES = 5  # S3 answers 409 while another conditional PUT of the same key is under way
-_CONFLICT_PAUSE = 0.2  # seconds, at most, before the next of them
-_TRANSFER = TransferConfig(
+_CHUNK_BYTES = 1 << 20  # bytes held in memory while a file is read or written
+_DELETE_BATCH_SIZE = 1000  # keys in one DeleteObjects request: S3's limit
+_MAX_CONFLICT_ATTEMPTS = 5  # S3 answers 409 while another conditional PUT of the same key is under way
+_MAX_CONFLICT_DELAY = 0.2  # seconds, at most, before the next of them
+_TRANSFER_CONFIG = TransferConfig(
     multipart_threshold=16 << 20,  # bytes; a tile goes in one request, a big source in parts
     multipart_chunksize=8 << 20,  # bytes; S3 takes at least 5 MiB
     max_concurrency=4,  # parts on the way at once: enough to fill a network card, few enough for a small server
     preferred_transfer_client="classic",  # the other one, awscrt, is not always there and differs in its errors
 )
-_LIMITS = Config(
+_CLIENT_CONFIG = Config(
     connect_timeout=5,  # seconds; a server in reach answers within one
     read_timeout=30,  # seconds between two bytes, for a server that is busy or starting
     # A task is tried again later, so few tries here: 3 with short pauses ride out a hiccup.
@@ -45,44 +45,47 @@ _LIMITS = Config(
     tcp_keepalive=True,
 )
 
-_EMPTY = 416  # the status of a request for the first byte of an object that has none
+_RANGE_NOT_SATISFIABLE = 416  # the status of a request for the first byte of an object that has none
 
-_Verdict = tuple[type[StoreError], str]
-_ABSENT = (ObjectNotFound, "there is no such object; was it written?")
+_ErrorMapping = tuple[type[StoreError], str]
+_NOT_FOUND = (ObjectNotFound, "there is no such object; was it written?")
 _NO_BUCKET = (StoreError, "the bucket does not exist; create it, or correct the store URL")
 _DENIED = (
     StoreDenied,
     "the store refuses; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, the key's rights and this machine's clock",
 )
 _FULL = (StoreFull, "there is no room left; free some, or raise the quota")
-_AWAY = (StoreUnreachable, "the store does not answer; see that it runs and that the endpoint is right, then try again")
+_UNREACHABLE = (
+    StoreUnreachable,
+    "the store does not answer; see that it runs and that the endpoint is right, then try again",
+)
 _DAMAGED = (StoreUnreachable, "the bytes were damaged on the way or in the store; try again")
-_BUSY = (StoreUnreachable, "others are writing the same object; try again")
+_CONFLICT = (StoreUnreachable, "others are writing the same object; try again")
 _WRONG_REGION = (StoreError, "the bucket is in another region; add region= to the store URL")
-_OTHER = (StoreError, "see the store's log")
-_BY_CODE: dict[str, _Verdict] = {
+_DEFAULT = (StoreError, "see the store's log")
+_BY_CODE: dict[str, _ErrorMapping] = {
     "NoSuchBucket": _NO_BUCKET,
     "QuotaExceeded": _FULL,
     "XMinioAdminBucketQuotaExceeded": _FULL,
     "XMinioStorageFull": _FULL,
     "InsufficientStorage": _FULL,
-    "ConditionalRequestConflict": _BUSY,
-    "OperationAborted": _BUSY,
+    "ConditionalRequestConflict": _CONFLICT,
+    "OperationAborted": _CONFLICT,
     "BadDigest": _DAMAGED,
     "XAmzContentChecksumMismatch": _DAMAGED,
-    "RequestTimeout": _AWAY,
-    "SlowDown": _AWAY,
-    "InternalError": _AWAY,
+    "RequestTimeout": _UNREACHABLE,
+    "SlowDown": _UNREACHABLE,
+    "InternalError": _UNREACHABLE,
     "AccessDenied": _DENIED,
     "ExpiredToken": _DENIED,
     "InvalidToken": _DENIED,
     "AuthorizationHeaderMalformed": _WRONG_REGION,
     "PermanentRedirect": _WRONG_REGION,
 }
-_BY_STATUS: dict[int, _Verdict] = {401: _DENIED, 403: _DENIED, 404: _ABSENT, 429: _AWAY, 507: _FULL}
-_BY_KIND: tuple[tuple[tuple[type[Exception], ...], _Verdict], ...] = (
+_BY_STATUS: dict[int, _ErrorMapping] = {401: _DENIED, 403: _DENIED, 404: _NOT_FOUND, 429: _UNREACHABLE, 507: _FULL}
+_BY_TYPE: tuple[tuple[tuple[type[Exception], ...], _ErrorMapping], ...] = (
     ((aws.SSLError,), (StoreError, "the certificate is not trusted; set AWS_CA_BUNDLE to the authority's file")),
-    ((aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError), _AWAY),
+    ((aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError), _UNREACHABLE),
     ((aws.FlexibleChecksumError,), _DAMAGED),
     (
         (
@@ -108,7 +111,7 @@ class S3Store:
     def __init__(self, url: str) -> None:
         self._address = S3Address.parse(url)
         self.url = self._address.url
-        self._client = _Client(self._address)
+        self._client = _ProcessClient(self._address)
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
         """Write the object; with `if_absent`, give False and write nothing where one of this name exists.
@@ -116,46 +119,46 @@ class S3Store:
         Of many writers with `if_absent` at most one is told True; none is where the winner's answer was lost on the
         way and its second try met its own object.
         """
-        request = self._at(key) | {"Body": data} | ({"IfNoneMatch": "*"} if if_absent else {})
-        with _translated(f"write {key}", self._address):
+        request = self._object_args(key) | {"Body": data} | ({"IfNoneMatch": "*"} if if_absent else {})
+        with _translate_aws_errors(f"write {key}", self._address):
             return _put(self._client(), request)
 
     def get(self, key: str) -> bytes:
         """Give the object's bytes; `ObjectNotFound` where there is none."""
-        return b"".join(_chunks(self._client, self._at(key), self._address))
+        return b"".join(_iter_chunks(self._client, self._object_args(key), self._address))
 
     def put_file(self, key: str, path: Path) -> None:
         """Write the object from a file of any size, in parts, in bounded memory."""
-        place = self._at(key)
-        with translated(f"cannot read {path}"), _translated(f"write {key}", self._address):
+        place = self._object_args(key)
+        with translate_os_errors(f"cannot read {path}"), _translate_aws_errors(f"write {key}", self._address):
             # With the checksum of the whole file S3 checks the parts when it joins them, and a reader can check too.
             checksum = {"ChecksumCRC32": _crc32(path)}
-            with create_transfer_manager(self._client(), _TRANSFER) as transfers:
+            with create_transfer_manager(self._client(), _TRANSFER_CONFIG) as transfers:
                 transfers.upload(str(path), place["Bucket"], place["Key"], extra_args=checksum).result()
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the object's bytes to a file, in bounded memory; `ObjectNotFound` where there is none."""
-        place = self._at(key)
-        with whole_file(path) as temporary, temporary.open("wb") as file:
-            file.writelines(_chunks(self._client, place, self._address))
+        place = self._object_args(key)
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            file.writelines(_iter_chunks(self._client, place, self._address))
 
     def exists(self, key: str) -> bool:
         """Say whether there is an object of this name."""
-        with _translated(f"look at {key}", self._address):
+        with _translate_aws_errors(f"look at {key}", self._address):
             try:
                 # One byte and not HEAD, whose answer has no words: a missing bucket would look like a missing object.
-                self._client().get_object(**self._at(key), Range="bytes=0-0")["Body"].read()
+                self._client().get_object(**self._object_args(key), Range="bytes=0-0")["Body"].read()
             except aws.ClientError as error:
                 if error.response["Error"].get("Code") == "NoSuchKey":
                     return False
-                if _status(error) != _EMPTY:
+                if _status(error) != _RANGE_NOT_SATISFIABLE:
                     raise
             return True
 
     def list(self, prefix: str) -> Iterator[str]:
         """Give the names of all objects that begin with `prefix`, in order."""
         start = self._address.prefix + check_prefix(prefix)
-        with _translated(f"list {prefix or 'all'}", self._address):
+        with _translate_aws_errors(f"list {prefix or 'all'}", self._address):
             pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._address.bucket, Prefix=start)
             names = [
                 item["Key"].removeprefix(self._address.prefix) for page in pages for item in page.get("Contents", ())
@@ -167,16 +170,16 @@ class S3Store:
     def delete(self, keys: Iterable[str]) -> None:
         """Remove the objects; a name without an object is no error."""
         left = iter(keys)
-        while batch := list(islice(left, _BATCH)):
-            request = {"Objects": [{"Key": self._at(key)["Key"]} for key in batch], "Quiet": True}
-            with _translated(f"remove {batch[0]} and {len(batch) - 1} more", self._address):
+        while batch := list(islice(left, _DELETE_BATCH_SIZE)):
+            request = {"Objects": [{"Key": self._object_args(key)["Key"]} for key in batch], "Quiet": True}
+            with _translate_aws_errors(f"remove {batch[0]} and {len(batch) - 1} more", self._address):
                 answer = self._client().delete_objects(Bucket=self._address.bucket, Delete=request)
                 if failures := answer.get("Errors"):
                     raise aws.ClientError({"Error": failures[0]}, "DeleteObjects")
 
-    def clock(self) -> float:
+    def server_time(self) -> float:
         """Give the time by the store's own clock, in seconds since 1970."""
-        with _translated("ask the time", self._address):
+        with _translate_aws_errors("ask the time", self._address):
             try:
                 answer = self._client().list_objects_v2(Bucket=self._address.bucket, MaxKeys=1)
             except aws.ClientError as error:
@@ -193,57 +196,61 @@ class S3Store:
         place = (
             {"CreateBucketConfiguration": {"LocationConstraint": region}} if region not in (None, "us-east-1") else {}
         )
-        with _translated("make a bucket", self._address):
+        with _translate_aws_errors("make a bucket", self._address):
             try:
                 self._client().create_bucket(Bucket=self._address.bucket, **place)
             except aws.ClientError as error:
                 if error.response["Error"].get("Code") != "BucketAlreadyOwnedByYou":
                     raise
 
-    def _at(self, key: str) -> dict[str, Any]:
+    def _object_args(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._address.bucket, "Key": self._address.prefix + check_key(key)}
 
 
 @contextmanager
-def _translated(what: str, where: S3Address) -> Iterator[None]:
+def _translate_aws_errors(action: str, address: S3Address) -> Iterator[None]:
     try:
         yield
     except (aws.ClientError, aws.BotoCoreError) as error:
-        kind, advice = _verdict(error)
+        kind, advice = _map_error(error)
         told = " ".join(str(error).split())
-        raise kind(f"cannot {what} in {where}: {advice} ({told})") from error
+        raise kind(f"cannot {action} in {address}: {advice} ({told})") from error
 
 
 # One thread makes a client (0.2 s) and the others wait for it; a fork waits too, or the child's lock would stay locked.
-_MAKING = threading.RLock()
-os.register_at_fork(before=_MAKING.acquire, after_in_parent=_MAKING.release, after_in_child=_MAKING.release)
+_CLIENT_LOCK = threading.RLock()
+os.register_at_fork(
+    before=_CLIENT_LOCK.acquire, after_in_parent=_CLIENT_LOCK.release, after_in_child=_CLIENT_LOCK.release
+)
 
 
-class _Client:
+class _ProcessClient:
     """The boto3 client of this process, made at the first use and again in a child: a fork must not share sockets."""
 
     def __init__(self, address: S3Address) -> None:
         self._address = address
-        self._held: tuple[int, BaseClient | None] = (0, None)
+        self._cached: tuple[int, BaseClient | None] = (0, None)
 
     def __call__(self) -> BaseClient:
-        if self._held[0] != os.getpid():
-            with _MAKING:
-                if self._held[0] != os.getpid():
-                    self._held = (os.getpid(), _new_client(self._address))
-        return self._held[1]
+        if self._cached[0] != os.getpid():
+            with _CLIENT_LOCK:
+                if self._cached[0] != os.getpid():
+                    self._cached = (os.getpid(), _new_client(self._address))
+        return self._cached[1]
 
 
 def _new_client(address: S3Address) -> BaseClient:
     # Own servers answer by path (host/bucket): a bucket.host name would need DNS.
     style = Config(s3={"addressing_style": "path" if address.endpoint else "auto"})
     session = boto3.session.Session()  # the default one, which boto3.client() uses, is not safe for threads
-    return session.client("s3", endpoint_url=address.endpoint, region_name=address.region, config=_LIMITS.merge(style))
+    return session.client(
+        "s3", endpoint_url=address.endpoint, region_name=address.region, config=_CLIENT_CONFIG.merge(style)
+    )
 
 
 def _put(client: BaseClient, request: dict[str, Any]) -> bool:
     """Write the object; False where the condition says no, and again where another such request is under way."""
-    for left in reversed(range(_CONFLICT_TRIES)):
+    for left in reversed(range(_MAX_CONFLICT_ATTEMPTS)):
         try:
             client.put_object(**request)
         except aws.ClientError as error:
@@ -251,22 +258,22 @@ def _put(client: BaseClient, request: dict[str, Any]) -> bool:
                 return False
             if _status(error) != 409 or not left:
                 raise
-            time.sleep(random.uniform(0, _CONFLICT_PAUSE))
+            time.sleep(random.uniform(0, _MAX_CONFLICT_DELAY))
         else:
             break
     return True
 
 
-def _chunks(client: _Client, place: dict[str, Any], where: S3Address) -> Iterator[bytes]:
+def _iter_chunks(client: _ProcessClient, place: dict[str, Any], address: S3Address) -> Iterator[bytes]:
     """Give the object piece by piece; StoreUnreachable at its end where it is not what was stored."""
     # Translated in here, not around: some of boto3's errors are OSErrors too, and would pass for the target file's.
-    with _translated(f"read {place['Key'].removeprefix(where.prefix)}", where):
+    with _translate_aws_errors(f"read {place['Key'].removeprefix(address.prefix)}", address):
         answer = client().get_object(**place)
         with closing(answer["Body"]) as body:
             # boto3 itself compares the stored checksum, if there is one for the whole object.
             expected = "" if isinstance(body, StreamingChecksumBody) else _plain_md5(answer)
             digest = hashlib.md5(usedforsecurity=False)
-            for chunk in body.iter_chunks(_CHUNK):
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
                 if expected:
                     digest.update(chunk)
                 yield chunk
@@ -284,7 +291,7 @@ def _plain_md5(answer: dict[str, Any]) -> str:
 def _crc32(path: Path) -> str:
     crc = 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             crc = zlib.crc32(chunk, crc)
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
@@ -293,9 +300,9 @@ def _status(error: aws.ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _verdict(error: Exception) -> _Verdict:
+def _map_error(error: Exception) -> _ErrorMapping:
     if isinstance(error, aws.ClientError):
         status = _status(error)
         verdict = _BY_CODE.get(error.response["Error"].get("Code", "")) or _BY_STATUS.get(status)
-        return verdict or (_AWAY if status >= 500 else _OTHER)
-    return next((verdict for kinds, verdict in _BY_KIND if isinstance(error, kinds)), _OTHER)
+        return verdict or (_UNREACHABLE if status >= 500 else _DEFAULT)
+    return next((verdict for kinds, verdict in _BY_TYPE if isinstance(error, kinds)), _DEFAULT)

@@ -42,6 +42,6 @@ class Store(Protocol):
         """Remove the objects; a name without an object is no error."""
         ...
 
-    def clock(self) -> float:
+    def server_time(self) -> float:
         """Give the time by the store's own clock, in seconds since 1970."""
         ...

@@ -1,5 +1,5 @@
-"""Documents and their pictures -> a folder that a browser shows; and the pages that `ocrfarm view` and `up` serve."""
+"""Documents and their images -> a folder that a browser shows; and the pages that `ocrfarm view` and `up` serve."""
 
-from ocrfarm.viewer.folder import Sheet, write_viewer
+from ocrfarm.viewer.bundle import ViewerItem, write_viewer
 
-__all__ = ["Sheet", "write_viewer"]
+__all__ = ["ViewerItem", "write_viewer"]

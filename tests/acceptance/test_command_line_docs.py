@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from ocrfarm.cli.ledger import Entry
+from ocrfarm.cli.display import Totals
+from ocrfarm.cli.journal import JournalEntry
 from ocrfarm.cli.main import exit_codes
-from ocrfarm.cli.screen import Totals
 from tests.acceptance.test_command_line import run
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,4 +24,4 @@ def test_every_option_that_is_named_exists(tmp_path: Path) -> None:
 
 
 def test_columns_and_counts() -> None:
-    assert all(f"`{name}`" in PAGE for name in (*Entry.__dataclass_fields__, *Totals._fields))
+    assert all(f"`{name}`" in PAGE for name in (*JournalEntry.__dataclass_fields__, *Totals._fields))

@@ -11,9 +11,9 @@ import pytest
 import ocrfarm
 from ocrfarm import errors
 from ocrfarm.errors import OcrfarmError
-from tests.architecture.source import MODULES, ROOT, Module
+from tests.support.source_tree import MODULES, ROOT, Module
 
-PUBLIC_NAMES = 15
+MAX_PUBLIC_NAMES = 15
 STAGES = ("image", "split", "recognize", "stitch", "result")
 
 ERRORS = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, OcrfarmError)]
@@ -24,7 +24,7 @@ TOP: list[type[OcrfarmError]] = [OcrfarmError, *BRANCHES]
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_every_module_begins_with_one_sentence(module: Module) -> None:
     first = (ast.get_docstring(module.tree) or "").partition("\n")[0]
-    assert re.fullmatch(r"\S.*\.", first), f"{module.place}: {first!r}"
+    assert re.fullmatch(r"\S.*\.", first), f"{module.relative_path}: {first!r}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -35,7 +35,7 @@ def test_every_stage_says_what_goes_in_and_what_comes_out(stage: str) -> None:
 
 def test_public_names_are_few() -> None:
     names: list[str] = vars(ocrfarm).get("__all__", [])
-    assert len(names) == len(set(names)) <= PUBLIC_NAMES
+    assert len(names) == len(set(names)) <= MAX_PUBLIC_NAMES
 
 
 def _exports() -> Iterator[tuple[str, str]]:
@@ -52,7 +52,7 @@ def test_exported_names_are_there(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name)
 
 
-def _drawn() -> Iterator[tuple[str, str, str]]:
+def _documented_tree() -> Iterator[tuple[str, str, str]]:
     """Name, parent and what is written behind it, for every line of the tree in the docstring of errors.py."""
     above = [""]
     for branch, name, note in re.findall(r"^((?:[|`]-- |[| ]   )*)(\w+)(.*)$", str(errors.__doc__), re.MULTILINE):
@@ -63,19 +63,19 @@ def _drawn() -> Iterator[tuple[str, str, str]]:
 
 
 def test_error_tree_is_drawn_as_it_is() -> None:
-    assert {(name, parent) for name, parent, _ in _drawn()} == {
+    assert {(name, parent) for name, parent, _ in _documented_tree()} == {
         (error.__name__, base.__name__) for error in ERRORS for base in error.__bases__
     }
 
 
 def test_error_tree_says_the_exit_codes() -> None:
-    drawn = {name: int(note.split()[0]) for name, _, note in _drawn() if re.match(r"\d+", note)}
+    drawn = {name: int(note.split()[0]) for name, _, note in _documented_tree() if re.match(r"\d+", note)}
     assert drawn == {error.__name__: error.exit_code for error in TOP}
 
 
 def test_error_tree_says_what_may_be_tried_again() -> None:
-    drawn = {name for name, _, note in _drawn() if note == "(retryable)"}
-    assert drawn | {"EngineBroke"} == {error.__name__ for error in ERRORS if error.retryable}
+    drawn = {name for name, _, note in _documented_tree() if note == "(retryable)"}
+    assert drawn | {"EngineFailed"} == {error.__name__ for error in ERRORS if error.retryable}
 
 
 def test_every_branch_has_an_exit_code_of_its_own() -> None:
@@ -93,7 +93,7 @@ def test_every_error_has_a_sentence(error: type[OcrfarmError]) -> None:
 def test_errors_are_defined_in_one_file() -> None:
     known = {"Exception", "BaseException", *(error.__name__ for error in ERRORS)}
     strays = [
-        f"{module.place}: {node.name}"
+        f"{module.relative_path}: {node.name}"
         for module in MODULES
         if module.name != "ocrfarm.errors"
         for node in module.classes()

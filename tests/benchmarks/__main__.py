@@ -3,11 +3,11 @@
 import click
 
 from tests.benchmarks.accuracy import accuracy
-from tests.benchmarks.cascading import cascade
+from tests.benchmarks.cascade import cascade
 from tests.benchmarks.chaos import chaos
-from tests.benchmarks.mutating import mutants
+from tests.benchmarks.fuzz import mutants
 from tests.benchmarks.pdf import pdf
-from tests.benchmarks.reading import read
+from tests.benchmarks.read_sheet import read
 from tests.benchmarks.scale import scale
 from tests.benchmarks.soak import soak
 from tests.benchmarks.sparse import sparse

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from ocrfarm.recognize import WeightsFolders
-from ocrfarm.recognize.models import MODELS
+from ocrfarm.recognize.model_registry import MODELS
 from ocrfarm.settings import Settings
-from tests.benchmarks.comparing import Comparison
-from tests.benchmarks.drawing import faces
-from tests.benchmarks.pages import KINDS, draw
+from tests.benchmarks.cached_readings import CachedReader, TileSet, versions
+from tests.benchmarks.canvas import list_faces
+from tests.benchmarks.comparison import Comparison
+from tests.benchmarks.drawn_pages import KINDS, draw_page
 from tests.benchmarks.sheets import compare_sheet
 from tests.benchmarks.tables import table
-from tests.benchmarks.tilesets import Reader, TileSet, versions
 
 _MODELS = ("fast", "fast@1.0", "accurate", "accurate@1.0")
 _SETS = ("640/96", "1024/128", "1024/128+320+416", "2048/192")
@@ -59,15 +59,15 @@ def accuracy(
 ) -> None:
     """Read drawn pages tiled and untiled, and print how much of their text each way of merging gets right."""
     settings = Settings.from_env(os.environ)
-    folders = WeightsFolders(settings.cache_folder, settings.models_folder)
+    folders = WeightsFolders(settings.cache_path, settings.models_path)
     if quick:
         seeds, models, sets = seeds[:1], _MODELS[:2], tuple(map(TileSet.parse, _QUICK_SETS))
     kinds = tuple(KINDS) if "all" in kinds else kinds
-    names = ", ".join(face.stem if face else "Pillow's own" for face in faces())
+    names = ", ".join(face.stem if face else "Pillow's own" for face in list_faces())
     click.echo(f"{datetime.now(UTC):%Y-%m-%d}; {versions()}; fonts: {names}")
     han = folders.pull(MODELS["simfang"]) / "simfang.ttf"
     for model in models:
-        reader = Reader(model, cache, folders)
+        reader = CachedReader(model, cache, folders)
         if receipts:
             for seed in seeds:
                 click.echo(f"{model}: {compare_sheet(reader, receipts, side=side, seed=seed)}")
@@ -75,7 +75,7 @@ def accuracy(
         for group in [(kind,) for kind in kinds] if each else [kinds]:
             comparison = Comparison(reader, sets)
             for kind, seed in product(group, seeds):
-                comparison.add(draw(kind, seed, han))
+                comparison.add(draw_page(kind, seed, han))
             grids = " ".join(map(str, sets))
             click.echo(f"\n{model}; {' '.join(group)}; seeds {' '.join(map(str, seeds))}; {grids}\n")
             click.echo(table(comparison.counts))

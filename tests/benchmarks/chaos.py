@@ -10,41 +10,45 @@ from dataclasses import dataclass
 import click
 
 from ocrfarm.recognize import Profile
-from tests.benchmarks.faults import DEFAULT_LEASE, FAULTS, SMALL_TILES, Arena, Fault, arena_for
-from tests.integration.farmyard import PROFILE, Sheet, Yard, lost_and_doubled, sheet
+from tests.support.farm_fixture import FARM_PROFILE, ProcessFarm, SyntheticPage, draw_page, find_lost_and_duplicated
+from tests.support.faults import DEFAULT_VISIBILITY, FAULTS, SMALL_TILES, Fault, FaultRig, run_rig
 
-PROFILES: tuple[Profile, ...] = (PROFILE, SMALL_TILES, PROFILE)
+PROFILES: tuple[Profile, ...] = (FARM_PROFILE, SMALL_TILES, FARM_PROFILE)
 """Of the three jobs of a round: 6, 24 and 6 tiles."""
 
-PATIENCE = 240
+JOB_TIMEOUT = 240
 """Seconds after which a job counts as stuck."""
 
-_READ = ("complete", "partial")
+_SUCCESS_STATES = ("complete", "partial")
 
 
 @click.command()
 @click.option("--rounds", default=20, show_default=True, help="Rounds of each quick fault; 0: leave them out.")
 @click.option("--slow-rounds", default=5, show_default=True, help="Rounds of each slow one.")
 @click.option("--only", default="", help="Faults whose name holds this text.")
-@click.option("--default-lease", is_flag=True, help="One more: a killed worker with nothing made quicker (6 minutes).")
-def chaos(rounds: int, slow_rounds: int, only: str, default_lease: bool) -> None:
+@click.option(
+    "--default-visibility", is_flag=True, help="One more: a killed worker with nothing made quicker (6 minutes)."
+)
+def chaos(rounds: int, slow_rounds: int, only: str, default_visibility: bool) -> None:
     """Run three jobs a round against each fault and say how they ended."""
     columns = (
         f"{'fault':36}{'rounds':>7}{'jobs':>6}  {'ended':34}{'recovery s':>12}{'again':>7}{'lost':>6}{'doubled':>8}"
     )
     click.echo(columns)
-    counts = {fault: slow_rounds if fault.slow else rounds for fault in FAULTS} | {DEFAULT_LEASE: int(default_lease)}
+    counts = {fault: slow_rounds if fault.is_slow else rounds for fault in FAULTS} | {
+        DEFAULT_VISIBILITY: int(default_visibility)
+    }
     chosen = [fault for fault, count in counts.items() if count and only in fault.name]
     # What is done to equal farms is done to one farm, one after the other.
     for setting, faults in itertools.groupby(chosen, key=lambda fault: fault.setting):
-        with arena_for(setting) as arena:
+        with run_rig(setting) as arena:
             for fault in faults:
-                outcomes = [played(fault, arena) for _ in range(counts[fault])]
-                click.echo(_row(fault, outcomes))
+                outcomes = [run_round(fault, arena) for _ in range(counts[fault])]
+                click.echo(_format_row(fault, outcomes))
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RoundResult:
     """What became of one round; `wrong` is what is not as it should be."""
 
     states: list[str]
@@ -55,7 +59,7 @@ class Outcome:
     wrong: list[str]
 
 
-def _row(fault: Fault, outcomes: list[Outcome]) -> str:
+def _format_row(fault: Fault, outcomes: list[RoundResult]) -> str:
     states = Counter(state for outcome in outcomes for state in outcome.states)
     ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     ended += " !" if any(outcome.wrong for outcome in outcomes) else ""
@@ -66,47 +70,49 @@ def _row(fault: Fault, outcomes: list[Outcome]) -> str:
     return f"{fault.name:36}{len(outcomes):>7}{jobs:>6}  {ended:34}{recovery:>12}{again:>7}{lost:>6}{doubled:>8}"
 
 
-def played(fault: Fault, arena: Arena) -> Outcome:
+def run_round(fault: Fault, arena: FaultRig) -> RoundResult:
     """Play one round: three jobs, one fault, and what became of them."""
-    farm, before = arena.farm, len(arena.farm.reads())
-    words = {(1, 1): fault.word} if fault.word else {}
-    sheets = [sheet(3, 2, words if not number else None, mark=_mark()) for number in range(len(PROFILES))]
+    farm, before = arena.farm, len(arena.farm.list_reads())
+    words = {(1, 1): fault.poison_word} if fault.poison_word else {}
+    sheets = [
+        draw_page(3, 2, words if not number else None, prefix=_random_prefix()) for number in range(len(PROFILES))
+    ]
     jobs = [farm.submit(page.png, profile=profile) for page, profile in zip(sheets, PROFILES, strict=True)]
-    farm.wait(jobs[0], lambda status: status.done > 1 or status.ended, seconds=PATIENCE)
+    farm.wait(jobs[0], lambda status: status.done > 1 or status.has_ended, seconds=JOB_TIMEOUT)
     started = time.monotonic()
-    fault.act(arena)
-    states = [_state(fault, farm, job) for job in jobs]
+    fault.inject(arena)
+    states = [_wait_for_state(fault, farm, job) for job in jobs]
     seconds = time.monotonic() - started
-    arena.tidy()
-    again = Counter(farm.reads()[before:])
-    read = [(job, page) for job, page, state in zip(jobs, sheets, states, strict=True) if state in _READ]
-    losses = [_losses(farm, job, page) for job, page in read]
+    arena.reset()
+    again = Counter(farm.list_reads()[before:])
+    read = [(job, page) for job, page, state in zip(jobs, sheets, states, strict=True) if state in _SUCCESS_STATES]
+    losses = [_find_losses(farm, job, page) for job, page in read]
     lost, doubled = ([text for loss in losses for text in loss[kind]] for kind in (0, 1))
-    wrong = [*arena.complaints, *(state for state in states if state not in fault.ends), *lost, *doubled]
-    arena.complaints.clear()
+    wrong = [*arena.problems, *(state for state in states if state not in fault.allowed_states), *lost, *doubled]
+    arena.problems.clear()
     for each in wrong:
         click.echo(f"! {fault.name}: {each}", err=True)
-    return Outcome(states, seconds, sum(count - 1 for count in again.values()), len(lost), len(doubled), wrong)
+    return RoundResult(states, seconds, sum(count - 1 for count in again.values()), len(lost), len(doubled), wrong)
 
 
-def _state(fault: Fault, farm: Yard, job: str) -> str:
+def _wait_for_state(fault: Fault, farm: ProcessFarm, job: str) -> str:
     try:
-        status = farm.wait(job, seconds=PATIENCE + fault.setting.lease)
+        status = farm.wait(job, seconds=JOB_TIMEOUT + fault.setting.visibility_timeout)
     except AssertionError as error:
         click.echo(f"! {fault.name}: {error}", err=True)
         return "STUCK"
-    if status.state not in fault.ends:
+    if status.state not in fault.allowed_states:
         click.echo(f"! {fault.name}: {status}\n{farm.logs()}", err=True)
     return status.state
 
 
-def _losses(farm: Yard, job: str, page: Sheet) -> tuple[list[str], list[str]]:
+def _find_losses(farm: ProcessFarm, job: str, page: SyntheticPage) -> tuple[list[str], list[str]]:
     """Give the lines that are missing although nothing says that their place was not read, and those found twice."""
     document = farm.document(job)
     gaps = [gap.box for each in document.pages for gap in each.coverage.gaps]
-    lost, doubled = lost_and_doubled(document, page.lines)
+    lost, doubled = find_lost_and_duplicated(document, page.lines)
     return [text for text in lost if not any(page.lines[text].intersection(gap) for gap in gaps)], doubled
 
 
-def _mark() -> str:
+def _random_prefix() -> str:
     return "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=3))

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import redis
 
-from tests.integration.farmyard import Yard
-from tests.integration.idle import requests
-from tests.integration.servers import S3Server, ValkeyServer
+from tests.support.farm_fixture import ProcessFarm
+from tests.support.noop_engine import count_requests
+from tests.support.servers import S3Server, ValkeyServer
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
-class Site:
+class MeasuredFarm:
     """A farm and the servers under it; `store` is None where a folder is the store."""
 
-    farm: Yard
+    farm: ProcessFarm
     broker: ValkeyServer
     store: S3Server | None
 
@@ -37,24 +37,26 @@ class Costs:
     def __sub__(self, before: "Costs") -> "Costs":
         return Costs(
             self.wall - before.wall,
-            _less(self.cpu, before.cpu),
-            _less(self.commands, before.commands),
-            _less(self.requests, before.requests),
+            _subtract(self.cpu, before.cpu),
+            _subtract(self.commands, before.commands),
+            _subtract(self.requests, before.requests),
             self.bytes - before.bytes,
         )
 
 
-def costs(site: Site) -> Costs:
+def measure_costs(site: MeasuredFarm) -> Costs:
     """Look at everything once."""
     with redis.Redis.from_url(site.broker.url) as server:
-        commands = {name.removeprefix("cmdstat_"): told["calls"] for name, told in server.info("commandstats").items()}
+        commands = {
+            name.removeprefix("cmdstat_"): values["calls"] for name, values in server.info("commandstats").items()
+        }
         traffic = server.info("stats")
     cpu = Counter({name: _seconds(pid) for name, pid in _processes(site).items()})
     count = int(traffic["total_net_input_bytes"]) + int(traffic["total_net_output_bytes"])
-    return Costs(time.monotonic(), cpu, Counter(commands), requests(site.farm.folder), count)
+    return Costs(time.monotonic(), cpu, Counter(commands), count_requests(site.farm.folder), count)
 
 
-def _processes(site: Site) -> dict[str, int]:
+def _processes(site: MeasuredFarm) -> dict[str, int]:
     servers = {"broker": site.broker.pid, "store": site.store.pid if site.store else 0, "client": os.getpid()}
     parents = {f"{name}, parent": process.pid for name, process in site.farm.running.items()}
     children = {
@@ -74,5 +76,5 @@ def _seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _less(now: "Counter[str]", before: "Counter[str]") -> "Counter[str]":
+def _subtract(now: "Counter[str]", before: "Counter[str]") -> "Counter[str]":
     return Counter({name: count - before[name] for name, count in now.items() if count - before[name]})

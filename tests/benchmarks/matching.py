@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ocrfarm.geometry import Quad
 
-LEAST_IOU = 0.5
+MIN_IOU = 0.5
 MARGINS = (0.0, 0.2, 0.4)
 """Text heights. Detectors leave a margin around the ink: next to none around long lines, much around short small ones.
 A true quad is taken with the one that fits best, or one line in thirty would be missed by the size of its box alone."""
@@ -23,7 +23,7 @@ def with_margin(quad: Quad, margin: float) -> Quad:
     reach = margin * quad.height
     (ux, uy), (vx, vy) = _unit(quad.p0, quad.p1, reach), _unit(quad.p0, quad.p3, reach)
     steps = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    return Quad.of(
+    return Quad.from_points(
         [(x + a * ux + b * vx, y + a * uy + b * vy) for (x, y), (a, b) in zip(quad.points, steps, strict=True)]
     )
 
@@ -50,8 +50,8 @@ def overlaps(one: Sequence[Quad], other: Sequence[Quad]) -> list[Pair]:
 
 
 def match(pairs: Sequence[Pair]) -> dict[int, int]:
-    """Give for each first index its partner: the pairs of at least `LEAST_IOU`, best first, each index once."""
-    best = sorted((-iou, a, b) for a, b, iou, _ in pairs if iou >= LEAST_IOU)
+    """Give for each first index its partner: the pairs of at least `MIN_IOU`, best first, each index once."""
+    best = sorted((-iou, a, b) for a, b, iou, _ in pairs if iou >= MIN_IOU)
     partner: dict[int, int] = {}
     taken: set[int] = set()
     for _, a, b in best:

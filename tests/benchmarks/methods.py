@@ -1,21 +1,18 @@
 """What others do with the readings of overlapping tiles, and what ocrfarm does: (readings, page's pixels) -> lines."""
 
-import importlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.recognize import Pixels
+from ocrfarm.recognize import RgbPixels
 from ocrfarm.stitch import stitch
-from ocrfarm.tile import Fragment, Reading
+from ocrfarm.tile import Fragment, TileResult
 
-Method = Callable[[Sequence[Reading], Pixels], Sequence[Line]]
+Method = Callable[[Sequence[TileResult], RgbPixels], Sequence[Line]]
 """The pixels are those of the whole page, height x width x 3: a method may read again."""
 
 _OVERLAP = 0.5
@@ -25,12 +22,12 @@ _Boxes = NDArray[np.float64]
 """A row a fragment: x0, y0, x1, y1, confidence, category."""
 
 
-def concatenate(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]:
+def concatenate(readings: Sequence[TileResult], pixels: RgbPixels) -> Sequence[Line]:
     """Take every fragment as a line."""
     return [_line(fragment) for fragment in _fragments(readings)]
 
 
-def suppress(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]:
+def suppress(readings: Sequence[TileResult], pixels: RgbPixels) -> Sequence[Line]:
     """Of upright boxes that overlap by half (IoU) keep the surest: NMS."""
     fragments = _fragments(readings)
     boxes = _boxes(fragments)
@@ -43,13 +40,15 @@ def suppress(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]:
     return [_line(fragment) for fragment in kept]
 
 
-def merge_as_sahi(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]:
+def merge_as_sahi(readings: Sequence[TileResult], pixels: RgbPixels) -> Sequence[Line]:
     """Let SAHI merge the boxes; as it knows no text, a merged line has that of its surest fragment."""
+    from sahi.postprocess.combine import GreedyNMMPostprocess
+    from sahi.prediction import ObjectPrediction
+
     fragments = _fragments(readings)
-    combine, prediction = _sahi("postprocess.combine"), _sahi("prediction")
     height, width = pixels.shape[:2]
     predictions = [
-        prediction.ObjectPrediction(
+        ObjectPrediction(
             bbox=row[:4].tolist(),
             score=float(row[4]),
             category_id=index,
@@ -58,26 +57,28 @@ def merge_as_sahi(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]
         )
         for index, row in enumerate(_boxes(fragments))
     ]
-    merged = combine.GreedyNMMPostprocess(match_threshold=_OVERLAP, match_metric="IOS")(predictions)
+    merged = GreedyNMMPostprocess(match_threshold=_OVERLAP, match_metric="IOS")(predictions)
     lines = []
     for item in merged:
         line, box = _line(fragments[item.category.id]), item.bbox.to_xyxy()
         whole = np.allclose(box, _boxes([fragments[item.category.id]])[0, :4])
-        lines.append(line if whole else Line(line.text, Quad.upright(*map(float, box)), line.confidence))
+        lines.append(line if whole else Line(line.text, Quad.from_bounds(*map(float, box)), line.confidence))
     return lines
 
 
-def merge_as_sahi_with_text(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]:
+def merge_as_sahi_with_text(readings: Sequence[TileResult], pixels: RgbPixels) -> Sequence[Line]:
     """Let SAHI say which boxes belong together, and merge their texts from left to right as docTR merges strings."""
+    from sahi.postprocess.combine import greedy_nmm
+
     fragments = _fragments(readings)
     boxes = _boxes(fragments)
     boxes[:, 5] = 0
-    groups = _sahi("postprocess.combine").greedy_nmm(boxes, "IOS", _OVERLAP)
+    groups = greedy_nmm(boxes, "IOS", _OVERLAP)
     return [_joined([fragments[index] for index in (first, *others)]) for first, others in groups.items()]
 
 
-def merge_as_ocrfarm(readings: Sequence[Reading], pixels: Pixels) -> Sequence[Line]:
-    """Stitch, without a second look."""
+def merge_as_ocrfarm(readings: Sequence[TileResult], pixels: RgbPixels) -> Sequence[Line]:
+    """Stitch, without a second pass."""
     return stitch(Size(pixels.shape[1], pixels.shape[0]), readings)
 
 
@@ -127,10 +128,10 @@ def _joined(group: Sequence[Fragment]) -> Line:
         end = max(end, box[2])
     x0, y0 = boxes[:, :2].min(axis=0).tolist()
     x1, y1 = boxes[:, 2:4].max(axis=0).tolist()
-    return Line(text, Quad.upright(x0, y0, x1, y1), float(boxes[:, 4].max()))
+    return Line(text, Quad.from_bounds(x0, y0, x1, y1), float(boxes[:, 4].max()))
 
 
-def _fragments(readings: Iterable[Reading]) -> list[Fragment]:
+def _fragments(readings: Iterable[TileResult]) -> list[Fragment]:
     return [fragment for reading in readings for fragment in reading.fragments]
 
 
@@ -153,8 +154,3 @@ def _iou(box: _Boxes, others: _Boxes) -> NDArray[np.float64]:
     area = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
     share: NDArray[np.float64] = common / ((box[2] - box[0]) * (box[3] - box[1]) + area - common)
     return share
-
-
-@cache
-def _sahi(name: str) -> Any:
-    return importlib.import_module(f"sahi.{name}")

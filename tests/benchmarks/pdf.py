@@ -17,10 +17,10 @@ import click
 from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.export import Target, export
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.pieces import pieces
-from ocrfarm.result import Origin, document_from_json
+from ocrfarm.pdf_image_tiles import iter_image_tiles
+from ocrfarm.result import SourceInfo, document_from_json
 from ocrfarm.result.formats import find_formats
-from ocrfarm.result.words import runs, spelt
+from ocrfarm.result.words import merge_unspaced, words_of
 
 _WORD = re.compile(r'<word xMin="(\S+)" yMin="(\S+)" xMax="(\S+)" yMax="(\S+)">(.*)</word>')
 _PAGE = re.compile(r'<page width="(\S+)"')
@@ -45,14 +45,14 @@ def _figures(document: Document, sheet: Path, target: Path) -> Iterator[tuple[st
     found, words = count_found(document.pages[0], words_of_pdf(target))
     size, before = target.stat().st_size, sheet.stat().st_size
     yield "words found at their place", f"{found / words:.4%} ({found} of {words})"
-    yield "bytes / the picture's bytes", f"{size / before:.4f} ({size / 1e6:.2f} MB)"
+    yield "bytes / the image's bytes", f"{size / before:.4f} ({size / 1e6:.2f} MB)"
     yield "peak memory", f"{megabytes:.0f} MB"
     yield "time", f"{seconds:.1f} s"
 
 
 def _truth(sheet: Path) -> Document:
     data = json.loads(Path(f"{sheet}.json").read_text(encoding="utf-8"))
-    lines = tuple(Line(line["text"], Quad.of(line["quad"]), 1.0) for line in data["lines"])
+    lines = tuple(Line(line["text"], Quad.from_points(line["quad"]), 1.0) for line in data["lines"])
     return Document((Page(Size(data["width"], data["height"]), lines, Coverage(1, read=1)),))
 
 
@@ -61,9 +61,9 @@ def _written(document: Document, sheet: Path, target: Path) -> tuple[float, floa
     started = time.perf_counter()
     child = os.fork()
     if not child:
-        cut = partial(pieces, lambda: sheet, limits={})
-        origin = Origin(sheet.name, lambda: sheet, lambda page: b"", cut, stem=target.stem)
-        export(document, Target(target.parent, find_formats("pdf")), origin=origin)
+        cut = partial(iter_image_tiles, lambda: sheet, limits={})
+        origin = SourceInfo(sheet.name, lambda: sheet, lambda page: b"", cut, stem=target.stem)
+        export(document, Target(target.parent, find_formats("pdf")), source=origin)
         os._exit(0)
     _, status, usage = os.wait4(child, 0)
     if status:
@@ -87,7 +87,9 @@ def count_found(page: Page, words: Iterable[tuple[str, _Point]]) -> tuple[int, i
     places: dict[str, list[_Point]] = defaultdict(list)
     for text, (x, y) in words:
         places[text].append((x * page.size.width, y * page.size.width))
-    wanted = [word for line in page.lines for word in runs(spelt(line))]  # Han characters in a row are one for it
+    wanted = [
+        word for line in page.lines for word in merge_unspaced(words_of(line))
+    ]  # Han characters in a row are one for it
     return sum(_is_near(quad, places[text]) for text, quad, _ in wanted), len(wanted)
 
 

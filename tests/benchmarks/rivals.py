@@ -4,7 +4,6 @@ python rivals.py NAME SIZE SHEET, with an interpreter that has the library; it i
 standard input is one round; each round is one JSON object on standard output: seconds, CPU seconds, and lines.
 """
 
-import importlib
 import itertools
 import json
 import os
@@ -25,7 +24,8 @@ SIDE, OVERLAP = 2048, 192
 def paddleocr(size: str) -> Read:
     """Give PaddleOCR's own pipeline on ONNX Runtime's CPU provider, with all cores."""
     os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
-    library = importlib.import_module("paddleocr")
+    import paddleocr as library
+
     weights = Path.home() / ".cache/ocrfarm/models"
     detector, recognizer = f"PP-OCRv6_{size}_det", f"PP-OCRv6_{size}_rec"
     engine = library.PaddleOCR(
@@ -52,7 +52,8 @@ def paddleocr(size: str) -> Read:
 
 def rapidocr(size: str) -> Read:
     """Give RapidOCR on OpenVINO; its wheel has the small models only."""
-    library = importlib.import_module("rapidocr")
+    import rapidocr as library
+
     if size != "small":
         raise SystemExit("RapidOCR's wheel has no tiny models")
     openvino = library.EngineType.OPENVINO
@@ -78,8 +79,10 @@ def rapidocr(size: str) -> Read:
 
 def fasterpaddle(size: str) -> Read:
     """Give faster-paddle, which takes files and not arrays; lossless and nearly unpacked ones cost it the least."""
-    cv2 = importlib.import_module("cv2")
-    engine = importlib.import_module("faster_paddle").OcrEngine(model_size=size, det_max_side=SIDE)
+    import cv2
+    from faster_paddle import OcrEngine
+
+    engine = OcrEngine(model_size=size, det_max_side=SIDE)
 
     def read(tile: Any) -> list[Line]:
         found = engine.ocr(cv2.imencode(".bmp", tile)[1].tobytes())["bounds"].values()
@@ -102,7 +105,8 @@ RIVALS = {"PaddleOCR": paddleocr, "RapidOCR": rapidocr, "faster-paddle": fasterp
 
 def read_sheet(read: Read, path: str) -> list[Line]:
     """Decode the sheet, read its tiles, and keep of each the lines whose middle is nearer to it than to a neighbour."""
-    cv2 = importlib.import_module("cv2")
+    import cv2
+
     sheet = cv2.imread(path)
     height, width = sheet.shape[:2]
     lines = []
@@ -126,7 +130,8 @@ def _spans(extent: int) -> Iterator[tuple[int, float, float]]:
 
 def main(name: str, size: str, sheet: str) -> None:
     """Load, warm up on one tile, then read the sheet whenever a line comes in."""
-    cv2 = importlib.import_module("cv2")
+    import cv2
+
     read = RIVALS[name](size)
     read(cv2.imread(sheet)[:SIDE, :SIDE].copy())
     sys.stdout.write("ready\n")

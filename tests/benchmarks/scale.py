@@ -16,27 +16,27 @@ import pyvips
 
 from ocrfarm.geometry import Size
 from ocrfarm.recognize import Profile, Tiling, find_profile
-from ocrfarm.settings import Limits, Places, Settings
-from ocrfarm.split.plan import plan
-from ocrfarm.storage import keys
+from ocrfarm.settings import Endpoints, ImageLimits, Settings
+from ocrfarm.split.tiling import tile_grid
+from ocrfarm.storage import layout
 from ocrfarm.storage.s3 import S3Store
-from tests.benchmarks.costs import Costs, Site, costs
-from tests.integration.farmyard import CONTROL, READER, yard
-from tests.integration.servers import seaweedfs, valkey
+from tests.benchmarks.costs import Costs, MeasuredFarm, measure_costs
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, run_farm
+from tests.support.servers import run_seaweedfs, run_valkey
 
-SMALL = replace(find_profile("planted"), tiling=Tiling(256, 32, levels=False))
-LARGE = replace(find_profile("planted"), tiling=Tiling())
+SMALL = replace(find_profile("synthetic"), tiling=Tiling(256, 32, levels=False))
+LARGE = replace(find_profile("synthetic"), tiling=Tiling())
 """Profiles: tiles that cost little but themselves, and tiles as they are."""
 
-_CHILDREN = 8
+_MAX_CHILDREN = 8
 """Processes of one worker at most; more workers are started for more."""
 
-_STRIP = 32
+_STRIP_ROWS = 32
 """Rows that are decoded at once."""
 
 _STAGES = ("split", "recognize", "stitch")
-_PATIENCE = 1_800.0
-_SETTLE_SECONDS = 0.5
+_JOB_TIMEOUT = 1_800.0
+_ACK_DELAY = 0.5
 """Messages are acknowledged a moment after the last one was read."""
 
 
@@ -60,13 +60,13 @@ class Run:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Options:
     """What is measured; see the options."""
 
     counts: tuple[int, ...]
     workers: tuple[int, ...]
     sides: tuple[int, ...]
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
     seconds: float
     rounds: int
     store: str
@@ -76,7 +76,7 @@ class _Plan:
 @click.option("--tiles", "counts", multiple=True, type=int, default=(100, 500, 2000, 20000), show_default=True)
 @click.option("--workers", multiple=True, type=int, default=(1, 4, 16, 32), show_default=True)
 @click.option("--sides", multiple=True, type=int, default=(16384, 32768, 65536), show_default=True)
-@click.option("--picture", "pictures", multiple=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--image", "images", multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--seconds", default=0.5, show_default=True, help="What the sleeping engine takes for a tile, 0.5 at most."
 )
@@ -87,7 +87,7 @@ def scale(only: str, **options: Any) -> None:
     """Measure tiles a second, what each costs the broker and the store, and how memory grows with the page."""
     for name, part in (("tiles", _by_tiles), ("workers", _by_workers), ("pages", _by_pages)):
         if only in ("", name):
-            part(_Plan(**options))
+            part(_Options(**options))
 
 
 _COLUMNS: dict[str, Callable[[Run], float]] = {
@@ -104,13 +104,13 @@ _COLUMNS: dict[str, Callable[[Run], float]] = {
 """The first seven of one tile or for one tile."""
 
 
-def _by_tiles(what: _Plan) -> None:
+def _by_tiles(what: _Options) -> None:
     click.echo("An engine that does nothing, 2 processes that read, tiles of 256 pixels; medians")
     click.echo(f"{'tiles':>7}" + "".join(f"{column:>13}" for column in _COLUMNS))
-    with site(2, store=what.store) as place:
-        _played(place, _page(place, 100), SMALL)  # everything is loaded now
+    with run_measured_farm(2, store=what.store) as place:
+        _run_job(place, _draw_page(place, 100), SMALL)  # everything is loaded now
         for count in what.counts:
-            runs = [_played(place, _page(place, count), SMALL) for _ in range(what.rounds)]
+            runs = [_run_job(place, _draw_page(place, count), SMALL) for _ in range(what.rounds)]
             values = [statistics.median(map(of, runs)) for of in _COLUMNS.values()]
             click.echo(f"{runs[0].tiles:7}" + "".join(f"{value:13.2f}" for value in values))
     spent = runs[-1].costs
@@ -118,18 +118,18 @@ def _by_tiles(what: _Plan) -> None:
         click.echo(f"{kind} of the last: " + ", ".join(f"{name} {each:g}" for name, each in found.most_common()))
 
 
-def _by_workers(what: _Plan) -> None:
+def _by_workers(what: _Options) -> None:
     click.echo(f"An engine that sleeps {what.seconds} s, tiles of 256 pixels, 60 tiles a process")
     click.echo(f"{'workers':>8}{'tiles':>7}{'wall s':>9}{'efficiency':>12}{'CPU s':>8}")
     for count in what.workers:
-        with site(count, store=what.store, seconds=what.seconds) as place:
-            _played(place, _page(place, 2 * count), SMALL)
-            run = _played(place, _page(place, 60 * count), SMALL)
+        with run_measured_farm(count, store=what.store, seconds=what.seconds) as place:
+            _run_job(place, _draw_page(place, 2 * count), SMALL)
+            run = _run_job(place, _draw_page(place, 60 * count), SMALL)
         ideal = run.tiles * what.seconds / count
         click.echo(f"{count:8}{run.tiles:7}{run.wall:9.2f}{ideal / run.wall:12.3f}{run.cpu:8.1f}")
 
 
-def _by_pages(what: _Plan) -> None:
+def _by_pages(what: _Options) -> None:
     click.echo(
         "An engine that does nothing, tiles of 2048 pixels with 40 lines each. decode: by libvips, once; first: until"
     )
@@ -139,12 +139,12 @@ def _by_pages(what: _Plan) -> None:
         f"{'page':>16}{'tiles':>7}{'decode s':>10}{'split s':>9}{'first s':>9}{'stitch s':>10}{'wall s':>9}"
         f"{'control CPU':>13}{'reader CPU':>12}{heads}"
     )
-    pages: tuple[int | Path, ...] = (*what.sides, *what.pictures)
+    pages: tuple[int | Path, ...] = (*what.sides, *what.images)
     for page in pages:
-        with site(2, store=what.store, lines=40) as place:  # new processes, for their peaks
-            picture = page if isinstance(page, Path) else _picture(place, Size(page, page))
-            _played(place, _page(place, 100), SMALL)
-            pairs = [(_decoding(picture), _played(place, picture, LARGE)) for _ in range(what.rounds)]
+        with run_measured_farm(2, store=what.store, lines=40) as place:  # new processes, for their peaks
+            image = page if isinstance(page, Path) else _write_image(place, Size(page, page))
+            _run_job(place, _draw_page(place, 100), SMALL)
+            pairs = [(_time_decoding(image), _run_job(place, image, LARGE)) for _ in range(what.rounds)]
         click.echo(f"{page.name if isinstance(page, Path) else page:>16}{pairs[0][1].tiles:7}{_times(pairs)}")
 
 
@@ -152,87 +152,89 @@ def _times(pairs: list[tuple[float, Run]]) -> str:
     columns = [(each, run.stages["split"], run.first, run.stages["stitch"], run.wall) for each, run in pairs]
     decode, split, first, stitch, wall = (statistics.median(column) for column in zip(*columns, strict=True))
     peaks = "".join(f"{max(run.stages[f'peak_{stage}_mb'] for _, run in pairs):14.0f}" for stage in _STAGES)
-    spent = "".join(f"{statistics.median(run.of(who) for _, run in pairs):{width}.2f}" for who, width in _WHO.items())
+    spent = "".join(
+        f"{statistics.median(run.of(who) for _, run in pairs):{width}.2f}" for who, width in _WORKER_COLUMNS.items()
+    )
     return f"{decode:10.2f}{split:9.2f}{first:9.2f}{stitch:10.2f}{wall:9.2f}{spent}{peaks}"
 
 
-_WHO = {"control": 13, "reader": 12}
+_WORKER_COLUMNS = {"control": 13, "reader": 12}
 """How the names of workers begin, and how wide their column is."""
 
 
-def _decoding(picture: Path) -> float:
-    """Give the seconds that libvips takes to decode the picture from top to bottom."""
+def _time_decoding(path: Path) -> float:
+    """Give the seconds that libvips takes to decode the image from top to bottom."""
     started = time.perf_counter()
-    image = pyvips.Image.new_from_file(str(picture), access="sequential")
+    image = pyvips.Image.new_from_file(str(path), access="sequential")
     region = pyvips.Region.new(image)
-    for top in range(0, image.height, _STRIP):
-        region.fetch(0, top, image.width, min(_STRIP, image.height - top))
+    for top in range(0, image.height, _STRIP_ROWS):
+        region.fetch(0, top, image.width, min(_STRIP_ROWS, image.height - top))
     return time.perf_counter() - started
 
 
 @contextmanager
-def site(readers: int, *, store: str, seconds: float = 0.0, lines: int = 0) -> Iterator[Site]:
+def run_measured_farm(readers: int, *, store: str, seconds: float = 0.0, lines: int = 0) -> Iterator[MeasuredFarm]:
     """Run a farm with so many processes that read."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scale-")))
         (folder / "farm").mkdir()
         (folder / "broker").mkdir()
-        broker = stack.enter_context(valkey(folder / "broker", fsync="everysec"))
+        broker = stack.enter_context(run_valkey(folder / "broker", fsync="everysec"))
         server, url = None, f"{folder}/store"
         if store == "s3":
             (folder / "weed").mkdir()
-            server = stack.enter_context(seaweedfs(folder / "weed"))
+            server = stack.enter_context(run_seaweedfs(folder / "weed"))
             stack.enter_context(patch.dict("os.environ", server.environment | {"AWS_EC2_METADATA_DISABLED": "true"}))
             url = server.url("scale")
             S3Store(url).create_bucket()
-        settings = Settings(Places(broker.url, url), limits=Limits(limit_pixels=2**33))
-        variables = {"STANDIN_IDLE": str(lines), "STANDIN_SECONDS": str(seconds)}
-        farm = stack.enter_context(yard(settings, folder / "farm", **variables))
+        settings = Settings(Endpoints(broker.url, url), limits=ImageLimits(limit_pixels=2**33))
+        variables = {"FAKE_WORKER_NOOP_LINES": str(lines), "FAKE_WORKER_TILE_SECONDS": str(seconds)}
+        farm = stack.enter_context(run_farm(settings, folder / "farm", **variables))
         farm.start("control", CONTROL)
-        for number in range(0, readers, _CHILDREN):
-            farm.start(f"reader{number}", f"{READER} --concurrency {min(_CHILDREN, readers - number)}")
-        farm.ready()
-        yield Site(farm, broker, server)
+        for number in range(0, readers, _MAX_CHILDREN):
+            farm.start(f"reader{number}", f"{RECOGNIZER} --concurrency {min(_MAX_CHILDREN, readers - number)}")
+        farm.wait_ready()
+        yield MeasuredFarm(farm, broker, server)
 
 
-def _page(place: Site, tiles: int) -> Path:
+def _draw_page(place: MeasuredFarm, tiles: int) -> Path:
     """Draw a page that is cut into about so many small tiles."""
     across = round(tiles**0.5)
     stride = SMALL.tiling.side - SMALL.tiling.overlap
-    return _picture(place, Size(across * stride + 32, max(round(tiles / across), 1) * stride + 32))
+    return _write_image(place, Size(across * stride + 32, max(round(tiles / across), 1) * stride + 32))
 
 
-def _picture(place: Site, size: Size) -> Path:
+def _write_image(place: MeasuredFarm, size: Size) -> Path:
     """Draw a page with a dot every few pixels, so that no tile is blank, as a file that costs little to decode."""
     path = place.farm.folder / f"{size.width}x{size.height}.png"
     if not path.exists():
         dots = np.full((64, 64), 255, np.uint8)
         dots[20:30, 20:30] = 0
-        picture = pyvips.Image.new_from_memory(dots.data, 64, 64, 1, "uchar")
-        whole = picture.replicate(-(-size.width // 64), -(-size.height // 64)).crop(0, 0, size.width, size.height)
+        image = pyvips.Image.new_from_memory(dots.data, 64, 64, 1, "uchar")
+        whole = image.replicate(-(-size.width // 64), -(-size.height // 64)).crop(0, 0, size.width, size.height)
         whole.copy(interpretation="b-w").pngsave(str(path), compression=1, filter="none")
     return path
 
 
-def _played(place: Site, picture: Path, profile: Profile) -> Run:
-    """Hand the picture in, wait for its end, and say what that cost; then forget the job."""
-    before = costs(place)
+def _run_job(place: MeasuredFarm, image: Path, profile: Profile) -> Run:
+    """Hand the image in, wait for its end, and say what that cost; then forget the job."""
+    before = measure_costs(place)
     started = time.time()
-    job = place.farm.client.submit(picture, profile=profile).id
-    tile = plan(Size(1, 1), side=256, overlap=32)[0]
-    first = _until(place, job, keys.fragments(job, tile.id), keys.result(job)) - started
-    _until(place, job, keys.result(job))
-    time.sleep(_SETTLE_SECONDS)
-    spent = costs(place) - before
+    job = place.farm.client.submit(image, profile=profile).id
+    tile = tile_grid(Size(1, 1), side=256, overlap=32)[0]
+    first = _wait_for_state(place, job, layout.fragments(job, tile.id), layout.result(job)) - started
+    _wait_for_state(place, job, layout.result(job))
+    time.sleep(_ACK_DELAY)
+    spent = measure_costs(place) - before
     if (status := place.farm.status(job)).state != "complete":
         raise click.ClickException(f"job {job} was not read: {status}\n{place.farm.logs()}")
     timing = place.farm.document(job).timing
     return Run(status.tiles, timing["wall"], spent, timing, first)
 
 
-def _until(place: Site, job: str, *awaited: str) -> float:
+def _wait_for_state(place: MeasuredFarm, job: str, *awaited: str) -> float:
     """Wait until the store has one of the objects, without a word to the broker; give the time."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _JOB_TIMEOUT
     while not any(place.farm.store.exists(key) for key in awaited):
         if time.monotonic() > deadline:
             raise click.ClickException(f"job {job} does not end: {place.farm.status(job)}\n{place.farm.logs()}")

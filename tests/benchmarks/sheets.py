@@ -13,12 +13,12 @@ from PIL import Image
 
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
-from ocrfarm.recognize import Pixels
-from ocrfarm.split.scale import print_height, suitable_overlap
+from ocrfarm.recognize import RgbPixels
+from ocrfarm.split.text_height import estimate_text_height, overlap_for
 from ocrfarm.stitch import stitch
-from tests.benchmarks.pages import Drawn
-from tests.benchmarks.tilesets import Reader, TileSet, once
-from tests.benchmarks.words import Score, score
+from tests.benchmarks.cached_readings import CachedReader, TileSet, drop_repeated
+from tests.benchmarks.drawn_pages import DrawnPage
+from tests.benchmarks.word_scores import Score, score_words
 
 _PAPER = 245
 """Grey level between the receipts."""
@@ -29,7 +29,7 @@ _GAP = (8, 60)
 
 @dataclass(frozen=True)
 class _Receipt:
-    page: Drawn
+    page: DrawnPage
     lines: tuple[Line, ...]
 
 
@@ -37,47 +37,49 @@ class _Receipt:
 class _Sheet:
     """The composed page, and at which (x, y) each receipt lies."""
 
-    page: Drawn
+    page: DrawnPage
     places: list[tuple[_Receipt, int, int]] = field(default_factory=list)
 
 
-def compare_sheet(reader: Reader, folder: Path, *, side: int, seed: int) -> str:
+def compare_sheet(reader: CachedReader, folder: Path, *, side: int, seed: int) -> str:
     """Compose a sheet and say how many of its words are found on it, and how many on the receipts alone."""
     sheet = _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
     truth = [(line.text, line.quad) for line in sheet.page.lines]
     tiles = _tiles(reader, sheet.page)
-    readings = once(reader.read(sheet.page, tiles), tiles.tiles(sheet.page.size)) + reader.coarse(sheet.page, tiles)
-    again = reader.again(sheet.page, readings)
+    readings = drop_repeated(reader.read(sheet.page, tiles), tiles.tiles(sheet.page.size)) + reader.coarse(
+        sheet.page, tiles
+    )
+    again = reader.second_pass(sheet.page, readings)
     started = time.perf_counter()
-    found = stitch(sheet.page.size, readings, again=again)
+    found = stitch(sheet.page.size, readings, second_pass=again)
     taken = time.perf_counter() - started
-    tiled = score(((line.text, line.quad) for line in found), truth)
-    alone = score(_alone(reader, sheet), truth)
+    tiled = score_words(((line.text, line.quad) for line in found), truth)
+    alone = score_words(_read_receipts(reader, sheet), truth)
     ratio = tiled.f1 / max(alone.f1, 1e-9)
     read, reread = (sum(each.seconds for each in group) for group in (readings, [reading for _, reading in again]))
     seconds = f"reading {read:.0f} s, {len(again)} places again {reread:.1f} s, stitching {taken:.2f} s"
     return (
         f"sheet {side} px, tiles {tiles}, seed {seed}, {len(sheet.places)} receipts, {tiled.truth} words: "
-        f"{_told(tiled)}; alone {_told(alone)}; {ratio:.4f} x; {seconds}"
+        f"{_format_score(tiled)}; alone {_format_score(alone)}; {ratio:.4f} x; {seconds}"
     )
 
 
-def _tiles(reader: Reader, page: Drawn) -> TileSet:
+def _tiles(reader: CachedReader, page: DrawnPage) -> TileSet:
     """Choose the tiles as the product does."""
     side, overlap = reader.profile.tiling.side, reader.profile.tiling.overlap
-    return TileSet(side, overlap or suitable_overlap(print_height(page.pixels[:side])))
+    return TileSet(side, overlap or overlap_for(estimate_text_height(page.pixels[:side])))
 
 
-def _told(found: Score) -> str:
+def _format_score(found: Score) -> str:
     wrong = found.found - found.hits
     return f"F1 {found.f1:.4f} ({found.hits} found, {wrong} wrong, {found.duplicates} twice)"
 
 
-def _alone(reader: Reader, sheet: _Sheet) -> Iterator[tuple[str, Quad]]:
+def _read_receipts(reader: CachedReader, sheet: _Sheet) -> Iterator[tuple[str, Quad]]:
     """Give what is read on each receipt by itself, moved to where it lies on the sheet."""
     for receipt, x, y in sheet.places:
         for reading in reader.whole(receipt.page):
-            yield from ((fragment.text, fragment.quad.moved(x, y)) for fragment in reading.fragments)
+            yield from ((fragment.text, fragment.quad.transform(x, y)) for fragment in reading.fragments)
 
 
 def _load(path: Path) -> _Receipt:
@@ -87,11 +89,11 @@ def _load(path: Path) -> _Receipt:
         quoting=csv.QUOTE_NONE,
     )
     lines = tuple(
-        Line(text, Quad.of([(float(row[k]), float(row[k + 1])) for k in range(0, 8, 2)]), 1.0)
+        Line(text, Quad.from_points([(float(row[k]), float(row[k + 1])) for k in range(0, 8, 2)]), 1.0)
         for row in rows
         if len(row) > 8 and (text := ",".join(row[8:]).strip())
     )
-    return _Receipt(Drawn(f"receipt-{path.stem}", _rgb(grey), lines, {}), lines)
+    return _Receipt(DrawnPage(f"receipt-{path.stem}", _rgb(grey), lines, {}), lines)
 
 
 def _compose(receipts: list[_Receipt], side: int, seed: int) -> _Sheet:
@@ -109,14 +111,14 @@ def _compose(receipts: list[_Receipt], side: int, seed: int) -> _Sheet:
             if x + width > side or y + height > side:
                 break
             grey[y : y + height, x : x + width] = receipt.page.pixels[:, :, 0]
-            lines += [Line(line.text, line.quad.moved(x, y), 1.0) for line in receipt.lines]
+            lines += [Line(line.text, line.quad.transform(x, y), 1.0) for line in receipt.lines]
             places.append((receipt, x, y))
             y, widest = y + height + rng.randint(*_GAP), max(widest, width)
         if not widest:
-            return _Sheet(Drawn(f"sheet-{side}-{seed}", _rgb(grey), tuple(lines), {}), places)
+            return _Sheet(DrawnPage(f"sheet-{side}-{seed}", _rgb(grey), tuple(lines), {}), places)
         x += widest + rng.randint(*_GAP)
 
 
-def _rgb(grey: NDArray[np.uint8]) -> Pixels:
-    """Show a grey picture as red, green and blue without copying it."""
+def _rgb(grey: NDArray[np.uint8]) -> RgbPixels:
+    """Show a grey image as red, green and blue without copying it."""
     return np.broadcast_to(grey[:, :, None], (*grey.shape, 3))

@@ -12,31 +12,33 @@ from pathlib import Path
 import click
 
 from ocrfarm.errors import OcrfarmError
-from tests.benchmarks.chaos import PATIENCE, PROFILES
-from tests.benchmarks.faults import FAULTS, PARTIAL, PLAIN, WORKERS, Arena, arena_for
-from tests.integration.farmyard import CONTROL, READER, Sheet, lost_and_doubled, sheet
+from tests.benchmarks.chaos import JOB_TIMEOUT, PROFILES
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, SyntheticPage, draw_page, find_lost_and_duplicated
+from tests.support.faults import FAULTS, PARTIAL, PLAIN, WORKERS, FaultRig, run_rig
 
-_PAUSE_SECONDS = 30
-_LOOK_SECONDS = 2
-_REPORT_SECONDS = 60
-_UNHARMED = [fault for fault in FAULTS if fault.setting == PLAIN and not fault.word and fault.name != "none"]
+_FAULT_INTERVAL = 30
+_POLL_INTERVAL = 2
+_REPORT_INTERVAL = 60
+_HARMLESS_FAULTS = [
+    fault for fault in FAULTS if fault.setting == PLAIN and not fault.poison_word and fault.name != "none"
+]
 """Faults that need neither special workers nor special pages."""
 
-_WORDS = [fault.word for fault in FAULTS if fault.word]
-_WORD_SHARE = 0.1
+_POISON_WORDS = [fault.poison_word for fault in FAULTS if fault.poison_word]
+_POISON_FRACTION = 0.1
 """Of the pages: those that hold a tile which harms its worker."""
 
-STEADY = {"steady-control": CONTROL, "steady-reader": READER}
+STEADY_WORKERS = {"steady-control": CONTROL, "steady-reader": RECOGNIZER}
 """Workers that no fault kills: what they gather in an hour shows, where the others are replaced every few minutes."""
 
 
 @dataclass
-class Course:
+class SoakState:
     """What happened so far: jobs at work, how others ended, what was done, and each process's megabytes over time."""
 
-    jobs: dict[str, tuple[Sheet, float]] = field(default_factory=dict)
+    jobs: dict[str, tuple[SyntheticPage, float]] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
-    harm: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     memory: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -45,73 +47,73 @@ class Course:
 @click.option("--seed", default=0, show_default=True, help="Which faults, and when.")
 def soak(minutes: float, seed: int) -> None:
     """Keep three jobs going, do something bad every 30 seconds, and look at every process's memory."""
-    chance, course = random.Random(seed), Course()
-    with arena_for() as arena:
-        for name, command in STEADY.items():
+    chance, state = random.Random(seed), SoakState()
+    with run_rig() as arena:
+        for name, command in STEADY_WORKERS.items():
             arena.farm.start(name, command)
-        arena.farm.ready()
+        arena.farm.wait_ready()
         start = fault_at = report_at = time.monotonic()
-        while (now := time.monotonic()) < start + minutes * 60 or course.jobs:
+        while (now := time.monotonic()) < start + minutes * 60 or state.jobs:
             over = now >= start + minutes * 60
-            _settle(arena, course)
-            for _ in range(0 if over else len(PROFILES) - len(course.jobs)):
-                _submit(arena, course, chance)
-            if now >= fault_at + _PAUSE_SECONDS and not over:
-                _harm(arena, course, chance)
+            _collect_ended(arena, state)
+            for _ in range(0 if over else len(PROFILES) - len(state.jobs)):
+                _submit(arena, state, chance)
+            if now >= fault_at + _FAULT_INTERVAL and not over:
+                _inject_fault(arena, state, chance)
                 fault_at = now
-            for name, megabytes in _sizes(arena):
-                course.memory[name].append((now - start, megabytes))
-            if now >= report_at + _REPORT_SECONDS:
-                _report(course, now - start)
+            for name, megabytes in _process_megabytes(arena):
+                state.memory[name].append((now - start, megabytes))
+            if now >= report_at + _REPORT_INTERVAL:
+                _report(state, now - start)
                 report_at = now
-            time.sleep(_LOOK_SECONDS)
-    click.echo(f"faults  {dict(course.harm)}\njobs    {dict(course.ended)}")
-    for name, looks in sorted(course.memory.items()):
-        click.echo(f"memory  {name:22} {_growth(looks, minutes * 60)}")
+            time.sleep(_POLL_INTERVAL)
+    click.echo(f"faults  {dict(state.faults)}\njobs    {dict(state.ended)}")
+    for name, samples in sorted(state.memory.items()):
+        click.echo(f"memory  {name:22} {_describe_growth(samples, minutes * 60)}")
 
 
-def _submit(arena: Arena, course: Course, chance: random.Random) -> None:
+def _submit(arena: FaultRig, state: SoakState, chance: random.Random) -> None:
     across, down = chance.randint(2, 5), chance.randint(2, 4)
-    words = {(1, 1): chance.choice(_WORDS)} if chance.random() < _WORD_SHARE else None
-    page = sheet(across, down, words, mark=f"{chance.randrange(1000):03d}")
+    words = {(1, 1): chance.choice(_POISON_WORDS)} if chance.random() < _POISON_FRACTION else None
+    page = draw_page(across, down, words, prefix=f"{chance.randrange(1000):03d}")
     try:
         job = arena.farm.submit(page.png, profile=PROFILES[0] if words else chance.choice(PROFILES))
     except OcrfarmError as error:
-        course.ended["not handed in"] += 1
+        state.ended["not handed in"] += 1
         click.echo(f"! {error}")
     else:
-        course.jobs[job] = page, time.monotonic()
+        state.jobs[job] = page, time.monotonic()
 
 
-def _harm(arena: Arena, course: Course, chance: random.Random) -> None:
-    fault = chance.choice(_UNHARMED)
-    course.harm[fault.name] += 1
-    fault.act(arena)
-    for complaint in arena.complaints:
-        course.ended["complaints"] += 1
+def _inject_fault(arena: FaultRig, state: SoakState, chance: random.Random) -> None:
+    fault = chance.choice(_HARMLESS_FAULTS)
+    state.faults[fault.name] += 1
+    fault.inject(arena)
+    for complaint in arena.problems:
+        state.ended["complaints"] += 1
         click.echo(f"! {fault.name}: {complaint}")
-    arena.complaints.clear()
+    arena.problems.clear()
 
 
-def _settle(arena: Arena, course: Course) -> None:
+def _collect_ended(arena: FaultRig, state: SoakState) -> None:
     """Take jobs that have ended off the list, and count what became of them."""
-    for job, (page, since) in list(course.jobs.items()):
-        status = arena.farm.wait(job, lambda _: True, seconds=PATIENCE)
-        if not status.ended and time.monotonic() < since + PATIENCE:
+    for job, (page, since) in list(state.jobs.items()):
+        status = arena.farm.wait(job, lambda _: True, seconds=JOB_TIMEOUT)
+        if not status.has_ended and time.monotonic() < since + JOB_TIMEOUT:
             continue
-        del course.jobs[job]
-        course.ended[status.state if status.ended else "STUCK"] += 1
+        del state.jobs[job]
+        state.ended[status.state if status.has_ended else "STUCK"] += 1
         if status.state not in PARTIAL:
             click.echo(f"! {status}")
         if status.state == "complete":
-            lost, doubled = lost_and_doubled(arena.farm.document(job), page.lines)
-            course.ended["lines lost"] += len(lost)
-            course.ended["lines doubled"] += len(doubled)
+            lost, doubled = find_lost_and_duplicated(arena.farm.document(job), page.lines)
+            state.ended["lines lost"] += len(lost)
+            state.ended["lines doubled"] += len(doubled)
 
 
-def _sizes(arena: Arena) -> Iterator[tuple[str, float]]:
+def _process_megabytes(arena: FaultRig) -> Iterator[tuple[str, float]]:
     """Give the megabytes of every worker's parent process, of its largest child, and of this process."""
-    for name in (*WORKERS, *STEADY):
+    for name in (*WORKERS, *STEADY_WORKERS):
         if name in arena.farm.running:
             yield f"{name}, parent", _megabytes(arena.farm.running[name].pid)
             yield f"{name}, child", max(map(_megabytes, arena.farm.children(name)), default=0.0)
@@ -126,14 +128,14 @@ def _megabytes(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def _report(course: Course, seconds: float) -> None:
-    sizes = ", ".join(f"{name} {looks[-1][1]:.0f}" for name, looks in course.memory.items() if looks)
-    click.echo(f"{seconds / 60:4.0f} min  jobs {dict(course.ended)}  faults {course.harm.total()}  MB: {sizes}")
+def _report(state: SoakState, seconds: float) -> None:
+    sizes = ", ".join(f"{name} {samples[-1][1]:.0f}" for name, samples in state.memory.items() if samples)
+    click.echo(f"{seconds / 60:4.0f} min  jobs {dict(state.ended)}  faults {state.faults.total()}  MB: {sizes}")
 
 
-def _growth(looks: list[tuple[float, float]], seconds: float) -> str:
+def _describe_growth(samples: list[tuple[float, float]], seconds: float) -> str:
     """Say how the last third compares with the first, by the median: a worker that has just been replaced has less."""
-    thirds = [[size for at, size in looks if low <= at / seconds < low + 1 / 3 and size] for low in (0.0, 2 / 3)]
+    thirds = [[size for at, size in samples if low <= at / seconds < low + 1 / 3 and size] for low in (0.0, 2 / 3)]
     if not all(thirds):
         return "too short"
     first, last = (statistics.median(third) for third in thirds)

@@ -8,12 +8,12 @@ import click
 import numpy as np
 import pyvips
 
-from ocrfarm.farm.local import EmbeddedFarm
+from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.image import open_source
-from ocrfarm.pipeline import fitted, page_tiles
+from ocrfarm.pipeline import resolve_overlap, tile_page
 from ocrfarm.recognize import Profile, find_profile
 from ocrfarm.settings import Settings
-from tests.benchmarks.speed import Entrant, ours, race
+from tests.benchmarks.speed import Competitor, race, read_with_ocrfarm
 
 EVERY = 10
 """One tile in so many keeps what only it shows."""
@@ -24,29 +24,32 @@ EVERY = 10
 @click.option("--profile", "profiles", multiple=True, default=("fast", "accurate"), show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="The order changes from round to round.")
 def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
-    """Read SHEET, a picture of one page full of print, and a copy of it with little print, by a warm farm."""
+    """Read SHEET, an image of one page full of text, and a copy of it with little text, by a warm farm."""
     for profile in profiles:
         with (
             tempfile.TemporaryDirectory() as folder,
-            EmbeddedFarm(profile, base=Settings.from_env(os.environ)) as farm,
+            EmbeddedFarm(profile, base_settings=Settings.from_env(os.environ)) as farm,
         ):
             thin = Path(folder) / "sparse.png"
-            cut = fitted(open_source(sheet), find_profile(profile))
+            cut = resolve_overlap(open_source(sheet), find_profile(profile))
             kept, tiles = _thin_out(sheet, cut, thin)
             farm.wait_ready()
-            entrants = [Entrant("dense", ours(farm, cut, sheet)), Entrant("sparse", ours(farm, cut, thin))]
+            entrants = [
+                Competitor("dense", read_with_ocrfarm(farm, cut, sheet)),
+                Competitor("sparse", read_with_ocrfarm(farm, cut, thin)),
+            ]
             race(entrants, rounds)
         dense, little = (entrant.seconds for entrant in entrants)
         click.echo(
-            f"{profile:9} {tiles} tiles {dense:6.1f} s, {kept} with print {little:6.1f} s, {little / dense:5.3f} x  "
+            f"{profile:9} {tiles} tiles {dense:6.1f} s, {kept} with text {little:6.1f} s, {little / dense:5.3f} x  "
             f"({', '.join(' '.join(f'{each.seconds:.1f}' for each in entrant.rounds) for entrant in entrants)})"
         )
 
 
 def _thin_out(sheet: Path, profile: Profile, path: Path) -> tuple[int, int]:
     """Write the copy; give how many tiles still have something on them, and how many there are."""
-    page = open_source(sheet).pages[0]
-    tiles = [tile for tile in page_tiles(page, profile, number=0) if not tile.id.level]
+    page = open_source(sheet).page_sizes[0]
+    tiles = [tile for tile in tile_page(page, profile, number=0) if not tile.id.level]
     kept = tiles[EVERY // 2 :: EVERY]
     pixels = np.array(pyvips.Image.new_from_file(str(sheet)))
     for box in (tile.box for tile in tiles if tile not in kept):

@@ -18,13 +18,13 @@ import click
 import pyvips
 
 from ocrfarm.client import Client
-from ocrfarm.farm.local import EmbeddedFarm
+from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import Profile
 from ocrfarm.recognize.runtime import has_bf16
 from ocrfarm.settings import Settings
 from tests.benchmarks import rivals
-from tests.benchmarks.words import score
+from tests.benchmarks.word_scores import score_words
 
 SIZES = {"fast": "tiny", "accurate": "small", "cascade": "small", "mixed": "small"}
 """Which models the rivals of a profile hold."""
@@ -38,7 +38,7 @@ class Round(NamedTuple):
 
 
 @dataclass
-class Entrant:
+class Competitor:
     """What takes part: how it reads the sheet once, and its rounds so far."""
 
     name: str
@@ -51,7 +51,7 @@ class Entrant:
         return statistics.median(each.seconds for each in self.rounds)
 
 
-def race(entrants: Sequence[Entrant], rounds: int) -> None:
+def race(entrants: Sequence[Competitor], rounds: int) -> None:
     """Let them read in turn; the order changes from round to round."""
     for number in range(rounds):
         for entrant in entrants if number % 2 == 0 else reversed(entrants):
@@ -64,9 +64,9 @@ def race(entrants: Sequence[Entrant], rounds: int) -> None:
 @click.option("--rounds", default=3, show_default=True, help="The order changes from round to round.")
 @click.option("--rivals", "python", type=click.Path(exists=True), help="A Python that has rapidocr and faster-paddle.")
 def speed(sheet: Path, profiles: tuple[str, ...], rounds: int, python: str | None) -> None:
-    """Read SHEET, a picture with its truth in SHEET.json, with ocrfarm and with its rivals."""
-    picture = pyvips.Image.new_from_file(str(sheet))
-    megapixels = picture.width * picture.height / 1e6
+    """Read SHEET, an image with its truth in SHEET.json, with ocrfarm and with its rivals."""
+    image = pyvips.Image.new_from_file(str(sheet))
+    megapixels = image.width * image.height / 1e6
     click.echo(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, bfloat16: {has_bf16()}")
     click.echo(", ".join(f"{name} {version(name)}" for name in ("ocrfarm", "paddleocr", "onnxruntime-openvino")))
     for profile in profiles:
@@ -76,7 +76,7 @@ def speed(sheet: Path, profiles: tuple[str, ...], rounds: int, python: str | Non
 
 
 @contextmanager
-def _entrants(profile: str, sheet: Path, python: str | None) -> Iterator[list[Entrant]]:
+def _entrants(profile: str, sheet: Path, python: str | None) -> Iterator[list[Competitor]]:
     """Start everything that takes part, warm: only what reads works at a time."""
     size = SIZES[profile]
     names = {"PaddleOCR": sys.executable}
@@ -85,15 +85,15 @@ def _entrants(profile: str, sheet: Path, python: str | None) -> Iterator[list[En
             name: python for name in rivals.RIVALS if name != "PaddleOCR" and (name, size) != ("RapidOCR", "tiny")
         }
     with ExitStack() as stack:
-        farm = stack.enter_context(EmbeddedFarm(profile, base=Settings.from_env(os.environ)))
+        farm = stack.enter_context(EmbeddedFarm(profile, base_settings=Settings.from_env(os.environ)))
         farm.wait_ready()
-        entrants = [Entrant("ocrfarm", ours(farm, profile, sheet))]
+        entrants = [Competitor("ocrfarm", read_with_ocrfarm(farm, profile, sheet))]
         for name, interpreter in names.items():
-            entrants.append(Entrant(f"{name}, {size}", stack.enter_context(_rival(interpreter, name, size, sheet))))
+            entrants.append(Competitor(f"{name}, {size}", stack.enter_context(_rival(interpreter, name, size, sheet))))
         yield entrants
 
 
-def ours(farm: EmbeddedFarm, profile: str | Profile, sheet: Path) -> Callable[[], Round]:
+def read_with_ocrfarm(farm: EmbeddedFarm, profile: str | Profile, sheet: Path) -> Callable[[], Round]:
     """Give what hands the sheet to a farm and waits for its lines."""
     client = Client(settings=farm.settings)
 
@@ -112,19 +112,19 @@ def _rival(python: str, name: str, size: str, sheet: Path) -> Iterator[Callable[
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=quiet) as process:
         assert process.stdin and process.stdout
         answers, orders = process.stdout, process.stdin
-        _expect(answers, name, lambda line: line == "ready\n")
+        _expect_answer(answers, name, lambda line: line == "ready\n")
 
         def read() -> Round:
             orders.write("go\n")
             orders.flush()
-            figures = json.loads(_expect(answers, name, lambda line: line.startswith('{"seconds"')))
+            figures = json.loads(_expect_answer(answers, name, lambda line: line.startswith('{"seconds"')))
             return Round(figures["seconds"], figures["lines"])
 
         yield read
         orders.close()
 
 
-def _expect(answers: Any, name: str, wanted: Callable[[str], bool]) -> str:
+def _expect_answer(answers: Any, name: str, wanted: Callable[[str], bool]) -> str:
     """Give the next line that is wanted; libraries print what they like."""
     for line in answers:
         if wanted(line):
@@ -132,13 +132,13 @@ def _expect(answers: Any, name: str, wanted: Callable[[str], bool]) -> str:
     raise click.ClickException(f"{name} ended; run tests/benchmarks/rivals.py by itself to see why")
 
 
-def _report(profile: str, sheet: Path, entrants: list[Entrant], *, megapixels: float) -> None:
+def _report(profile: str, sheet: Path, entrants: list[Competitor], *, megapixels: float) -> None:
     truth = [
-        (line["text"], Quad.of(line["quad"]))
+        (line["text"], Quad.from_points(line["quad"]))
         for line in json.loads(Path(f"{sheet}.json").read_text(encoding="utf-8"))["lines"]
     ]
     for entrant in entrants:
-        f1 = score([(text, Quad.of(quad)) for text, quad in entrant.rounds[-1].lines], truth).f1
+        f1 = score_words([(text, Quad.from_points(quad)) for text, quad in entrant.rounds[-1].lines], truth).f1
         every = " ".join(f"{each.seconds:.1f}" for each in entrant.rounds)
         click.echo(
             f"{profile:9} {entrant.name:22} {entrant.seconds:7.1f} s  {megapixels / entrant.seconds:6.2f} MP/s  "

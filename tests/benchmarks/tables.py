@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks.figures import Counts
+from tests.benchmarks.line_scores import Counts
 
 _COLUMNS: dict[str, Callable[[Counts], str]] = {
     "F1": lambda c: f"{c.f1:.4f}",

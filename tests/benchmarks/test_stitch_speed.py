@@ -10,35 +10,36 @@ import pytest
 
 from ocrfarm.geometry import Size
 from ocrfarm.stitch import stitch
-from ocrfarm.tile import Fragment, Reading, Tile
-from tests.properties.truelines import REAL, grid, page, see
+from ocrfarm.tile import Fragment, Tile, TileResult
+from tests.support.synthetic_lines import NOISY_OCR, make_grid, make_lines, simulate_readings
 
 BLOCK, MARGIN = 3904, 64  # pixels
 LETTERS = 16  # a line at most; on scanned receipts they have 12 on average
 
 
-def many_readings(fragments: int) -> tuple[Size, list[Reading]]:
+def many_readings(fragments: int) -> tuple[Size, list[TileResult]]:
     """Make a page of at least so many fragments: one block of dense text, 2048-pixel tiles, repeated side by side."""
     inner = Size(BLOCK - 2 * MARGIN, BLOCK - 2 * MARGIN)
     lines = [
         replace(line, text=line.text[:LETTERS].strip(), x=line.x + MARGIN, y=line.y + MARGIN)
-        for line in page(inner, random.Random(1), angle=0.7)
+        for line in make_lines(inner, random.Random(1), angle=0.7)
     ]
-    block = see(lines, grid(Size(BLOCK, BLOCK), 2048, 192), REAL)
+    block = simulate_readings(lines, make_grid(Size(BLOCK, BLOCK), 2048, 192), NOISY_OCR)
     side = next(n for n in range(1, 1000) if n * n * sum(len(r.fragments) for r in block) >= fragments)
     size = Size(side * BLOCK, side * BLOCK)
     return size, [moved for number in range(side * side) for moved in _moved(block, number, side, size)]
 
 
-def _moved(block: list[Reading], number: int, side: int, size: Size) -> Iterator[Reading]:
+def _moved(block: list[TileResult], number: int, side: int, size: Size) -> Iterator[TileResult]:
     dx, dy = number % side * BLOCK, number // side * BLOCK
     for reading in block:
         tile = reading.tile
         name = replace(tile.id, row=tile.id.row + 100 * (number // side), col=tile.id.col + 100 * (number % side))
         fragments = tuple(
-            Fragment(fragment.quad.moved(dx, dy), fragment.chars, fragment.confidence) for fragment in reading.fragments
+            Fragment(fragment.quad.transform(dx, dy), fragment.chars, fragment.confidence)
+            for fragment in reading.fragments
         )
-        yield Reading(Tile(name, tile.box.shifted(dx, dy), size), fragments, reading.model)
+        yield TileResult(Tile(name, tile.box.shift(dx, dy), size), fragments, reading.model)
 
 
 @pytest.mark.benchmark

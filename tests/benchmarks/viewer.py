@@ -14,13 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.viewer import Sheet, write_viewer
-from ocrfarm.viewer.site import in_folder, served
-from tests.browser.chromium import Browser, chromium
+from ocrfarm.viewer import ViewerItem, write_viewer
+from ocrfarm.viewer.server import reply_with_file, serve
+from tests.support.chromium import Browser, run_chromium
 
 WORDS = ("valve", "pump", "flange", "gasket", "DN80", "PN16", "river", "alder", "ferry", "12.50", "Total", "scale")
 
-SECONDS = 4
+MOTION_SECONDS = 4
 """Of each motion: some 240 frames."""
 
 _LOADED = "return performance.getEntriesByName('lines drawn').length > 0 && !!globalThis.viewer"
@@ -28,12 +28,12 @@ _LOADED = "return performance.getEntriesByName('lines drawn').length > 0 && !!gl
 _PAINTS = """
 const paint = performance.getEntriesByName('first-contentful-paint')[0];
 const mark = (name) => performance.getEntriesByName(name)[0]?.startTime ?? Infinity;
-return {page: paint.startTime, picture: mark('picture drawn'), lines: mark('lines drawn')};
+return {page: paint.startTime, image: mark('image drawn'), lines: mark('lines drawn')};
 """
 
 _MOVE = """
 const [from, to, across, seconds, done] = arguments;
-const {viewport} = viewer.picture.osd;
+const {viewport} = viewer.imageView.osd;
 const start = performance.now();
 let before = start;
 const frames = [];
@@ -47,7 +47,7 @@ const frame = (now) => {
   viewport.panTo(new OpenSeadragon.Point(0.5 + across * Math.sin(4 * Math.PI * share), 0.5 + across * swing / 2), true);
   requestAnimationFrame(frame);
 };
-viewer.picture.moving = true;
+viewer.imageView.moving = true;
 requestAnimationFrame(frame);
 """
 """Zoom from one power (1: the page is as wide as the window) to another and back, on a curved way across the page."""
@@ -56,7 +56,7 @@ _SEARCH = """
 const [words, done] = arguments;
 const start = performance.now();
 const drawn = () => done([performance.now() - start, viewer.state.hits.length]);
-viewer.picture.addEventListener('draw', drawn, {once: true});
+viewer.imageView.addEventListener('draw', drawn, {once: true});
 viewer.state.set({words});
 """
 """From the key to the frame that shows the list and the hits."""
@@ -81,13 +81,13 @@ def viewer(lines: tuple[int, ...], side: int) -> None:
             sheet = _sheet(Path(folder) / "sheet.png", count, side)
             started = time.perf_counter()
             write_viewer([sheet], Path(folder) / "viewer", limits={})
-            _tell(count, "written", f"{time.perf_counter() - started:.1f} s")
-            with served(partial(in_folder, Path(folder) / "viewer")) as address, chromium() as browser:
+            _print_figure(count, "written", f"{time.perf_counter() - started:.1f} s")
+            with serve(partial(reply_with_file, Path(folder) / "viewer")) as address, run_chromium() as browser:
                 for name, value in _figures(browser, address):
-                    _tell(count, name, value)
+                    _print_figure(count, name, value)
 
 
-def _tell(count: int, name: str, value: str) -> None:
+def _print_figure(count: int, name: str, value: str) -> None:
     click.echo(f"viewer     {count:7} lines  {name:44} {value}")
 
 
@@ -96,8 +96,8 @@ def _figures(browser: Browser, address: str) -> Iterator[tuple[str, str]]:
     driver.set_window_size(1600, 1000)
     driver.set_script_timeout(60)
     browser.open(address)
-    browser.until(lambda: browser.ask(_LOADED), "the viewer")
-    for name, milliseconds in browser.ask(_PAINTS).items():
+    browser.wait_until(lambda: browser.run_script(_LOADED), "the viewer")
+    for name, milliseconds in browser.run_script(_PAINTS).items():
         yield f"first paint: {name}", f"{milliseconds:.0f} ms"
     time.sleep(1)  # the index of the search is made while nothing happens
     for words in ("flange", "pump valve", "e"):
@@ -107,7 +107,7 @@ def _figures(browser: Browser, address: str) -> Iterator[tuple[str, str]]:
     driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
     for name, motion in MOTIONS.items():
         before = _busy(browser)
-        frames = driver.execute_async_script(_MOVE, *motion, SECONDS)
+        frames = driver.execute_async_script(_MOVE, *motion, MOTION_SECONDS)
         yield name, f"{_spread(frames)}, {(_busy(browser) - before) / len(frames) * 1000:.1f} ms of CPU each"
 
 
@@ -123,22 +123,22 @@ def _spread(frames: list[float]) -> str:
     return f"frame {middle:.1f} ms, p95 {late:.1f} ms, longest {max(frames):.0f} ms, {len(frames)} frames"
 
 
-def _sheet(path: Path, count: int, side: int) -> Sheet:
+def _sheet(path: Path, count: int, side: int) -> ViewerItem:
     """Draw lines in columns, as small as they must be, and say what was drawn."""
     chance = random.Random(1)
     columns = max(1, round((count / 12) ** 0.5 / 1.6))
     rows = -(-count // columns)
     across, down = side / columns, side / rows
-    picture = Image.new("L", (side, side), 250)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(min(down * 0.6, across / 12))
+    image = Image.new("L", (side, side), 250)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(min(down * 0.6, across / 12))
     lines = []
     for number in range(count):
         x, y = number // rows * across + across * 0.1, number % rows * down + down * 0.1
         text = " ".join(chance.choices(WORDS, k=3))
         draw.text((x, y), text, fill=20, font=font)
-        quad = Quad.upright(*draw.textbbox((x, y), text, font=font))
+        quad = Quad.from_bounds(*draw.textbbox((x, y), text, font=font))
         lines.append(Line(text, quad, 1 - chance.random() ** 4 / 2, model="drawn"))
-    picture.save(path, compress_level=1)
+    image.save(path, compress_level=1)
     tiling = "2048 px tiles, overlap 128 px: drawn"
     page = Page(Size(side, side), tuple(lines), Coverage(81, read=81, tiling=tiling))
-    return Sheet(path.name, Document((page,)), path)
+    return ViewerItem(path.name, Document((page,)), path)

@@ -8,54 +8,56 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.by import By
 
-from ocrfarm.cli.output import tasks_url
-from ocrfarm.farm import wire
-from ocrfarm.settings import Places, Settings, Work
-from tests.browser.chromium import Browser, chromium
-from tests.integration.farmyard import CONTROL, READER, Yard, sheet, yard
-from tests.integration.servers import ValkeyServer, free_ports
+from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.farm import protocol
+from ocrfarm.settings import Endpoints, Settings, TaskLimits
+from tests.support.chromium import Browser, run_chromium
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, run_farm
+from tests.support.servers import ValkeyServer, find_free_ports
 
 PASSWORD = "to-look-only"
 
 
 @pytest.fixture(scope="module")
-def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, str, str]]:
+def farm(
+    valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ProcessFarm, str, str]]:
     """Give a farm that has read two jobs, the address of its Flower, and the first job."""
-    folder, (port,) = tmp_path_factory.mktemp("flower"), free_ports(1)
+    folder, (port,) = tmp_path_factory.mktemp("flower"), find_free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    places = Places(valkey_server.url, f"{folder}/store", prefix=f"{uuid.uuid4().hex}:")
-    settings = Settings(places, work=Work(shutdown_seconds=1))
-    with yard(settings, folder) as place:
-        place.settings = replace(place.settings, access=replace(settings.access, flower_password=PASSWORD))
+    places = Endpoints(valkey_server.url, f"{folder}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    settings = Settings(places, task_limits=TaskLimits(shutdown_timeout=1))
+    with run_farm(settings, folder) as place:
+        place.settings = replace(place.settings, security=replace(settings.security, flower_password=PASSWORD))
         place.start("flower", f"flower --port {port}")
         place.start("control", CONTROL)
-        place.start("reader", READER)
-        place.ready("control", "reader")
-        with chromium() as browser:
+        place.start("reader", RECOGNIZER)
+        place.wait_ready("control", "reader")
+        with run_chromium() as browser:
             browser.log_in(url, PASSWORD, names=("control@", "reader@"))
-        jobs = [place.submit(sheet(2, 1).png) for _ in range(2)]
+        jobs = [place.submit(draw_page(2, 1).png) for _ in range(2)]
         assert {place.wait(job).state for job in jobs} == {"complete"}
         yield place, url, jobs[0]
 
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with chromium() as window:
+    with run_chromium() as window:
         yield window
 
 
-def test_people_find_a_job_and_its_tiles(farm: tuple[Yard, str, str], browser: Browser, tmp_path: Path) -> None:
+def test_people_find_a_job_and_its_tiles(farm: tuple[ProcessFarm, str, str], browser: Browser, tmp_path: Path) -> None:
     _, url, job = farm
     browser.open(f"{url}/workers")
     assert "control@" not in browser.text, "nothing is shown without the password"
-    assert ["401" in complaint for complaint in browser.complaints()] == [True]
+    assert ["401" in complaint for complaint in browser.console_errors()] == [True]
     browser.open(f"{url}/workers", user="ocrfarm", password=PASSWORD)
     browser.wait_for("control@", "reader@")
     browser.open(f"{url}/tasks")
     browser.wait_for("ocrfarm.split", "Showing 1 to ")
     browser.type_into("#tasks-table_filter input", f"args:{job}")
     _lists_one_job(browser, job)
-    assert not browser.complaints()
+    assert not browser.console_errors()
     assert browser.driver.save_screenshot(str(tmp_path / "tasks.png"))
 
 
@@ -66,20 +68,20 @@ def _lists_one_job(browser: Browser, job: str) -> None:
     assert all(job in row and "SUCCESS" in row for row in rows), rows
     assert sorted(row.split()[1] for row in rows) == [*["ocrfarm.recognize"] * 2, "ocrfarm.split", "ocrfarm.stitch"]
     for tile in ("page 1, tile r00c00", "page 1, tile r00c01"):
-        assert [row for row in rows if tile in row and "model=planted" in row], rows
+        assert [row for row in rows if tile in row and "model=synthetic" in row], rows
 
 
-def test_the_link_of_a_job_leads_to_its_messages(farm: tuple[Yard, str, str], browser: Browser) -> None:
+def test_the_link_of_a_job_leads_to_its_messages(farm: tuple[ProcessFarm, str, str], browser: Browser) -> None:
     _, url, job = farm
     browser.open(url, user="ocrfarm", password=PASSWORD)
-    browser.open(tasks_url(url, job))
+    browser.open(flower_tasks_url(url, job))
     _lists_one_job(browser, job)
 
 
-def test_a_message_has_a_page_of_its_own_without_buttons(farm: tuple[Yard, str, str], browser: Browser) -> None:
+def test_a_message_has_a_page_of_its_own_without_buttons(farm: tuple[ProcessFarm, str, str], browser: Browser) -> None:
     _, url, job = farm
     browser.open(url, user="ocrfarm", password=PASSWORD)
-    browser.open(f"{url}/task/{wire.batch_id(job, 1, wave=wire.Wave())}")
-    browser.wait_for("ocrfarm.recognize", f"page 1, tile r00c01, job {job}", "model=planted")
+    browser.open(f"{url}/task/{protocol.batch_id(job, 1, generation=protocol.Generation())}")
+    browser.wait_for("ocrfarm.recognize", f"page 1, tile r00c01, job {job}", "model=synthetic")
     shown = [button.text for button in browser.driver.find_elements(By.TAG_NAME, "button") if button.is_displayed()]
     assert not [text for text in shown if text.lower() in ("revoke", "terminate", "retry", "abort")]

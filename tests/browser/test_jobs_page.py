@@ -7,35 +7,35 @@ from pathlib import Path
 
 import pytest
 
-from ocrfarm.cli.output import tasks_url
-from ocrfarm.settings import Places, Settings, Work
-from ocrfarm.viewer.jobs import Farm, jobs_page
-from ocrfarm.viewer.site import served
-from tests.browser.chromium import Browser, chromium
-from tests.integration.farmyard import CONTROL, PROFILE, READER, Yard, sheet, yard
-from tests.integration.servers import ValkeyServer
+from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.settings import Endpoints, Settings, TaskLimits
+from ocrfarm.viewer.jobs import JobsPageConfig, open_jobs_page
+from ocrfarm.viewer.server import serve
+from tests.support.chromium import Browser, run_chromium
+from tests.support.farm_fixture import CONTROL, FARM_PROFILE, RECOGNIZER, ProcessFarm, draw_page, run_farm
+from tests.support.servers import ValkeyServer
 
 FLOWER = "http://127.0.0.1:5555"
 NASTY = "<b>pump.png"
 
 
 @pytest.fixture(scope="module")
-def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, str]]:
+def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProcessFarm, str]]:
     """Give a farm without a reader, and the address of its jobs page."""
     folder = tmp_path_factory.mktemp("jobs")
-    places = Places(valkey_server.url, f"{folder}/store", prefix=f"{uuid.uuid4().hex}:")
-    with yard(Settings(places, work=Work(shutdown_seconds=1)), folder) as place:
+    places = Endpoints(valkey_server.url, f"{folder}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    with run_farm(Settings(places, task_limits=TaskLimits(shutdown_timeout=1)), folder) as place:
         place.start("control", CONTROL)
-        place.ready()
-        shown = Farm(place.client, {}, partial(tasks_url, FLOWER))
-        with jobs_page(shown, folder) as find, served(find) as address:
+        place.wait_ready()
+        shown = JobsPageConfig(place.client, {}, partial(flower_tasks_url, FLOWER))
+        with open_jobs_page(shown, folder) as find, serve(find) as address:
             yield place, address
         assert not list(folder.glob("shown-*")), "nothing is left"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as window:
+    with run_chromium() as window:
         yield window
 
 
@@ -43,43 +43,43 @@ def _row(browser: Browser, name: str) -> str:
     return next((text for text in browser.texts("#jobs tr") if name in text), "")
 
 
-def test_jobs_come_are_read_and_end(farm: tuple[Yard, str], browser: Browser, tmp_path: Path) -> None:
+def test_jobs_come_are_read_and_end(farm: tuple[ProcessFarm, str], browser: Browser, tmp_path: Path) -> None:
     place, address = farm
     browser.open(address)
     browser.wait_for("No job yet", "ocrfarm submit")
     assert "key=" not in browser.driver.current_url
-    page = sheet(2, 1)
-    job = place.client.submit(page.png, profile=PROFILE, name=NASTY)
-    place.client.submit(b"no picture", profile=PROFILE, name="minutes.docx")
-    browser.until(lambda: "recognizing" in _row(browser, NASTY), "the job")
-    browser.until(lambda: "no worker reads" in _row(browser, NASTY), "why it waits")
-    browser.until(lambda: "NotAnImage" in _row(browser, "minutes.docx"), "why the other failed")
+    page = draw_page(2, 1)
+    job = place.client.submit(page.png, profile=FARM_PROFILE, name=NASTY)
+    place.client.submit(b"no picture", profile=FARM_PROFILE, name="minutes.docx")
+    browser.wait_until(lambda: "recognizing" in _row(browser, NASTY), "the job")
+    browser.wait_until(lambda: "no worker reads" in _row(browser, NASTY), "why it waits")
+    browser.wait_until(lambda: "UnidentifiedImage" in _row(browser, "minutes.docx"), "why the other failed")
     assert "View" not in browser.text
-    place.start("reader", READER)
-    browser.until(lambda: "complete" in _row(browser, NASTY), "the end")
+    place.start("reader", RECOGNIZER)
+    browser.wait_until(lambda: "complete" in _row(browser, NASTY), "the end")
     assert "2 of 2 tiles" in _row(browser, NASTY)
     browser.wait_for("2 jobs, 1 not whole")
-    (link,) = browser.ask(
+    (link,) = browser.run_script(
         "return [...document.querySelectorAll('a')].map((a) => a.href).filter((a) => a.includes('args'))"
     )[:1]
     assert link.startswith(FLOWER)
     assert job.id in browser.text
     browser.driver.save_screenshot(str(tmp_path / "jobs.png"))
     browser.type_into("#filter", "minutes")
-    browser.until(lambda: not _row(browser, NASTY), "the filter")
+    browser.wait_until(lambda: not _row(browser, NASTY), "the filter")
     browser.type_into("#filter", "pump")
-    browser.until(lambda: _row(browser, NASTY), "the other filter")
-    assert not browser.complaints()
+    browser.wait_until(lambda: _row(browser, NASTY), "the other filter")
+    assert not browser.console_errors()
     _is_looked_at(browser, address, job.id, lines=len(page.lines))
     _is_saved(browser, job.id, text=next(iter(page.lines)))
 
 
 def _is_looked_at(browser: Browser, address: str, job: str, *, lines: int) -> None:
     browser.open(f"{address.partition('?')[0]}jobs/{job}/view/")
-    browser.until(partial(browser.ask, "return !!globalThis.viewer"), "the viewer")
+    browser.wait_until(partial(browser.run_script, "return !!globalThis.viewer"), "the viewer")
     assert browser.texts("#title") == [NASTY]
     assert f"{lines} lines in reading order" in browser.text
-    assert not browser.complaints()
+    assert not browser.console_errors()
 
 
 def _is_saved(browser: Browser, job: str, *, text: str) -> None:
@@ -108,7 +108,9 @@ def _is_saved(browser: Browser, job: str, *, text: str) -> None:
         ("index.html", 404, "nothing here"),
     ],
 )
-def test_what_is_not_there_is_said(farm: tuple[Yard, str], browser: Browser, path: str, status: int, said: str) -> None:
+def test_what_is_not_there_is_said(
+    farm: tuple[ProcessFarm, str], browser: Browser, path: str, status: int, said: str
+) -> None:
     browser.open(farm[1])
     script = """
     const [path, done] = arguments;
@@ -123,9 +125,9 @@ def test_what_is_not_there_is_said(farm: tuple[Yard, str], browser: Browser, pat
     assert said in found[1]
 
 
-def test_a_farm_that_is_gone_is_missed(farm: tuple[Yard, str], browser: Browser, tmp_path: Path) -> None:
-    with jobs_page(Farm(farm[0].client, {}), tmp_path) as find, served(find) as address:
+def test_a_farm_that_is_gone_is_missed(farm: tuple[ProcessFarm, str], browser: Browser, tmp_path: Path) -> None:
+    with open_jobs_page(JobsPageConfig(farm[0].client, {}), tmp_path) as find, serve(find) as address:
         browser.open(address)
         browser.wait_for("complete")
-        assert not browser.ask("return document.getElementById('flower').offsetParent")
+        assert not browser.run_script("return document.getElementById('flower').offsetParent")
     browser.wait_for("The farm does not answer")

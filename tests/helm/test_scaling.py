@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from ocrfarm.settings import Places, Settings, Work
-from tests.architecture.source import ROOT
-from tests.helm.chart import Helm, Object, of_kind, with_pool
-from tests.integration.farmyard import CONTROL, READER, Yard, sheet, yard
-from tests.integration.servers import ValkeyServer
+from ocrfarm.settings import Endpoints, Settings, TaskLimits
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, run_farm
+from tests.support.helm_chart import Helm, Object, select_kind, with_pool
+from tests.support.servers import ValkeyServer
+from tests.support.source_tree import ROOT
 
 TYPE_THEN_LENGTH = """
 local kind = redis.call('TYPE', KEYS[1]).ok
@@ -39,7 +39,7 @@ class Scaler:
     def total(self) -> int:
         return sum(map(self.count, self.names))
 
-    def may(self, *command: str) -> bool:
+    def is_allowed(self, *command: str) -> bool:
         try:
             self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except redis.exceptions.NoPermissionError:
@@ -47,7 +47,7 @@ class Scaler:
         return True
 
 
-def _admit_scaler(server: ValkeyServer, prefix: str) -> None:
+def _create_scaler_user(server: ValkeyServer, prefix: str) -> None:
     """Make the user of docs/security/redis.acl, for another prefix."""
     lines = (ROOT / "docs" / "security" / "redis.acl").read_text(encoding="utf-8").splitlines()
     (line,) = [line for line in lines if line.startswith("user ocrfarm-scaler ")]
@@ -57,66 +57,68 @@ def _admit_scaler(server: ValkeyServer, prefix: str) -> None:
 
 
 @pytest.fixture
-def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Yard]:
+def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
     """A message for each tile, and half a second for each."""
-    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
-    settings = Settings(places, work=Work(batch_pixels=1, shutdown_seconds=1))
-    with yard(settings, tmp_path, STANDIN_SECONDS="0.5") as place:
+    places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    settings = Settings(places, task_limits=TaskLimits(batch_pixels=1, shutdown_timeout=1))
+    with run_farm(settings, tmp_path, FAKE_WORKER_TILE_SECONDS="0.5") as place:
         place.start("control", CONTROL)
-        place.ready()
+        place.wait_ready()
         yield place
 
 
-def _scaler(helm: Helm, farm: Yard, server: ValkeyServer, recognizer: str) -> Scaler:
-    prefix = farm.settings.places.prefix
+def _scaler(helm: Helm, farm: ProcessFarm, server: ValkeyServer, recognizer: str) -> Scaler:
+    prefix = farm.settings.endpoints.key_prefix
     values = with_pool(keda={"enabled": True}, recognizer=recognizer)
     values = values | {"broker": {"host": "127.0.0.1", "prefix": prefix}}
-    (scaled,) = of_kind(helm.render(values), "ScaledObject")
+    (scaled,) = select_kind(helm.render(values), "ScaledObject")
     return Scaler(scaled, server)
 
 
 def test_the_formula_counts_waiting_and_running_tiles_of_its_own_model(
-    helm: Helm, farm: Yard, valkey_server: ValkeyServer
+    helm: Helm, farm: ProcessFarm, valkey_server: ValkeyServer
 ) -> None:
-    _admit_scaler(valkey_server, farm.settings.places.prefix)
-    mine = _scaler(helm, farm, valkey_server, "planted")
+    _create_scaler_user(valkey_server, farm.settings.endpoints.key_prefix)
+    mine = _scaler(helm, farm, valkey_server, "synthetic")
     other = _scaler(helm, farm, valkey_server, "PP-OCRv6_small_rec")
     assert mine.total() == 0
     for priority in (0, 5, 9):
-        farm.submit(sheet(2, 1).png, priority=priority)
-    farm.until(lambda: mine.total() == 6)
+        farm.submit(draw_page(2, 1).png, priority=priority)
+    farm.wait_until(lambda: mine.total() == 6)
     assert [mine.count(name) for name in ("first", "middle", "last", "reading")] == [2, 2, 2, 0]
-    farm.start("reader", READER)
-    farm.until(lambda: mine.count("reading") == 1)
+    farm.start("reader", RECOGNIZER)
+    farm.wait_until(lambda: mine.count("reading") == 1)
     assert other.total() == 0
-    farm.until(lambda: mine.count("first") + mine.count("middle") + mine.count("last") == 0)
+    farm.wait_until(lambda: mine.count("first") + mine.count("middle") + mine.count("last") == 0)
     assert mine.total() == 1  # the last one is being read: its worker is still wanted
-    farm.until(lambda: mine.total() == 0)
+    farm.wait_until(lambda: mine.total() == 0)
 
 
-def test_what_a_vanished_worker_had_in_hand_is_counted(helm: Helm, farm: Yard, valkey_server: ValkeyServer) -> None:
+def test_what_a_vanished_worker_had_in_hand_is_counted(
+    helm: Helm, farm: ProcessFarm, valkey_server: ValkeyServer
+) -> None:
     """So that a pool whose last node is gone grows again, though every list is empty."""
-    _admit_scaler(valkey_server, farm.settings.places.prefix)
-    scaler = _scaler(helm, farm, valkey_server, "planted")
-    farm.environment["STANDIN_SECONDS"] = "600"
-    farm.environment["STANDIN_VISIBILITY"] = "4"
-    job = farm.submit(sheet(1, 1).png)
-    farm.start("reader", READER)
-    farm.until(lambda: scaler.count("reading") == 1)
-    farm.end("reader", signal.SIGKILL)
+    _create_scaler_user(valkey_server, farm.settings.endpoints.key_prefix)
+    scaler = _scaler(helm, farm, valkey_server, "synthetic")
+    farm.environment["FAKE_WORKER_TILE_SECONDS"] = "600"
+    farm.environment["FAKE_WORKER_VISIBILITY_TIMEOUT"] = "4"
+    job = farm.submit(draw_page(1, 1).png)
+    farm.start("reader", RECOGNIZER)
+    farm.wait_until(lambda: scaler.count("reading") == 1)
+    farm.stop("reader", signal.SIGKILL)
     assert scaler.total() == 1
-    farm.environment["STANDIN_SECONDS"] = "0"
-    farm.start("reader", READER)
+    farm.environment["FAKE_WORKER_TILE_SECONDS"] = "0"
+    farm.start("reader", RECOGNIZER)
     assert farm.wait(job).state == "complete"
-    farm.until(lambda: scaler.total() == 0)
+    farm.wait_until(lambda: scaler.total() == 0)
 
 
-def test_the_scaler_may_look_and_nothing_else(helm: Helm, farm: Yard, valkey_server: ValkeyServer) -> None:
-    prefix = farm.settings.places.prefix
-    _admit_scaler(valkey_server, prefix)
-    scaler = _scaler(helm, farm, valkey_server, "planted")
-    assert scaler.may("LLEN", f"{prefix}split")
-    assert scaler.may("CLIENT", "SETNAME", "scaler")
+def test_the_scaler_may_look_and_nothing_else(helm: Helm, farm: ProcessFarm, valkey_server: ValkeyServer) -> None:
+    prefix = farm.settings.endpoints.key_prefix
+    _create_scaler_user(valkey_server, prefix)
+    scaler = _scaler(helm, farm, valkey_server, "synthetic")
+    assert scaler.is_allowed("LLEN", f"{prefix}split")
+    assert scaler.is_allowed("CLIENT", "SETNAME", "scaler")
     split = f"{prefix}split"
     for command in (
         ("LPUSH", split, "x"),
@@ -125,14 +127,14 @@ def test_the_scaler_may_look_and_nothing_else(helm: Helm, farm: Yard, valkey_ser
         ("KEYS", "*"),
         ("CLIENT", "KILL", "ID", "1"),
     ):
-        assert not scaler.may(*command)
-    assert not scaler.may("LLEN", "other:split")
+        assert not scaler.is_allowed(*command)
+    assert not scaler.is_allowed("LLEN", "other:split")
     with pytest.raises(redis.exceptions.ResponseError, match="permission"):
         scaler._redis.eval("return redis.call('DEL', KEYS[1])", 1, f"{prefix}split")
 
 
 def test_a_pool_that_is_busy_is_never_scaled_to_zero(helm: Helm) -> None:
-    (scaled,) = of_kind(helm.render(with_pool(keda={"enabled": True})), "ScaledObject")
+    (scaled,) = select_kind(helm.render(with_pool(keda={"enabled": True})), "ScaledObject")
     spec, modifiers = scaled["spec"], scaled["spec"]["advanced"]["scalingModifiers"]
     assert spec["minReplicaCount"] == 0
     assert spec["fallback"]["replicas"] >= 1  # a broker that does not answer says nothing of its queues

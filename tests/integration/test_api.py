@@ -24,39 +24,39 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from PIL import Image
 
 from ocrfarm import errors
-from ocrfarm.api.problems import status_of
-from ocrfarm.api.results import MEDIA
 from ocrfarm.client import Client
 from ocrfarm.errors import FarmError, OcrfarmError, SettingsError
-from ocrfarm.farm import wire
-from ocrfarm.farm.local import EmbeddedFarm
-from ocrfarm.farm.services import open_upkeep
+from ocrfarm.farm import protocol
+from ocrfarm.farm.context import open_recovery_state
+from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
-from ocrfarm.recognize.planted import planted_page
+from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from ocrfarm.result import document_from_json
 from ocrfarm.result.formats import FORMATS
-from ocrfarm.settings import Api, Places, Settings
+from ocrfarm.server.problems import http_status_of
+from ocrfarm.server.results import MEDIA_TYPES
+from ocrfarm.settings import Api, Endpoints, Settings
 from ocrfarm.storage import open_store
-from tests.integration.apiserver import KEYS, ApiServer, api_server, digest
-from tests.integration.servers import ValkeyServer
-from workers import api as worker
+from ocrfarm.worker import api as worker
+from tests.support.api_server import KEYS, ApiServer, key_digest, run_api_server
+from tests.support.servers import ValkeyServer
 
-MOST = 3_000_000
-PLANTED = {"profile": "planted"}
-STRANGE = ["format", "page", "limit", "after", "priority", "profile", "name", "webhook"]
+MAX_UPLOAD_BYTES = 3_000_000
+SYNTHETIC = {"profile": "synthetic"}
+FUZZED_PARAMETERS = ["format", "page", "limit", "after", "priority", "profile", "name", "webhook"]
 ERRORS = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, OcrfarmError)]
 
 
-def picture(seed: int, *, side: int = 900, lines: int = 8) -> tuple[bytes, list[str]]:
-    pixels, truth = planted_page(Size(side, side), seed=seed, lines=lines)
+def draw_image(seed: int, *, side: int = 900, lines: int = 8) -> tuple[bytes, list[str]]:
+    pixels, truth = make_synthetic_page(Size(side, side), seed=seed, lines=lines)
     return encode_tile(pixels), sorted(line.text for line in truth)
 
 
 @pytest.fixture(scope="module")
-def server(planted_farm: EmbeddedFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    api = Api(api_bytes=MOST, api_seconds=3, api_open=3, api_rate=100_000)
-    with api_server(planted_farm.settings, tmp_path_factory.mktemp("api"), api=api) as server:
+def server(synthetic_farm: EmbeddedFarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    api = Api(api_max_upload_bytes=MAX_UPLOAD_BYTES, api_upload_timeout=3, api_max_concurrent=3, api_rate_limit=100_000)
+    with run_api_server(synthetic_farm.settings, tmp_path_factory.mktemp("api"), api=api) as server:
         yield server
 
 
@@ -75,9 +75,9 @@ def bob(server: ApiServer) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def done(server: ApiServer) -> tuple[str, list[str]]:
     """Give a job of Alice's that has ended, and its texts."""
-    data, expected = picture(1)
+    data, expected = draw_image(1)
     with server.client("alice") as client:
-        answer = client.post("/v1/jobs", content=data, params={**PLANTED, "name": "drawing.png"})
+        answer = client.post("/v1/jobs", content=data, params={**SYNTHETIC, "name": "drawing.png"})
         assert answer.status_code == 202, answer.text
         job = answer.json()["id"]
         assert answer.headers["location"] == f"/v1/jobs/{job}"
@@ -95,7 +95,7 @@ def wait(client: httpx.Client, job: str) -> dict[str, Any]:
         time.sleep(0.05)
 
 
-def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     found: dict[str, Any] = answer.json()
     assert (found["status"], found["code"], found["type"]) == (status, code, f"urn:ocrfarm:{code}")
@@ -118,7 +118,7 @@ def test_the_result_in_every_format(alice: httpx.Client, done: tuple[str, list[s
     job, expected = done
     answer = alice.get(f"/v1/jobs/{job}/result", params={"format": form})
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == MEDIA[form]
+    assert answer.headers["content-type"] == MEDIA_TYPES[form]
     assert answer.headers["content-disposition"] == f'attachment; filename="{FORMATS[form].file_name(job)}"'
     assert answer.headers["cache-control"] == "private, no-cache"
     _check_content(form, answer.content, expected)
@@ -147,22 +147,24 @@ def _check_content(form: str, content: bytes, expected: list[str]) -> None:
 
 
 def test_every_format_has_a_media_type_and_another_tag(alice: httpx.Client, done: tuple[str, list[str]]) -> None:
-    assert MEDIA.keys() == FORMATS.keys()
+    assert MEDIA_TYPES.keys() == FORMATS.keys()
     tags = {alice.get(f"/v1/jobs/{done[0]}/result", params={"format": form}).headers["etag"] for form in FORMATS}
     assert len(tags) == len(FORMATS)
 
 
-def test_pages_of_a_picture_with_several(alice: httpx.Client) -> None:
-    pages = [Image.fromarray(planted_page(Size(500 + 100 * seed, 500), seed=seed, lines=3)[0]) for seed in range(3)]
+def test_pages_of_an_image_with_several(alice: httpx.Client) -> None:
+    pages = [
+        Image.fromarray(make_synthetic_page(Size(500 + 100 * seed, 500), seed=seed, lines=3)[0]) for seed in range(3)
+    ]
     data = io.BytesIO()
     pages[0].save(data, "TIFF", save_all=True, append_images=pages[1:])
-    job = alice.post("/v1/jobs", content=data.getvalue(), params=PLANTED).json()["id"]
+    job = alice.post("/v1/jobs", content=data.getvalue(), params=SYNTHETIC).json()["id"]
     assert wait(alice, job)["state"] == "complete"
     url = f"/v1/jobs/{job}/result"
     second = alice.get(url, params={"format": "preview", "page": 2})
     assert Image.open(io.BytesIO(second.content)).size == (600, 500)
     assert f"{job}.p0001.preview.png" in second.headers["content-disposition"]
-    found = problem(alice.get(url, params={"format": "page", "page": 4}), 400, "SettingsError")
+    found = assert_problem(alice.get(url, params={"format": "page", "page": 4}), 400, "SettingsError")
     assert "none of the 3 that were read" in found["detail"]
 
 
@@ -178,24 +180,24 @@ def test_pages_of_a_picture_with_several(alice: httpx.Client) -> None:
 def test_another_owner_sees_no_job_of_mine(
     bob: httpx.Client, server: ApiServer, done: tuple[str, list[str]], method: str, path: str
 ) -> None:
-    mine = problem(bob.request(method, path.format(job=done[0])), 404, "UnknownJob")
-    nobodys = wire.new_job_id()
-    unknown = problem(bob.request(method, path.format(job=nobodys)), 404, "UnknownJob")
+    mine = assert_problem(bob.request(method, path.format(job=done[0])), 404, "UnknownJob")
+    nobodys = protocol.new_job_id()
+    unknown = assert_problem(bob.request(method, path.format(job=nobodys)), 404, "UnknownJob")
     assert mine["detail"].replace(done[0], "") == unknown["detail"].replace(nobodys, "")
     assert mine["title"] == unknown["title"]
     assert done[0] not in [job["id"] for job in bob.get("/v1/jobs").json()["jobs"]]
-    for key in ("", "Bearer", "Bearer wrong", f"Basic {KEYS['alice']}", f"Bearer {digest(KEYS['alice'])}"):
+    for key in ("", "Bearer", "Bearer wrong", f"Basic {KEYS['alice']}", f"Bearer {key_digest(KEYS['alice'])}"):
         headers = {"Authorization": key} if key else {}
         answer = httpx.request(method, f"{server.url}{path.format(job=done[0])}", headers=headers)
-        problem(answer, 401, "Unauthorized")
+        assert_problem(answer, 401, "Unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_jobs_of_the_library_are_no_owners(alice: httpx.Client, planted_farm: EmbeddedFarm) -> None:
-    with Client(settings=planted_farm.settings) as client:
-        job = client.submit(picture(2)[0], profile="planted")
+def test_jobs_of_the_library_are_no_owners(alice: httpx.Client, synthetic_farm: EmbeddedFarm) -> None:
+    with Client(settings=synthetic_farm.settings) as client:
+        job = client.submit(draw_image(2)[0], profile="synthetic")
         assert job.status().owner == ""
-        problem(alice.get(f"/v1/jobs/{job.id}"), 404, "UnknownJob")
+        assert_problem(alice.get(f"/v1/jobs/{job.id}"), 404, "UnknownJob")
         job.wait(60)
 
 
@@ -218,7 +220,7 @@ def test_what_is_no_id_is_an_unknown_job(alice: httpx.Client, path: str) -> None
     ],
 )
 def test_a_parameter_that_makes_no_sense(alice: httpx.Client, params: dict[str, str], code: str, words: str) -> None:
-    found = problem(alice.post("/v1/jobs", content=b"x", params={**PLANTED, **params}), 400, code)
+    found = assert_problem(alice.post("/v1/jobs", content=b"x", params={**SYNTHETIC, **params}), 400, code)
     assert words in found["detail"]
 
 
@@ -227,28 +229,30 @@ def test_a_format_that_is_none(alice: httpx.Client, done: tuple[str, list[str]],
     assert alice.get(f"/v1/jobs/{done[0]}/result", params={"format": form}).status_code == 400
 
 
-def test_a_picture_that_cannot_be_read_is_the_same_error_as_everywhere(alice: httpx.Client) -> None:
-    problem(alice.post("/v1/jobs", params=PLANTED), 422, "NotAnImage")
-    job = alice.post("/v1/jobs", content=b"only text", params={**PLANTED, "name": "scan.png"}).json()["id"]
+def test_an_image_that_cannot_be_read_is_the_same_error_as_everywhere(alice: httpx.Client) -> None:
+    assert_problem(alice.post("/v1/jobs", params=SYNTHETIC), 422, "UnidentifiedImage")
+    job = alice.post("/v1/jobs", content=b"only text", params={**SYNTHETIC, "name": "scan.png"}).json()["id"]
     view = wait(alice, job)
-    assert (view["state"], view["error_kind"]) == ("failed", "NotAnImage")
-    assert "scan.png" in problem(alice.get(f"/v1/jobs/{job}/result"), 422, "NotAnImage")["detail"]
+    assert (view["state"], view["error_kind"]) == ("failed", "UnidentifiedImage")
+    assert "scan.png" in assert_problem(alice.get(f"/v1/jobs/{job}/result"), 422, "UnidentifiedImage")["detail"]
 
 
 def test_an_upload_beyond_the_limit_is_refused(alice: httpx.Client) -> None:
-    found = problem(alice.post("/v1/jobs", content=bytes(MOST + 1), params=PLANTED), 413, "TooLarge")
-    assert f"{MOST:,}" in found["detail"]
+    found = assert_problem(
+        alice.post("/v1/jobs", content=bytes(MAX_UPLOAD_BYTES + 1), params=SYNTHETIC), 413, "TooLarge"
+    )
+    assert f"{MAX_UPLOAD_BYTES:,}" in found["detail"]
 
     def endless() -> Iterator[bytes]:
         for _ in range(1_000):
             yield bytes(100_000)
 
     with suppress(httpx.TransportError):  # the server may have hung up before it was told all
-        problem(alice.post("/v1/jobs", content=endless(), params=PLANTED), 413, "TooLarge")
+        assert_problem(alice.post("/v1/jobs", content=endless(), params=SYNTHETIC), 413, "TooLarge")
 
 
 def test_an_upload_that_drips_is_ended(server: ApiServer) -> None:
-    request = f"POST /v1/jobs?profile=planted HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['alice']}\r\n"
+    request = f"POST /v1/jobs?profile=synthetic HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['alice']}\r\n"
     with _connected(server) as connection:
         connection.sendall(f"{request}Content-Length: 1000\r\n\r\nxxx".encode())
         assert b" 408 " in connection.recv(100)
@@ -260,24 +264,26 @@ def _connected(server: ApiServer) -> socket.socket:
 
 
 def test_an_upload_is_kept_out_of_memory(server: ApiServer, alice: httpx.Client) -> None:
-    before = _resident(server)
+    before = _resident_bytes(server)
     with ThreadPoolExecutor(3) as threads:
-        answers = threads.map(lambda _: alice.post("/v1/jobs", content=bytes(MOST), params=PLANTED), range(9))
+        answers = threads.map(
+            lambda _: alice.post("/v1/jobs", content=bytes(MAX_UPLOAD_BYTES), params=SYNTHETIC), range(9)
+        )
         assert {answer.status_code for answer in answers} <= {202, 429}
-    assert _resident(server) - before < 20_000_000
+    assert _resident_bytes(server) - before < 20_000_000
 
 
-def _resident(server: ApiServer) -> int:
+def _resident_bytes(server: ApiServer) -> int:
     return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * 4096
 
 
 def test_whoever_hangs_up_leaves_nothing(server: ApiServer, alice: httpx.Client) -> None:
-    request = f"POST /v1/jobs?profile=planted HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['alice']}\r\n"
+    request = f"POST /v1/jobs?profile=synthetic HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['alice']}\r\n"
     for _ in range(5):  # more than may be open at the same time
         with _connected(server) as connection:
             connection.sendall(f"{request}Content-Length: 1000\r\n\r\nxxx".encode())
         time.sleep(0.1)
-    assert alice.post("/v1/jobs", content=b"x", params=PLANTED).status_code == 202
+    assert alice.post("/v1/jobs", content=b"x", params=SYNTHETIC).status_code == 202
     assert "Traceback" not in server.log.read_text()
 
 
@@ -294,8 +300,8 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def test_events_tell_a_job_to_its_end_and_go_on_after_a_break(alice: httpx.Client) -> None:
-    data, _ = picture(3, side=3000, lines=60)
-    job = alice.post("/v1/jobs", content=data, params=PLANTED).json()["id"]
+    data, _ = draw_image(3, side=3000, lines=60)
+    job = alice.post("/v1/jobs", content=data, params=SYNTHETIC).json()["id"]
     url = f"/v1/jobs/{job}/events"
     with alice.stream("GET", url) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -316,22 +322,22 @@ def test_events_tell_a_job_to_its_end_and_go_on_after_a_break(alice: httpx.Clien
 
 def test_a_silent_job_has_a_heartbeat(alice: httpx.Client) -> None:
     """Nobody holds the recognizer of `fast` here, so that the job waits."""
-    job = alice.post("/v1/jobs", content=picture(4)[0], params={"profile": "fast"}).json()["id"]
+    job = alice.post("/v1/jobs", content=draw_image(4)[0], params={"profile": "fast"}).json()["id"]
     deadline = time.monotonic() + 40
     with alice.stream("GET", f"/v1/jobs/{job}/events") as answer:
         for line in answer.iter_lines():
             assert time.monotonic() < deadline
             if line.startswith(":"):
                 break
-    problem(alice.get(f"/v1/jobs/{job}/result"), 409, "Conflict")
+    assert_problem(alice.get(f"/v1/jobs/{job}/result"), 409, "Conflict")
     assert alice.delete(f"/v1/jobs/{job}").json() == {"cancelled": True}
     assert alice.delete(f"/v1/jobs/{job}").json() == {"cancelled": False}
     assert wait(alice, job)["state"] == "cancelled"
-    problem(alice.get(f"/v1/jobs/{job}/result"), 409, "JobCancelled")
+    assert_problem(alice.get(f"/v1/jobs/{job}/result"), 409, "JobCancelled")
 
 
 def test_one_owner_cannot_hold_all_streams(server: ApiServer, alice: httpx.Client, bob: httpx.Client) -> None:
-    job = alice.post("/v1/jobs", content=picture(5)[0], params={"profile": "fast"}).json()["id"]
+    job = alice.post("/v1/jobs", content=draw_image(5)[0], params={"profile": "fast"}).json()["id"]
     url, ends = f"/v1/jobs/{job}/events", threading.Event()
 
     def hold() -> None:
@@ -345,9 +351,9 @@ def test_one_owner_cannot_hold_all_streams(server: ApiServer, alice: httpx.Clien
         holder.start()
     time.sleep(1)
     answer = alice.get(url)
-    problem(answer, 429, "TooManyRequests")
+    assert_problem(answer, 429, "TooManyRequests")
     assert int(answer.headers["retry-after"]) > 0
-    assert bob.post("/v1/jobs", content=b"x", params=PLANTED).status_code == 202
+    assert bob.post("/v1/jobs", content=b"x", params=SYNTHETIC).status_code == 202
     ends.set()
     for holder in holders:
         holder.join()
@@ -356,17 +362,17 @@ def test_one_owner_cannot_hold_all_streams(server: ApiServer, alice: httpx.Clien
     assert alice.get(url).status_code == 200
 
 
-def test_requests_have_a_rate(planted_farm: EmbeddedFarm, tmp_path: Path) -> None:
-    limited = Api(api_rate=5)
+def test_requests_have_a_rate(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    limited = Api(api_rate_limit=5)
     with (
-        api_server(planted_farm.settings, tmp_path, api=limited) as server,
+        run_api_server(synthetic_farm.settings, tmp_path, api=limited) as server,
         server.client("alice") as alice,
         server.client("bob") as bob,
     ):
         answers = [alice.get("/v1/jobs") for _ in range(7)]
         assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 12
-        assert problem(answers[-1], 429, "TooManyRequests")["retryable"]
+        assert assert_problem(answers[-1], 429, "TooManyRequests")["retryable"]
         assert bob.get("/v1/jobs").status_code == 200
         assert httpx.get(f"{server.url}/healthz").status_code == 200
 
@@ -374,68 +380,68 @@ def test_requests_have_a_rate(planted_farm: EmbeddedFarm, tmp_path: Path) -> Non
 @pytest.fixture
 def idle(valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
     """Give a farm without workers: what is handed in waits."""
-    return Settings(Places(valkey_server.url, str(tmp_path / "store"), prefix=f"{uuid.uuid4().hex}:"))
+    return Settings(Endpoints(valkey_server.url, str(tmp_path / "store"), key_prefix=f"{uuid.uuid4().hex}:"))
 
 
-def hand_in(client: httpx.Client) -> httpx.Response:
-    return client.post("/v1/jobs", content=b"picture", params=PLANTED)
+def submit_job(client: httpx.Client) -> httpx.Response:
+    return client.post("/v1/jobs", content=b"image", params=SYNTHETIC)
 
 
 def test_jobs_are_listed_page_by_page(idle: Settings, tmp_path: Path) -> None:
-    with api_server(idle, tmp_path) as server, server.client("alice") as alice, server.client("bob") as bob:
-        mine = [hand_in(alice).json()["id"] for _ in range(5)][::-1]
-        theirs = hand_in(bob).json()["id"]
+    with run_api_server(idle, tmp_path) as server, server.client("alice") as alice, server.client("bob") as bob:
+        mine = [submit_job(alice).json()["id"] for _ in range(5)][::-1]
+        theirs = submit_job(bob).json()["id"]
 
         def page(limit: int, after: str = "") -> tuple[list[str], str | None]:
             found = alice.get("/v1/jobs", params={"limit": limit, "after": after}).raise_for_status().json()
             return [job["id"] for job in found["jobs"]], found["next"]
 
         assert page(2) == (mine[:2], mine[1])
-        newest = hand_in(alice).json()["id"]
+        newest = submit_job(alice).json()["id"]
         assert page(2, mine[1]) == (mine[2:4], mine[3])  # a new job moves nothing
         assert page(2, mine[3]) == (mine[4:], None)
         assert page(5, newest) == (mine, None)
         assert page(1_000) == ([newest, *mine], None)
-        for stranger in (theirs, wire.new_job_id(), "../x"):
-            problem(alice.get("/v1/jobs", params={"after": stranger}), 404, "UnknownJob")
+        for stranger in (theirs, protocol.new_job_id(), "../x"):
+            assert_problem(alice.get("/v1/jobs", params={"after": stranger}), 404, "UnknownJob")
         for limit in (0, 1_001):
-            problem(alice.get("/v1/jobs", params={"limit": limit}), 400, "BadRequest")
-        open_upkeep(idle).forget(mine[1])
+            assert_problem(alice.get("/v1/jobs", params={"limit": limit}), 400, "BadRequest")
+        open_recovery_state(idle).delete_job(mine[1])
         assert page(2, mine[1]) == (mine[2:4], mine[3])  # the store still knows when it was
 
 
 def test_an_owner_has_so_many_unfinished_jobs(idle: Settings, tmp_path: Path) -> None:
-    limited = Api(api_jobs=3)
+    limited = Api(api_max_jobs=3)
     with (
-        api_server(idle, tmp_path, api=limited) as server,
+        run_api_server(idle, tmp_path, api=limited) as server,
         server.client("alice") as alice,
         server.client("bob") as bob,
         ThreadPoolExecutor(8) as threads,
     ):
-        answers = [*threads.map(lambda _: hand_in(alice), range(8)), *(hand_in(alice) for _ in range(4))]
+        answers = [*threads.map(lambda _: submit_job(alice), range(8)), *(submit_job(alice) for _ in range(4))]
         taken = [answer.json()["id"] for answer in answers if answer.status_code == 202]
         assert len(taken) == 3
         for answer in answers:
             if answer.status_code != 202:
-                found = problem(answer, 429, "TooManyRequests")
+                found = assert_problem(answer, 429, "TooManyRequests")
                 assert (found["retryable"], "3 unfinished jobs" in found["detail"]) == (True, True)
                 assert int(answer.headers["retry-after"]) > 0
-        assert {key.split("/")[1] for key in open_store(idle.places.store).list("jobs/")} == {*taken}
+        assert {key.split("/")[1] for key in open_store(idle.endpoints.store).list("jobs/")} == {*taken}
         assert {job["id"] for job in alice.get("/v1/jobs").json()["jobs"]} == {*taken}
-        assert hand_in(bob).status_code == 202
+        assert submit_job(bob).status_code == 202
         assert alice.delete(f"/v1/jobs/{taken[0]}").json() == {"cancelled": True}
-        assert hand_in(alice).status_code == 202
-        assert hand_in(alice).status_code == 429
+        assert submit_job(alice).status_code == 202
+        assert submit_job(alice).status_code == 429
 
 
 def test_health_and_a_farm_that_is_away(server: ApiServer, tmp_path: Path) -> None:
     assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok"}
-    away = Settings(Places("redis://:secret-9@127.0.0.1:1/0", str(tmp_path / "store")))
-    with api_server(away, tmp_path) as lonely, lonely.client("alice") as alice:
+    away = Settings(Endpoints("redis://:secret-9@127.0.0.1:1/0", str(tmp_path / "store")))
+    with run_api_server(away, tmp_path) as lonely, lonely.client("alice") as alice:
         assert alice.get("/healthz").status_code == 200
         for answer in (alice.get("/readyz"), alice.get("/v1/jobs"), alice.post("/v1/jobs", content=b"x")):
-            found = problem(answer, 503, "BrokerUnreachable")
+            found = assert_problem(answer, 503, "BrokerUnreachable")
             assert found["retryable"]
             assert "127.0.0.1" not in answer.text
             assert found["instance"] in lonely.log.read_text()
@@ -449,8 +455,8 @@ def test_browsers_are_told_to_do_nothing_with_answers(server: ApiServer, alice: 
         assert answer.headers["cache-control"] == "no-store"
         assert "server" not in answer.headers
         assert "access-control-allow-origin" not in answer.headers
-    problem(httpx.get(f"{server.url}/nowhere"), 404, "NotFound")
-    problem(httpx.put(f"{server.url}/v1/jobs"), 405, "MethodNotAllowed")
+    assert_problem(httpx.get(f"{server.url}/nowhere"), 404, "NotFound")
+    assert_problem(httpx.put(f"{server.url}/v1/jobs"), 405, "MethodNotAllowed")
     assert httpx.get(f"{server.url}/docs").status_code == 404
 
 
@@ -462,13 +468,13 @@ def test_the_openapi_document_is_valid_and_has_examples(server: ApiServer) -> No
     assert document["components"]["securitySchemes"]
     assert document["components"]["schemas"]["JobView"]["examples"]
     assert set(document["paths"]["/v1/jobs/{job_id}/result"]["get"]["responses"]["200"]["content"]) == set(
-        MEDIA.values()
+        MEDIA_TYPES.values()
     )
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status(kind: type[OcrfarmError]) -> None:
-    assert 400 <= status_of(kind) < 600
+    assert 400 <= http_status_of(kind) < 600
 
 
 @pytest.mark.parametrize(
@@ -476,32 +482,32 @@ def test_every_error_has_a_status(kind: type[OcrfarmError]) -> None:
     [
         ("", "needs keys"),
         ("alice:short", "number 1"),
-        (f"alice:{digest('a')},plain-key-of-bob", "number 2"),
-        (f":{digest('a')}", "number 1"),
-        (f"a b:{digest('a')}", "number 1"),
+        (f"alice:{key_digest('a')},plain-key-of-bob", "number 2"),
+        (f":{key_digest('a')}", "number 1"),
+        (f"a b:{key_digest('a')}", "number 1"),
     ],
 )
-def test_a_server_without_sound_keys_does_not_start(planted_farm: EmbeddedFarm, keys: str, words: str) -> None:
-    settings = replace(planted_farm.settings, api=Api(api_keys=keys))
+def test_a_server_without_sound_keys_does_not_start(synthetic_farm: EmbeddedFarm, keys: str, words: str) -> None:
+    settings = replace(synthetic_farm.settings, api=Api(api_keys=keys))
     with pytest.raises(SettingsError, match=words) as caught:
         worker.serve(settings, address="127.0.0.1", port=1)
     assert "plain-key" not in str(caught.value)
 
 
-def test_a_file_of_keys_that_is_not_there(planted_farm: EmbeddedFarm, tmp_path: Path) -> None:
-    settings = replace(planted_farm.settings, api=Api(api_keys_file=str(tmp_path / "none")))
+def test_a_file_of_keys_that_is_not_there(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    settings = replace(synthetic_farm.settings, api=Api(api_keys_file=str(tmp_path / "none")))
     with pytest.raises(SettingsError, match="OCRFARM_API_KEYS_FILE"):
         worker.serve(settings, address="127.0.0.1", port=1)
 
 
-def test_a_port_that_is_taken(planted_farm: EmbeddedFarm) -> None:
-    settings = replace(planted_farm.settings, api=Api(api_keys=f"a:{hashlib.sha256(b'a').hexdigest()}"))
+def test_a_port_that_is_taken(synthetic_farm: EmbeddedFarm) -> None:
+    settings = replace(synthetic_farm.settings, api=Api(api_keys=f"a:{hashlib.sha256(b'a').hexdigest()}"))
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(FarmError, match="another --port"):
         worker.serve(settings, address="127.0.0.1", port=taken.getsockname()[1])
 
 
-def test_it_ends_when_it_is_told_to(planted_farm: EmbeddedFarm, tmp_path: Path) -> None:
-    with api_server(planted_farm.settings, tmp_path) as server:
+def test_it_ends_when_it_is_told_to(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    with run_api_server(synthetic_farm.settings, tmp_path) as server:
         server.process.terminate()
         assert server.process.wait(10) in (0, -15)
         assert "Traceback" not in server.log.read_text()
@@ -509,7 +515,7 @@ def test_it_ends_when_it_is_told_to(planted_farm: EmbeddedFarm, tmp_path: Path) 
 
 @given(
     st.sampled_from(["/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/result", "/v1/jobs/{text}/result", "/v1/{text}"]),
-    st.dictionaries(st.sampled_from(STRANGE), st.text()),
+    st.dictionaries(st.sampled_from(FUZZED_PARAMETERS), st.text()),
     st.text(),
 )
 def test_no_request_is_too_strange(
@@ -524,9 +530,9 @@ def test_no_request_is_too_strange(
                 assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_server_that_is_told_to_end_does_not_wait_for_streams(planted_farm: EmbeddedFarm, tmp_path: Path) -> None:
-    with api_server(planted_farm.settings, tmp_path) as server, server.client("alice") as alice:
-        job = alice.post("/v1/jobs", content=picture(6)[0], params={"profile": "fast"}).json()["id"]
+def test_a_server_that_is_told_to_end_does_not_wait_for_streams(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    with run_api_server(synthetic_farm.settings, tmp_path) as server, server.client("alice") as alice:
+        job = alice.post("/v1/jobs", content=draw_image(6)[0], params={"profile": "fast"}).json()["id"]
         with alice.stream("GET", f"/v1/jobs/{job}/events") as answer:
             lines = answer.iter_lines()
             assert next(lines)
@@ -534,7 +540,7 @@ def test_a_server_that_is_told_to_end_does_not_wait_for_streams(planted_farm: Em
             assert server.process.wait(15) in (0, -15)
             with suppress(httpx.TransportError):
                 list(lines)
-    with Client(settings=planted_farm.settings) as client:
+    with Client(settings=synthetic_farm.settings) as client:
         client.job(job).cancel()
     assert "Traceback" not in server.log.read_text()
 

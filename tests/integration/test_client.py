@@ -13,34 +13,34 @@ import pytest
 import redis
 
 from ocrfarm import AsyncClient, AsyncJob, Client, Job
-from ocrfarm.client import Outcome, Ticket
-from ocrfarm.client.many import Options
+from ocrfarm.client import JobMetadata, JobOutcome
+from ocrfarm.client.batch import SubmitOptions
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import (
     BrokerUnreachable,
     DamagedImage,
     FarmBusy,
     JobCancelled,
-    NotAnImage,
     SettingsError,
-    TimeoutReached,
+    UnidentifiedImage,
     UnknownJob,
+    WaitTimeout,
 )
-from ocrfarm.farm import wire
-from ocrfarm.farm.local import EmbeddedFarm
-from ocrfarm.farm.progress import JobStatus
-from ocrfarm.farm.services import open_upkeep
+from ocrfarm.farm import protocol
+from ocrfarm.farm.context import open_recovery_state
+from ocrfarm.farm.embedded.farm import EmbeddedFarm
+from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Tiling, find_profile
-from ocrfarm.recognize.planted import planted_page
-from ocrfarm.settings import Load, Settings
+from ocrfarm.recognize.synthetic_engine import make_synthetic_page
+from ocrfarm.settings import Admission, Settings
 
-PROFILE = replace(find_profile("planted"), tiling=Tiling(512, 128, levels=False))
+PROFILE = replace(find_profile("synthetic"), tiling=Tiling(512, 128, levels=False))
 
 
-def picture(seed: int, *, side: int = 900, lines: int = 8) -> tuple[bytes, list[str]]:
-    pixels, truth = planted_page(Size(side, side), seed=seed, lines=lines)
+def draw_image(seed: int, *, side: int = 900, lines: int = 8) -> tuple[bytes, list[str]]:
+    pixels, truth = make_synthetic_page(Size(side, side), seed=seed, lines=lines)
     return encode_tile(pixels), sorted(line.text for line in truth)
 
 
@@ -49,14 +49,14 @@ def texts(document: Document) -> list[str]:
 
 
 @pytest.fixture
-def client(planted_farm: EmbeddedFarm) -> Iterator[Client]:
-    with Client(settings=planted_farm.settings) as client:
+def client(synthetic_farm: EmbeddedFarm) -> Iterator[Client]:
+    with Client(settings=synthetic_farm.settings) as client:
         yield client
 
 
 @pytest.fixture
-def settings(planted_farm: EmbeddedFarm) -> Settings:
-    return planted_farm.settings
+def settings(synthetic_farm: EmbeddedFarm) -> Settings:
+    return synthetic_farm.settings
 
 
 def _public(kind: type) -> dict[str, inspect.Signature]:
@@ -67,8 +67,7 @@ def _public(kind: type) -> dict[str, inspect.Signature]:
 @pytest.mark.parametrize(("one", "other"), [(Client, AsyncClient), (Job, AsyncJob)])
 def test_both_clients_have_the_same_names_and_parameters(one: type, other: type) -> None:
     sync, asynchronous = _public(one), _public(other)
-    for name in ("call", "carry"):
-        asynchronous.pop(name, None)
+    asynchronous.pop("transfer", None)
     assert sync.keys() == asynchronous.keys()
     same = sync.keys() - {"submit"}  # its options are checked below
     assert {name: list(sync[name].parameters) for name in same} == {
@@ -78,11 +77,11 @@ def test_both_clients_have_the_same_names_and_parameters(one: type, other: type)
 
 def test_options_of_many_are_those_of_one() -> None:
     named = [each for each in inspect.signature(Client.submit).parameters.values() if each.kind == each.KEYWORD_ONLY]
-    assert {each.name for each in named} == get_type_hints(Options).keys()
+    assert {each.name for each in named} == get_type_hints(SubmitOptions).keys()
 
 
 def test_a_job_from_submit_to_result(client: Client, tmp_path: Path) -> None:
-    data, expected = picture(1)
+    data, expected = draw_image(1)
     (tmp_path / "page.png").write_bytes(data)
     job = client.submit(tmp_path / "page.png", profile=PROFILE)
     statuses = list(job.progress(60))
@@ -91,7 +90,7 @@ def test_a_job_from_submit_to_result(client: Client, tmp_path: Path) -> None:
     assert texts(job.result()) == expected
     assert tuple(job.pages()) == job.result().pages
     assert job.overview().startswith(b"\x89PNG")
-    job.picture(tmp_path / "again.png")
+    job.save_image(tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == data
     assert job.id in [status.id for status in client.jobs()]
     assert not job.cancel()
@@ -100,7 +99,7 @@ def test_a_job_from_submit_to_result(client: Client, tmp_path: Path) -> None:
 
 
 def test_the_same_with_await(settings: Settings) -> None:
-    data, expected = picture(2)
+    data, expected = draw_image(2)
 
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as client:
@@ -115,7 +114,7 @@ def test_the_same_with_await(settings: Settings) -> None:
             assert not await job.cancel()
             await job.resume()
             with pytest.raises(UnknownJob):
-                await client.job(wire.new_job_id()).status()
+                await client.job(protocol.new_job_id()).status()
 
     asyncio.run(scenario())
 
@@ -123,7 +122,7 @@ def test_the_same_with_await(settings: Settings) -> None:
 def test_errors_are_the_same_on_both_sides(client: Client, settings: Settings) -> None:
     with pytest.raises(DamagedImage):
         client.submit(b"\x89PNG\r\n\x1a\nrubbish").result(60)
-    with pytest.raises(NotAnImage):
+    with pytest.raises(UnidentifiedImage):
         client.submit("nowhere.png")
     with pytest.raises(UnknownJob):
         client.job("../etc")
@@ -134,18 +133,18 @@ def test_errors_are_the_same_on_both_sides(client: Client, settings: Settings) -
             for wait in (job.result(60), job.result()):
                 with pytest.raises(DamagedImage):
                     await wait
-            with pytest.raises(NotAnImage):
+            with pytest.raises(UnidentifiedImage):
                 await client.submit("nowhere.png")
 
     asyncio.run(scenario())
 
 
 def test_what_takes_too_long_is_a_typed_error_and_goes_on(client: Client, settings: Settings) -> None:
-    data, _ = picture(3, side=3000, lines=60)
+    data, _ = draw_image(3, side=3000, lines=60)
     job = client.submit(data, profile=PROFILE)
-    with pytest.raises(TimeoutReached, match="goes on"):
+    with pytest.raises(WaitTimeout, match="goes on"):
         job.wait(0)
-    with pytest.raises(TimeoutReached):
+    with pytest.raises(WaitTimeout):
         asyncio.run(_result(settings, job.id, 0))
     assert job.wait(60).state == "complete"
 
@@ -156,8 +155,8 @@ async def _result(settings: Settings, job: str, timeout: float) -> Document:
 
 
 def test_a_bar_shows_a_job_to_its_end(client: Client, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    data, _ = picture(4)
-    assert client.submit(data, profile=PROFILE, name="sheet\x1b[2J.png").bar(60).state == "complete"
+    data, _ = draw_image(4)
+    assert client.submit(data, profile=PROFILE, name="sheet\x1b[2J.png").show_progress(60).state == "complete"
     shown = capsys.readouterr().out
     assert "sheet?[2J.png complete" in shown
     assert "tiles" in shown
@@ -167,37 +166,39 @@ def test_a_bar_shows_a_job_to_its_end(client: Client, settings: Settings, capsys
 
 async def _bar(settings: Settings, data: bytes) -> JobStatus:
     async with AsyncClient(settings=settings) as client:
-        return await (await client.submit(data, profile=PROFILE)).bar(60)
+        return await (await client.submit(data, profile=PROFILE)).show_progress(60)
 
 
-def _many(tmp_path: Path) -> tuple[list[Path], dict[Path, list[str]]]:
-    """Write nine pictures, and name two that cannot be read."""
+def _draw_images(tmp_path: Path) -> tuple[list[Path], dict[Path, list[str]]]:
+    """Write nine images, and name two that cannot be read."""
     expected = {}
     for number in range(9):
-        data, lines = picture(10 + number, side=600, lines=4)
+        data, lines = draw_image(10 + number, side=600, lines=4)
         path = tmp_path / f"{number}.png"
         path.write_bytes(data)
         expected[path] = lines
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     paths = [*expected, tmp_path / "bad.png", tmp_path / "missing.png"]
     return paths, expected
 
 
-def _check_outcomes(outcomes: list[Outcome[Job]] | list[Outcome[AsyncJob]], expected: dict[Path, list[str]]) -> None:
+def _check_outcomes(
+    outcomes: list[JobOutcome[Job]] | list[JobOutcome[AsyncJob]], expected: dict[Path, list[str]]
+) -> None:
     ended = {Path(str(outcome.source)): outcome for outcome in outcomes}
     assert len(ended) == len(outcomes) == 11
     for path in expected:
         status = ended.pop(path).status
         assert status and status.state == "complete"
     by_name = {path.name: outcome for path, outcome in ended.items()}
-    assert isinstance(by_name["bad.png"].error, NotAnImage)
+    assert isinstance(by_name["bad.png"].error, UnidentifiedImage)
     assert by_name["bad.png"].job
-    assert isinstance(by_name["missing.png"].error, NotAnImage)
+    assert isinstance(by_name["missing.png"].error, UnidentifiedImage)
     assert not by_name["missing.png"].job
 
 
-def test_many_pictures_a_few_at_a_time(client: Client, tmp_path: Path) -> None:
-    paths, expected = _many(tmp_path)
+def test_many_images_a_few_at_a_time(client: Client, tmp_path: Path) -> None:
+    paths, expected = _draw_images(tmp_path)
     taken: list[Path] = []
 
     def sources() -> Iterator[Path]:
@@ -206,7 +207,7 @@ def test_many_pictures_a_few_at_a_time(client: Client, tmp_path: Path) -> None:
             yield path
 
     outcomes = []
-    for outcome in client.submit_many(sources(), at_once=3, profile=PROFILE):
+    for outcome in client.submit_many(sources(), max_concurrent=3, profile=PROFILE):
         outcomes.append(outcome)
         assert len(taken) <= len(outcomes) + 2 + 3  # those that ended at the same moment come one by one
         if outcome.job and not outcome.error:
@@ -214,12 +215,12 @@ def test_many_pictures_a_few_at_a_time(client: Client, tmp_path: Path) -> None:
     _check_outcomes(outcomes, expected)
 
 
-def test_many_pictures_with_await(settings: Settings, tmp_path: Path) -> None:
-    paths, expected = _many(tmp_path)
+def test_many_images_with_await(settings: Settings, tmp_path: Path) -> None:
+    paths, expected = _draw_images(tmp_path)
 
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as client:
-            found = client.submit_many(paths, at_once=3, profile=PROFILE)
+            found = client.submit_many(paths, max_concurrent=3, profile=PROFILE)
             outcomes = [outcome async for outcome in found]
         _check_outcomes(outcomes, expected)
 
@@ -227,11 +228,11 @@ def test_many_pictures_with_await(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_whoever_stops_listening_waits_for_nobody(client: Client, settings: Settings) -> None:
-    slow, _ = picture(5, side=3000, lines=60)
-    quick, _ = picture(6, side=400, lines=2)
+    slow, _ = draw_image(5, side=3000, lines=60)
+    quick, _ = draw_image(6, side=400, lines=2)
     before = threading.active_count()
     started = time.monotonic()
-    outcomes = client.submit_many([quick, slow, slow, slow], at_once=4, profile=PROFILE)
+    outcomes = client.submit_many([quick, slow, slow, slow], max_concurrent=4, profile=PROFILE)
     assert next(outcomes).job
     outcomes.close()  # type: ignore[attr-defined]  # it is a generator
     assert time.monotonic() - started < 30
@@ -239,7 +240,7 @@ def test_whoever_stops_listening_waits_for_nobody(client: Client, settings: Sett
 
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as client:
-            found = client.submit_many([quick, slow], at_once=2, profile=PROFILE)
+            found = client.submit_many([quick, slow], max_concurrent=2, profile=PROFILE)
             assert (await anext(found)).job
             await found.aclose()  # type: ignore[attr-defined]
             assert len(asyncio.all_tasks()) <= 2
@@ -247,20 +248,20 @@ def test_whoever_stops_listening_waits_for_nobody(client: Client, settings: Sett
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("at_once", [0, -1])
-def test_none_at_a_time_is_refused(client: Client, settings: Settings, at_once: int) -> None:
-    with pytest.raises(SettingsError, match="at_once"):
-        next(client.submit_many([b"x"], at_once=at_once))
+@pytest.mark.parametrize("max_concurrent", [0, -1])
+def test_none_at_a_time_is_refused(client: Client, settings: Settings, max_concurrent: int) -> None:
+    with pytest.raises(SettingsError, match="max_concurrent"):
+        next(client.submit_many([b"x"], max_concurrent=max_concurrent))
 
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as client:
-            with pytest.raises(SettingsError, match="at_once"):
-                await anext(client.submit_many([b"x"], at_once=at_once))
+            with pytest.raises(SettingsError, match="max_concurrent"):
+                await anext(client.submit_many([b"x"], max_concurrent=max_concurrent))
 
     asyncio.run(scenario())
 
 
-class Moody:
+class FailingSubmit:
     """Refuses the first calls, as a farm does that is busy or away."""
 
     def __init__(self, client: Client, *errors: Exception) -> None:
@@ -275,30 +276,30 @@ class Moody:
 def test_a_farm_that_is_busy_or_away_is_waited_for(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, _ = picture(7)
+    data, _ = draw_image(7)
     errors = [FarmBusy("later", 0.1), BrokerUnreachable("away"), FarmBusy("later", 0.1)]
-    monkeypatch.setattr("ocrfarm.client.watch._AWAY_SECONDS", (0.1, 0.1))
-    monkeypatch.setattr(client, "submit", Moody(client, *errors))
+    monkeypatch.setattr("ocrfarm.client.polling._RETRY_DELAYS", (0.1, 0.1))
+    monkeypatch.setattr(client, "submit", FailingSubmit(client, *errors))
     (outcome,) = client.submit_many([data], profile=PROFILE)
     assert outcome.status and outcome.status.state == "complete"
-    monkeypatch.setattr(client, "submit", Moody(client, *[BrokerUnreachable("away")] * 3))
+    monkeypatch.setattr(client, "submit", FailingSubmit(client, *[BrokerUnreachable("away")] * 3))
     (outcome,) = client.submit_many([data], profile=PROFILE)
     assert isinstance(outcome.error, BrokerUnreachable)
 
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as other:
-            monkeypatch.setattr(other._client, "submit", Moody(client, *errors))
+            monkeypatch.setattr(other._client, "submit", FailingSubmit(client, *errors))
             (outcome,) = [each async for each in other.submit_many([data], profile=PROFILE)]
             assert outcome.status and outcome.status.state == "complete"
 
     monkeypatch.undo()
-    monkeypatch.setattr("ocrfarm.client.watch._AWAY_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr("ocrfarm.client.polling._RETRY_DELAYS", (0.1, 0.1))
     asyncio.run(scenario())
 
 
 def test_a_busy_farm_refuses_with_a_time(settings: Settings) -> None:
-    crowded = replace(settings, load=replace(Load(), most_tiles=1))
-    data, _ = picture(8, side=3000, lines=60)
+    crowded = replace(settings, admission=replace(Admission(), max_pending_tiles=1))
+    data, _ = draw_image(8, side=3000, lines=60)
     with Client(settings=crowded) as client:
         job = client.submit(data, profile=PROFILE)
         next(status for status in job.progress(60) if status.tiles)
@@ -311,8 +312,8 @@ def test_a_busy_farm_refuses_with_a_time(settings: Settings) -> None:
 
 
 def test_a_closed_client_leaves_no_connection(settings: Settings) -> None:
-    data, _ = picture(9)
-    path = settings.places.broker.removeprefix("redis+socket://")
+    data, _ = draw_image(9)
+    path = settings.endpoints.broker.removeprefix("redis+socket://")
     with Client(settings=settings) as client:
         client.submit(data, profile=PROFILE).wait(60)  # the workers have opened what they keep
     with redis.Redis(unix_socket_path=path, decode_responses=True) as server:
@@ -330,7 +331,7 @@ def test_a_closed_client_leaves_no_connection(settings: Settings) -> None:
 
 
 def test_pages_come_one_by_one(client: Client) -> None:
-    data, _ = picture(11)
+    data, _ = draw_image(11)
     job = client.submit(data, profile=PROFILE)
     pages = job.pages(60)
     assert isinstance(next(pages), Page)
@@ -340,25 +341,25 @@ def test_pages_come_one_by_one(client: Client) -> None:
 
 
 def test_jobs_are_listed_by_owner(client: Client, settings: Settings) -> None:
-    data, _ = picture(12)
-    mine = [client.submit(data, profile=PROFILE, ticket=Ticket(owner="dora")).id for _ in range(3)]
-    other = client.submit(data, profile=PROFILE, ticket=Ticket(owner="emil"))
+    data, _ = draw_image(12)
+    mine = [client.submit(data, profile=PROFILE, metadata=JobMetadata(owner="dora")).id for _ in range(3)]
+    other = client.submit(data, profile=PROFILE, metadata=JobMetadata(owner="emil"))
     assert [status.id for status in client.jobs("dora")] == mine[::-1]
     assert [status.id for status in client.jobs("dora", 2)] == mine[:0:-1]
     assert {*mine, other.id} <= {status.id for status in client.jobs()}
     assert client.job(mine[0]).wait(60).owner == "dora"
     assert not client.jobs("nobody")
     other.wait(60)
-    assert client.unfinished("emil") == 0
-    open_upkeep(settings).forget(other.id)
+    assert client.count_active("emil") == 0
+    open_recovery_state(settings).delete_job(other.id)
     assert not client.jobs("emil")
 
 
-def test_pictures_on_their_way_hold_up_nobody_else(settings: Settings) -> None:
+def test_images_on_their_way_hold_up_nobody_else(settings: Settings) -> None:
     async def scenario() -> None:
         async with AsyncClient(settings=settings) as client:
             ends = threading.Event()
-            moving = [asyncio.create_task(client.carry(ends.wait)) for _ in range(50)]
+            moving = [asyncio.create_task(client.transfer(ends.wait)) for _ in range(50)]
             assert await asyncio.wait_for(client.jobs(), 20) is not None
             ends.set()
             assert all(await asyncio.gather(*moving))

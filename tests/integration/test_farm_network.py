@@ -10,87 +10,102 @@ from pathlib import Path
 import pytest
 
 from ocrfarm.recognize import Tiling
-from ocrfarm.settings import Load, Places, Settings, Work
-from tests.integration.farmyard import CONTROL, PROFILE, READER, Yard, lost_and_doubled, sheet, yard
-from tests.integration.line import Line, line_to
-from tests.integration.namespace import namespace
-from tests.integration.servers import ValkeyServer
+from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
+from tests.support.farm_fixture import (
+    CONTROL,
+    FARM_PROFILE,
+    RECOGNIZER,
+    ProcessFarm,
+    draw_page,
+    find_lost_and_duplicated,
+    run_farm,
+)
+from tests.support.network_namespace import create_namespace
+from tests.support.servers import ValkeyServer
+from tests.support.tcp_proxy import TcpProxy, run_tcp_proxy
 
-SMALL_TILES = replace(PROFILE, tiling=Tiling(256, 96, levels=False))
-PAGE = sheet(4, 3)
+SMALL_TILES = replace(FARM_PROFILE, tiling=Tiling(256, 96, levels=False))
+PAGE = draw_page(4, 3)
 
 
 @pytest.fixture
-def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Yard]:
-    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
-    work, load = Work(recognize_seconds=20, shutdown_seconds=1), Load(reconcile_seconds=1, stuck_seconds=3)
-    with yard(Settings(places, work=work, load=load), tmp_path, STANDIN_SECONDS="0.1", STANDIN_VISIBILITY="4") as farm:
+def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+    places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    work, load = TaskLimits(batch_time_limit=20, shutdown_timeout=1), Admission(reconcile_interval=1, stalled_timeout=3)
+    with run_farm(
+        Settings(places, task_limits=work, admission=load),
+        tmp_path,
+        FAKE_WORKER_TILE_SECONDS="0.1",
+        FAKE_WORKER_VISIBILITY_TIMEOUT="4",
+    ) as farm:
         yield farm
 
 
-def _reading(place: Yard) -> str:
+def _reading(place: ProcessFarm) -> str:
     job = place.submit(PAGE.png, profile=SMALL_TILES)
     place.wait(job, lambda status: status.done > 2)
     return job
 
 
-def _reading_behind(line: Line, place: Yard) -> str:
+def _reading_behind(line: TcpProxy, place: ProcessFarm) -> str:
     """Start workers that reach the broker by this line only, and let them read a job."""
-    for name, command in (("control", CONTROL), ("reader", READER)):
+    for name, command in (("control", CONTROL), ("reader", RECOGNIZER)):
         place.start(name, command, OCRFARM_BROKER=f"redis://127.0.0.1:{line.port}/0")
-    place.ready()
+    place.wait_ready()
     return _reading(place)
 
 
-def _assert_whole(place: Yard, job: str) -> None:
+def _assert_whole(place: ProcessFarm, job: str) -> None:
     assert place.wait(job, seconds=90).state == "complete", place.logs()
-    assert lost_and_doubled(place.document(job), PAGE.lines) == ([], [])
+    assert find_lost_and_duplicated(place.document(job), PAGE.lines) == ([], [])
 
 
-@pytest.mark.parametrize("harm", [Line.cut, Line.stall], ids=["cut", "silent"])
+@pytest.mark.parametrize("harm", [TcpProxy.cut, TcpProxy.stall], ids=["cut", "silent"])
 def test_workers_outlast_a_bad_line_to_the_broker(
-    place: Yard, valkey_server: ValkeyServer, harm: Callable[[Line, float], None]
+    place: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None]
 ) -> None:
-    with line_to(valkey_server.port) as line:
+    with run_tcp_proxy(valkey_server.port) as line:
         job = _reading_behind(line, place)
         children = place.children("reader")
         harm(line, 5)
         _assert_whole(place, job)
         assert place.children("reader") == children  # with the models that they have loaded
-        assert place.end("reader") == 0
+        assert place.stop("reader") == 0
 
 
-@pytest.mark.parametrize(("harm", "codes"), [(Line.cut, {0}), (Line.stall, {0, 1})], ids=["cut", "silent"])
+@pytest.mark.parametrize(("harm", "codes"), [(TcpProxy.cut, {0}), (TcpProxy.stall, {0, 1})], ids=["cut", "silent"])
 def test_workers_leave_in_time_though_the_broker_is_away(
-    place: Yard, valkey_server: ValkeyServer, harm: Callable[[Line, float], None], codes: set[int]
+    place: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None], codes: set[int]
 ) -> None:
     """To one that is silent they cannot give back what they have, and say by their exit code that they did not."""
-    with line_to(valkey_server.port) as line:
+    with run_tcp_proxy(valkey_server.port) as line:
         job = _reading_behind(line, place)
         away = threading.Thread(target=harm, args=(line, 25))
         away.start()
         time.sleep(1)
-        assert {place.end(name, seconds=15) for name in ("reader", "control")} <= codes
-        line.mend()
+        assert {place.stop(name, seconds=15) for name in ("reader", "control")} <= codes
+        line.restore()
         away.join()
-    for name, command in (("control-2", CONTROL), ("reader-2", READER)):
+    for name, command in (("control-2", CONTROL), ("reader-2", RECOGNIZER)):
         place.start(name, command)
     _assert_whole(place, job)
 
 
-def test_a_worker_without_a_network_is_done_without_and_comes_back(place: Yard, valkey_server: ValkeyServer) -> None:
-    with namespace() as away, line_to(valkey_server.port, host=away.host) as line:
+def test_a_worker_without_a_network_is_done_without_and_comes_back(
+    place: ProcessFarm, valkey_server: ValkeyServer
+) -> None:
+    with create_namespace() as away, run_tcp_proxy(valkey_server.port, host=away.host) as line:
         place.start("control", CONTROL)
-        place.start("near", READER)
-        place.start_inside(away.inside, "far", READER, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
-        place.ready()
+        place.start("near", RECOGNIZER)
+        place.start_inside(away.command_prefix, "far", RECOGNIZER, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
+        place.wait_ready()
         children = place.children("far")
         job = _reading(place)
         away.unplug()
         unplugged = time.monotonic()
         _assert_whole(place, job)
         time.sleep(max(0.0, unplugged + 12 - time.monotonic()))
-        place.end("near")
+        place.stop("near")
         other = place.submit(PAGE.png, profile=SMALL_TILES)
         away.plug_in()
         _assert_whole(place, other)

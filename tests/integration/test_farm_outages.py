@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from tests.benchmarks.chaos import played
-from tests.benchmarks.faults import FAULTS, Fault, arena_for
+from tests.benchmarks.chaos import run_round
+from tests.support.faults import FAULTS, Fault, run_rig
 
 NAMES = (
     "every message twice",
@@ -26,6 +26,6 @@ BY_SETTING = [list(group) for _, group in itertools.groupby(CHOSEN, key=lambda f
 
 @pytest.mark.parametrize("faults", BY_SETTING, ids=lambda faults: ", ".join(fault.name for fault in faults))
 def test_every_job_ends_whole(faults: list[Fault]) -> None:
-    with arena_for(faults[0].setting) as arena:
+    with run_rig(faults[0].setting) as arena:
         for fault in faults:
-            assert played(fault, arena).wrong == [], fault.name
+            assert run_round(fault, arena).wrong == [], fault.name

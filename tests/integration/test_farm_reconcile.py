@@ -9,102 +9,109 @@ import pytest
 import redis
 
 from ocrfarm.errors import JobFailed, UnknownJob
-from ocrfarm.farm import wire
+from ocrfarm.farm import protocol
 from ocrfarm.farm.submit import cancel, resume
-from ocrfarm.settings import Keep, Load, Places, Settings, Work
-from ocrfarm.storage import keys
-from tests.integration.farmyard import CONTROL, READER, Yard, lost_and_doubled, sheet, yard
-from tests.integration.servers import ValkeyServer
+from ocrfarm.settings import Admission, Endpoints, Retention, Settings, TaskLimits
+from ocrfarm.storage import layout
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, find_lost_and_duplicated, run_farm
+from tests.support.servers import ValkeyServer
 
-PAGE = sheet(5, 4)
-QUICK = Load(reconcile_seconds=1, stuck_seconds=2, unread_seconds=6)
+PAGE = draw_page(5, 4)
+FAST_RECONCILE = Admission(reconcile_interval=1, stalled_timeout=2, no_worker_timeout=6)
 
 
-def settings_of(server: ValkeyServer, folder: Path, *, keep: Keep | None = None) -> Settings:
-    places = Places(server.url, f"{folder}/store", prefix=f"{uuid.uuid4().hex}:")
-    return Settings(places, work=Work(recognize_seconds=20, shutdown_seconds=1), load=QUICK, keep=keep or Keep())
+def make_settings(server: ValkeyServer, folder: Path, *, keep: Retention | None = None) -> Settings:
+    places = Endpoints(server.url, f"{folder}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    return Settings(
+        places,
+        task_limits=TaskLimits(batch_time_limit=20, shutdown_timeout=1),
+        admission=FAST_RECONCILE,
+        retention=keep or Retention(),
+    )
 
 
 @pytest.fixture(scope="module")
-def place(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def place(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessFarm]:
     folder = tmp_path_factory.mktemp("reconcile")
-    with yard(settings_of(valkey_server, folder), folder, STANDIN_SECONDS="0.1") as farm:
+    with run_farm(make_settings(valkey_server, folder), folder, FAKE_WORKER_TILE_SECONDS="0.1") as farm:
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
-        farm.ready()
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
         yield farm
 
 
-def _remove(farm: Yard, *patterns: str) -> None:
+def _remove(farm: ProcessFarm, *patterns: str) -> None:
     """Remove keys of the farm's from the broker, as if it had lost them."""
-    places = farm.settings.places
+    places = farm.settings.endpoints
     with redis.Redis.from_url(places.broker) as server:
         for pattern in patterns:
-            if found := list(server.scan_iter(f"{places.prefix}{pattern}", count=1000)):
+            if found := list(server.scan_iter(f"{places.key_prefix}{pattern}", count=1000)):
                 server.delete(*found)
 
 
-def _assert_whole(farm: Yard, job: str) -> None:
+def _assert_whole(farm: ProcessFarm, job: str) -> None:
     assert farm.wait(job, seconds=40).state == "complete", farm.logs()
-    assert lost_and_doubled(farm.document(job), PAGE.lines) == ([], [])
+    assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
 
 
 @pytest.mark.parametrize(
-    "lost", [("*",), ("recognize.planted*",), ("*batches*",), ("celery-task-meta-*",)], ids=lambda lost: str(lost[0])
+    "lost", [("*",), ("recognize.synthetic*",), ("*batches*",), ("celery-task-meta-*",)], ids=lambda lost: str(lost[0])
 )
-def test_what_the_broker_loses_costs_time_only(place: Yard, lost: tuple[str, ...]) -> None:
+def test_what_the_broker_loses_costs_time_only(place: ProcessFarm, lost: tuple[str, ...]) -> None:
     job = place.submit(PAGE.png)
     place.wait(job, lambda status: status.done > 2)
     _remove(place, *lost)
     _assert_whole(place, job)
 
 
-def test_the_message_of_a_new_job_is_lost(place: Yard) -> None:
-    place.end("control")
+def test_the_message_of_a_new_job_is_lost(place: ProcessFarm) -> None:
+    place.stop("control")
     job = place.submit(PAGE.png)
     _remove(place, "split*")
     place.start("control", CONTROL)
     _assert_whole(place, job)
 
 
-def test_a_job_whose_messages_wait_is_left_alone(place: Yard) -> None:
+def test_a_job_whose_messages_wait_is_left_alone(place: ProcessFarm) -> None:
     """However long: only messages that are nowhere are sent again."""
     first, second = place.submit(PAGE.png, priority=9), place.submit(PAGE.png, priority=9)
     place.wait(first)
     _assert_whole(place, second)
-    with redis.Redis.from_url(place.settings.places.broker, decode_responses=True) as server:
-        record = server.hgetall(f"{place.settings.places.prefix}job:{second}")
-    assert "revivals" not in record
+    with redis.Redis.from_url(place.settings.endpoints.broker, decode_responses=True) as server:
+        record = server.hgetall(f"{place.settings.endpoints.key_prefix}job:{second}")
+    assert "requeues" not in record
 
 
 def test_processes_that_die_at_bad_moments_cost_time_only(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    with yard(settings_of(valkey_server, tmp_path), tmp_path, STANDIN_DIE="split,stitch,store,count") as farm:
+    with run_farm(
+        make_settings(valkey_server, tmp_path), tmp_path, FAKE_WORKER_KILL_AT="split,stitch,store,count"
+    ) as farm:
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
-        farm.ready()
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
         _assert_whole(farm, farm.submit(PAGE.png))
         assert len(list(tmp_path.glob("died-*"))) == 4
 
 
-def test_a_cancelled_job_is_taken_up_again_by_hand(place: Yard) -> None:
+def test_a_cancelled_job_is_taken_up_again_by_hand(place: ProcessFarm) -> None:
     job = place.submit(PAGE.png)
     place.wait(job, lambda status: status.done > 2)
-    assert cancel(place.desk, job)
+    assert cancel(place.submitter, job)
     place.wait(job)
-    resume(place.desk, job)
+    resume(place.submitter, job)
     place.wait(job, lambda status: status.state != "cancelled")
     _assert_whole(place, job)
 
 
-def test_what_was_given_up_is_tried_again_by_hand(place: Yard) -> None:
-    place.end("reader")
+def test_what_was_given_up_is_tried_again_by_hand(place: ProcessFarm) -> None:
+    place.stop("reader")
     job = place.submit(PAGE.png)
-    tiles = f"{keys.job(job)}tiles/"
-    place.until(lambda: len(list(place.store.list(tiles))) == 20)
+    tiles = f"{layout.job_prefix(job)}tiles/"
+    place.wait_until(lambda: len(list(place.store.list(tiles))) == 20)
     tile = next(place.store.list(tiles))
     pixels = place.store.get(tile)
     place.store.put(tile, b"damaged")
-    place.start("reader", READER)
+    place.start("reader", RECOGNIZER)
     assert place.wait(job).state == "partial"
     assert "tile" in place.document(job).pages[0].coverage.gaps[0].reason
     place.store.put(tile, pixels)
@@ -114,14 +121,14 @@ def test_what_was_given_up_is_tried_again_by_hand(place: Yard) -> None:
     assert place.status(job).failed == 0
 
 
-def test_nobody_takes_up_what_nobody_knows(place: Yard) -> None:
+def test_nobody_takes_up_what_nobody_knows(place: ProcessFarm) -> None:
     with pytest.raises(UnknownJob, match="neither the broker nor the store"):
-        place.client.job(wire.new_job_id()).resume()
+        place.client.job(protocol.new_job_id()).resume()
 
 
-def test_a_forgotten_job_is_told_from_the_store(place: Yard) -> None:
+def test_a_forgotten_job_is_told_from_the_store(place: ProcessFarm) -> None:
     cancelled, complete = place.submit(PAGE.png), place.submit(PAGE.png)
-    cancel(place.desk, cancelled)
+    cancel(place.submitter, cancelled)
     place.wait(complete)
     _remove(place, f"job:{cancelled}*", f"job:{complete}*")
     assert place.client.job(cancelled).status().state == "cancelled"
@@ -130,30 +137,30 @@ def test_a_forgotten_job_is_told_from_the_store(place: Yard) -> None:
 
 
 def test_a_job_that_no_worker_can_read_says_so_and_ends(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    with yard(settings_of(valkey_server, tmp_path), tmp_path) as farm:
+    with run_farm(make_settings(valkey_server, tmp_path), tmp_path) as farm:
         farm.start("control", CONTROL)
-        farm.ready()
+        farm.wait_ready()
         job = farm.submit(PAGE.png)
-        assert farm.status(job).waiting == "no worker reads recognize.planted"
-        failure = farm.wait(job, seconds=30).failure()
+        assert farm.status(job).waiting == "no worker reads recognize.synthetic"
+        failure = farm.wait(job, seconds=30).make_error()
         assert type(failure) is JobFailed
-        assert "no worker reads recognize.planted" in str(failure)
+        assert "no worker reads recognize.synthetic" in str(failure)
 
 
-def _gone(farm: Yard, job: str) -> Callable[[], bool]:
-    return lambda: not list(farm.store.list(keys.job(job))) and not farm.desk.progress.statuses(job)
+def _gone(farm: ProcessFarm, job: str) -> Callable[[], bool]:
+    return lambda: not list(farm.store.list(layout.job_prefix(job))) and not farm.submitter.jobs.get_statuses(job)
 
 
 def test_jobs_are_removed_when_their_time_is_over(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    keep = Keep(keep_complete=3, keep_cancelled=0)
-    with yard(settings_of(valkey_server, tmp_path, keep=keep), tmp_path) as farm:
+    keep = Retention(retention_complete=3, retention_cancelled=0)
+    with run_farm(make_settings(valkey_server, tmp_path, keep=keep), tmp_path) as farm:
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
-        farm.ready()
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
         complete, cancelled, failed = farm.submit(PAGE.png), farm.submit(PAGE.png), farm.submit(b"no picture")
-        cancel(farm.desk, cancelled)
+        cancel(farm.submitter, cancelled)
         assert [farm.wait(job).state for job in (complete, cancelled, failed)] == ["complete", "cancelled", "failed"]
-        farm.until(_gone(farm, complete), seconds=20)
+        farm.wait_until(_gone(farm, complete), seconds=20)
         time.sleep(1)
         assert [status.id for status in farm.client.jobs()] == [failed, cancelled]
-        assert farm.store.exists(keys.source(cancelled))
+        assert farm.store.exists(layout.source(cancelled))

@@ -22,29 +22,37 @@ import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ocrfarm.client import Ticket
+from ocrfarm.client import JobMetadata
+from ocrfarm.client.download import download_url
 from ocrfarm.errors import BrokerError, SettingsError, StoreDenied, UnknownJob
-from ocrfarm.farm import wire
-from ocrfarm.farm.app import declare, make_app
-from ocrfarm.farm.fetch import fetch
-from ocrfarm.farm.services import open_progress
+from ocrfarm.farm import protocol
+from ocrfarm.farm.celery_app import declare_queue, make_app
+from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.submit import cancel
-from ocrfarm.farm.webhooks import Teller
+from ocrfarm.farm.webhooks import WebhookDispatcher
 from ocrfarm.result.formats import FORMATS
-from ocrfarm.settings import Access, Load, Places, Settings, Work
-from ocrfarm.storage import keys
+from ocrfarm.settings import Admission, Endpoints, Security, Settings, TaskLimits
+from ocrfarm.storage import layout
 from ocrfarm.storage.s3 import S3Store
 from tests.acceptance.test_command_line import run
-from tests.architecture.source import ROOT
 from tests.conftest import BUCKET
-from tests.integration.certificates import certificate, server_context
-from tests.integration.damage import tls_terminator
-from tests.integration.farmyard import CONTROL, PROFILE, READER, Yard, lost_and_doubled, sheet, yard
-from tests.integration.servers import S3Server, ValkeyServer, free_ports, seaweedfs, valkey
+from tests.support.certificates import create_certificate, make_server_context
+from tests.support.farm_fixture import (
+    CONTROL,
+    FARM_PROFILE,
+    RECOGNIZER,
+    ProcessFarm,
+    draw_page,
+    find_lost_and_duplicated,
+    run_farm,
+)
+from tests.support.faulty_servers import run_tls_proxy
+from tests.support.servers import S3Server, ValkeyServer, find_free_ports, run_seaweedfs, run_valkey
+from tests.support.source_tree import ROOT
 
 SECURITY = ROOT / "docs" / "security"
-PAGE = sheet(3, 2)
-WORK = Work(recognize_seconds=10, shutdown_seconds=1)
+PAGE = draw_page(3, 2)
+WORK = TaskLimits(batch_time_limit=10, shutdown_timeout=1)
 WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD = "worker-secret-1", "client-secret-2", "flower-secret-3"
 SCALER_PASSWORD = "scaler-secret-6"
 WEBHOOK_SECRET = "whsec_d2ViaG9vay1zZWNyZXQtNy13ZWJob29rLXNlY3JldC03"
@@ -62,58 +70,58 @@ def guarded(tmp_path: Path) -> Iterator[ValkeyServer]:
     for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD), ("SCALER", SCALER_PASSWORD)):
         users = users.replace(f"{name}_SHA256", hashlib.sha256(password.encode()).hexdigest())
     (tmp_path / "users.acl").write_text(f"{users}user admin on >admin ~* &* +@all\n", encoding="utf-8")
-    with valkey(tmp_path, tmp_path / "users.acl") as server:
+    with run_valkey(tmp_path, tmp_path / "users.acl") as server:
         yield server
 
 
 @contextmanager
-def _tls_farm(server: ValkeyServer, folder: Path) -> Iterator[Yard]:
-    file = certificate(folder)
-    with tls_terminator(server.port, server_context(file)) as port:
+def _tls_farm(server: ValkeyServer, folder: Path) -> Iterator[ProcessFarm]:
+    file = create_certificate(folder)
+    with run_tls_proxy(server.port, make_server_context(file)) as port:
 
         def url(user: str, password: str) -> str:
             return f"rediss://{user}:{password}@127.0.0.1:{port}/0?ssl_ca_certs={file}"
 
-        places = Places(url("ocrfarm-client", CLIENT_PASSWORD), f"{folder}/store")
-        settings = Settings(places, work=WORK, load=Load(reconcile_seconds=2, stuck_seconds=3))
+        places = Endpoints(url("ocrfarm-client", CLIENT_PASSWORD), f"{folder}/store")
+        settings = Settings(places, task_limits=WORK, admission=Admission(reconcile_interval=2, stalled_timeout=3))
         worker = url("ocrfarm-worker", WORKER_PASSWORD)
-        with yard(settings, folder, OCRFARM_BROKER=worker, OCRFARM_FLOWER_PASSWORD=FLOWER_PASSWORD) as farm:
+        with run_farm(settings, folder, OCRFARM_BROKER=worker, OCRFARM_FLOWER_PASSWORD=FLOWER_PASSWORD) as farm:
             yield farm
 
 
 def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServer, tmp_path: Path) -> None:
     with _tls_farm(guarded, tmp_path) as farm:
-        port = free_ports(1)[0]
+        port = find_free_ports(1)[0]
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
-        farm.ready()
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
         farm.start("flower", f"flower --port {port}")
         job = farm.submit(PAGE.png)
         assert farm.wait(job).state == "complete"
-        assert lost_and_doubled(farm.document(job), PAGE.lines) == ([], [])
+        assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
         other = farm.submit(PAGE.png)
-        cancel(farm.desk, other)
+        cancel(farm.submitter, other)
         farm.client.job(other).resume()
         farm.wait(other, lambda status: status.state == "complete")
         assert [status.id for status in farm.client.jobs(after=farm.status(other))] == [job]
-        assert farm.client.unfinished("nobody") == 0
+        assert farm.client.count_active("nobody") == 0
         _somebody_is_told(farm)
         _the_dashboard_shows_and_changes_nothing(port)
         _no_secret_is_told(farm)
-        assert farm.end("reader") == farm.end("control") == 0
+        assert farm.stop("reader") == farm.stop("control") == 0
         with redis.Redis.from_url(guarded.url, username="admin", password="admin") as admin:
             refused = admin.execute_command("ACL", "LOG")
         assert not refused, refused
 
 
-def _somebody_is_told(farm: Yard) -> None:
+def _somebody_is_told(farm: ProcessFarm) -> None:
     """By the broker's user for workers; the address leads nowhere."""
-    job = farm.client.submit(PAGE.png, profile=PROFILE, ticket=Ticket(webhook="https://localhost/"))
+    job = farm.client.submit(PAGE.png, profile=FARM_PROFILE, metadata=JobMetadata(webhook="https://localhost/"))
     job.wait(60)
-    places = replace(farm.settings.places, broker=farm.environment["OCRFARM_BROKER"])
-    event = Teller(Settings(places, access=Access(webhook_secret=WEBHOOK_SECRET))).tell()
+    places = replace(farm.settings.endpoints, broker=farm.environment["OCRFARM_BROKER"])
+    event = WebhookDispatcher(Settings(places, security=Security(webhook_secret=WEBHOOK_SECRET))).dispatch_next()
     assert event
-    assert "not a public address" in event.said
+    assert "not a public address" in event.response
 
 
 def _the_dashboard_shows_and_changes_nothing(port: int) -> None:
@@ -143,7 +151,7 @@ def _status(port: int, path: str, *, user: bool, data: bytes | None = None) -> i
         return 0
 
 
-def _no_secret_is_told(farm: Yard) -> None:
+def _no_secret_is_told(farm: ProcessFarm) -> None:
     for log in farm.folder.glob("*.log"):
         _no_secret_in(log.read_text(errors="replace"), str(log))
     for process in farm.running.values():
@@ -162,14 +170,14 @@ def test_no_secret_is_told_when_everything_goes_wrong(guarded: ValkeyServer, aws
 
     store = aws.url(BUCKET, uuid.uuid4().hex)
     S3Store(store).create_bucket()
-    work, load = Work(recognize_seconds=10, shutdown_seconds=1), Load(reconcile_seconds=1, stuck_seconds=2)
-    with yard(Settings(Places(url(WORKER_PASSWORD), store), work=work, load=load), tmp_path) as farm:
+    work, load = TaskLimits(batch_time_limit=10, shutdown_timeout=1), Admission(reconcile_interval=1, stalled_timeout=2)
+    with run_farm(Settings(Endpoints(url(WORKER_PASSWORD), store), task_limits=work, admission=load), tmp_path) as farm:
         farm.start("stranger", CONTROL, OCRFARM_BROKER=url(WRONG_PASSWORD))
         farm.start("keyless", CONTROL, AWS_SECRET_ACCESS_KEY=WRONG_KEY)
         assert farm.running.pop("keyless").wait(60) == StoreDenied.exit_code
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
-        farm.ready("control", "reader")
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready("control", "reader")
         job = farm.submit(PAGE.png)
         farm.wait(job, lambda status: status.tiles > 0)
         guarded.restart()
@@ -195,20 +203,20 @@ def test_users_reach_nothing_but_the_farms_keys(guarded: ValkeyServer) -> None:
                     server.execute_command(*command)
     with pytest.raises(BrokerError, match="refused"):
         url = guarded.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
-        open_progress(Settings(Places(url, prefix="other:"))).newest()
+        open_job_store(Settings(Endpoints(url, key_prefix="other:"))).list_recent()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer, tmp_path: Path) -> None:
-    with tls_terminator(guarded.port, server_context(certificate(tmp_path))) as port:
-        places = Places(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
+    with run_tls_proxy(guarded.port, make_server_context(create_certificate(tmp_path))) as port:
+        places = Endpoints(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
         with pytest.raises(BrokerError, match="certificate"):
-            open_progress(Settings(places), tries=0).newest()
+            open_job_store(Settings(places), retries=0).list_recent()
         app = make_app(Settings(places))
         assert app.conf.broker_url.endswith("ssl_cert_reqs=required")
 
 
 ROLES = ("client", "webhooks", "split", "recognize", "stitch")
-MAY = {
+ALLOWED_ACTIONS = {
     "client": {
         *("put request", "put source", "put ended"),
         *("get request", "get source", "get overview", "get result", "get ended"),
@@ -242,7 +250,7 @@ def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     identities = [admin, *({"name": role, "credentials": [_key(role)], "policyNames": [role]} for role in ROLES)]
     policies = [{"name": role, "content": _policy(role)} for role in ROLES]
     (folder / "identities.json").write_text(json.dumps({"identities": identities, "policies": policies}))
-    with seaweedfs(folder, folder / "identities.json") as server:
+    with run_seaweedfs(folder, folder / "identities.json") as server:
         _s3(server, "ocrfarm").create_bucket(Bucket=BUCKET)
         yield server
 
@@ -263,20 +271,20 @@ def _s3(server: S3Server, role: str) -> Any:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str) -> None:
-    job = wire.new_job_id()
+    job = protocol.new_job_id()
     tile = "p0000-l0-r0000-c0000"
     names = {
-        "request": keys.request(job),
-        "source": keys.source(job),
-        "manifest": keys.manifest(job),
-        "overview": keys.overview(job, 0),
-        "tile": keys.tile(job, tile),
-        "fragments": keys.fragments(job, tile),
-        "looks": keys.looks(job),
-        "dead": keys.dead(job, tile),
-        "result": keys.result(job),
-        "webhook": keys.webhook(job),
-        "ended": keys.ended(job),
+        "request": layout.request(job),
+        "source": layout.source(job),
+        "manifest": layout.manifest(job),
+        "overview": layout.overview(job, 0),
+        "tile": layout.tile(job, tile),
+        "fragments": layout.fragments(job, tile),
+        "looks": layout.second_pass(job),
+        "dead": layout.dead_letter(job, tile),
+        "result": layout.result(job),
+        "webhook": layout.webhook(job),
+        "ended": layout.final_status(job),
     }
     for name in names.values():
         _s3(roles, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")
@@ -287,7 +295,7 @@ def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str)
     tries |= {f"put {what}": (client.put_object, {"Key": name, "Body": b"y"}) for what, name in names.items()}
     tries |= {"delete tile": (client.delete_object, {"Key": names["tile"]}), "list": (client.list_objects_v2, {})}
     tries |= {"put elsewhere": (client.put_object, {"Key": "other/key", "Body": b"y"})}
-    assert {what for what, (call, arguments) in tries.items() if _allowed(call, arguments)} == MAY[role]
+    assert {what for what, (call, arguments) in tries.items() if _allowed(call, arguments)} == ALLOWED_ACTIONS[role]
 
 
 def _allowed(call: Any, arguments: dict[str, Any]) -> bool:
@@ -307,21 +315,21 @@ def test_a_farm_of_roles_reads_a_page(
 
     for name, value in (key_of("client") | {"AWS_EC2_METADATA_DISABLED": "true"}).items():
         monkeypatch.setenv(name, value)
-    places = Places(valkey_server.url, roles.url(BUCKET), prefix=f"{uuid.uuid4().hex}:")
-    with yard(Settings(places, work=WORK, load=Load(reconcile_seconds=2)), tmp_path) as farm:
-        for role, command in (("split", "split"), ("stitch", "stitch"), ("recognize", READER)):
+    places = Endpoints(valkey_server.url, roles.url(BUCKET), key_prefix=f"{uuid.uuid4().hex}:")
+    with run_farm(Settings(places, task_limits=WORK, admission=Admission(reconcile_interval=2)), tmp_path) as farm:
+        for role, command in (("split", "split"), ("stitch", "stitch"), ("recognize", RECOGNIZER)):
             farm.start(role, command, **key_of(role))
-        farm.ready()
+        farm.wait_ready()
         job = farm.submit(PAGE.png)
         assert farm.wait(job).state == "complete", farm.logs()
-        assert lost_and_doubled(farm.document(job), PAGE.lines) == ([], [])
+        assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
         _every_format_is_written(farm, job, **key_of("client"))
         bad = farm.submit(b"no picture")
         assert farm.wait(bad).state == "failed"
-        farm.until(lambda: farm.store.exists(keys.ended(bad)))
+        farm.wait_until(lambda: farm.store.exists(layout.final_status(bad)))
 
 
-def _every_format_is_written(farm: Yard, job: str, **key: str) -> None:
+def _every_format_is_written(farm: ProcessFarm, job: str, **key: str) -> None:
     """Some need the picture as it was handed in, others the page shrunk."""
     command = ["result", job, "--out", "results", "--formats", ",".join(FORMATS)]
     ended = run(*command, cwd=farm.folder, **farm.settings.to_env(), **key)
@@ -332,7 +340,7 @@ def _every_format_is_written(farm: Yard, job: str, **key: str) -> None:
 
 
 def test_a_dashboard_without_a_password_does_not_start() -> None:
-    command = [sys.executable, "-m", "workers", "flower"]
+    command = [sys.executable, "-m", "ocrfarm.cli", "worker", "flower"]
     environment = os.environ | {"OCRFARM_BROKER": "redis://127.0.0.1:1/0"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (SettingsError.exit_code, 1)
@@ -341,37 +349,37 @@ def test_a_dashboard_without_a_password_does_not_start() -> None:
 
 @pytest.mark.parametrize("job", ["../../etc/passwd", "01ARZ3NDEKTSV4RRFFQ69G5FAV/../x", "", "x" * 5000, "\0", "a:b"])
 def test_a_job_id_is_no_path(job: str, tmp_path: Path) -> None:
-    settings = Settings(Places("redis://127.0.0.1:1/0", str(tmp_path)))
-    with yard(settings, tmp_path) as farm, pytest.raises(UnknownJob):
+    settings = Settings(Endpoints("redis://127.0.0.1:1/0", str(tmp_path)))
+    with run_farm(settings, tmp_path) as farm, pytest.raises(UnknownJob):
         farm.client.job(job)
 
 
 def test_messages_with_paths_in_them_reach_nothing_and_hurt_nobody(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
+    places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "request.json").write_text("{}")
-    with yard(Settings(places, work=WORK), tmp_path) as farm:
+    with run_farm(Settings(places, task_limits=WORK), tmp_path) as farm:
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
-        farm.ready()
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
         before = [farm.children(name) for name in ("control", "reader")]
         with make_app(farm.settings) as app:
-            declare(app, "recognize.planted")
-            for name in (wire.SPLIT, wire.STITCH, wire.RESUME):
+            declare_queue(app, "recognize.synthetic")
+            for name in (protocol.SPLIT, protocol.STITCH, protocol.RESUME):
                 for job in ("../../secret", "/etc", "", "..", "x\0y"):
                     app.send_task(name, [job])
                 app.send_task(name, [{"not": "text"}])
             good = farm.submit(PAGE.png)
             for tiles in (["../../x"], ["p0000-l0-r9999-c0000"], [], "text", [["list"]]):
-                app.send_task(wire.RECOGNIZE, [wire.new_job_id(), tiles], queue="recognize.planted")
+                app.send_task(protocol.RECOGNIZE, [protocol.new_job_id(), tiles], queue="recognize.synthetic")
         assert farm.wait(good).state == "complete"
         assert [farm.children(name) for name in ("control", "reader")] == before
     assert sorted(path.name for path in (tmp_path / "secret").iterdir()) == ["request.json"]
 
 
 def test_addresses_are_refused_unless_they_are_allowed(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="OCRFARM_URL_SOURCES"):
-        fetch("https://example.org/a.png", tmp_path / "a", access=Access())
-    settings = Settings(Places("redis://127.0.0.1:1/0", str(tmp_path)))
-    with yard(replace(settings), tmp_path) as farm, pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="OCRFARM_ALLOW_URL_SOURCES"):
+        download_url("https://example.org/a.png", tmp_path / "a", access=Security())
+    settings = Settings(Endpoints("redis://127.0.0.1:1/0", str(tmp_path)))
+    with run_farm(replace(settings), tmp_path) as farm, pytest.raises(SettingsError):
         farm.client.submit("https://example.org/a.png")

@@ -10,19 +10,19 @@ import pytest
 from PIL import Image
 
 from ocrfarm.client import Client
-from ocrfarm.farm.local import EmbeddedFarm, Shape
+from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.geometry import Size
-from ocrfarm.recognize.planted import planted_page
+from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from ocrfarm.result.formats import FORMATS
-from ocrfarm.storage import keys, open_store
+from ocrfarm.storage import layout, open_store
 from tests.acceptance.test_command_line import run
 
 ALL = ",".join(FORMATS)
-HERE = ["--profile", "planted", "--in-process"]
+IN_PROCESS = ["--profile", "synthetic", "--in-process"]
 
 
 def page(seed: int) -> tuple[Image.Image, list[str]]:
-    pixels, truth = planted_page(Size(1200, 900), seed=seed, lines=12)
+    pixels, truth = make_synthetic_page(Size(1200, 900), seed=seed, lines=12)
     return Image.fromarray(pixels), sorted(line.text for line in truth)
 
 
@@ -30,10 +30,10 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "outcomes.csv")
 
 
-def test_all_formats_of_one_picture(tmp_path: Path) -> None:
-    picture, texts = page(1)
-    picture.save(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", "--formats", ALL, *HERE, cwd=tmp_path)
+def test_all_formats_of_one_image(tmp_path: Path) -> None:
+    image, texts = page(1)
+    image.save(tmp_path / "sheet.png")
+    ended = run("read", "sheet.png", "--out", "out", "--formats", ALL, *IN_PROCESS, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert names(tmp_path / "out") == sorted(form.file_name("sheet") for form in FORMATS.values())
     assert all(path.stat().st_size for path in (tmp_path / "out").iterdir())
@@ -45,23 +45,23 @@ def test_all_formats_of_one_picture(tmp_path: Path) -> None:
 
 def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
     page(1)[0].save(tmp_path / "sheet.png")
-    assert run("read", "sheet.png", "--out", "out", "--formats", "csv, hocr", *HERE, cwd=tmp_path).returncode == 0
+    assert run("read", "sheet.png", "--out", "out", "--formats", "csv, hocr", *IN_PROCESS, cwd=tmp_path).returncode == 0
     assert names(tmp_path / "out") == ["sheet.csv", "sheet.hocr"]
 
 
-def test_pages_of_one_picture(tmp_path: Path) -> None:
+def test_pages_of_one_image(tmp_path: Path) -> None:
     first, second = page(1), page(2)
     first[0].save(tmp_path / "book.tif", save_all=True, append_images=[second[0]], compression="tiff_lzw")
     arguments = ["--formats", "pdf,page,preview,alto,iiif", "--base-url", "https://library.example/scans"]
-    ended = run("read", "book.tif", "--out", "out", *arguments, *HERE, cwd=tmp_path)
+    ended = run("read", "book.tif", "--out", "out", *arguments, *IN_PROCESS, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     each = ["book.p0001.page.xml", "book.p0001.preview.png", "book.page.xml", "book.preview.png"]
     assert names(tmp_path / "out") == sorted(["book.alto.xml", "book.iiif.json", "book.pdf", *each])
     with pypdfium2.PdfDocument(tmp_path / "out/book.pdf") as pdf:
-        for number, (picture, texts) in enumerate((first, second)):
+        for number, (image, texts) in enumerate((first, second)):
             assert sorted(pdf[number].get_textpage().get_text_bounded().split()) == sorted(" ".join(texts).split())
             drawn = pdf[number].render(scale=1200 / pdf[number].get_width() - 1e-6).to_pil().convert("L")
-            assert np.abs(np.asarray(drawn, float) - np.asarray(picture, float)).mean() < 1
+            assert np.abs(np.asarray(drawn, float) - np.asarray(image, float)).mean() < 1
     manifest = json.loads((tmp_path / "out/book.iiif.json").read_text())
     assert manifest["id"] == "https://library.example/scans/book.iiif.json"
 
@@ -75,18 +75,18 @@ def test_pages_of_one_picture(tmp_path: Path) -> None:
 )
 def test_mistakes_are_told_before_anything_is_read(arguments: list[str], words: str, tmp_path: Path) -> None:
     page(1)[0].save(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", *arguments, *HERE, cwd=tmp_path)
+    ended = run("read", "sheet.png", "--out", "out", *arguments, *IN_PROCESS, cwd=tmp_path)
     assert (ended.returncode, words in ended.stderr, ended.stderr.count("\n")) == (4, True, 1), ended.stderr
     assert names(tmp_path) == ["sheet.png"]
 
 
 @pytest.mark.parametrize("part", ["", ".p0001"])
-def test_results_do_not_take_the_place_of_pictures(part: str, tmp_path: Path) -> None:
+def test_results_do_not_take_the_place_of_images(part: str, tmp_path: Path) -> None:
     preview = f"sheet{part}.preview.png"
     for name in ("sheet.png", preview):
         page(1)[0].save(tmp_path / name)
     before = (tmp_path / preview).read_bytes()
-    ended = run("read", ".", "--out", ".", *HERE, cwd=tmp_path)
+    ended = run("read", ".", "--out", ".", *IN_PROCESS, cwd=tmp_path)
     assert (ended.returncode, "would be replaced" in ended.stderr) == (4, True), ended.stderr
     assert names(tmp_path) == sorted(["sheet.png", preview])
     assert (tmp_path / preview).read_bytes() == before
@@ -94,18 +94,22 @@ def test_results_do_not_take_the_place_of_pictures(part: str, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def farm() -> Iterator[EmbeddedFarm]:
-    with EmbeddedFarm("planted", shape=Shape(1)) as farm:
+    with EmbeddedFarm("synthetic", layout=WorkerLayout(1)) as farm:
         yield farm
 
 
-def test_results_of_a_job_fetch_the_picture_only_where_a_format_needs_it(farm: EmbeddedFarm, tmp_path: Path) -> None:
-    picture, texts = page(3)
-    picture.save(tmp_path / "sheet.png")
-    places = farm.settings.places
-    settings = {"OCRFARM_BROKER": places.broker, "OCRFARM_STORE": places.store, "OCRFARM_PREFIX": places.prefix}
-    job = Client(settings=farm.settings).submit(tmp_path / "sheet.png", profile="planted")
+def test_results_of_a_job_fetch_the_image_only_where_a_format_needs_it(farm: EmbeddedFarm, tmp_path: Path) -> None:
+    image, texts = page(3)
+    image.save(tmp_path / "sheet.png")
+    endpoints = farm.settings.endpoints
+    settings = {
+        "OCRFARM_BROKER": endpoints.broker,
+        "OCRFARM_STORE": endpoints.store,
+        "OCRFARM_KEY_PREFIX": endpoints.key_prefix,
+    }
+    job = Client(settings=farm.settings).submit(tmp_path / "sheet.png", profile="synthetic")
     job.wait(60)
-    ended = run("result", job.id, "--out", "out", "--formats", "pdf,geojson,hocr", cwd=tmp_path, **settings)
+    ended = run("fetch", job.id, "--out", "out", "--formats", "pdf,geojson,hocr", cwd=tmp_path, **settings)
     assert ended.returncode == 0, ended.stderr
     assert names(tmp_path / "out") == [f"{job.id}.{kind}" for kind in ("geojson", "hocr", "pdf")]
     packed = (tmp_path / "sheet.png").read_bytes().partition(b"IDAT")[2][:1000]
@@ -113,11 +117,10 @@ def test_results_of_a_job_fetch_the_picture_only_where_a_format_needs_it(farm: E
     assert 'image "sheet.png"' in (tmp_path / "out" / f"{job.id}.hocr").read_text()
     with pypdfium2.PdfDocument(tmp_path / "out" / f"{job.id}.pdf") as pdf:
         assert sorted(pdf[0].get_textpage().get_text_bounded().split()) == sorted(" ".join(texts).split())
-    open_store(places.store).delete([keys.source(job.id)])
+    open_store(endpoints.store).delete([layout.source(job.id)])
     assert (
-        run("result", job.id, "--out", "more", "--formats", "json,csv,preview", cwd=tmp_path, **settings).returncode
-        == 0
+        run("fetch", job.id, "--out", "more", "--formats", "json,csv,preview", cwd=tmp_path, **settings).returncode == 0
     )
-    ended = run("result", job.id, "--out", "some", "--formats", "pdf,txt", cwd=tmp_path, **settings)
+    ended = run("fetch", job.id, "--out", "some", "--formats", "pdf,txt", cwd=tmp_path, **settings)
     assert (ended.returncode, "ObjectNotFound" in ended.stderr) == (7, True), ended.stderr
     assert names(tmp_path / "some") == [f"{job.id}.txt"]  # what can be written is

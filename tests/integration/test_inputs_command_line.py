@@ -12,30 +12,30 @@ import pytest
 from PIL import Image
 
 from ocrfarm.geometry import Size
-from ocrfarm.recognize.planted import planted_page
+from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from tests.acceptance.test_command_line import run
-from tests.unit.pdfs import Maker
+from tests.support.pdf_files import PdfBuilder
 
-HERE = ["--profile", "planted", "--tile", "512"]
-WHERE = pytest.mark.parametrize("where", [["--in-process"], []], ids=["in process", "over a farm"])
+SYNTHETIC_PROFILE = ["--profile", "synthetic", "--tile-size", "512"]
+each_backend = pytest.mark.parametrize("where", [["--in-process"], []], ids=["in process", "over a farm"])
 PAGE = Size(1200, 900)
 POINTS = (1200 * 72 / 200, 900 * 72 / 200)
 
 
-def book(path: Path, count: int) -> list[list[str]]:
+def write_book(path: Path, count: int) -> list[list[str]]:
     """Write a PDF of scanned pages at 200 dpi, one of which has text already; give the lines of each."""
-    maker, texts = Maker(), []
+    maker, texts = PdfBuilder(), []
     for seed in range(count):
-        pixels, truth = planted_page(PAGE, seed=seed, lines=12)
-        page = maker.picture(pixels, POINTS)
+        pixels, truth = make_synthetic_page(PAGE, seed=seed, lines=12)
+        page = maker.add_image(pixels, POINTS)
         if seed == 1:
-            page.contents_add(maker.text("old", mode=3))
+            page.contents_add(maker.text_content("old", mode=3))
         texts.append(sorted(line.text for line in truth))
     maker.save(path)
     return texts
 
 
-def pages(path: Path) -> list[dict[str, Any]]:
+def read_pages(path: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(path.read_text())["pages"]
     return found
 
@@ -44,12 +44,14 @@ def lines(page: dict[str, Any]) -> list[str]:
     return sorted(line["text"] for line in page["lines"])
 
 
-@WHERE
+@each_backend
 def test_a_pdf_is_read_and_keeps_its_pages(tmp_path: Path, where: list[str]) -> None:
-    texts = book(tmp_path / "book.pdf", 3)
-    ended = run("read", "book.pdf", "--out", "out", "--formats", "json,pdf,preview", *HERE, *where, cwd=tmp_path)
+    texts = write_book(tmp_path / "book.pdf", 3)
+    ended = run(
+        "read", "book.pdf", "--out", "out", "--formats", "json,pdf,preview", *SYNTHETIC_PROFILE, *where, cwd=tmp_path
+    )
     assert ended.returncode == 0, ended.stderr
-    found = pages(tmp_path / "out/book.json")
+    found = read_pages(tmp_path / "out/book.json")
     assert [lines(page) for page in found] == texts
     assert [(page["dpi"], page["has_text"], page.get("number")) for page in found] == [
         (200.0, False, None),
@@ -62,10 +64,10 @@ def test_a_pdf_is_read_and_keeps_its_pages(tmp_path: Path, where: list[str]) -> 
             assert sorted(word for word in words if word != "old") == sorted(" ".join(expected).split())
             before, after = (np.asarray(each[number].render(scale=1).to_pil()) for each in (old, pdf))
             assert (before == after).all()
-        stands_where_it_is_read(pdf[0], found[0])
+        assert_text_position(pdf[0], found[0])
 
 
-def stands_where_it_is_read(page: Any, read: dict[str, Any]) -> None:
+def assert_text_position(page: Any, read: dict[str, Any]) -> None:
     scale = page.get_width() / read["width"]
     upright = [line for line in read["lines"] if line["quad"][0][1] == line["quad"][1][1]]
     reader = page.get_textpage()
@@ -76,13 +78,13 @@ def stands_where_it_is_read(page: Any, read: dict[str, Any]) -> None:
         assert reader.get_text_bounded(*box).split() == line["text"].split()
 
 
-@WHERE
+@each_backend
 def test_some_pages_of_a_pdf(tmp_path: Path, where: list[str]) -> None:
-    texts = book(tmp_path / "book.pdf", 4)
+    texts = write_book(tmp_path / "book.pdf", 4)
     arguments = ["--formats", "json,csv,pdf,preview,hocr,iiif", "--pages", "2,4-"]
-    ended = run("read", "book.pdf", "--out", "out", *arguments, *HERE, *where, cwd=tmp_path)
+    ended = run("read", "book.pdf", "--out", "out", *arguments, *SYNTHETIC_PROFILE, *where, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    found = pages(tmp_path / "out/book.json")
+    found = read_pages(tmp_path / "out/book.json")
     assert [(page["number"], lines(page)) for page in found] == [(2, texts[1]), (4, texts[3])]
     rows = csv.DictReader(io.StringIO((tmp_path / "out/book.csv").read_text("utf-8-sig")))
     assert {row["page"] for row in rows} == {"2", "4"}
@@ -95,24 +97,26 @@ def test_some_pages_of_a_pdf(tmp_path: Path, where: list[str]) -> None:
     with pypdfium2.PdfDocument(tmp_path / "out/book.pdf") as pdf:
         words = [pdf[number].get_textpage().get_text_bounded().split() for number in range(4)]
     assert [bool(each) for each in words] == [False, True, False, True]
-    ended = run("read", "book.pdf", "--out", "out", "--pages", "7", *HERE, *where, cwd=tmp_path)
+    ended = run("read", "book.pdf", "--out", "out", "--pages", "7", *SYNTHETIC_PROFILE, *where, cwd=tmp_path)
     assert (ended.returncode, "has 4 pages, and none of them" in ended.stderr) == (3, True), ended.stderr
 
 
-@WHERE
+@each_backend
 def test_regions_and_masks(tmp_path: Path, where: list[str]) -> None:
-    pixels, _ = planted_page(Size(2000, 1500), seed=5, lines=40)
+    pixels, _ = make_synthetic_page(Size(2000, 1500), seed=5, lines=40)
     Image.fromarray(pixels).save(tmp_path / "sheet.png")
     white = np.zeros((150, 200), np.uint8)
     white[90:, :40] = 255
     Image.fromarray(white).save(tmp_path / "mask.png")
     arguments = ["--region", "1500,0,2000,400", "--region", "0,0,400,300", "--mask", "mask.png"]
-    ended = run("read", "sheet.png", "--out", "out", "--formats", "json", *arguments, *HERE, *where, cwd=tmp_path)
+    ended = run(
+        "read", "sheet.png", "--out", "out", "--formats", "json", *arguments, *SYNTHETIC_PROFILE, *where, cwd=tmp_path
+    )
     assert ended.returncode == 0, ended.stderr
     assert "left out on purpose" in ended.stdout
-    (page,) = pages(tmp_path / "out/sheet.json")
+    (page,) = read_pages(tmp_path / "out/sheet.json")
     assert page["lines"]
-    assert page["coverage"]["left_out"]
+    assert page["coverage"]["excluded"]
     assert page["coverage"]["gaps"] == []
     for line in page["lines"]:
         middles = [np.mean(word["quad"], axis=0) for word in line["words"]]
@@ -130,6 +134,6 @@ def test_regions_and_masks(tmp_path: Path, where: list[str]) -> None:
 )
 def test_mistakes_are_told_before_anything_is_read(tmp_path: Path, arguments: list[str], words: str) -> None:
     Image.new("L", (9, 9)).save(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", *arguments, *HERE, cwd=tmp_path)
+    ended = run("read", "sheet.png", "--out", "out", *arguments, *SYNTHETIC_PROFILE, cwd=tmp_path)
     assert (ended.returncode, words in ended.stderr, ended.stderr.count("\n")) == (4, True, 1), ended.stderr
     assert not (tmp_path / "out").exists()

@@ -21,35 +21,35 @@ import yaml
 
 from ocrfarm.errors import FarmError
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.census import census_taker
 from ocrfarm.farm.gpus import Gpu
-from ocrfarm.farm.roster import Roster, Worker
-from ocrfarm.settings import Load, Places, Settings, Work
-from tests.architecture.source import ROOT
-from tests.integration.farmyard import CONTROL, READER, Yard, sheet, yard
-from tests.integration.servers import ValkeyServer, free_ports, valkey
-from tests.integration.tools import tool
-from tests.unit.exposition import Samples, samples, value
+from ocrfarm.farm.snapshot import make_snapshot_reader
+from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry
+from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, run_farm
+from tests.support.programs import find_program
+from tests.support.prometheus_text import Samples, parse_samples, sample_value
+from tests.support.servers import ValkeyServer, find_free_ports, run_valkey
+from tests.support.source_tree import ROOT
 
 FILES = ROOT / "helm" / "ocrfarm" / "files"
 ALERTS, DASHBOARD = FILES / "alerts.yaml", FILES / "dashboard.json"
-GPU_HOST = Worker("far@gpu", "gpu", ("recognize.planted",), 1, 2 * 10**9, (Gpu(0, "H100", 80, 8, 50, 60),))
+GPU_HOST = WorkerInfo("far@gpu", "gpu", ("recognize.synthetic",), 1, 2 * 10**9, (Gpu(0, "H100", 80, 8, 50, 60),))
 
 
 @contextmanager
-def _farm(server: ValkeyServer, folder: Path) -> Iterator[Yard]:
-    places = Places(server.url, f"{folder}/store", prefix=f"{uuid.uuid4().hex}:")
-    settings = Settings(places, work=Work(shutdown_seconds=1), load=Load(reconcile_seconds=2))
-    with yard(settings, folder) as farm:
+def _farm(server: ValkeyServer, folder: Path) -> Iterator[ProcessFarm]:
+    places = Endpoints(server.url, f"{folder}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    settings = Settings(places, task_limits=TaskLimits(shutdown_timeout=1), admission=Admission(reconcile_interval=2))
+    with run_farm(settings, folder) as farm:
         yield farm
 
 
-def _exporter(farm: Yard, name: str = "metrics") -> str:
+def _exporter(farm: ProcessFarm, name: str = "metrics") -> str:
     """Start an exporter and give its address once it answers."""
-    (port,) = free_ports(1)
+    (port,) = find_free_ports(1)
     farm.start(name, f"metrics --address 127.0.0.1 --port {port}")
     url = f"http://127.0.0.1:{port}/metrics"
-    farm.until(lambda: _get(url) is not None)
+    farm.wait_until(lambda: _get(url) is not None)
     return url
 
 
@@ -64,39 +64,49 @@ def _get(url: str) -> str | None:
 def _samples(url: str) -> Samples:
     text = _get(url)
     assert text
-    return samples(text)
+    return parse_samples(text)
 
 
 def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
     valkey_server: ValkeyServer, tmp_path: Path
 ) -> None:
     """One tile kills its process, one exhausts memory however it is read; a later exporter says the same."""
-    page = sheet(3, 2, {(0, 0): "CRASHW", (1, 2): "GORGE"})
+    page = draw_page(3, 2, {(0, 0): "CRASHW", (1, 2): "GORGE"})
     with _farm(valkey_server, tmp_path) as farm:
         url = _exporter(farm)
         before = _samples(url)
-        assert value(before, "tiles_total", outcome="dead") == value(before, "jobs_total", state="partial") == 0
+        assert (
+            sample_value(before, "tiles_total", outcome="failed")
+            == sample_value(before, "jobs_total", state="partial")
+            == 0
+        )
         job = farm.submit(page.png)
         farm.start("control", CONTROL)
-        farm.start("reader", READER)
+        farm.start("reader", RECOGNIZER)
         assert farm.wait(job, seconds=120).state == "partial", farm.logs()
         status, document = farm.status(job), farm.document(job)
-        farm.until(lambda: _samples(url)["ocrfarm_jobs_total", frozenset({("state", "partial")})] == 1)
+        farm.wait_until(lambda: _samples(url)["ocrfarm_jobs_total", frozenset({("state", "partial")})] == 1)
         after = _samples(url)
-        outcomes = {each: value(after, "tiles_total", outcome=each) for each in ("read", "dead", "blank")}
-        assert outcomes == {"read": status.done, "dead": status.failed, "blank": status.blank}
-        assert outcomes["dead"] == 1
-        assert value(after, "retries_total", stage="recognize") >= 1
-        assert value(after, "troubles_total") >= 1
+        outcomes = {each: sample_value(after, "tiles_total", outcome=each) for each in ("read", "failed", "blank")}
+        assert outcomes == {"read": status.done, "failed": status.failed, "blank": status.blank}
+        assert outcomes["failed"] == 1
+        assert sample_value(after, "retries_total", stage="recognize") >= 1
+        assert sample_value(after, "tile_failures_total") >= 1
         (model,) = {line.model for line in document.lines}
-        assert value(after, "lines_total", model=model) == len(document.lines)
-        assert value(after, "stage_seconds_count", stage="split", model="") == 1
-        assert value(after, "stage_seconds_count", stage="stitch", model="") == 1
-        assert value(after, "stage_seconds_count", stage="recognize", model="planted") >= status.done
-        assert value(after, "model_load_seconds_count", model="planted") >= 2, "the process that died was replaced"
-        assert value(after, "pixels_total", model="planted") >= status.done * 400 * 400
-        assert value(after, "workers", queue="recognize.planted") == value(after, "workers", queue="split") == 1
-        assert farm.end("metrics") == 0
+        assert sample_value(after, "lines_total", model=model) == len(document.lines)
+        assert sample_value(after, "stage_duration_seconds_count", stage="split", model="") == 1
+        assert sample_value(after, "stage_duration_seconds_count", stage="stitch", model="") == 1
+        assert sample_value(after, "stage_duration_seconds_count", stage="recognize", model="synthetic") >= status.done
+        assert sample_value(after, "model_load_duration_seconds_count", model="synthetic") >= 2, (
+            "the process that died was replaced"
+        )
+        assert sample_value(after, "pixels_total", model="synthetic") >= status.done * 400 * 400
+        assert (
+            sample_value(after, "workers", queue="recognize.synthetic")
+            == sample_value(after, "workers", queue="split")
+            == 1
+        )
+        assert farm.stop("metrics") == 0
         again = _samples(_exporter(farm, "second"))
         counted = [key for key in after if key[0].endswith(("_total", "_count", "_bucket"))]
         assert {key: again[key] for key in counted} == {key: after[key] for key in counted}
@@ -105,37 +115,41 @@ def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
 def test_what_waits_is_seen_with_its_age(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     with _farm(valkey_server, tmp_path) as farm:
         url = _exporter(farm)
-        farm.submit(sheet(1, 1).png)
+        farm.submit(draw_page(1, 1).png)
         farm.start("control", CONTROL)
-        farm.until(
+        farm.wait_until(
             lambda: (
-                ("ocrfarm_queue_messages", frozenset({("queue", "recognize.planted"), ("priority", "0")}))
+                ("ocrfarm_queue_messages", frozenset({("queue", "recognize.synthetic"), ("priority", "0")}))
                 in _samples(url)
             )
         )
-        farm.until(lambda: value(_samples(url), "queue_messages", queue="recognize.planted", priority="0") == 1)
+        farm.wait_until(
+            lambda: sample_value(_samples(url), "queue_messages", queue="recognize.synthetic", priority="0") == 1
+        )
         time.sleep(1.5)
         found = _samples(url)
-        assert 1 <= value(found, "queue_oldest_seconds", queue="recognize.planted", priority="0") < 60
-        assert value(found, "queue_oldest_seconds", queue="recognize.planted", priority="9") == 0
-        assert value(found, "jobs_unfinished", state="recognizing") == value(found, "tiles_left") == 1
-        assert value(found, "jobs_without_worker") == 1
-        assert value(found, "workers", queue="recognize.planted") == 0
-        farm.start("reader", READER, STANDIN_SECONDS="3")
-        farm.until(
+        assert (
+            1 <= sample_value(found, "queue_oldest_message_age_seconds", queue="recognize.synthetic", priority="0") < 60
+        )
+        assert sample_value(found, "queue_oldest_message_age_seconds", queue="recognize.synthetic", priority="9") == 0
+        assert sample_value(found, "jobs_active", state="recognizing") == sample_value(found, "tiles_pending") == 1
+        assert sample_value(found, "jobs_without_worker") == 1
+        assert sample_value(found, "workers", queue="recognize.synthetic") == 0
+        farm.start("reader", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="3")
+        farm.wait_until(
             lambda: sum(value for (name, _), value in _samples(url).items() if name == "ocrfarm_unacked_messages") == 1
         )
-        farm.until(lambda: value(_samples(url), "tiles_left") == 0)
+        farm.wait_until(lambda: sample_value(_samples(url), "tiles_pending") == 0)
 
 
 def test_a_broker_that_is_away_is_told_and_the_exporter_stays(tmp_path: Path) -> None:
-    with valkey(tmp_path) as server, _farm(server, tmp_path) as farm:
+    with run_valkey(tmp_path) as server, _farm(server, tmp_path) as farm:
         url = _exporter(farm)
-        assert value(_samples(url), "broker_up") == 1
+        assert sample_value(_samples(url), "broker_up") == 1
         server.kill()
         assert _samples(url) == {("ocrfarm_broker_up", frozenset()): 0}
         server.start()
-        farm.until(lambda: value(_samples(url), "broker_up") == 1)
+        farm.wait_until(lambda: sample_value(_samples(url), "broker_up") == 1)
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(valkey_server: ValkeyServer, tmp_path: Path) -> None:
@@ -146,15 +160,15 @@ def test_a_port_that_is_taken_is_told_in_one_line(valkey_server: ValkeyServer, t
         assert len(farm.log("other").splitlines()) == 1
 
 
-def test_a_client_of_the_broker_may_take_a_census(tmp_path: Path) -> None:
-    with valkey(tmp_path) as server:
+def test_a_client_of_the_broker_may_take_a_snapshot(tmp_path: Path) -> None:
+    with run_valkey(tmp_path) as server:
         line = (ROOT / "docs" / "security" / "redis.acl").read_text().split("user ocrfarm-client ")[1].splitlines()[0]
         with redis.Redis.from_url(server.url) as admin:
             admin.execute_command("ACL", "SETUSER", "client", *line.replace("#CLIENT_SHA256", ">secret").split())
             url = server.url.replace("//", "//client:secret@")
-            take = census_taker(Settings(Places(url, str(tmp_path))))
+            take = make_snapshot_reader(Settings(Endpoints(url, str(tmp_path))))
             assert take().workers == ()
-            Roster(Broker(server.url), prefix="ocrfarm:").report(GPU_HOST)
+            WorkerRegistry(Broker(server.url), prefix="ocrfarm:").record_heartbeat(GPU_HOST)
             assert take().workers == (GPU_HOST,)
             assert not admin.execute_command("ACL", "LOG")
 
@@ -163,10 +177,10 @@ def test_a_client_of_the_broker_may_take_a_census(tmp_path: Path) -> None:
 def prometheus(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give a Prometheus that has watched a farm at work, one of whose workers said that it has a GPU."""
     folder = tmp_path_factory.mktemp("prometheus")
-    program = tool("prometheus", package="prometheus")
+    program = find_program("prometheus", package="prometheus")
     with _farm(valkey_server, folder) as farm:
         url = _exporter(farm)
-        (port,) = free_ports(1)
+        (port,) = find_free_ports(1)
         scrape = {"job_name": "ocrfarm", "static_configs": [{"targets": [urllib.parse.urlsplit(url).netloc]}]}
         config = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(ALERTS)]}
         (folder / "prometheus.yml").write_text(json.dumps(config | {"scrape_configs": [scrape]}))
@@ -183,20 +197,22 @@ def prometheus(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFac
                 process.terminate()
 
 
-def _work(farm: Yard, prometheus: str) -> None:
+def _work(farm: ProcessFarm, prometheus: str) -> None:
     """Read pages, one of them with a tile that is given up, before Prometheus looks for the first time and after."""
     farm.start("control", CONTROL)
-    farm.start("reader", READER)
-    Roster(Broker(farm.settings.places.broker), prefix=farm.settings.places.prefix).report(GPU_HOST)
-    pages = [sheet(2, 1, {(0, 0): "GORGE"}).png, sheet(2, 2).png]
+    farm.start("reader", RECOGNIZER)
+    WorkerRegistry(Broker(farm.settings.endpoints.broker), prefix=farm.settings.endpoints.key_prefix).record_heartbeat(
+        GPU_HOST
+    )
+    pages = [draw_page(2, 1, {(0, 0): "GORGE"}).png, draw_page(2, 2).png]
     for jobs in (2, 4):
         for page in pages:
-            assert farm.wait(farm.submit(page)).ended
-        farm.until(partial(_asked, prometheus, f"sum(ocrfarm_jobs_total) == {jobs}"))
-    farm.until(partial(_asked, prometheus, 'ALERTS{alertname="OcrfarmTilesGivenUp"}'))
+            assert farm.wait(farm.submit(page)).has_ended
+        farm.wait_until(partial(_query_prometheus, prometheus, f"sum(ocrfarm_jobs_total) == {jobs}"))
+    farm.wait_until(partial(_query_prometheus, prometheus, 'ALERTS{alertname="OcrfarmTilesFailed"}'))
 
 
-def _asked(prometheus: str, query: str) -> list[Any]:
+def _query_prometheus(prometheus: str, query: str) -> list[Any]:
     """Give what Prometheus answers; the intervals of a dashboard are those of this short history."""
     query = re.sub(r"\[(\$__rate_interval|\d+[mh])\]", "[60s]", query)
     answer = _get(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}")
@@ -217,14 +233,14 @@ def _rules() -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 
-_WITHOUT_A_LIMIT = "ocrfarm_broker_memory_limit_bytes > 0"
+_QUERY_WITHOUT_RESULT = "ocrfarm_broker_memory_limit_bytes > 0"
 """The tests' broker has none."""
 
 
 @pytest.mark.parametrize("query", _queries())
 def test_every_query_of_the_dashboard_has_an_answer(prometheus: str, query: str) -> None:
-    found = _asked(prometheus, query)
-    assert found or query == _WITHOUT_A_LIMIT
+    found = _query_prometheus(prometheus, query)
+    assert found or query == _QUERY_WITHOUT_RESULT
     assert not [row for row in found if row["value"][1] == "NaN"]
 
 
@@ -245,11 +261,11 @@ def test_prometheus_takes_the_rules_and_rings_for_the_tile_that_was_given_up(pro
     rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in rules} == {rule["alert"] for rule in _rules()}
     assert all(rule["health"] == "ok" for rule in rules), rules
-    assert [rule["state"] for rule in rules if rule["name"] == "OcrfarmTilesGivenUp"] == ["firing"]
+    assert [rule["state"] for rule in rules if rule["name"] == "OcrfarmTilesFailed"] == ["firing"]
 
 
 def test_alerts_ring_when_they_should_and_only_then() -> None:
-    promtool = tool("promtool", package="prometheus")
+    promtool = find_program("promtool", package="prometheus")
     for what in (["check", "rules", str(ALERTS)], ["test", "rules", str(Path(__file__).with_name("alerts_test.yaml"))]):
         done = subprocess.run([promtool, *what], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -267,6 +283,6 @@ def test_every_alert_is_tested_and_says_what_to_do() -> None:
 
 
 def test_the_exporter_loads_no_engine() -> None:
-    program = "import sys, workers.metrics; print(*sys.modules)"
+    program = "import sys, ocrfarm.worker.metrics; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"cv2", "paddle", "paddleocr", "onnxruntime", "pyvips", "boto3"} & set(done.stdout.split())

@@ -1,9 +1,8 @@
 """The real models on small drawn pictures, and a test for each trap of PaddleOCR that a test can see."""
 
-import importlib
 import os
-from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ocrfarm.errors import EngineError
 from ocrfarm.geometry import Box, Size
-from ocrfarm.recognize import Pixels, Profile, WeightsFolders, find_profile, load_engine, read_tile
-from ocrfarm.recognize.models import find_model
+from ocrfarm.recognize import Profile, RgbPixels, WeightsFolders, find_profile, load_engine, read_tile
+from ocrfarm.recognize.model_registry import find_model
 from ocrfarm.recognize.profiles import Runtime
 from ocrfarm.settings import Settings
-from ocrfarm.split.plan import quarter
+from ocrfarm.split.tiling import split_tile
 from ocrfarm.tile import Tile, TileId
 
 FAST = replace(find_profile("fast"), runtime=Runtime(threads=1))
@@ -25,7 +24,7 @@ FAST = replace(find_profile("fast"), runtime=Runtime(threads=1))
 @pytest.fixture(scope="session")
 def folders() -> WeightsFolders:
     settings = Settings.from_env(os.environ)
-    return WeightsFolders(settings.cache_folder, settings.models_folder)
+    return WeightsFolders(settings.cache_path, settings.models_path)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +32,7 @@ def engine(folders: WeightsFolders) -> Any:
     return load_engine(FAST, folders)
 
 
-def drawn(*texts: tuple[str, int, int], size: tuple[int, int] = (640, 256), height: int = 28) -> Pixels:
+def drawn(*texts: tuple[str, int, int], size: tuple[int, int] = (640, 256), height: int = 28) -> RgbPixels:
     """Black on white; each text with its left and upper edge."""
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
@@ -56,7 +55,7 @@ def test_characters_are_at_their_place(engine: Any) -> None:
     width = ImageFont.load_default(28).getlength("0123456789")
     x0, x1 = fragment.quad.p0[0], fragment.quad.p1[0]
     for index, char in enumerate(fragment.chars):
-        assert x0 + char.at * (x1 - x0) == pytest.approx(40 + width * (index + 0.5) / 10, abs=6)
+        assert x0 + char.position * (x1 - x0) == pytest.approx(40 + width * (index + 0.5) / 10, abs=6)
 
 
 def test_text_upside_down_is_read_the_right_way_round(engine: Any) -> None:
@@ -90,17 +89,17 @@ def test_a_page_of_dots_is_saturated(engine: Any, monkeypatch: pytest.MonkeyPatc
     """The detector lists its first contours only, from the bottom; what it leaves out must not get lost."""
     texts = [("word", x, y) for x in range(10, 600, 100) for y in range(10, 240, 45)]
     monkeypatch.setattr(engine._detector._model.post_op, "max_candidates", 12)
-    assert engine.read(drawn(*texts)).saturated
+    assert engine.read(drawn(*texts)).detector_overflow
     monkeypatch.setattr(engine._detector._model.post_op, "max_candidates", 3000)
-    assert not engine.read(drawn(*texts)).saturated
+    assert not engine.read(drawn(*texts)).detector_overflow
 
 
 def test_a_saturated_tile_is_read_again_in_parts(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [(f"N{x}{y}", x, y) for x in range(10, 1000, 250) for y in range(10, 1000, 125)]
     pixels, tile = drawn(*texts, size=(1024, 1024)), Tile(TileId(0, 0, 0, 0), Box(0, 0, 1024, 1024), Size(1024, 1024))
     monkeypatch.setattr(engine._detector._model.post_op, "max_candidates", 20)
-    readings = read_tile(engine, tile, pixels=pixels, quarter=lambda each: quarter(each, 128))
-    assert {reading.tile.id.part for reading in readings} == {"0", "1", "2", "3"}
+    readings = read_tile(engine, tile, pixels=pixels, split_tile=lambda each: split_tile(each, 128))
+    assert {reading.tile.id.quadkey for reading in readings} == {"0", "1", "2", "3"}
     assert {text for text, _, _ in texts} <= {fragment.text for reading in readings for fragment in reading.fragments}
 
 
@@ -129,13 +128,14 @@ def test_side_lengths_off_the_lattice_do_not_move_the_text(engine: Any) -> None:
 
 
 def test_a_line_beyond_the_widest_input_is_counted(folders: WeightsFolders) -> None:
-    profile: Profile = replace(FAST, widest=320)
+    profile: Profile = replace(FAST, max_width=320)
     found = load_engine(profile, folders).read(drawn(("this is one long line of text", 10, 60)))
-    assert found.squeezed == 1
+    assert found.overlong_lines == 1
 
 
 def test_the_recognizer_reads_what_paddleocr_reads(engine: Any, folders: WeightsFolders) -> None:
-    paddleocr: Any = importlib.import_module("paddleocr")
+    import paddleocr
+
     model = find_model(FAST.recognizer, "recognizer")
     own = paddleocr.TextRecognition(
         model_name=model.name, model_dir=str(folders.pull(model)), device="cpu", engine="onnxruntime"
@@ -149,9 +149,10 @@ def test_the_recognizer_reads_what_paddleocr_reads(engine: Any, folders: Weights
 
 @pytest.mark.parametrize(("device", "words"), [("gpu:0", "CUDA"), ("gpu", "CUDA")])
 def test_a_missing_gpu_is_an_error(folders: WeightsFolders, device: str, words: str) -> None:
-    runtime: Callable[..., Any] = importlib.import_module("ocrfarm.recognize.runtime").engine_options
+    from ocrfarm.recognize.runtime import engine_options
+
     with pytest.raises(EngineError, match=words):
-        runtime(Runtime(device=device))
+        engine_options(Runtime(device=device))
     with pytest.raises(EngineError, match=words):
         load_engine(replace(FAST, runtime=Runtime(device=device)), folders)
 
@@ -165,22 +166,24 @@ def test_a_missing_gpu_is_an_error(folders: WeightsFolders, device: str, words: 
     ],
 )
 def test_what_the_machine_cannot_do_is_an_error(runtime: Runtime, words: str) -> None:
-    options: Callable[..., Any] = importlib.import_module("ocrfarm.recognize.runtime").engine_options
+    from ocrfarm.recognize.runtime import engine_options
+
     with pytest.raises(EngineError, match=words):
-        options(runtime)
+        engine_options(runtime)
 
 
 @pytest.mark.parametrize(("flags", "hint"), [("fpu amx_bf16 sse", "bf16"), ("fpu sse", "f32")])
 def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch, flags: str, hint: str) -> None:
-    runtime: Any = importlib.import_module("ocrfarm.recognize.runtime")
-    monkeypatch.setattr(runtime.Path, "read_text", lambda *_, **__: f"flags : {flags}\n")
-    (options,) = runtime.engine_options(Runtime())["provider_options"]
+    from ocrfarm.recognize.runtime import engine_options
+
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"flags : {flags}\n")
+    (options,) = engine_options(Runtime())["provider_options"]
     assert f'"INFERENCE_PRECISION_HINT": "{hint}"' in options["load_config"]
-    (options,) = runtime.engine_options(Runtime(precision="fp32"))["provider_options"]
+    (options,) = engine_options(Runtime(precision="fp32"))["provider_options"]
     assert '"INFERENCE_PRECISION_HINT": "f32"' in options["load_config"]
     if hint == "f32":
         with pytest.raises(EngineError, match="no bfloat16 units"):
-            runtime.engine_options(Runtime(precision="bf16"))
+            engine_options(Runtime(precision="bf16"))
 
 
 def test_a_line_is_read_alike_whatever_shares_its_batch(engine: Any) -> None:
@@ -195,9 +198,10 @@ def test_a_provider_that_was_replaced_is_an_error() -> None:
         def get_providers(self) -> list[str]:
             return ["CPUExecutionProvider"]
 
-    check = importlib.import_module("ocrfarm.recognize.runtime").check_providers
+    from ocrfarm.recognize.runtime import check_providers
+
     with pytest.raises(EngineError, match="runs on CPUExecutionProvider"):
-        check(Session(), {"providers": ["CUDAExecutionProvider"]})
+        check_providers(Session(), {"providers": ["CUDAExecutionProvider"]})
 
 
 def test_the_paddle_engine_reads_too(folders: WeightsFolders) -> None:

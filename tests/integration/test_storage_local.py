@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ocrfarm.errors import StoreDenied, StoreError
 from ocrfarm.storage.local import LocalStore
-from tests.integration.scripts import run, run_python
+from tests.support.subprocesses import run_command, run_python
 
 
 @given(key=st.text(st.sampled_from("ab./\\\0~é"), max_size=12))
@@ -105,7 +105,6 @@ import resource, sys
 from pathlib import Path
 from ocrfarm.errors import OcrfarmError
 from ocrfarm.storage.local import LocalStore
-from tests.integration.scripts import run, run_python
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 store = LocalStore(folder)
@@ -142,7 +141,7 @@ def test_a_full_or_read_only_disk_says_so(tmp_path: Path, options: str, kind: st
     command = [*mount, options, str(disk)]
     if not shutil.which("unshare") or subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system lets nobody mount a small disk")
-    told = run([*command, sys.executable, "-c", _FAILING_PUT, str(disk), "-1", str(tmp_path / "source")])
+    told = run_command([*command, sys.executable, "-c", _FAILING_PUT, str(disk), "-1", str(tmp_path / "source")])
     assert told == f"{kind} True True {kind} True True False [] 0"
 
 

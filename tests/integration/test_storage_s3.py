@@ -16,9 +16,9 @@ import ocrfarm.storage.s3 as s3_module
 from ocrfarm.errors import StoreDenied, StoreError, StoreFull, StoreUnreachable
 from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
-from tests.integration.damage import damaging_proxy, scripted_server
-from tests.integration.scripts import run_python
-from tests.integration.servers import S3Server, free_ports, seaweedfs
+from tests.support.faulty_servers import corrupting_proxy, run_scripted_server
+from tests.support.servers import S3Server, find_free_ports, run_seaweedfs
+from tests.support.subprocesses import run_python
 
 
 def test_sums_are_kept_for_one_part_and_for_many(s3: S3Store, aws: S3Server, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_bytes_damaged_on_the_way_are_noticed(s3: S3Store, aws: S3Server, tmp_pa
     else:  # as an old server would keep it: only the MD5 is left
         _plain_client(aws).put_object(Bucket=BUCKET, Key=f"{_prefix(s3)}/a", Body=content)
     assert s3.get("a") == content
-    with damaging_proxy(aws.endpoint, b"MARK", b"mark") as endpoint:
+    with corrupting_proxy(aws.endpoint, b"MARK", b"mark") as endpoint:
         damaged = S3Store(f"s3://{BUCKET}/{_prefix(s3)}?endpoint={endpoint}")
         with pytest.raises(StoreUnreachable, match="damaged") as caught:
             damaged.get("a")
@@ -49,7 +49,7 @@ def test_bytes_damaged_on_the_way_are_noticed(s3: S3Store, aws: S3Server, tmp_pa
 
 
 def test_an_upload_damaged_on_the_way_is_refused(s3: S3Store, aws: S3Server) -> None:
-    with damaging_proxy(aws.endpoint, b"MARK", b"mark", upwards=True) as endpoint:
+    with corrupting_proxy(aws.endpoint, b"MARK", b"mark", upwards=True) as endpoint:
         damaged = S3Store(f"s3://{BUCKET}/{_prefix(s3)}?endpoint={endpoint}")
         with pytest.raises(StoreError):
             damaged.put("a", b"x" * 5_000 + b"MARK")
@@ -106,7 +106,7 @@ def test_an_unknown_profile_is_denied(s3: S3Store, monkeypatch: pytest.MonkeyPat
 
 def test_a_server_that_is_down_is_noticed_soon(aws: S3Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    store = S3Store(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{free_ports(1)[0]}")
+    store = S3Store(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{find_free_ports(1)[0]}")
     attempts: list[Callable[[], object]] = [
         lambda: store.put("a", b"x"),
         lambda: store.get("a"),
@@ -126,7 +126,7 @@ def test_a_server_that_is_down_is_noticed_soon(aws: S3Server, tmp_path: Path) ->
 def test_a_server_that_is_killed_comes_back_with_everything(aws: S3Server, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "big").write_bytes(random.Random(4).randbytes(17 << 20))
-    with seaweedfs(tmp_path / "data") as server:
+    with run_seaweedfs(tmp_path / "data") as server:
         store = S3Store(server.url(BUCKET))
         store.create_bucket()
         store.put("small", b"x")
@@ -185,7 +185,7 @@ def test_a_folder_costs_no_boto3() -> None:
 
 
 def test_a_server_that_hangs_is_left_in_time(aws: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_module, "_LIMITS", s3_module._LIMITS.merge(Config(read_timeout=0.2)))
+    monkeypatch.setattr(s3_module, "_CLIENT_CONFIG", s3_module._CLIENT_CONFIG.merge(Config(read_timeout=0.2)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         store = S3Store(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(StoreUnreachable, match="does not answer"):
@@ -216,7 +216,7 @@ def test_a_server_that_hangs_is_left_in_time(aws: S3Server, monkeypatch: pytest.
 def test_what_a_server_says_becomes_the_right_error(
     aws: S3Server, status: int, code: str, kind: type[StoreError]
 ) -> None:
-    with scripted_server([(status, code)]) as endpoint, pytest.raises(StoreError, match="endpoint-free") as caught:
+    with run_scripted_server([(status, code)]) as endpoint, pytest.raises(StoreError, match="endpoint-free") as caught:
         S3Store(f"s3://{BUCKET}?endpoint={endpoint}").put("endpoint-free", b"x", if_absent=True)
     assert type(caught.value) is kind
 
@@ -230,7 +230,7 @@ def test_what_a_server_says_becomes_the_right_error(
     ],
 )
 def test_a_conflict_is_tried_again(aws: S3Server, answers: list[tuple[int, str]], won: bool) -> None:
-    with scripted_server(answers) as endpoint:
+    with run_scripted_server(answers) as endpoint:
         assert S3Store(f"s3://{BUCKET}?endpoint={endpoint}").put("a", b"x", if_absent=True) is won
 
 
@@ -238,8 +238,8 @@ def test_a_conflict_is_tried_again(aws: S3Server, answers: list[tuple[int, str]]
 def test_an_answer_that_breaks_off_is_tried_again(
     aws: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
-    monkeypatch.setattr(s3_module, "_LIMITS", s3_module._LIMITS.merge(Config(read_timeout=patience)))
-    with scripted_server([(200, "")], body="half of", missing=8) as endpoint:
+    monkeypatch.setattr(s3_module, "_CLIENT_CONFIG", s3_module._CLIENT_CONFIG.merge(Config(read_timeout=patience)))
+    with run_scripted_server([(200, "")], body="half of", missing=8) as endpoint:
         store = S3Store(f"s3://{BUCKET}?endpoint={endpoint}")
         with pytest.raises(StoreUnreachable, match="cannot read a"):
             store.get("a")
@@ -253,13 +253,13 @@ def test_an_answer_that_breaks_off_is_tried_again(
 )
 def test_looking_for_an_object_is_one_request(aws: S3Server, answer: tuple[int, str], there: bool) -> None:
     """A second one would meet the error; a role that may not list could make none."""
-    with scripted_server([answer, (403, "AccessDenied")], body="x") as endpoint:
+    with run_scripted_server([answer, (403, "AccessDenied")], body="x") as endpoint:
         assert S3Store(f"s3://{BUCKET}?endpoint={endpoint}").exists("a") is there
 
 
 def test_one_name_that_cannot_be_removed_is_an_error(aws: S3Server) -> None:
     answer = "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
-    with scripted_server([(200, "")], body=answer) as endpoint, pytest.raises(StoreDenied, match="a and 1 more"):
+    with run_scripted_server([(200, "")], body=answer) as endpoint, pytest.raises(StoreDenied, match="a and 1 more"):
         S3Store(f"s3://{BUCKET}?endpoint={endpoint}").delete(["a", "b"])
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from ocrfarm.errors import BrokerError, SettingsError
-from ocrfarm.settings import Places, Settings, Work
-from tests.integration.farmyard import CONTROL, READER, Yard, sheet, yard
-from tests.integration.servers import ValkeyServer, valkey
+from ocrfarm.settings import Endpoints, Settings, TaskLimits
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, run_farm
+from tests.support.servers import ValkeyServer, run_valkey
 
 _TOP = [sys.executable, "-m", "ocrfarm.cli", "top"]
 _FLOWER = {"OCRFARM_FLOWER_URL": "http://flower.example/"}
@@ -30,9 +30,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;.*?\x1b\\")
 
 
 @pytest.fixture
-def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[Yard]:
-    places = Places(valkey_server.url, f"{tmp_path}/store", prefix=f"{uuid.uuid4().hex}:")
-    with yard(Settings(places, work=Work(shutdown_seconds=1)), tmp_path) as place:
+def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+    endpoints = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    with run_farm(Settings(endpoints, task_limits=TaskLimits(shutdown_timeout=1)), tmp_path) as place:
         yield place
 
 
@@ -55,7 +55,7 @@ def _screen(settings: Settings) -> Iterator[Screen]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
     variables = os.environ | settings.to_env() | _FLOWER | {"TERM": "xterm-256color"}
-    command = [*_TOP, "--seconds", "0.2"]
+    command = [*_TOP, "--interval", "0.2"]
     process = subprocess.Popen(command, env=variables, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:
@@ -66,32 +66,32 @@ def _screen(settings: Settings) -> Iterator[Screen]:
         os.close(ours)
 
 
-def test_a_terminal_shows_a_job_from_its_queue_to_its_end(farm: Yard) -> None:
-    job = farm.submit(sheet(3, 2, {(0, 0): "GORGE"}).png)
+def test_a_terminal_shows_a_job_from_its_queue_to_its_end(farm: ProcessFarm) -> None:
+    job = farm.submit(draw_page(3, 2, {(0, 0): "GORGE"}).png)
     with _screen(farm.settings) as screen:
         assert screen.shows(rf"{job} +queued .*no worker reads"), screen.seen
         farm.start("control", CONTROL)
-        assert screen.shows(r"recognize\.planted +6 \+ 0 \+ 0 +\d+ s +0"), screen.seen
+        assert screen.shows(r"recognize\.synthetic +6 \+ 0 \+ 0 +\d+ s +0"), screen.seen
         assert screen.shows(rf"{job} +recognizing .* 0/6"), screen.seen
-        farm.start("reader", READER)
-        assert screen.shows(r"reader@\S+ +recognize\.planted +1 +\d+ MB"), screen.seen
+        farm.start("reader", RECOGNIZER)
+        assert screen.shows(r"reader@\S+ +recognize\.synthetic +1 +\d+ MB"), screen.seen
         assert screen.shows(rf"{job} +partial .* 6/6 +1 "), screen.seen
-        assert screen.shows(r"so far: tiles read 5, blank 0, given up 1"), screen.seen
+        assert screen.shows(r"so far: tiles read 5, blank 0, failed 1"), screen.seen
         screen.process.send_signal(signal.SIGINT)
         assert screen.process.wait(10) == 0
 
 
 def test_a_terminal_waits_for_a_broker_that_is_away(tmp_path: Path) -> None:
-    with valkey(tmp_path) as server, _screen(Settings(Places(server.url, str(tmp_path)))) as screen:
-        assert screen.shows("jobs 0, tiles left 0, workers 0")
+    with run_valkey(tmp_path) as server, _screen(Settings(Endpoints(server.url, str(tmp_path)))) as screen:
+        assert screen.shows("jobs 0, tiles pending 0, workers 0")
         server.kill()
         assert screen.shows("does not answer")
         server.start()
-        assert screen.shows("jobs 0, tiles left 0, workers 0")
+        assert screen.shows("jobs 0, tiles pending 0, workers 0")
 
 
-def test_a_pipe_gets_one_plain_look(farm: Yard) -> None:
-    job = farm.submit(sheet(1, 1).png)
+def test_a_pipe_gets_one_plain_snapshot(farm: ProcessFarm) -> None:
+    job = farm.submit(draw_page(1, 1).png)
     for flags in ([], ["--once"]):
         done = subprocess.run([*_TOP, *flags], env=os.environ | farm.settings.to_env(), capture_output=True, check=True)
         said = done.stdout.decode()
@@ -102,14 +102,14 @@ def test_a_pipe_gets_one_plain_look(farm: Yard) -> None:
 
 
 def test_what_is_wrong_is_said_in_one_line() -> None:
-    away = Places("redis://127.0.0.1:1/0")
+    away = Endpoints("redis://127.0.0.1:1/0")
     for settings, kind in ((Settings(), SettingsError), (Settings(away), BrokerError)):
         done = subprocess.run(_TOP, env=os.environ | settings.to_env(), capture_output=True, text=True, check=False)
         assert (done.returncode, len(done.stderr.splitlines())) == (kind.exit_code, 1)
 
 
-def test_each_job_has_a_link_to_flower(farm: Yard) -> None:
-    job = farm.submit(sheet(1, 1).png)
+def test_each_job_has_a_link_to_flower(farm: ProcessFarm) -> None:
+    job = farm.submit(draw_page(1, 1).png)
     command = [sys.executable, "-m", "ocrfarm.cli", "status", job]
     environment = os.environ | farm.settings.to_env() | _FLOWER
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

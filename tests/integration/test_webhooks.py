@@ -23,53 +23,61 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from ocrfarm.client import Client
 from ocrfarm.errors import JobFailed, SettingsError
 from ocrfarm.farm import outbox, webhooks
-from ocrfarm.farm.app import make_app
-from ocrfarm.farm.local import EmbeddedFarm, Shape
+from ocrfarm.farm.celery_app import make_app
+from ocrfarm.farm.context import open_context, open_recovery_state
+from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.farm.manifest import Request
-from ocrfarm.farm.reconcile import stuck_jobs
-from ocrfarm.farm.services import open_services, open_upkeep
-from ocrfarm.farm.submit import Counter, cancel, end_failed, open_counter, submit
-from ocrfarm.farm.webhooks import Event, Teller, secret_bytes, secret_of, shown_secret
+from ocrfarm.farm.recovery import recover_stalled_jobs
+from ocrfarm.farm.submit import Submitter, cancel, fail_job, open_submitter, submit
+from ocrfarm.farm.webhooks import WebhookDispatcher, WebhookEvent, derive_secret, format_secret, parse_secret
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import find_profile
-from ocrfarm.recognize.planted import planted_page
-from ocrfarm.settings import Access, Load, Places, Settings
-from ocrfarm.storage import keys, open_store
-from tests.acceptance.examples import steps
-from tests.architecture.source import ROOT
-from tests.integration.apiserver import api_server
-from tests.integration.containers import health_check
-from tests.integration.servers import ValkeyServer
-from tests.integration.webhookstand import Receiver, drip, hang_up, keep_silent, receiver, status, trust
+from ocrfarm.recognize.synthetic_engine import make_synthetic_page
+from ocrfarm.settings import Admission, Endpoints, Security, Settings
+from ocrfarm.storage import layout, open_store
+from tests.support.api_server import run_api_server
+from tests.support.containers import health_check_command
+from tests.support.doc_examples import parse_steps
+from tests.support.servers import ValkeyServer
+from tests.support.source_tree import ROOT
+from tests.support.webhook_receiver import (
+    WebhookReceiver,
+    hang_up,
+    respond_never,
+    respond_slowly,
+    respond_with_status,
+    run_receiver,
+    trust_localhost,
+)
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
 @dataclass
-class Place:
+class WebhookFarm:
     """A farm without workers, whose jobs end by hand."""
 
     settings: Settings
-    counter: Counter
-    receiver: Receiver
+    submitter: Submitter
+    receiver: WebhookReceiver
 
-    def job(self, *, owner: str = "", url: str = "") -> str:
+    def submit_job(self, *, owner: str = "", url: str = "") -> str:
         request = Request(
-            "page.png", find_profile("planted"), time.time(), owner=owner, webhook=url or self.receiver.url
+            "page.png", find_profile("synthetic"), time.time(), owner=owner, webhook=url or self.receiver.url
         )
-        return submit(self.counter, request, source=b"picture")
+        return submit(self.submitter, request, source=b"picture")
 
-    def fail(self, job: str) -> None:
-        end_failed(self.counter.progress, job, error=JobFailed(f"job {job} broke"), store=self.counter.store)
+    def fail_job(self, job: str) -> None:
+        fail_job(self.submitter.jobs, job, error=JobFailed(f"job {job} broke"), store=self.submitter.store)
 
-    def told(self, job: str) -> str:
-        return self.counter.progress.status(job).webhook
+    def webhook_state(self, job: str) -> str:
+        return self.submitter.jobs.get_status(job).webhook
 
-    def note(self, job: str) -> Event:
-        return Event(**json.loads(self.counter.store.get(keys.webhook(job))))
+    def stored_event(self, job: str) -> WebhookEvent:
+        return WebhookEvent(**json.loads(self.submitter.store.get(layout.webhook(job))))
 
-    def until(self, done: object, seconds: float = 20) -> None:
+    def wait_until(self, done: object, seconds: float = 20) -> None:
         assert callable(done)
         deadline = time.monotonic() + seconds
         while not done():
@@ -78,51 +86,51 @@ class Place:
 
 
 @pytest.fixture
-def place(valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    places = Places(valkey_server.url, str(tmp_path / "store"), prefix=f"{uuid.uuid4().hex}:")
-    settings = Settings(places, access=Access(webhook_secret=SECRET), load=Load(reconcile_seconds=1))
-    with receiver(tmp_path) as found:
-        trust(found.port, found.file, monkeypatch.setattr)
-        monkeypatch.setattr(webhooks, "AGAIN_SECONDS", (0.1, 0.2, 0.1))
-        counter = open_counter(settings, make_app(settings), store=open_store(settings.places.store))
-        yield Place(settings, counter, found)
-        counter.close()
+def place(valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookFarm]:
+    places = Endpoints(valkey_server.url, str(tmp_path / "store"), key_prefix=f"{uuid.uuid4().hex}:")
+    settings = Settings(places, security=Security(webhook_secret=SECRET), admission=Admission(reconcile_interval=1))
+    with run_receiver(tmp_path) as found:
+        trust_localhost(found.port, found.certificate_file, monkeypatch.setattr)
+        monkeypatch.setattr(webhooks, "RETRY_DELAYS", (0.1, 0.2, 0.1))
+        submitter = open_submitter(settings, make_app(settings), store=open_store(settings.endpoints.store))
+        yield WebhookFarm(settings, submitter, found)
+        submitter.close()
 
 
-def tell(place: Place, tries: int) -> list[Event]:
+def dispatch_events(place: WebhookFarm, tries: int) -> list[WebhookEvent]:
     """Tell so many times."""
-    teller, events = Teller(place.settings), list[Event]()
+    dispatcher, events = WebhookDispatcher(place.settings), list[WebhookEvent]()
     deadline = time.monotonic() + 30
     while len(events) < tries:
         assert time.monotonic() < deadline, events
-        if event := teller.tell():
+        if event := dispatcher.dispatch_next():
             events.append(event)
     return events
 
 
-def test_a_receiver_that_fails_twice_is_told_a_third_time(place: Place) -> None:
-    place.receiver.plan = [status(500), hang_up]
-    job = place.job()
-    assert Teller(place.settings).tell() is None
-    assert place.told(job) == "asked"
-    place.fail(job)
-    tries = tell(place, 3)
-    assert [event.told for event in tries] == ["asked", "asked", "delivered"]
-    assert tries[0].said == "HTTP 500"
+def test_a_receiver_that_fails_twice_is_told_a_third_time(place: WebhookFarm) -> None:
+    place.receiver.planned_answers = [respond_with_status(500), hang_up]
+    job = place.submit_job()
+    assert WebhookDispatcher(place.settings).dispatch_next() is None
+    assert place.webhook_state(job) == "pending"
+    place.fail_job(job)
+    tries = dispatch_events(place, 3)
+    assert [event.state for event in tries] == ["pending", "pending", "delivered"]
+    assert tries[0].response == "HTTP 500"
     assert len(set(place.receiver.ids)) == 1
     events = place.receiver.events(SECRET)
     assert events[0] == events[1] == events[2]
     assert events[0]["type"] == "job.failed"
     assert events[0]["data"].items() >= {"id": job, "state": "failed", "error_kind": "JobFailed"}.items()
-    assert place.told(job) == "delivered"
-    assert place.note(job).said == "HTTP 200"
-    assert Teller(place.settings).tell() is None
+    assert place.webhook_state(job) == "delivered"
+    assert place.stored_event(job).response == "HTTP 200"
+    assert WebhookDispatcher(place.settings).dispatch_next() is None
 
 
-def test_what_is_signed_is_what_was_sent(place: Place) -> None:
-    place.fail(place.job())
-    tell(place, 1)
-    headers, body = place.receiver.got[0]
+def test_what_is_signed_is_what_was_sent(place: WebhookFarm) -> None:
+    place.fail_job(place.submit_job())
+    dispatch_events(place, 1)
+    headers, body = place.receiver.requests[0]
     assert headers["content-type"] == "application/json"
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"failed", b"complete"), headers)
@@ -132,11 +140,11 @@ def test_what_is_signed_is_what_was_sent(place: Place) -> None:
         Webhook(SECRET).verify(body, headers | {"webhook-timestamp": str(int(time.time()) - 3600)})
 
 
-def test_the_check_that_the_docs_show_is_right(place: Place) -> None:
-    place.fail(place.job())
-    tell(place, 1)
-    headers, body = place.receiver.got[0]
-    (example,) = steps(ROOT / "docs/webhooks.md")
+def test_the_check_that_the_docs_show_is_right(place: WebhookFarm) -> None:
+    place.fail_job(place.submit_job())
+    dispatch_events(place, 1)
+    headers, body = place.receiver.requests[0]
+    (example,) = parse_steps(ROOT / "docs/webhooks.md")
     names: dict[str, Any] = {}
     exec(example.code, names)
     assert names["is_genuine"](SECRET, headers, body)
@@ -144,10 +152,10 @@ def test_the_check_that_the_docs_show_is_right(place: Place) -> None:
     assert not names["is_genuine"](SECRET, headers | {"webhook-timestamp": "1700000000"}, body)
 
 
-def test_each_owner_has_a_secret_of_his_own(place: Place) -> None:
-    place.fail(place.job(owner="alice"))
-    tell(place, 1)
-    own = [shown_secret(secret_of(secret_bytes(place.settings), owner)) for owner in ("alice", "bob", "")]
+def test_each_owner_has_a_secret_of_his_own(place: WebhookFarm) -> None:
+    place.fail_job(place.submit_job(owner="alice"))
+    dispatch_events(place, 1)
+    own = [format_secret(derive_secret(parse_secret(place.settings), owner)) for owner in ("alice", "bob", "")]
     assert len(set(own)) == 3
     assert own[2] == SECRET
     assert place.receiver.events(own[0])
@@ -157,63 +165,63 @@ def test_each_owner_has_a_secret_of_his_own(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"), [([410], "given up"), ([500] * 4, "given up"), ([302], "asked"), ([204], "delivered")]
+    ("answers", "told"), [([410], "failed"), ([500] * 4, "failed"), ([302], "pending"), ([204], "delivered")]
 )
-def test_what_is_heard_and_what_is_given_up(place: Place, answers: list[int], told: str) -> None:
-    place.receiver.plan = [status(answer) for answer in answers]
-    job = place.job()
-    place.fail(job)
-    tell(place, len(answers))
-    assert place.told(job) == told
-    assert len(place.receiver.got) == len(answers)
+def test_what_is_heard_and_what_is_given_up(place: WebhookFarm, answers: list[int], told: str) -> None:
+    place.receiver.planned_answers = [respond_with_status(answer) for answer in answers]
+    job = place.submit_job()
+    place.fail_job(job)
+    dispatch_events(place, len(answers))
+    assert place.webhook_state(job) == told
+    assert len(place.receiver.requests) == len(answers)
 
 
-def test_a_receiver_that_drips_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "_TRY_SECONDS", 0.5)
-    place.receiver.plan = [drip]
-    place.fail(place.job())
+def test_a_receiver_that_drips_is_hung_up_on(place: WebhookFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "_REQUEST_TIMEOUT", 0.5)
+    place.receiver.planned_answers = [respond_slowly]
+    place.fail_job(place.submit_job())
     started = time.monotonic()
-    (event,) = tell(place, 1)
+    (event,) = dispatch_events(place, 1)
     assert time.monotonic() - started < 5
-    assert event.told == "asked"
+    assert event.state == "pending"
 
 
 @pytest.mark.parametrize(
     "url", ["https://localhost/hook", "https://127.0.0.1/hook", "https://[::1]/", "https://10.1.2.3/"]
 )
 def test_no_private_address_is_told_anything(
-    place: Place, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: WebhookFarm, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.undo()
-    job = place.job(url=url)
-    place.fail(job)
-    (event,) = tell(place, 1)
-    assert "not a public address" in event.said
-    assert place.told(job) == "asked"
-    assert not place.receiver.got
+    job = place.submit_job(url=url)
+    place.fail_job(job)
+    (event,) = dispatch_events(place, 1)
+    assert "not a public address" in event.response
+    assert place.webhook_state(job) == "pending"
+    assert not place.receiver.requests
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "https://u:p@example.org/", "https://example.org:8443/", "x"])
-def test_an_address_that_is_none_is_refused_at_once(place: Place, url: str) -> None:
+def test_an_address_that_is_none_is_refused_at_once(place: WebhookFarm, url: str) -> None:
     with pytest.raises(SettingsError, match="a webhook must be https"):
-        place.job(url=url)
-    assert not place.counter.upkeep.active()
+        place.submit_job(url=url)
+    assert not place.submitter.recovery.list_active()
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "plain", "whsec_!!", "whsec_" + base64.b64encode(b"short").decode()])
-def test_a_secret_that_is_none_is_refused_without_being_shown(place: Place, secret: str) -> None:
+def test_a_secret_that_is_none_is_refused_without_being_shown(place: WebhookFarm, secret: str) -> None:
     with pytest.raises(SettingsError, match="OCRFARM_WEBHOOK_SECRET") as caught:
-        Teller(replace(place.settings, access=Access(webhook_secret=secret)))
+        WebhookDispatcher(replace(place.settings, security=Security(webhook_secret=secret)))
     assert secret in ("", "whsec_") or secret not in str(caught.value)
 
 
-def test_the_broker_knows_neither_the_address_nor_the_secret(place: Place) -> None:
-    job = place.job()
-    place.receiver.plan = [status(500)]
-    place.fail(job)
-    tell(place, 1)
-    with redis.Redis.from_url(place.settings.places.broker) as server:
-        names = list(server.scan_iter(f"{place.settings.places.prefix}*"))
+def test_the_broker_knows_neither_the_address_nor_the_secret(place: WebhookFarm) -> None:
+    job = place.submit_job()
+    place.receiver.planned_answers = [respond_with_status(500)]
+    place.fail_job(job)
+    dispatch_events(place, 1)
+    with redis.Redis.from_url(place.settings.endpoints.broker) as server:
+        names = list(server.scan_iter(f"{place.settings.endpoints.key_prefix}*"))
         held = b"".join(repr(_held(server, name)).encode() for name in names)
     assert job.encode() in held
     for secret in (b"secret-of-a-url", b"localhost", SECRET.encode(), SECRET.removeprefix("whsec_").encode()):
@@ -234,70 +242,70 @@ def _held(server: redis.Redis, name: bytes) -> object:
             return server.get(name)
 
 
-def test_an_emptied_broker_forgets_nobody(place: Place) -> None:
-    heard, unheard = place.job(), place.job()
-    place.fail(heard)
-    tell(place, 1)
-    place.receiver.plan = [status(500)]
-    place.fail(unheard)
-    (first,) = tell(place, 1)
-    with redis.Redis.from_url(place.settings.places.broker) as server:
-        server.delete(*server.scan_iter(f"{place.settings.places.prefix}*"))
-    assert not list(stuck_jobs(open_services(place.settings)))
-    teller = Teller(place.settings)
-    told = [event for _ in range(4) if (event := teller.tell())]
-    assert {event.id for event in told if event.tries > first.tries} == {first.id}
+def test_an_emptied_broker_forgets_nobody(place: WebhookFarm) -> None:
+    heard, unheard = place.submit_job(), place.submit_job()
+    place.fail_job(heard)
+    dispatch_events(place, 1)
+    place.receiver.planned_answers = [respond_with_status(500)]
+    place.fail_job(unheard)
+    (first,) = dispatch_events(place, 1)
+    with redis.Redis.from_url(place.settings.endpoints.broker) as server:
+        server.delete(*server.scan_iter(f"{place.settings.endpoints.key_prefix}*"))
+    assert not list(recover_stalled_jobs(open_context(place.settings)))
+    dispatcher = WebhookDispatcher(place.settings)
+    told = [event for _ in range(4) if (event := dispatcher.dispatch_next())]
+    assert {event.id for event in told if event.attempts > first.attempts} == {first.id}
     assert place.receiver.ids.count(first.id) == 2
-    assert len(place.receiver.got) == 3
-    assert (place.told(heard), place.told(unheard)) == ("delivered", "delivered")
+    assert len(place.receiver.requests) == 3
+    assert (place.webhook_state(heard), place.webhook_state(unheard)) == ("delivered", "delivered")
 
 
-def test_a_job_that_is_taken_up_and_ends_again_is_told_again(place: Place) -> None:
-    job = place.job()
-    assert cancel(place.counter, job)
-    upkeep = open_upkeep(place.settings)
-    upkeep.reopen(job, done=set())
-    assert Teller(place.settings).tell() is None  # it goes on
-    assert cancel(place.counter, job)
-    tell(place, 1)
-    upkeep.reopen(job, done=set())
-    place.fail(job)
-    tell(place, 1)
+def test_a_job_that_is_taken_up_and_ends_again_is_told_again(place: WebhookFarm) -> None:
+    job = place.submit_job()
+    assert cancel(place.submitter, job)
+    upkeep = open_recovery_state(place.settings)
+    upkeep.reset_job(job, done=set())
+    assert WebhookDispatcher(place.settings).dispatch_next() is None  # it goes on
+    assert cancel(place.submitter, job)
+    dispatch_events(place, 1)
+    upkeep.reset_job(job, done=set())
+    place.fail_job(job)
+    dispatch_events(place, 1)
     assert [event["type"] for event in place.receiver.events(SECRET)] == ["job.cancelled", "job.failed"]
     assert len(set(place.receiver.ids)) == 2
 
 
-def test_a_removed_job_is_forgotten(place: Place) -> None:
-    job, other = place.job(), place.job()
-    place.fail(job)
-    place.fail(other)
-    place.counter.store.delete(list(place.counter.store.list(keys.job(job))))
-    place.counter.upkeep.forget(job)
-    place.counter.store.delete([keys.request(other)])
-    teller = Teller(place.settings)
-    assert [teller.tell() for _ in range(3)] == [None] * 3
-    assert not place.receiver.got
+def test_a_removed_job_is_forgotten(place: WebhookFarm) -> None:
+    job, other = place.submit_job(), place.submit_job()
+    place.fail_job(job)
+    place.fail_job(other)
+    place.submitter.store.delete(list(place.submitter.store.list(layout.job_prefix(job))))
+    place.submitter.recovery.delete_job(job)
+    place.submitter.store.delete([layout.request(other)])
+    dispatcher = WebhookDispatcher(place.settings)
+    assert [dispatcher.dispatch_next() for _ in range(3)] == [None] * 3
+    assert not place.receiver.requests
 
 
-def test_many_tellers_tell_each_job_once(place: Place) -> None:
-    jobs = [place.job() for _ in range(30)]
+def test_many_tellers_tell_each_job_once(place: WebhookFarm) -> None:
+    jobs = [place.submit_job() for _ in range(30)]
     for job in jobs:
-        place.fail(job)
-    teller = Teller(place.settings)
+        place.fail_job(job)
+    dispatcher = WebhookDispatcher(place.settings)
     with ThreadPoolExecutor(6) as threads:
-        told = list(threads.map(lambda _: teller.tell(), range(36)))
+        told = list(threads.map(lambda _: dispatcher.dispatch_next(), range(36)))
     assert sum(event is not None for event in told) == 30
     assert sorted(event["data"]["id"] for event in place.receiver.events(SECRET)) == sorted(jobs)
 
 
 @contextmanager
-def teller_process(place: Place) -> Iterator[subprocess.Popen[bytes]]:
+def run_dispatcher(place: WebhookFarm) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable,
         "-m",
-        "tests.integration.webhookstand",
+        "tests.support.webhook_receiver",
         str(place.receiver.port),
-        str(place.receiver.file),
+        str(place.receiver.certificate_file),
     ]
     with subprocess.Popen(command, env=os.environ | place.settings.to_env(), stderr=subprocess.DEVNULL) as process:
         try:
@@ -306,49 +314,49 @@ def teller_process(place: Place) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_whoever_tells_may_die_while_he_speaks(place: Place) -> None:
-    place.receiver.plan = [keep_silent]
-    job = place.job()
-    place.fail(job)
-    with teller_process(place) as process:
-        place.until(lambda: place.receiver.got)
+def test_whoever_tells_may_die_while_he_speaks(place: WebhookFarm) -> None:
+    place.receiver.planned_answers = [respond_never]
+    job = place.submit_job()
+    place.fail_job(job)
+    with run_dispatcher(place) as process:
+        place.wait_until(lambda: place.receiver.requests)
         process.kill()
         process.wait()
-    assert place.told(job) == "asked"
-    with teller_process(place) as process:
-        place.until(lambda: place.told(job) == "delivered")
+    assert place.webhook_state(job) == "pending"
+    with run_dispatcher(place) as process:
+        place.wait_until(lambda: place.webhook_state(job) == "delivered")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert len(place.receiver.got) == 2
+    assert len(place.receiver.requests) == 2
     assert len(set(place.receiver.ids)) == 1
     assert place.receiver.events(SECRET)
 
 
-def test_whoever_tells_is_healthy_for_as_long_as_he_works(place: Place, tmp_path: Path) -> None:
-    places = replace(place.settings.places, health=str(tmp_path / "health"))
-    place.settings = replace(place.settings, places=places)
+def test_whoever_tells_is_healthy_for_as_long_as_he_works(place: WebhookFarm, tmp_path: Path) -> None:
+    places = replace(place.settings.endpoints, health_dir=str(tmp_path / "health"))
+    place.settings = replace(place.settings, endpoints=places)
     alive = tmp_path / "health/webhooks.alive"
 
     def healthy() -> bool:
         variables = os.environ | place.settings.to_env()
-        return subprocess.run(health_check(), check=False, env=variables, timeout=10).returncode == 0
+        return subprocess.run(health_check_command(), check=False, env=variables, timeout=10).returncode == 0
 
-    with teller_process(place) as process:
-        place.until(alive.exists)
+    with run_dispatcher(place) as process:
+        place.wait_until(alive.exists)
         assert healthy()
         process.send_signal(signal.SIGSTOP)
-        _until_stopped(place, process)
+        _wait_until_stopped(place, process)
         os.utime(alive, (0, 0))
         assert not healthy()
         process.send_signal(signal.SIGCONT)
-        place.until(healthy)
+        place.wait_until(healthy)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 
 
-def _until_stopped(place: Place, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_stopped(place: WebhookFarm, process: subprocess.Popen[bytes]) -> None:
     threads = Path(f"/proc/{process.pid}/task")
-    place.until(lambda: all(_state(thread) == "T" for thread in threads.iterdir()))
+    place.wait_until(lambda: all(_state(thread) == "T" for thread in threads.iterdir()))
 
 
 def _state(thread: Path) -> str:
@@ -356,17 +364,17 @@ def _state(thread: Path) -> str:
 
 
 def test_leases_outlast_a_try() -> None:
-    assert outbox.LEASE_SECONDS > 2 * webhooks._TRY_SECONDS + webhooks._ANSWER_SECONDS
+    assert outbox.CLAIM_TTL > 2 * webhooks._REQUEST_TIMEOUT + webhooks._RESPONSE_TIMEOUT
 
 
 def test_from_the_api_to_the_receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A whole farm; its own teller takes localhost for what it is, and ours for a public host."""
-    pixels, _ = planted_page(Size(700, 700), seed=1, lines=4)
-    base = Settings(access=Access(webhook_secret=SECRET))
-    with receiver(tmp_path) as found, EmbeddedFarm("planted", shape=Shape(1), base=base) as farm:
+    """A whole farm; its own dispatcher takes localhost for what it is, and ours for a public host."""
+    pixels, _ = make_synthetic_page(Size(700, 700), seed=1, lines=4)
+    base = Settings(security=Security(webhook_secret=SECRET))
+    with run_receiver(tmp_path) as found, EmbeddedFarm("synthetic", layout=WorkerLayout(1), base_settings=base) as farm:
         farm.wait_ready()
-        with api_server(farm.settings, tmp_path) as server, server.client("alice") as alice:
-            params = {"profile": "planted", "webhook": found.url}
+        with run_api_server(farm.settings, tmp_path) as server, server.client("alice") as alice:
+            params = {"profile": "synthetic", "webhook": found.url}
             job = alice.post("/v1/jobs", content=encode_tile(pixels), params=params).json()["id"]
             secret = alice.get("/v1/webhook-secret").json()["secret"]
             assert httpx.get(f"{server.url}/v1/webhook-secret").status_code == 401
@@ -374,29 +382,29 @@ def test_from_the_api_to_the_receiver(tmp_path: Path, monkeypatch: pytest.Monkey
             assert (wrong.status_code, wrong.json()["code"]) == (400, "SettingsError")
         with Client(settings=farm.settings) as client:
             client.job(job).wait(60)
-            _until_tried(client, job, farm.logs / "webhooks.log")
-        trust(found.port, found.file, monkeypatch.setattr)
-        assert not found.got
-        with redis.Redis(unix_socket_path=farm.settings.places.broker.removeprefix("redis+socket://")) as broker:
-            broker.zadd(f"{farm.settings.places.prefix}webhooks", {job: 0})
-        event = Teller(farm.settings).tell()
+            _wait_until_tried(client, job, farm.logs_dir / "webhooks.log")
+        trust_localhost(found.port, found.certificate_file, monkeypatch.setattr)
+        assert not found.requests
+        with redis.Redis(unix_socket_path=farm.settings.endpoints.broker.removeprefix("redis+socket://")) as broker:
+            broker.zadd(f"{farm.settings.endpoints.key_prefix}webhooks", {job: 0})
+        event = WebhookDispatcher(farm.settings).dispatch_next()
         assert event
-        assert event.told == "delivered"
+        assert event.state == "delivered"
         (body,) = found.events(secret)
         assert (body["type"], body["data"]["id"]) == ("job.complete", job)
-        assert "webhooks.log" in [path.name for path in farm.logs.iterdir()]
+        assert "webhooks.log" in [path.name for path in farm.logs_dir.iterdir()]
 
 
-def _until_tried(client: Client, job: str, log: Path) -> None:
-    """Wait until the farm's own teller has tried, and was refused."""
-    store, deadline = client._farm.store, time.monotonic() + 30
-    while not store.exists(keys.webhook(job)) or not json.loads(store.get(keys.webhook(job)))["tries"]:
+def _wait_until_tried(client: Client, job: str, log: Path) -> None:
+    """Wait until the farm's own dispatcher has tried, and was refused."""
+    store, deadline = client._connections.store, time.monotonic() + 30
+    while not store.exists(layout.webhook(job)) or not json.loads(store.get(layout.webhook(job)))["attempts"]:
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 
 
-def test_a_farm_without_a_secret_takes_no_webhook(planted_farm: EmbeddedFarm, tmp_path: Path) -> None:
-    with api_server(planted_farm.settings, tmp_path) as server, server.client("alice") as alice:
+def test_a_farm_without_a_secret_takes_no_webhook(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    with run_api_server(synthetic_farm.settings, tmp_path) as server, server.client("alice") as alice:
         answer = alice.post("/v1/jobs", content=b"x", params={"webhook": "https://example.org/"})
         assert (answer.status_code, answer.json()["code"]) == (400, "SettingsError")
         assert alice.get("/v1/webhook-secret").status_code == 400

@@ -4,15 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrfarm.geometry import Quad
-from ocrfarm.recognize.crops import Chars, Image, crop, ordered, read_lines
+from ocrfarm.recognize.crops import BgrPixels, Chars, extract_crop, order_corners, read_lines
 from ocrfarm.tile import Char
 
-WIDE = Quad.upright(10, 20, 110, 40)
+WIDE = Quad.from_bounds(10, 20, 110, 40)
 TALL = Quad((40, 10), (40, 110), (20, 110), (20, 10))  # runs downwards
 NARROW = Quad((30, 10), (30, 50), (10, 50), (10, 10))  # twice as tall as wide: perhaps one glyph
 
 
-def picture() -> Image:
+def picture() -> BgrPixels:
     """Every pixel tells its place: blue is x, green is y."""
     y, x = np.mgrid[0:120, 0:120]
     return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
@@ -24,15 +24,15 @@ def chars(text: str, confidence: float) -> Chars:
 
 @given(st.permutations(WIDE.points))
 def test_corners_are_ordered_from_the_top_left(points: list[tuple[float, float]]) -> None:
-    assert ordered(np.array(points)) == WIDE
+    assert order_corners(np.array(points)) == WIDE
 
 
 def test_a_tall_box_runs_downwards() -> None:
-    assert ordered(np.array([(20, 10), (40, 10), (40, 110), (20, 110)])) == TALL
+    assert order_corners(np.array([(20, 10), (40, 10), (40, 110), (20, 110)])) == TALL
 
 
 def test_a_crop_runs_in_reading_direction() -> None:
-    wide, tall = crop(picture(), WIDE), crop(picture(), TALL)
+    wide, tall = extract_crop(picture(), WIDE), extract_crop(picture(), TALL)
     assert wide.shape == tall.shape == (20, 100, 3)
     assert wide[0, 0].tolist() == pytest.approx([10, 20, 0], abs=1)
     assert wide[-1, -1].tolist() == pytest.approx([109, 39, 0], abs=1)
@@ -41,7 +41,7 @@ def test_a_crop_runs_in_reading_direction() -> None:
 
 
 def test_a_crop_beyond_the_picture_repeats_its_edge() -> None:
-    beyond = crop(picture(), Quad.upright(100, 100, 140, 110))
+    beyond = extract_crop(picture(), Quad.from_bounds(100, 100, 140, 110))
     assert beyond.shape == (10, 40, 3)
     assert beyond[0, -1].tolist() == [119, 100, 0]
 
@@ -50,9 +50,9 @@ def test_a_crop_beyond_the_picture_repeats_its_edge() -> None:
     ("box", "readings", "text", "quad"),
     [
         (WIDE, [chars("right", 0.9)], "right", WIDE),
-        (WIDE, [chars("thgir", 0.5), chars("right", 0.9)], "right", WIDE.turned_round()),
+        (WIDE, [chars("thgir", 0.5), chars("right", 0.9)], "right", WIDE.rotate_180()),
         (WIDE, [chars("right", 0.6), chars("thgir", 0.5)], "right", WIDE),
-        (TALL, [chars("dn", 0.5), chars("up", 0.9)], "up", TALL.turned_round()),
+        (TALL, [chars("dn", 0.5), chars("up", 0.9)], "up", TALL.rotate_180()),
         (
             NARROW,
             [chars("-", 0.5), chars("-", 0.4), chars("I", 0.9)],
@@ -66,7 +66,7 @@ def test_a_crop_beyond_the_picture_repeats_its_edge() -> None:
 def test_the_surest_way_wins(box: Quad, readings: list[Chars], text: str, quad: Quad) -> None:
     left = list(readings)
 
-    def read(crops: list[Image]) -> list[Chars]:
+    def read(crops: list[BgrPixels]) -> list[Chars]:
         return [left.pop(0) for _ in crops]
 
     ((found, best),) = read_lines(picture(), [box], read=read)

@@ -39,19 +39,19 @@ def test_runs_are_characters_and_blanks_are_not(path: str, expected: str) -> Non
 
 def test_a_character_is_in_the_middle_of_its_run() -> None:
     a, b = read("--aa--b-")
-    assert a.at == pytest.approx(3 / 8)
-    assert b.at == pytest.approx(6.5 / 8)
+    assert a.position == pytest.approx(3 / 8)
+    assert b.position == pytest.approx(6.5 / 8)
     assert a.confidence == pytest.approx(0.9)
 
 
 def test_places_are_measured_on_the_line_without_its_padding() -> None:
     (a,) = read("-a------", columns=2)
-    assert a.at == pytest.approx(0.75)
+    assert a.position == pytest.approx(0.75)
 
 
 def test_no_place_is_beyond_the_line() -> None:
     (a,) = read("---a", columns=2)
-    assert a.at == 1.0
+    assert a.position == 1.0
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocrfarm.doctor import Case, Finding, machine, packages
+from ocrfarm.doctor import CheckContext, Finding, machine, packages
 from ocrfarm.doctor.cgroup import core_limit, memory_limit
-from ocrfarm.doctor.clock import compared
-from ocrfarm.doctor.finding import attempt
-from ocrfarm.doctor.gpu import gpu
+from ocrfarm.doctor.clock import compare_clocks
+from ocrfarm.doctor.finding import run_check
+from ocrfarm.doctor.gpu import check_gpu
 from ocrfarm.errors import BrokerUnreachable, OcrfarmError, StoreDenied, StoreFull
 from ocrfarm.recognize import Runtime, find_profile
 from ocrfarm.settings import Settings
 
-CASE = Case(Settings(), ("recognize",))
+CASE = CheckContext(Settings(), ("recognize",))
 GIGABYTE = 10**9
 
 
@@ -69,7 +69,7 @@ def test_a_containers_limits_are_seen(
 
 @given(st.floats(-2000, 2000), st.floats(0, 2e9))
 def test_clocks_are_judged_alike_in_both_directions(ahead: float, ours: float) -> None:
-    states = {compared("clock", ours + sign * ahead, ours=ours).state for sign in (1, -1)}
+    states = {compare_clocks("clock", ours + sign * ahead, ours=ours).state for sign in (1, -1)}
     assert len(states) == 1 or min(abs(abs(ahead) - limit) for limit in (30, 450)) < 1e-3
     assert ("failure" in states) == (abs(ahead) >= 450) or abs(abs(ahead) - 450) < 1e-3
 
@@ -79,10 +79,10 @@ def test_what_may_pass_is_no_failure_for_a_worker_that_starts() -> None:
         yield Finding("store", "ok", "so far")
         raise error
 
-    short = replace(CASE, short=True)
+    quick = replace(CASE, quick=True)
     states = {
-        (case.short, type(error).__name__): [each.state for each in attempt(case, "x", look=partial(look, error))]
-        for case in (CASE, short)
+        (case.quick, type(error).__name__): [each.state for each in run_check(case, "x", check=partial(look, error))]
+        for case in (CASE, quick)
         for error in (BrokerUnreachable("away"), StoreDenied("no"))
     }
     assert states == {
@@ -127,8 +127,8 @@ def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def _on(device: str, concurrency: int = 1) -> dict[str, str]:
-    profile = find_profile("fast").run_on(Runtime(device=device))
-    return {each.name: each.state for each in gpu(replace(CASE, profile=profile, concurrency=concurrency))}
+    profile = find_profile("fast").with_runtime(Runtime(device=device))
+    return {each.name: each.state for each in check_gpu(replace(CASE, profile=profile, concurrency=concurrency))}
 
 
 @pytest.mark.usefixtures("build")
@@ -186,7 +186,7 @@ def test_a_driver_that_does_not_answer_is_no_gpu(monkeypatch: pytest.MonkeyPatch
 
 def _packages(monkeypatch: pytest.MonkeyPatch, wanted: list[str]) -> list[str]:
     monkeypatch.setattr(metadata, "requires", lambda name: wanted)
-    return [f"{each.state}: {each.fact}" for each in packages.packages(CASE)]
+    return [f"{each.state}: {each.fact}" for each in packages.check_packages(CASE)]
 
 
 def test_packages_that_are_missing_or_too_old_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_packages_that_not_every_process_needs_may_be_missing(monkeypatch: pytes
     wanted = ["numpy", 'no-such-package; extra == "farm"']
     (found,) = _packages(monkeypatch, wanted)
     assert found == "warning: no-such-package not installed"
-    assert [each.state for each in packages.packages(replace(CASE, stages=("client",)))] == ["ok"]
+    assert [each.state for each in packages.check_packages(replace(CASE, roles=("client",)))] == ["ok"]
 
 
 def test_packages_of_other_systems_and_extras_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,15 +217,15 @@ def test_packages_that_overwrite_one_another_are_found(monkeypatch: pytest.Monke
 
 
 def test_memory_for_more_children_than_there_is_room_for_is_odd(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [each.state for each in machine.memory(replace(CASE, concurrency=10_000))] == ["warning"]
+    assert [each.state for each in machine.check_memory(replace(CASE, concurrency=10_000))] == ["warning"]
     monkeypatch.setattr(machine, "memory_limit", lambda: GIGABYTE)
-    assert [each.state for each in machine.memory(CASE)] == ["warning"]
+    assert [each.state for each in machine.check_memory(CASE)] == ["warning"]
 
 
 def test_a_quota_counts_as_fewer_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "core_limit", lambda: 1.0)
-    profile = find_profile("fast").run_on(Runtime(threads=2))
-    assert [each.state for each in machine.threads(replace(CASE, profile=profile))] == ["warning"]
+    profile = find_profile("fast").with_runtime(Runtime(threads=2))
+    assert [each.state for each in machine.check_threads(replace(CASE, profile=profile))] == ["warning"]
 
 
 def test_a_machine_without_any_room_for_temporary_files_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def test_a_machine_without_any_room_for_temporary_files_is_found(monkeypatch: py
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "gettempdir", none)
-    assert [(each.state, each.kind) for each in machine.disk(CASE)] == [("failure", StoreFull)]
+    assert [(each.state, each.kind) for each in machine.check_disk(CASE)] == [("failure", StoreFull)]
 
 
 def test_a_place_that_cannot_be_written_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,5 +241,7 @@ def test_a_place_that_cannot_be_written_is_found(tmp_path: Path, monkeypatch: py
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
-    states = {(each.name, each.state, each.kind) for each in (*machine.disk(CASE), *machine.shared_memory(CASE))}
+    states = {
+        (each.name, each.state, each.kind) for each in (*machine.check_disk(CASE), *machine.check_shared_memory(CASE))
+    }
     assert states == {("disk", "failure", StoreDenied), ("shm", "failure", StoreDenied)}

@@ -10,16 +10,16 @@ import pyvips
 from numpy.typing import NDArray
 from PIL import Image
 
-from ocrfarm.errors import InputError, NotAnImage
+from ocrfarm.errors import InputError, UnidentifiedImage
 from ocrfarm.geometry import Box
 from ocrfarm.image import open_source, to_rgb
-from tests.unit.pictures import Array, noise, pillow_bytes, tiff_directory, write
+from tests.support.image_files import Array, encode_with_pillow, make_noise, tiff_directory, write_file
 
 W, H = 40, 30
 
 
 def read(folder: Path, data: bytes) -> Array:
-    raster = open_source(write(folder, "bin", data)).page(0)
+    raster = open_source(write_file(folder, "bin", data)).page(0)
     [(_, pixels)] = raster.cut([Box(0, 0, raster.size.width, raster.size.height)])
     return pixels
 
@@ -36,7 +36,7 @@ def test_alpha_lies_on_white(kind: str, mode: str, tmp_path: Path) -> None:
     raw = np.random.default_rng(1).integers(0, 256, (H, W, len(mode)), np.uint8)
     picture = Image.fromarray(raw, mode) if mode == "RGBA" else Image.fromarray(raw)
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-    found = read(tmp_path, pillow_bytes(picture, format=kind, **options))
+    found = read(tmp_path, encode_with_pillow(picture, format=kind, **options))
     expected = on_white(raw)
     if found.ndim > expected.ndim:
         expected = np.dstack([expected] * 3)  # WebP has no grey
@@ -54,8 +54,8 @@ def raw_tiff(pixels: Array, *, photometric: int, extras: list[int]) -> bytes:
 
 @pytest.mark.parametrize("level", [0, 200])
 def test_a_fourth_channel_that_is_no_alpha_is_dropped(level: int, tmp_path: Path) -> None:
-    raw = np.dstack([noise(W, H), np.full((H, W), level, np.uint8)])
-    data = pillow_bytes(Image.frombytes("RGBX", (W, H), raw.tobytes()), format="TIFF")
+    raw = np.dstack([make_noise(W, H), np.full((H, W), level, np.uint8)])
+    data = encode_with_pillow(Image.frombytes("RGBX", (W, H), raw.tobytes()), format="TIFF")
     assert np.array_equal(read(tmp_path, data), raw[..., :3])
 
 
@@ -71,13 +71,13 @@ _GREY, _RGB, _CMYK = 1, 2, 5  # values of PhotometricInterpretation
     ],
 )
 def test_unspecified_channels_are_dropped(photometric: int, extras: list[int], kept: int, tmp_path: Path) -> None:
-    raw = np.dstack([noise(W, H), noise(W, H, seed=1)])[..., : kept + 1]
+    raw = np.dstack([make_noise(W, H), make_noise(W, H, seed=1)])[..., : kept + 1]
     found = read(tmp_path, raw_tiff(raw, photometric=photometric, extras=extras))
     assert np.array_equal(found.reshape(H, W, -1), raw[..., :kept])
 
 
 def test_an_unspecified_channel_behind_four_inks_is_dropped(tmp_path: Path) -> None:
-    inks = np.dstack([noise(W, H), noise(W, H, grey=True)])
+    inks = np.dstack([make_noise(W, H), make_noise(W, H, grey=True)])
     spot = np.dstack([inks, np.zeros((H, W), np.uint8)])
     expected = read(tmp_path, raw_tiff(inks, photometric=_CMYK, extras=[]))
     assert np.array_equal(read(tmp_path, raw_tiff(spot, photometric=_CMYK, extras=[0])), expected)
@@ -85,14 +85,14 @@ def test_an_unspecified_channel_behind_four_inks_is_dropped(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("kind", [pytest.param(2, id="alpha"), pytest.param(999, id="of no known kind: read as alpha")])
 def test_alpha_in_a_tiff_lies_on_white(kind: int, tmp_path: Path) -> None:
-    raw = np.dstack([noise(W, H), noise(W, H, grey=True, seed=1)])
+    raw = np.dstack([make_noise(W, H), make_noise(W, H, grey=True, seed=1)])
     found = read(tmp_path, raw_tiff(raw, photometric=_RGB, extras=[kind]))
     assert np.abs(found - on_white(raw)).max() <= 1
 
 
 def test_colours_that_alpha_has_dimmed_already_lie_on_white(tmp_path: Path) -> None:
-    alpha = noise(W, H, grey=True, seed=1)[..., None]
-    dimmed = np.minimum(noise(W, H), alpha)
+    alpha = make_noise(W, H, grey=True, seed=1)[..., None]
+    dimmed = np.minimum(make_noise(W, H), alpha)
     found = read(tmp_path, raw_tiff(np.dstack([dimmed, alpha]), photometric=_RGB, extras=[1]))
     assert np.abs(found - (dimmed + 255.0 - alpha)).max() <= 2
 
@@ -110,35 +110,35 @@ def test_sixteen_bits_keep_their_upper_eight(bands: int, save: str, tmp_path: Pa
 
 def test_sixteen_bit_grey_jpeg2000(tmp_path: Path) -> None:
     raw = np.random.default_rng(1).integers(0, 65536, (H, W), np.uint16)
-    found = read(tmp_path, pillow_bytes(Image.fromarray(raw), format="JPEG2000"))
+    found = read(tmp_path, encode_with_pillow(Image.fromarray(raw), format="JPEG2000"))
     assert np.array_equal(found, raw >> 8)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP"])
 def test_palette(kind: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(noise(W, H)).quantize(32)
+    picture = Image.fromarray(make_noise(W, H)).quantize(32)
     assert np.array_equal(
-        to_rgb(read(tmp_path, pillow_bytes(picture, format=kind))), np.asarray(picture.convert("RGB"))
+        to_rgb(read(tmp_path, encode_with_pillow(picture, format=kind))), np.asarray(picture.convert("RGB"))
     )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_transparent_palette_entries_are_white(kind: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(noise(W, H)).quantize(16)
-    data = pillow_bytes(picture, format=kind, transparency=3)
+    picture = Image.fromarray(make_noise(W, H)).quantize(16)
+    data = encode_with_pillow(picture, format=kind, transparency=3)
     rgba = np.asarray(Image.open(BytesIO(data)).convert("RGBA"))
     assert np.abs(to_rgb(read(tmp_path, data)) - on_white(rgba)).max() <= 1
 
 
 _BITS: dict[str, Callable[[Image.Image], bytes]] = {
-    "png": lambda picture: pillow_bytes(picture, format="PNG"),
-    "bmp": lambda picture: pillow_bytes(picture, format="BMP"),
-    "raw tiff": lambda picture: pillow_bytes(picture, format="TIFF"),
-    "group 4": lambda picture: pillow_bytes(picture, format="TIFF", compression="group4"),
-    "group 4, black is 0": lambda picture: pillow_bytes(
+    "png": lambda picture: encode_with_pillow(picture, format="PNG"),
+    "bmp": lambda picture: encode_with_pillow(picture, format="BMP"),
+    "raw tiff": lambda picture: encode_with_pillow(picture, format="TIFF"),
+    "group 4": lambda picture: encode_with_pillow(picture, format="TIFF", compression="group4"),
+    "group 4, black is 0": lambda picture: encode_with_pillow(
         picture, format="TIFF", compression="group4", tiffinfo={262: 1}
     ),
-    "group 3, white is 0": lambda picture: pillow_bytes(
+    "group 3, white is 0": lambda picture: encode_with_pillow(
         picture, format="TIFF", compression="group3", tiffinfo={262: 0}
     ),
 }
@@ -146,14 +146,14 @@ _BITS: dict[str, Callable[[Image.Image], bytes]] = {
 
 @pytest.mark.parametrize("kind", _BITS)
 def test_one_bit(kind: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(np.kron(noise(5, 4, grey=True) // 128 * 255, np.ones((8, 9), np.uint8))).convert("1")
+    picture = Image.fromarray(np.kron(make_noise(5, 4, grey=True) // 128 * 255, np.ones((8, 9), np.uint8))).convert("1")
     data = _BITS[kind](picture)
     assert np.array_equal(read(tmp_path, data), np.asarray(Image.open(BytesIO(data)).convert("L")))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_few_bits_of_grey_png(bits: int, tmp_path: Path) -> None:
-    levels = noise(W, H, grey=True) >> (8 - bits)
+    levels = make_noise(W, H, grey=True) >> (8 - bits)
     full = levels * (255 // (2**bits - 1))
     data = pyvips.Image.new_from_array(full).copy(interpretation="b-w").pngsave_buffer(bitdepth=bits)
     assert np.array_equal(to_rgb(read(tmp_path, data)), to_rgb(full))
@@ -163,7 +163,7 @@ def test_few_bits_of_grey_png(bits: int, tmp_path: Path) -> None:
 def test_cmyk_becomes_rgb(kind: str, tmp_path: Path) -> None:
     raw = np.zeros((24, 36, 3), np.uint8)
     raw[:, :12], raw[:, 12:24] = 255, (200, 30, 30)
-    found = read(tmp_path, pillow_bytes(Image.fromarray(raw).convert("CMYK"), format=kind))
+    found = read(tmp_path, encode_with_pillow(Image.fromarray(raw).convert("CMYK"), format=kind))
     assert found.shape == raw.shape
     assert found[12, 6].min() >= 250
     assert found[12, 18, 0] > found[12, 18, 1:].max() + 80
@@ -178,18 +178,18 @@ def test_lab_becomes_rgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["float", "char", "short", "int", "uint"])
 def test_other_numbers_are_refused(kind: str, tmp_path: Path) -> None:
     data = pyvips.Image.black(W, H).cast(kind).tiffsave_buffer()
-    with pytest.raises(NotAnImage, match="8- or 16-bit"):
-        open_source(write(tmp_path, "tif", data))
+    with pytest.raises(UnidentifiedImage, match="8- or 16-bit"):
+        open_source(write_file(tmp_path, "tif", data))
 
 
 @pytest.mark.parametrize("kind", ["double", "complex"])
 def test_numbers_that_libvips_does_not_know_are_refused(kind: str, tmp_path: Path) -> None:
     data = pyvips.Image.black(W, H).cast(kind).tiffsave_buffer()
     with pytest.raises(InputError):
-        open_source(write(tmp_path, "tif", data))
+        open_source(write_file(tmp_path, "tif", data))
 
 
 def test_many_channels_are_refused(tmp_path: Path) -> None:
     data = pyvips.Image.black(W, H, bands=6).tiffsave_buffer()
-    with pytest.raises(NotAnImage, match="6 channels"):
-        open_source(write(tmp_path, "tif", data))
+    with pytest.raises(UnidentifiedImage, match="6 channels"):
+        open_source(write_file(tmp_path, "tif", data))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Raster, open_source
-from tests.unit.pictures import FORMATS, LOSSLESS, Array, encoded, naive, noise, write
+from tests.support.image_files import FORMATS, LOSSLESS, Array, decode_whole, encode, make_noise, write_file
 
 
 def grid(size: Size, tile: int, overlap: int) -> list[Box]:
@@ -44,24 +44,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format(kind: str, tmp_path: Path) -> None:
-    data = encoded(noise(211, 173), kind)
-    raster = open_source(write(tmp_path, kind, data)).page(0)
-    assert_same(raster, grid(raster.size, 64, 10), naive(data))
+    data = encode(make_noise(211, 173), kind)
+    raster = open_source(write_file(tmp_path, kind, data)).page(0)
+    assert_same(raster, grid(raster.size, 64, 10), decode_whole(data))
 
 
 @pytest.mark.parametrize("rows", [1, 32, 96, 173, 500])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_page_whose_beginning_was_looked_at(kind: str, rows: int, tmp_path: Path) -> None:
-    data = encoded(noise(211, 173), kind)
-    source, whole = open_source(write(tmp_path, kind, data)), naive(data)
-    assert np.array_equal(source.beginning(0, rows=rows), whole[:rows])
+    data = encode(make_noise(211, 173), kind)
+    source, whole = open_source(write_file(tmp_path, kind, data)), decode_whole(data)
+    assert np.array_equal(source.top_rows(0, rows=rows), whole[:rows])
     for raster in (source.page(0), source.page(0)):
         assert_same(raster, grid(raster.size, 64, 10), whole)
 
 
 def test_what_was_looked_at_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = open_source(write(tmp_path, "png", encoded(noise(90, 96), "png")))
-    source.beginning(0, rows=64)
+    source = open_source(write_file(tmp_path, "png", encode(make_noise(90, 96), "png")))
+    source.top_rows(0, rows=64)
     monkeypatch.setattr(Raster, "_open", lambda _: pytest.fail("decoded from the top"))
     assert len(list(source.page(0).cut([Box(0, 0, 90, 96)]))) == 1
 
@@ -69,8 +69,8 @@ def test_what_was_looked_at_is_not_decoded_again(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("kind", LOSSLESS)
 @pytest.mark.parametrize("grey", [True, False])
 def test_lossless_formats_give_what_was_written(kind: str, grey: bool, tmp_path: Path) -> None:
-    pixels = noise(70, 90, grey=grey)
-    raster = open_source(write(tmp_path, kind, encoded(pixels, kind))).page(0)
+    pixels = make_noise(70, 90, grey=grey)
+    raster = open_source(write_file(tmp_path, kind, encode(pixels, kind))).page(0)
     [(_, found)] = raster.cut([Box(0, 0, 70, 90)])
     expected = pixels if found.ndim == pixels.ndim else np.dstack([pixels] * 3)  # WebP has no grey
     assert np.array_equal(found, expected)
@@ -86,9 +86,9 @@ def test_lossless_formats_give_what_was_written(kind: str, grey: bool, tmp_path:
     grey=st.booleans(),
 )
 def test_any_grid(folder: Path, width: int, height: int, tile: int, share: float, kind: str, grey: bool) -> None:
-    data = encoded(noise(width, height, grey=grey), kind)
-    raster = open_source(write(folder, kind, data)).page(0)
-    whole = naive(data)
+    data = encode(make_noise(width, height, grey=grey), kind)
+    raster = open_source(write_file(folder, kind, data)).page(0)
+    whole = decode_whole(data)
     assert_same(raster, grid(raster.size, tile, int(share * tile)), whole)
 
 
@@ -101,28 +101,28 @@ def boxes_inside(draw: st.DrawFn, size: Size) -> Box:
 @settings(max_examples=60, deadline=None)
 @given(boxes=st.lists(boxes_inside(Size(60, 150)), max_size=12))
 def test_any_boxes(folder: Path, boxes: list[Box]) -> None:
-    pixels = noise(60, 150)
-    raster = open_source(write(folder, "png", encoded(pixels, "png"))).page(0)
+    pixels = make_noise(60, 150)
+    raster = open_source(write_file(folder, "png", encode(pixels, "png"))).page(0)
     assert_same(raster, boxes, pixels)
     assert np.array_equal(raster.overview(), pixels)
 
 
 def test_boxes_come_row_by_row(tmp_path: Path) -> None:
-    raster = open_source(write(tmp_path, "png", encoded(noise(100, 100), "png"))).page(0)
+    raster = open_source(write_file(tmp_path, "png", encode(make_noise(100, 100), "png"))).page(0)
     boxes = grid(raster.size, 40, 10)
     assert [box for box, _ in raster.cut(boxes[::-1])] == boxes
 
 
 def test_a_page_can_be_cut_again(tmp_path: Path) -> None:
-    pixels = noise(50, 50)
-    raster = open_source(write(tmp_path, "png", encoded(pixels, "png"))).page(0)
+    pixels = make_noise(50, 50)
+    raster = open_source(write_file(tmp_path, "png", encode(pixels, "png"))).page(0)
     assert_same(raster, [Box(0, 0, 50, 50)], pixels)
     assert_same(raster, [Box(5, 5, 10, 10), Box(5, 5, 10, 10)], pixels)
 
 
 @pytest.mark.parametrize("box", [Box(0, 0, 0, 5), Box(3, 0, 2, 5), Box(-1, 0, 5, 5), Box(0, 0, 51, 5)])
 def test_a_box_outside_the_page_is_refused(box: Box, tmp_path: Path) -> None:
-    raster = open_source(write(tmp_path, "png", encoded(noise(50, 50), "png"))).page(0)
+    raster = open_source(write_file(tmp_path, "png", encode(make_noise(50, 50), "png"))).page(0)
     with pytest.raises(ValueError, match="not inside the page"):
         list(raster.cut([box]))
 
@@ -130,16 +130,16 @@ def test_a_box_outside_the_page_is_refused(box: Box, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 60_000), (60_000, 1)])
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
 def test_extreme_shapes(width: int, height: int, kind: str, tmp_path: Path) -> None:
-    data = encoded(noise(width, height), kind)
-    raster = open_source(write(tmp_path, kind, data)).page(0)
-    assert_same(raster, grid(raster.size, 2048, 192), naive(data))
+    data = encode(make_noise(width, height), kind)
+    raster = open_source(write_file(tmp_path, kind, data)).page(0)
+    assert_same(raster, grid(raster.size, 2048, 192), decode_whole(data))
     assert max(raster.overview().shape) <= 2048
 
 
 def test_names_that_libvips_could_take_for_options(tmp_path: Path) -> None:
-    pixels = noise(9, 9)
+    pixels = make_noise(9, 9)
     path = tmp_path / "größe [page=3] 文字.dat"
-    path.write_bytes(encoded(pixels, "png"))
+    path.write_bytes(encode(pixels, "png"))
     assert_same(open_source(path).page(0), [Box(0, 0, 9, 9)], pixels)
 
 
@@ -148,7 +148,7 @@ def test_no_temporary_file_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     empty.mkdir()
     monkeypatch.setenv("TMPDIR", str(empty))
     monkeypatch.setenv("VIPS_DISC_THRESHOLD", "1k")
-    raster = open_source(write(tmp_path, "png", encoded(noise(300, 300), "png"))).page(0)
+    raster = open_source(write_file(tmp_path, "png", encode(make_noise(300, 300), "png"))).page(0)
     for _ in raster.cut(grid(raster.size, 64, 8)):
         assert not any(empty.iterdir())
     assert not any(empty.iterdir())
@@ -158,7 +158,7 @@ _PEAK = """
 import sys
 from pathlib import Path
 from ocrfarm.geometry import Box
-from ocrfarm.image import encode_tile, map_ahead, open_source
+from ocrfarm.image import encode_tile, prefetch_map, open_source
 
 def peak():
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
@@ -167,7 +167,7 @@ def peak():
 raster = open_source(Path(sys.argv[1])).page(0)
 boxes = [Box(x, y, x + 500, y + 500) for y in range(0, 24000, 500) for x in range(0, 3000, 500)]
 before = peak()
-for _ in map_ahead(lambda item: encode_tile(item[1]), raster.cut(boxes)):
+for _ in prefetch_map(lambda item: encode_tile(item[1]), raster.cut(boxes)):
     pass
 print(peak() - before)
 """

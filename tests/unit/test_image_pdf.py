@@ -6,17 +6,17 @@ import numpy as np
 import pypdfium2
 import pytest
 
-from ocrfarm.document import Leaf
-from ocrfarm.errors import DamagedImage, InputError, Locked, TooLarge
+from ocrfarm.document import PageSource
+from ocrfarm.errors import DamagedImage, EncryptedFile, InputError, TooLarge
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, open_source, pdf
-from ocrfarm.scope import Scope, page_ranges
-from tests.unit.pdfs import LETTER, Maker, locked, pdf_of, pdf_stream
-from tests.unit.pictures import Array, noise
+from ocrfarm.selection import Selection, parse_page_ranges
+from tests.support.image_files import Array, make_noise
+from tests.support.pdf_files import LETTER_SIZE, PdfBuilder, make_encrypted_pdf, make_pdf, make_stream
 
 
-def whole(path: Path, page: int = 0, scope: Scope | None = None) -> Array:
-    raster = open_source(path, scope=scope or Scope()).page(page)
+def whole(path: Path, page: int = 0, scope: Selection | None = None) -> Array:
+    raster = open_source(path, selection=scope or Selection()).page(page)
     ((_, pixels),) = raster.cut([Box(0, 0, raster.size.width, raster.size.height)])
     return np.array(pixels)
 
@@ -28,47 +28,47 @@ def smooth(width: int, height: int) -> Array:
 
 
 def test_a_page_is_drawn_at_a_dpi_that_suits_it(tmp_path: Path) -> None:
-    maker = Maker()
-    maker.page(content=maker.text("vector"))
-    maker.picture(smooth(850, 1100), LETTER)  # 100 dpi
-    maker.picture(smooth(8500, 11000), LETTER)  # 1000 dpi
-    scan = maker.picture(smooth(850, 1100), LETTER)
-    scan.contents_add(maker.text("hidden", mode=3))
-    drawn = maker.picture(smooth(850, 1100), LETTER)
-    drawn.contents_add(maker.text("seen"))
-    maker.page((792, 612), Rotate=90)
+    maker = PdfBuilder()
+    maker.add_page(content=maker.text_content("vector"))
+    maker.add_image(smooth(850, 1100), LETTER_SIZE)  # 100 dpi
+    maker.add_image(smooth(8500, 11000), LETTER_SIZE)  # 1000 dpi
+    scan = maker.add_image(smooth(850, 1100), LETTER_SIZE)
+    scan.contents_add(maker.text_content("hidden", mode=3))
+    drawn = maker.add_image(smooth(850, 1100), LETTER_SIZE)
+    drawn.contents_add(maker.text_content("seen"))
+    maker.add_page((792, 612), Rotate=90)
     pages = open_source(maker.save(tmp_path / "x.pdf"))
-    assert pages.leaves == (
-        Leaf(None, 300.0, True),
-        Leaf(None, 100.0, False),
-        Leaf(None, 600.0, False),
-        Leaf(None, 100.0, True),
-        Leaf(None, 300.0, True),
-        Leaf(None, 300.0, False),
+    assert pages.page_sources == (
+        PageSource(None, 300.0, True),
+        PageSource(None, 100.0, False),
+        PageSource(None, 600.0, False),
+        PageSource(None, 100.0, True),
+        PageSource(None, 300.0, True),
+        PageSource(None, 300.0, False),
     )
     letter = Size(2550, 3300)
-    assert pages.pages == (letter, Size(850, 1100), Size(5100, 6600), Size(850, 1100), letter, letter)
-    coarse = open_source(tmp_path / "x.pdf", scope=Scope(dpi=72))
-    assert set(coarse.pages) == {Size(612, 792)}
-    assert {leaf.dpi for leaf in coarse.leaves} == {72.0}
+    assert pages.page_sizes == (letter, Size(850, 1100), Size(5100, 6600), Size(850, 1100), letter, letter)
+    coarse = open_source(tmp_path / "x.pdf", selection=Selection(dpi=72))
+    assert set(coarse.page_sizes) == {Size(612, 792)}
+    assert {leaf.dpi for leaf in coarse.page_sources} == {72.0}
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "jp2"])
 def test_a_scan_comes_out_pixel_by_pixel(kind: str, tmp_path: Path) -> None:
-    pixels = noise(301, 203) if kind == "png" else np.repeat(smooth(301, 203)[..., None], 3, axis=2)
-    maker = Maker()
-    maker.picture(pixels, (301 / 150 * 72, 203 / 150 * 72), kind=kind)
+    pixels = make_noise(301, 203) if kind == "png" else np.repeat(smooth(301, 203)[..., None], 3, axis=2)
+    maker = PdfBuilder()
+    maker.add_image(pixels, (301 / 150 * 72, 203 / 150 * 72), kind=kind)
     found = whole(maker.save(tmp_path / "x.pdf"))
     assert found.shape == pixels.shape
     assert np.abs(found.astype(int) - pixels).max() <= (0 if kind == "png" else 12)
 
 
 def test_bands_are_the_page_as_pdfium_draws_it_at_once(tmp_path: Path) -> None:
-    maker = Maker()
-    lines = b"".join(maker.text(f"Line {n} of the page", y=20 + 23 * n, size=17) for n in range(33))
-    maker.page(content=lines + b"1 0 0 RG 3 w 10 10 m 600 780 l S\n", Rotate=90)
+    maker = PdfBuilder()
+    lines = b"".join(maker.text_content(f"Line {n} of the page", y=20 + 23 * n, size=17) for n in range(33))
+    maker.add_page(content=lines + b"1 0 0 RG 3 w 10 10 m 600 780 l S\n", Rotate=90)
     path = maker.save(tmp_path / "x.pdf")
-    found = whole(path, scope=Scope(dpi=576))
+    found = whole(path, scope=Selection(dpi=576))
     with pypdfium2.PdfDocument(path) as document:
         drawn = document[0].render(scale=8, rev_byteorder=True, bitmap_maker=pypdfium2.PdfBitmap.new_native)
         expected = drawn.to_numpy()
@@ -78,8 +78,8 @@ def test_bands_are_the_page_as_pdfium_draws_it_at_once(tmp_path: Path) -> None:
 
 def test_fields_of_a_form_are_read(tmp_path: Path) -> None:
     pikepdf = pytest.importorskip("pikepdf")
-    maker = Maker()
-    page = maker.page()
+    maker = PdfBuilder()
+    page = maker.add_page()
     look = pikepdf.Stream(maker.pdf, b"0 0 0 rg 0 0 100 20 re f")
     look.Type, look.Subtype, look.BBox = pikepdf.Name.XObject, pikepdf.Name.Form, pikepdf.Array([0, 0, 100, 20])
     field = pikepdf.Dictionary(
@@ -95,36 +95,38 @@ def test_fields_of_a_form_are_read(tmp_path: Path) -> None:
     made = maker.pdf.make_indirect(field)
     page.Annots = pikepdf.Array([made])
     maker.pdf.Root.AcroForm = pikepdf.Dictionary(Fields=pikepdf.Array([made]))
-    found = whole(maker.save(tmp_path / "x.pdf"), scope=Scope(dpi=72))
+    found = whole(maker.save(tmp_path / "x.pdf"), scope=Selection(dpi=72))
     assert found[792 - 110, 150].max() < 128
 
 
 def test_pages_are_chosen(tmp_path: Path) -> None:
-    maker = Maker()
+    maker = PdfBuilder()
     for number in range(5):
-        maker.page((100 + number, 50))
+        maker.add_page((100 + number, 50))
     path = maker.save(tmp_path / "x.pdf")
-    source = open_source(path, scope=Scope(page_ranges("4-,2"), dpi=72))
-    assert [size.width for size in source.pages] == [101, 103, 104]
-    assert [leaf.number for leaf in source.leaves] == [1, 3, 4]
+    source = open_source(path, selection=Selection(parse_page_ranges("4-,2"), dpi=72))
+    assert [size.width for size in source.page_sizes] == [101, 103, 104]
+    assert [leaf.number for leaf in source.page_sources] == [1, 3, 4]
     with pytest.raises(InputError, match=r"has 5 pages, and none of them is among those asked for \(7-\)"):
-        open_source(path, scope=Scope(page_ranges("7-")))
-    assert [leaf.number for leaf in open_source(path, scope=Scope(page_ranges("1-9"))).leaves] == [None] * 5
+        open_source(path, selection=Selection(parse_page_ranges("7-")))
+    assert [leaf.number for leaf in open_source(path, selection=Selection(parse_page_ranges("1-9"))).page_sources] == [
+        None
+    ] * 5
 
 
 def test_a_pdf_behind_other_bytes_is_one(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"\n\n junk\n" + pdf_of(b""))
-    assert open_source(tmp_path / "x").pages == (Size(833, 833),)
+    (tmp_path / "x").write_bytes(b"\n\n junk\n" + make_pdf(b""))
+    assert open_source(tmp_path / "x").page_sizes == (Size(833, 833),)
 
 
 @pytest.mark.parametrize(
     ("data", "error", "words"),
     [
-        (locked(), Locked, "password"),
+        (make_encrypted_pdf(), EncryptedFile, "password"),
         (b"%PDF-1.7\n", DamagedImage, "cannot be decoded"),
-        (pdf_of(b"", kid=b"2 0 R"), DamagedImage, "page 1: cannot be decoded"),
-        (pdf_of(b"", box=b"[0 0 99999 10]"), TooLarge, "page 1 at 300 dpi.*name a lower dpi, or raise"),
-        (pdf_of(b"", kids=3_000, count=3_000), TooLarge, "3,000 pages"),
+        (make_pdf(b"", kid=b"2 0 R"), DamagedImage, "page 1: cannot be decoded"),
+        (make_pdf(b"", box=b"[0 0 99999 10]"), TooLarge, "page 1 at 300 dpi.*name a lower dpi, or raise"),
+        (make_pdf(b"", kids=3_000, count=3_000), TooLarge, "3,000 pages"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, data: bytes, error: type[InputError], words: str) -> None:
@@ -139,8 +141,8 @@ def test_what_is_wrong_is_said(tmp_path: Path, data: bytes, error: type[InputErr
 def test_pictures_that_must_be_held_in_memory_have_a_limit(tmp_path: Path) -> None:
     claim = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Width 90 /Height 90 "
     path = tmp_path / "x.pdf"
-    path.write_bytes(pdf_of(b"200 0 0 200 0 0 cm /X Do", pdf_stream(claim + b"/Filter /JPXDecode", b"x")))
-    with pytest.raises(TooLarge, match="a picture on it: a JPEG-2000 of 8,100 pixels"):
+    path.write_bytes(make_pdf(b"200 0 0 200 0 0 cm /X Do", make_stream(claim + b"/Filter /JPXDecode", b"x")))
+    with pytest.raises(TooLarge, match="an image on it: a JPEG-2000 of 8,100 pixels"):
         open_source(path, Limits(buffered_pixels=8_000))
     open_source(path, Limits(buffered_pixels=8_100))
 
@@ -148,20 +150,20 @@ def test_pictures_that_must_be_held_in_memory_have_a_limit(tmp_path: Path) -> No
 def test_a_page_that_takes_too_long_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 5))\nwhile True: pass"
     monkeypatch.setattr(pdf, "_PROGRAM", (pdf._PROGRAM[0], "-c", slow))
-    (tmp_path / "x.pdf").write_bytes(pdf_of(b""))
+    (tmp_path / "x.pdf").write_bytes(make_pdf(b""))
     with pytest.raises(DamagedImage, match="it takes too long"):
         open_source(tmp_path / "x.pdf")
 
 
 def test_what_is_not_wanted_any_more_is_not_drawn_to_its_end(tmp_path: Path) -> None:
-    maker = Maker()
-    maker.page((5000, 5000))
+    maker = PdfBuilder()
+    maker.add_page((5000, 5000))
     page = open_source(maker.save(tmp_path / "x.pdf")).page(0)
-    assert page.beginning(10).shape == (10, 16384, 3)
+    assert page.top_rows(10).shape == (10, 16384, 3)
 
 
 def test_an_error_of_ours_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "_PROGRAM", (pdf._PROGRAM[0], "-c", "raise KeyError('oops')"))
-    (tmp_path / "x.pdf").write_bytes(pdf_of(b""))
+    (tmp_path / "x.pdf").write_bytes(make_pdf(b""))
     with pytest.raises(RuntimeError, match="oops"):
         open_source(tmp_path / "x.pdf")

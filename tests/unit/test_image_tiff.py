@@ -10,17 +10,17 @@ from PIL import Image
 from ocrfarm.errors import DamagedImage, TooLarge
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, open_source
-from tests.unit.pictures import encoded, noise, pillow_bytes, tiff_directory, write
+from tests.support.image_files import encode, encode_with_pillow, make_noise, tiff_directory, write_file
 
 _HEAD = b"II*\x00\x08\x00\x00\x00"
 
 
 def test_every_page_has_its_own_size_and_pixels(tmp_path: Path) -> None:
-    rasters = [noise(20 + 7 * index, 90 - 5 * index, grey=bool(index % 2), seed=index) for index in range(6)]
+    rasters = [make_noise(20 + 7 * index, 90 - 5 * index, grey=bool(index % 2), seed=index) for index in range(6)]
     first, *others = [Image.fromarray(raster) for raster in rasters]
-    data = pillow_bytes(first, format="TIFF", save_all=True, append_images=others)
-    source = open_source(write(tmp_path, "tif", data))
-    assert source.pages == tuple(Size(raster.shape[1], raster.shape[0]) for raster in rasters)
+    data = encode_with_pillow(first, format="TIFF", save_all=True, append_images=others)
+    source = open_source(write_file(tmp_path, "tif", data))
+    assert source.page_sizes == tuple(Size(raster.shape[1], raster.shape[0]) for raster in rasters)
     for index, raster in enumerate(rasters):
         [(_, pixels)] = source.page(index).cut([Box(0, 0, raster.shape[1], raster.shape[0])])
         assert np.array_equal(pixels, raster)
@@ -30,17 +30,17 @@ def test_every_page_has_its_own_size_and_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("big", [True, False])
 def test_the_levels_of_a_pyramid_are_no_pages(big: bool, tmp_path: Path) -> None:
-    pixels = noise(400, 300)
+    pixels = make_noise(400, 300)
     image = pyvips.Image.new_from_array(pixels)
     data = image.tiffsave_buffer(tile=True, tile_width=64, tile_height=64, pyramid=True, bigtiff=big)
-    source = open_source(write(tmp_path, "tif", data))
-    assert source.pages == (Size(400, 300),)
+    source = open_source(write_file(tmp_path, "tif", data))
+    assert source.page_sizes == (Size(400, 300),)
     [(_, found)] = source.page(0).cut([Box(0, 0, 400, 300)])
     assert np.array_equal(found, pixels)
 
 
 def test_a_thumbnail_in_front_is_skipped(tmp_path: Path) -> None:
-    small, large = noise(10, 10, grey=True), noise(40, 30, grey=True)
+    small, large = make_noise(10, 10, grey=True), make_noise(40, 30, grey=True)
     plain = {258: [8], 259: [1], 262: [1], 277: [1], 278: [100]}
     first = plain | {254: [1], 256: [10], 257: [10], 273: [8], 279: [100]}
     second = plain | {254: [0], 256: [40], 257: [30], 273: [108], 279: [1200]}
@@ -48,15 +48,15 @@ def test_a_thumbnail_in_front_is_skipped(tmp_path: Path) -> None:
     one = tiff_directory(first, at=at, following=at + len(tiff_directory(first)))
     two = tiff_directory(second, at=at + len(one))
     data = b"II*\x00" + at.to_bytes(4, "little") + small.tobytes() + large.tobytes() + one + two
-    source = open_source(write(tmp_path, "tif", data))
-    assert source.pages == (Size(40, 30),)
+    source = open_source(write_file(tmp_path, "tif", data))
+    assert source.page_sizes == (Size(40, 30),)
     [(_, pixels)] = source.page(0).cut([Box(0, 0, 40, 30)])
     assert np.array_equal(pixels, large)
 
 
 def test_a_file_of_reduced_pages_alone_is_read(tmp_path: Path) -> None:
-    data = pillow_bytes(Image.fromarray(noise(9, 9)), format="TIFF", tiffinfo={254: 1})
-    assert open_source(write(tmp_path, "tif", data)).pages == (Size(9, 9),)
+    data = encode_with_pillow(Image.fromarray(make_noise(9, 9)), format="TIFF", tiffinfo={254: 1})
+    assert open_source(write_file(tmp_path, "tif", data)).page_sizes == (Size(9, 9),)
 
 
 _SMALL = {256: [8], 257: [8]}
@@ -75,13 +75,13 @@ _BROKEN = {
 @pytest.mark.parametrize("kind", _BROKEN)
 def test_broken_chains(kind: str, tmp_path: Path) -> None:
     with pytest.raises(DamagedImage, match="truncated or damaged"):
-        open_source(write(tmp_path, "tif", _BROKEN[kind]))
+        open_source(write_file(tmp_path, "tif", _BROKEN[kind]))
 
 
 def test_tiles_far_larger_than_the_page(tmp_path: Path) -> None:
     fields = _SMALL | {258: [8], 259: [8], 262: [1], 277: [1], 322: [65536], 323: [65536], 324: [8], 325: [8]}
     with pytest.raises(TooLarge, match="`buffered_pixels`"):
-        open_source(write(tmp_path, "tif", _HEAD + tiff_directory(fields)))
+        open_source(write_file(tmp_path, "tif", _HEAD + tiff_directory(fields)))
 
 
 def test_a_field_that_stands_twice_cannot_get_round_the_limits(tmp_path: Path) -> None:
@@ -89,39 +89,41 @@ def test_a_field_that_stands_twice_cannot_get_round_the_limits(tmp_path: Path) -
     data = bytearray(_HEAD + tiff_directory(fields | {255: [500]}) + bytes(64))
     data[10:12] = (256).to_bytes(2, "little")  # the width again: 500 first, then 9
     with pytest.raises(DamagedImage):
-        raster = open_source(write(tmp_path, "tif", bytes(data))).page(0)
+        raster = open_source(write_file(tmp_path, "tif", bytes(data))).page(0)
         list(raster.cut([Box(0, 0, 5, 5)]))
 
 
 def test_too_many_pages(tmp_path: Path) -> None:
-    pages = [Image.fromarray(noise(8, 8))] * 5
-    path = write(tmp_path, "tif", pillow_bytes(pages[0], format="TIFF", save_all=True, append_images=pages[1:]))
-    assert len(open_source(path, Limits(pages=5)).pages) == 5
+    pages = [Image.fromarray(make_noise(8, 8))] * 5
+    path = write_file(
+        tmp_path, "tif", encode_with_pillow(pages[0], format="TIFF", save_all=True, append_images=pages[1:])
+    )
+    assert len(open_source(path, Limits(pages=5)).page_sizes) == 5
     with pytest.raises(TooLarge, match="`pages`"):
         open_source(path, Limits(pages=4))
 
 
 def test_unknown_fields_are_no_damage(tmp_path: Path) -> None:
-    pixels = noise(30, 30)
-    data = pillow_bytes(Image.fromarray(pixels), format="TIFF", tiffinfo={65000: "private", 270: "a scan"})
-    [(_, found)] = open_source(write(tmp_path, "tif", data)).page(0).cut([Box(0, 0, 30, 30)])
+    pixels = make_noise(30, 30)
+    data = encode_with_pillow(Image.fromarray(pixels), format="TIFF", tiffinfo={65000: "private", 270: "a scan"})
+    [(_, found)] = open_source(write_file(tmp_path, "tif", data)).page(0).cut([Box(0, 0, 30, 30)])
     assert np.array_equal(found, pixels)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
 def test_an_animation_has_a_page_for_each_frame(kind: str, tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((20, 30, 3), shade, np.uint8)) for shade in (0, 120, 255)]
-    data = pillow_bytes(frames[0], format=kind, save_all=True, append_images=frames[1:])
-    source = open_source(write(tmp_path, "bin", data))
-    assert source.pages == (Size(30, 20),) * 3
+    data = encode_with_pillow(frames[0], format=kind, save_all=True, append_images=frames[1:])
+    source = open_source(write_file(tmp_path, "bin", data))
+    assert source.page_sizes == (Size(30, 20),) * 3
     for index, shade in enumerate((0, 120, 255)):
         [(_, pixels)] = source.page(index).cut([Box(0, 0, 30, 20)])
         assert np.abs(pixels.astype(int) - shade).max() <= 2
 
 
 def test_one_strip_of_jpeg_is_held_whole(tmp_path: Path) -> None:
-    image = pyvips.Image.new_from_array(noise(64, 640))
-    path = write(tmp_path, "tif", image.tiffsave_buffer(compression="jpeg", tile_height=640))
+    image = pyvips.Image.new_from_array(make_noise(64, 640))
+    path = write_file(tmp_path, "tif", image.tiffsave_buffer(compression="jpeg", tile_height=640))
     with pytest.raises(TooLarge, match="`buffered_pixels`"):
         open_source(path, Limits(buffered_pixels=64 * 640 - 1))
-    open_source(write(tmp_path, "tif", encoded(noise(64, 640), "jpeg.tif")), Limits(buffered_pixels=64 * 16))
+    open_source(write_file(tmp_path, "tif", encode(make_noise(64, 640), "jpeg.tif")), Limits(buffered_pixels=64 * 16))

@@ -13,16 +13,16 @@ from PIL import Image
 
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box
-from ocrfarm.image import decode_tile, encode_tile, map_ahead, to_rgb
-from ocrfarm.image.band import Band, shrunk
-from ocrfarm.image.slots import Slots
-from tests.unit.pictures import Array, encoded, noise
+from ocrfarm.image import decode_tile, encode_tile, prefetch_map, to_rgb
+from ocrfarm.image.row_buffer import RowBuffer, downscale
+from ocrfarm.image.spill_file import SpillFile
+from tests.support.image_files import Array, encode, make_noise
 
 
 @settings(max_examples=30, deadline=None)
 @given(width=st.integers(1, 60), height=st.integers(1, 60), grey=st.booleans())
 def test_a_tile_comes_back_as_it_was(width: int, height: int, grey: bool) -> None:
-    pixels = noise(width, height, grey=grey)
+    pixels = make_noise(width, height, grey=grey)
     found = decode_tile(encode_tile(pixels))
     assert found.flags.c_contiguous
     assert found.flags.writeable
@@ -32,26 +32,28 @@ def test_a_tile_comes_back_as_it_was(width: int, height: int, grey: bool) -> Non
 @pytest.mark.parametrize("grey", [True, False])
 @pytest.mark.parametrize("box", [Box(0, 0, 90, 70), Box(0, 0, 1, 1), Box(30, 40, 75, 41), Box(89, 69, 90, 70)])
 def test_a_part_of_a_tile(box: Box, grey: bool) -> None:
-    pixels = noise(90, 70, grey=grey)
+    pixels = make_noise(90, 70, grey=grey)
     assert np.array_equal(decode_tile(encode_tile(pixels), box), pixels[box.y0 : box.y1, box.x0 : box.x1])
 
 
 def test_grey_as_rgb() -> None:
-    pixels = noise(31, 17, grey=True)
+    pixels = make_noise(31, 17, grey=True)
     assert np.array_equal(to_rgb(pixels), np.stack([pixels] * 3, axis=2))
 
 
 def test_a_grey_tile_is_stored_grey() -> None:
-    assert Image.open(BytesIO(encode_tile(noise(9, 9, grey=True)))).mode == "L"
-    assert Image.open(BytesIO(encode_tile(noise(9, 9)))).mode == "RGB"
+    assert Image.open(BytesIO(encode_tile(make_noise(9, 9, grey=True)))).mode == "L"
+    assert Image.open(BytesIO(encode_tile(make_noise(9, 9)))).mode == "RGB"
 
 
 def test_a_tile_that_is_a_view_is_stored_right() -> None:
-    pixels = noise(40, 40)[5:30, ::2]
+    pixels = make_noise(40, 40)[5:30, ::2]
     assert np.array_equal(decode_tile(encode_tile(pixels)), pixels)
 
 
-@pytest.mark.parametrize("data", [b"", b"text", encoded(noise(20, 20), "png")[:-60], encoded(noise(9, 9), "jpg")])
+@pytest.mark.parametrize(
+    "data", [b"", b"text", encode(make_noise(20, 20), "png")[:-60], encode(make_noise(9, 9), "jpg")]
+)
 def test_a_damaged_tile(data: bytes) -> None:
     with pytest.raises(DamagedImage):
         decode_tile(data)
@@ -87,7 +89,7 @@ def test_a_forked_child_works_or_says_why_not(case: str, code: int) -> None:
 def test_a_shrunk_box_is_the_mean_of_blocks(
     width: int, height: int, grey: bool, factor: int, data: st.DataObject
 ) -> None:
-    pixels = noise(width, height, grey=grey)
+    pixels = make_noise(width, height, grey=grey)
     cells = -(-width // factor), -(-height // factor)
     x0, y0 = (data.draw(st.integers(0, cell - 1)) * factor for cell in cells)
     box = Box(x0, y0, data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height)))
@@ -103,10 +105,10 @@ def streamed(pixels: Array, factor: int, box: Box | None = None) -> Array:
     """Stream the pixels through a band of one box; without a box, of the whole."""
     step = max(32, factor)
     box = box or Box(0, 0, pixels.shape[1], pixels.shape[0])
-    with Slots() as slots:
-        band = Band(1 if pixels.ndim == 2 else 3, boxes=[box], factor=factor, slots=slots)
+    with SpillFile() as slots:
+        band = RowBuffer(1 if pixels.ndim == 2 else 3, boxes=[box], factor=factor, spill=slots)
         strips = (pixels[y : y + step] for y in range(0, len(pixels), step))
-        ((found, cut),) = (pair for strip in strips for pair in band.add(shrunk(strip, factor)))
+        ((found, cut),) = (pair for strip in strips for pair in band.add(downscale(strip, factor)))
     assert found == box
     return cut
 
@@ -120,7 +122,7 @@ def test_work_ahead_keeps_order_and_few_items() -> None:
             drawn += 1
             yield drawn
 
-    for count, result in enumerate(map_ahead(lambda item: item * item, items(), threads=3), start=1):
+    for count, result in enumerate(prefetch_map(lambda item: item * item, items(), threads=3), start=1):
         assert result == count * count
         assert drawn - count <= min(3, count - 1)
 
@@ -130,4 +132,4 @@ def test_work_that_fails_fails_the_caller() -> None:
         return 1 // (item - 3)
 
     with pytest.raises(ZeroDivisionError):
-        list(map_ahead(work, range(10)))
+        list(prefetch_map(work, range(10)))

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ocrfarm.document import COLUMNS, Coverage, Document, Gap, _sketched
+from ocrfarm.document import COLUMNS, Coverage, Document, Gap, _render_page
 from ocrfarm.errors import MissingPackage
 from ocrfarm.geometry import Box
-from tests.unit.documents import DOCUMENTS, a_line, a_page, drawn
+from tests.support.sample_documents import DOCUMENTS, draw_outlines, make_line, make_page
 
 VOID = {"image"}
 
@@ -62,30 +62,30 @@ def test_html_is_static_escaped_and_asks_no_host(name: str) -> None:
 
 
 def test_html_has_a_bounded_size() -> None:
-    page = a_page(*[a_line("x" * 10_000, y=number) for number in range(5_000)])
+    page = make_page(*[make_line("x" * 10_000, y=number) for number in range(5_000)])
     html = Document((page,))._repr_html_()
     assert len(html) < 500_000
     assert "5,000 lines" in html
 
 
 def test_half_characters_and_what_is_missing_are_said() -> None:
-    gap = Coverage(4, read=3, area=0.75, gaps=(Gap(Box(0, 0, 1, 1), "lost"),))
-    html = Document((a_page(a_line("half \ud800"), coverage=gap),))._repr_html_()
+    gap = Coverage(4, read=3, fraction_read=0.75, gaps=(Gap(Box(0, 0, 1, 1), "lost"),))
+    html = Document((make_page(make_line("half \ud800"), coverage=gap),))._repr_html_()
     assert "half ?" in html.encode().decode()
     assert "partial: 75.00% was read" in html
     assert Document(())._repr_html_() == "<p>no page</p>"
 
 
-def test_show_hands_the_page_over_its_picture_to_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_hands_the_page_over_its_image_to_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     display = types.ModuleType("IPython.display")
     monkeypatch.setattr(display, "HTML", str, raising=False)
     monkeypatch.setattr(display, "display", shown.append, raising=False)
     monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
-    picture = io.BytesIO()
-    drawn(DOCUMENTS["several"].pages[1]).save(picture, "PNG")
-    DOCUMENTS["several"].show(1, picture.getvalue())
+    png = io.BytesIO()
+    draw_outlines(DOCUMENTS["several"].pages[1]).save(png, "PNG")
+    DOCUMENTS["several"].show(1, png.getvalue())
     (html,) = shown
     (image,) = (known for tag, known in parsed(html).seen if tag == "image")
     assert str(image["href"]).startswith("data:image/png;base64,")
@@ -94,8 +94,8 @@ def test_show_hands_the_page_over_its_picture_to_the_notebook(monkeypatch: pytes
         DOCUMENTS["several"].show(3)
 
 
-def test_a_picture_of_many_bytes_is_left_out() -> None:
-    assert "<image" not in _sketched(DOCUMENTS["ordinary"], 0, bytes(10_000_000))
+def test_an_image_of_many_bytes_is_left_out() -> None:
+    assert "<image" not in _render_page(DOCUMENTS["ordinary"], 0, bytes(10_000_000))
 
 
 def test_show_without_a_notebook_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:

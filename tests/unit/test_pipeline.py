@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrfarm.errors import EngineBroke
+from ocrfarm.errors import EngineFailed
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.image import open_source
-from ocrfarm.pipeline import cut_page, fitted, page_tiles, read
-from ocrfarm.recognize import Cascade, Cascaded, Found, Pixels, Profile, Tiling, find_profile
-from ocrfarm.recognize.engine import Wanted, every
-from ocrfarm.recognize.planted import PlantedEngine, plant, planted_page
+from ocrfarm.pipeline import iter_tiles, resolve_overlap, run_pipeline, tile_page
+from ocrfarm.recognize import Cascade, EngineOutput, EnginePair, Profile, RgbPixels, Tiling, find_profile
+from ocrfarm.recognize.engine import LineFilter, accept_all
+from ocrfarm.recognize.synthetic_engine import SyntheticEngine, draw_synthetic_line, make_synthetic_page
 from ocrfarm.tile import Char, Fragment
 
-PLANTED = find_profile("planted").tiled(side=512, overlap=128)
+SYNTHETIC_PROFILE = find_profile("synthetic").with_tiling(side=512, overlap=128)
 
 
 @pytest.fixture
 def sheet(tmp_path: Path) -> tuple[Path, list[str]]:
-    pixels, truth = planted_page(Size(1500, 1300), seed=3, lines=25)
+    pixels, truth = make_synthetic_page(Size(1500, 1300), seed=3, lines=25)
     pixels[:600, 900:] = 255
     path = tmp_path / "sheet.png"
     Image.fromarray(pixels).save(path)
@@ -28,98 +28,100 @@ def sheet(tmp_path: Path) -> tuple[Path, list[str]]:
     return path, sorted(kept)
 
 
-def test_every_planted_line_is_read_once(sheet: tuple[Path, list[str]]) -> None:
+def test_every_synthetic_line_is_read_once(sheet: tuple[Path, list[str]]) -> None:
     path, texts = sheet
     heard: list[tuple[int, int]] = []
-    run = read(path, PlantedEngine(), profile=PLANTED, on_tile=lambda done, total: heard.append((done, total)))
+    run = run_pipeline(
+        path, SyntheticEngine(), profile=SYNTHETIC_PROFILE, on_tile=lambda done, total: heard.append((done, total))
+    )
     (page,) = run.document.pages
     assert set(texts) <= {line.text for line in page.lines}
     assert len({line.quad for line in page.lines}) == len(page.lines)
-    assert page.coverage.complete
+    assert page.coverage.is_complete
     assert page.coverage.blank > 0
     assert heard == [(done, page.coverage.tiles) for done in range(1, page.coverage.tiles + 1)]
     assert {"wall", "split", "engine", "stitch"} <= run.document.timing.keys()
     assert run.overviews[0].shape == (1300, 1500)
 
 
-class Breaks(PlantedEngine):
+class FailingEngine(SyntheticEngine):
     """Breaks on its second tile."""
 
     count = 0
 
-    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
         self.count += 1
         if self.count == 2:
-            raise EngineBroke("on purpose")
-        return super().read(pixels, wanted=wanted)
+            raise EngineFailed("on purpose")
+        return super().read(pixels, accept=accept)
 
 
 def test_a_tile_that_fails_is_a_gap_and_not_the_end(sheet: tuple[Path, list[str]]) -> None:
-    run = read(sheet[0], Breaks(), profile=PLANTED)
+    run = run_pipeline(sheet[0], FailingEngine(), profile=SYNTHETIC_PROFILE)
     coverage = run.document.pages[0].coverage
-    assert not run.document.complete
+    assert not run.document.is_complete
     assert coverage.failed == 1
     assert "on purpose" in coverage.gaps[0].reason
-    assert coverage.area < 1
+    assert coverage.fraction_read < 1
 
 
-class Neighbours(PlantedEngine):
+class NeighbourEngine(SyntheticEngine):
     """Tells what it reads on tiles; a blind one finds the shared line and does not read it, a deaf one fails at it."""
 
     def __init__(self, *, blind: bool, deaf: bool = False) -> None:
         super().__init__()
-        self._blind, self._deaf = blind, deaf
+        self._blind, self._fails_regions = blind, deaf
         self.texts: list[str] = []
 
-    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
-        found = super().read(pixels, wanted=wanted)
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
+        found = super().read(pixels, accept=accept)
         seen = [each for each in found.fragments if not self._blind or each.text != "shared"]
         self.texts += [each.text for each in seen]
         return replace(found, fragments=tuple(seen))
 
-    def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
-        if self._deaf:
-            raise EngineBroke("on purpose")
-        return PlantedEngine().read_lines(pixels, lines)
+    def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
+        if self._fails_regions:
+            raise EngineFailed("on purpose")
+        return SyntheticEngine().read_lines(pixels, lines)
 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
     """Write a page of two tiles, one below the other, with a line in the lower half of what they share."""
     pixels = np.full((896, 400), 255, np.uint8)
-    plant(pixels, "shared", x=100, y=460, height=24)
-    plant(pixels, "other", x=100, y=700, height=24)
+    draw_synthetic_line(pixels, "shared", x=100, y=460, height=24)
+    draw_synthetic_line(pixels, "other", x=100, y=700, height=24)
     Image.fromarray(pixels).save(tmp_path / "page.png")
     return tmp_path / "page.png"
 
 
 def test_a_line_that_two_tiles_show_whole_is_read_once(shared: Path) -> None:
-    engine = Neighbours(blind=False)
-    (page,) = read(shared, engine, profile=PLANTED).document.pages
+    engine = NeighbourEngine(blind=False)
+    (page,) = run_pipeline(shared, engine, profile=SYNTHETIC_PROFILE).document.pages
     assert sorted(engine.texts) == sorted(line.text for line in page.lines) == ["other", "shared"]
-    assert page.coverage.looks == 0
+    assert page.coverage.second_pass_count == 0
 
 
 def test_a_line_that_the_neighbour_does_not_find_is_read_by_a_second_look(shared: Path) -> None:
-    (page,) = read(shared, Neighbours(blind=True), profile=PLANTED).document.pages
+    (page,) = run_pipeline(shared, NeighbourEngine(blind=True), profile=SYNTHETIC_PROFILE).document.pages
     assert [line.text for line in page.lines] == ["shared", "other"]
-    assert page.coverage.looks == 1
-    assert page.coverage.complete
+    assert page.coverage.second_pass_count == 1
+    assert page.coverage.is_complete
 
 
 def test_a_line_that_nobody_can_read_is_a_gap(shared: Path) -> None:
-    (page,) = read(shared, Neighbours(blind=True, deaf=True), profile=PLANTED).document.pages
+    (page,) = run_pipeline(shared, NeighbourEngine(blind=True, deaf=True), profile=SYNTHETIC_PROFILE).document.pages
     assert [line.text for line in page.lines] == ["other"]
     (gap,) = page.coverage.gaps
     assert gap.box == Box(100, 460, 172, 484)
     assert "could not be read" in gap.reason
 
 
-class Fades(PlantedEngine):
+class BlindEngine(SyntheticEngine):
     """Does not see lines that run through a whole tile of 640 pixels."""
 
-    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
-        found = super().read(pixels, wanted=wanted)
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
+        found = super().read(pixels, accept=accept)
         seen = [each for each in found.fragments if pixels.shape[1] != 640 or each.quad.length < 600]
         return replace(found, fragments=tuple(seen))
 
@@ -127,49 +129,53 @@ class Fades(PlantedEngine):
 def test_what_one_tile_missed_is_found_at_a_second_look(tmp_path: Path) -> None:
     pixels = np.full((600, 1600), 255, np.uint8)
     text = "".join(chr(0x4E00 + k) for k in range(120))
-    quad = plant(pixels, text, x=100, y=300, height=24)
-    plant(pixels, "short", x=900, y=200, height=24)
+    quad = draw_synthetic_line(pixels, text, x=100, y=300, height=24)
+    draw_synthetic_line(pixels, "short", x=900, y=200, height=24)
     Image.fromarray(pixels).save(tmp_path / "page.png")
-    (page,) = read(tmp_path / "page.png", Fades(), profile=PLANTED.tiled(side=640, overlap=160)).document.pages
+    (page,) = run_pipeline(
+        tmp_path / "page.png", BlindEngine(), profile=SYNTHETIC_PROFILE.with_tiling(side=640, overlap=160)
+    ).document.pages
     assert {line.text: line.quad for line in page.lines}[text] == quad
-    assert len(page.lines) == page.coverage.looks == 2
+    assert len(page.lines) == page.coverage.second_pass_count == 2
 
 
 def test_a_second_look_that_fails_costs_nothing(tmp_path: Path) -> None:
-    class BreaksAgain(Fades):
-        def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
+    class BreaksAgain(BlindEngine):
+        def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
             if pixels.shape[1] != 640:
-                raise EngineBroke("on purpose")
-            return super().read(pixels, wanted=wanted)
+                raise EngineFailed("on purpose")
+            return super().read(pixels, accept=accept)
 
     pixels = np.full((600, 1600), 255, np.uint8)
-    plant(pixels, "".join(chr(0x4E00 + k) for k in range(120)), x=100, y=300, height=24)
+    draw_synthetic_line(pixels, "".join(chr(0x4E00 + k) for k in range(120)), x=100, y=300, height=24)
     Image.fromarray(pixels).save(tmp_path / "page.png")
-    (page,) = read(tmp_path / "page.png", BreaksAgain(), profile=PLANTED.tiled(side=640, overlap=160)).document.pages
+    (page,) = run_pipeline(
+        tmp_path / "page.png", BreaksAgain(), profile=SYNTHETIC_PROFILE.with_tiling(side=640, overlap=160)
+    ).document.pages
     assert [line.text[0] for line in page.lines] == ["\u4e00", chr(0x4E00 + 119 - len(page.lines[1].text) + 1)]
-    assert page.coverage.complete
-    assert page.coverage.looks == 0
+    assert page.coverage.is_complete
+    assert page.coverage.second_pass_count == 0
 
 
-class Unsure(PlantedEngine):
+class UncertainEngine(SyntheticEngine):
     """Mistakes the line that says "doubtful", and knows that it may be wrong."""
 
-    def read(self, pixels: Pixels, *, wanted: Wanted = every) -> Found:
-        found = super().read(pixels, wanted=wanted)
-        return replace(found, fragments=tuple(map(self._mistaken, found.fragments)))
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
+        found = super().read(pixels, accept=accept)
+        return replace(found, fragments=tuple(map(self._misread, found.fragments)))
 
-    def _mistaken(self, fragment: Fragment) -> Fragment:
+    def _misread(self, fragment: Fragment) -> Fragment:
         if fragment.text != "doubtful":
             return fragment
-        return replace(fragment, chars=tuple(Char("x", char.at, 0.9) for char in fragment.chars), confidence=0.9)
+        return replace(fragment, chars=tuple(Char("x", char.position, 0.9) for char in fragment.chars), confidence=0.9)
 
 
 @pytest.fixture
 def doubtful(tmp_path: Path) -> Path:
     """Write a page of four tiles with a line that is doubted and one that is not."""
     pixels = np.full((896, 896), 255, np.uint8)
-    plant(pixels, "doubtful", x=100, y=200, height=24)
-    plant(pixels, "plain", x=100, y=260, height=24)
+    draw_synthetic_line(pixels, "doubtful", x=100, y=200, height=24)
+    draw_synthetic_line(pixels, "plain", x=100, y=260, height=24)
     Image.fromarray(pixels).save(tmp_path / "page.png")
     return tmp_path / "page.png"
 
@@ -177,37 +183,43 @@ def doubtful(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("cascade", "texts", "models"),
     [
-        (Cascade(), ["xxxxxxxx", "plain"], ["planted", "planted"]),
-        (Cascade("strong", doubt=0.6), ["doubtful", "plain"], ["strong", "planted"]),
-        (Cascade("strong", doubt=0.4), ["xxxxxxxx", "plain"], ["planted", "planted"]),  # 0.9 to the eighth is 0.43
-        (Cascade("strong", doubt=1.0, most=0.0), ["xxxxxxxx", "plain"], ["planted", "planted"]),
-        (Cascade("strong", doubt=1.0, most=0.5), ["doubtful", "plain"], ["strong", "planted"]),
+        (Cascade(), ["xxxxxxxx", "plain"], ["synthetic", "synthetic"]),
+        (Cascade("strong", min_confidence=0.6), ["doubtful", "plain"], ["strong", "synthetic"]),
+        (
+            Cascade("strong", min_confidence=0.4),
+            ["xxxxxxxx", "plain"],
+            ["synthetic", "synthetic"],
+        ),  # 0.9 to the eighth is 0.43
+        (Cascade("strong", min_confidence=1.0, max_fraction=0.0), ["xxxxxxxx", "plain"], ["synthetic", "synthetic"]),
+        (Cascade("strong", min_confidence=1.0, max_fraction=0.5), ["doubtful", "plain"], ["strong", "synthetic"]),
     ],
 )
 def test_a_cascade_reads_doubtful_lines_with_the_stronger_model(
     doubtful: Path, cascade: Cascade, texts: list[str], models: list[str]
 ) -> None:
-    profile = replace(PLANTED, cascade=cascade)
-    (page,) = read(doubtful, Cascaded(Unsure(), PlantedEngine("strong")), profile=profile).document.pages
+    profile = replace(SYNTHETIC_PROFILE, cascade=cascade)
+    (page,) = run_pipeline(
+        doubtful, EnginePair(UncertainEngine(), SyntheticEngine("strong")), profile=profile
+    ).document.pages
     assert [line.text for line in page.lines] == texts
     assert [line.model for line in page.lines] == models
-    assert page.lines[0].look == ("corrected" if "strong" in models else "")
+    assert page.lines[0].second_pass == ("corrected" if "strong" in models else "")
 
 
 def test_a_stronger_model_that_is_much_less_sure_is_not_believed(doubtful: Path) -> None:
-    class Blurred(PlantedEngine):
-        def read_lines(self, pixels: Pixels, lines: Sequence[Quad]) -> list[Fragment]:
+    class Blurred(SyntheticEngine):
+        def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
             return [replace(line, chars=(Char("?", 0.5, 0.5),)) for line in super().read_lines(pixels, lines)]
 
-    profile = replace(PLANTED, cascade=Cascade("strong", doubt=0.6))
-    (page,) = read(doubtful, Cascaded(Unsure(), Blurred("strong")), profile=profile).document.pages
-    assert [(line.text, line.model, line.look) for line in page.lines] == [
-        ("xxxxxxxx", "planted", "uncertain"),
-        ("plain", "planted", ""),
+    profile = replace(SYNTHETIC_PROFILE, cascade=Cascade("strong", min_confidence=0.6))
+    (page,) = run_pipeline(doubtful, EnginePair(UncertainEngine(), Blurred("strong")), profile=profile).document.pages
+    assert [(line.text, line.model, line.second_pass) for line in page.lines] == [
+        ("xxxxxxxx", "synthetic", "uncertain"),
+        ("plain", "synthetic", ""),
     ]
 
 
-def drawn(path: Path, height: int) -> Path:
+def draw_page(path: Path, height: int) -> Path:
     """Write a page with rows of print of this height."""
     picture = Image.new("L", (2400, 1000), 255)
     font = ImageFont.load_default(height)
@@ -219,30 +231,30 @@ def drawn(path: Path, height: int) -> Path:
 
 @pytest.mark.parametrize(("height", "overlaps"), [(20, {128}), (56, {160, 192, 224}), (120, {256})])
 def test_the_overlap_is_chosen_by_the_print(tmp_path: Path, height: int, overlaps: set[int]) -> None:
-    profile = fitted(open_source(drawn(tmp_path / "page.png", height)), find_profile("fast"))
+    profile = resolve_overlap(open_source(draw_page(tmp_path / "page.png", height)), find_profile("fast"))
     assert profile.tiling.overlap in overlaps
     assert "px high at the top of page 1" in profile.tiling.reason
 
 
 def test_an_overlap_that_is_set_stays(tmp_path: Path) -> None:
-    profile = find_profile("fast").tiled(overlap=96)
-    assert fitted(open_source(drawn(tmp_path / "page.png", 40)), profile) == profile
+    profile = find_profile("fast").with_tiling(overlap=96)
+    assert resolve_overlap(open_source(draw_page(tmp_path / "page.png", 40)), profile) == profile
 
 
-def coarse(tmp_path: Path, letters: int) -> set[int]:
+def coarse_levels(tmp_path: Path, letters: int) -> set[int]:
     """Give the levels on which a page with letters of this height is looked at."""
     picture = Image.new("L", (3000, 3000), 255)
     ImageDraw.Draw(picture).text((100, 100), "LARGE", 0, ImageFont.load_default(letters), stroke_width=letters // 40)
     picture.save(tmp_path / "page.png")
     profile = Profile("test", "PP-OCRv6_tiny_det", "PP-OCRv6_tiny_rec", Tiling(side=512, overlap=96))
     raster = open_source(tmp_path / "page.png").page(0)
-    tiles = page_tiles(raster.size, replace(profile, detector_scale=0.5), number=0)
-    return {tile.id.level for tile, pixels in cut_page(raster, tiles) if pixels is not None}
+    tiles = tile_page(raster.size, replace(profile, detector_scale=0.5), number=0)
+    return {tile.id.level for tile, pixels in iter_tiles(raster, tiles) if pixels is not None}
 
 
 def test_large_letters_are_looked_at_on_coarse_levels(tmp_path: Path) -> None:
-    assert coarse(tmp_path, 24) == {0}
-    assert coarse(tmp_path, 400) >= {0, 2}
+    assert coarse_levels(tmp_path, 24) == {0}
+    assert coarse_levels(tmp_path, 400) >= {0, 2}
 
 
 def test_coarse_tiles_are_shrunk(tmp_path: Path) -> None:
@@ -250,8 +262,8 @@ def test_coarse_tiles_are_shrunk(tmp_path: Path) -> None:
     pixels[200:1400, 200:1400] = 0
     Image.fromarray(pixels).save(tmp_path / "page.png")
     raster = open_source(tmp_path / "page.png").page(0)
-    tiles = page_tiles(raster.size, find_profile("fast").tiled(side=512, overlap=96), number=0)
-    for tile, found in cut_page(raster, tiles):
+    tiles = tile_page(raster.size, find_profile("fast").with_tiling(side=512, overlap=96), number=0)
+    for tile, found in iter_tiles(raster, tiles):
         if found is not None:
             factor = 1 << tile.id.level
             assert found.shape == (-(-tile.box.height // factor), -(-tile.box.width // factor))

@@ -10,9 +10,9 @@ from PIL import Image
 from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.errors import MissingPackage, UnknownFormat
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.result import Origin, document_from_json
+from ocrfarm.result import SourceInfo, document_from_json
 from ocrfarm.result.formats import FORMATS, Format, find_formats
-from tests.unit.documents import written
+from tests.support.sample_documents import write_format
 
 
 @pytest.mark.parametrize(
@@ -23,32 +23,32 @@ def test_other_json_is_refused(data: bytes) -> None:
         document_from_json(data)
 
 
-def a_page(*lines: Line) -> Page:
+def make_page(*lines: Line) -> Page:
     return Page(Size(400, 200), lines, Coverage(1, read=1))
 
 
-def a_line(text: str, confidence: float = 1.0, quad: Quad | None = None) -> Line:
-    return Line(text, quad or Quad.upright(100, 50, 300, 80), confidence)
+def make_line(text: str, confidence: float = 1.0, quad: Quad | None = None) -> Line:
+    return Line(text, quad or Quad.from_bounds(100, 50, 300, 80), confidence)
 
 
-def an_origin(overview: bytes = b"") -> Origin:
-    return Origin("sheet.png", lambda: Path("sheet.png"), lambda page: overview, lambda page: [], stem="sheet")
+def make_origin(overview: bytes = b"") -> SourceInfo:
+    return SourceInfo("sheet.png", lambda: Path("sheet.png"), lambda page: overview, lambda page: [], stem="sheet")
 
 
 def test_text_has_a_row_a_line_and_an_empty_row_between_pages() -> None:
-    document = Document((a_page(a_line("one"), a_line("two")), a_page(a_line("drei 三"))))
-    assert written("txt", document, an_origin()).decode() == "one\ntwo\n\ndrei 三\n"
+    document = Document((make_page(make_line("one"), make_line("two")), make_page(make_line("drei 三"))))
+    assert write_format("txt", document, make_origin()).decode() == "one\ntwo\n\ndrei 三\n"
 
 
 @pytest.mark.parametrize("name", ["preview", "webp"])
 def test_the_preview_shows_where_the_lines_are_and_how_sure_they_are(name: str) -> None:
     overview = io.BytesIO()
     Image.new("L", (200, 100), 255).save(overview, "PNG")
-    sure = a_line("sure")
-    unsure = a_line("?", 0.2, Quad.upright(20, 120, 60, 150))
-    outside = a_line("cut", 1.0, Quad.upright(-50, -20, 5000, 10))
-    document = Document((a_page(sure, unsure, outside),))
-    drawn = Image.open(io.BytesIO(written(name, document, an_origin(overview.getvalue())))).convert("RGB")
+    sure = make_line("sure")
+    unsure = make_line("?", 0.2, Quad.from_bounds(20, 120, 60, 150))
+    outside = make_line("cut", 1.0, Quad.from_bounds(-50, -20, 5000, 10))
+    document = Document((make_page(sure, unsure, outside),))
+    drawn = Image.open(io.BytesIO(write_format(name, document, make_origin(overview.getvalue())))).convert("RGB")
     red, green, _ = np.asarray(drawn)[30, 50].tolist()
     assert green > red
     red, green, _ = np.asarray(drawn)[60, 10].tolist()
@@ -84,6 +84,6 @@ def test_files_are_named_by_stem_page_and_format() -> None:
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS.keys())
 @given(st.text("ab.p0123/", min_size=1), st.integers(0, 20_000))
 def test_a_file_name_tells_the_stem_that_it_has(form: Format, stem: str, page: int) -> None:
-    number = page if form.each_page else 0
-    assert stem in form.stems(form.file_name(stem, number))
-    assert form.stems(f"{stem}.other") == set()
+    number = page if form.is_per_page else 0
+    assert stem in form.possible_stems(form.file_name(stem, number))
+    assert form.possible_stems(f"{stem}.other") == set()

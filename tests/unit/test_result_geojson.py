@@ -14,15 +14,15 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Quad
-from tests.unit.documents import DOCUMENTS, SIZE, a_page, origin_of, the_origin, written
+from tests.support.sample_documents import DOCUMENTS, SIZE, draw_origin, make_origin, make_page, write_format
 
 SCALE, TIEPOINT, TRANSFORMATION, KEYS, ORIENTATION = 33550, 33922, 34264, 34735, 274
 
-BOX = Document((a_page(Line("box", Quad.upright(100, 200, 300, 260), 1.0)),))
+BOX = Document((make_page(Line("box", Quad.from_bounds(100, 200, 300, 260), 1.0)),))
 
 
 def read(document: Document, path: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(written("geojson", document, the_origin(path, document)))
+    data: dict[str, Any] = json.loads(write_format("geojson", document, make_origin(path, document)))
     return data
 
 
@@ -45,7 +45,7 @@ def keys(**values: int) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 def test_shapely_reads_every_line_as_a_valid_polygon(document: Document, tmp_path: Path) -> None:
-    data = written("geojson", document, origin_of(document, tmp_path)).decode()
+    data = write_format("geojson", document, draw_origin(document, tmp_path)).decode()
     shapes = shapely.from_geojson(data)
     features = json.loads(data)["features"]
     assert len(shapes.geoms) == len(features)

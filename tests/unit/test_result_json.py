@@ -15,9 +15,9 @@ from ocrfarm import result
 from ocrfarm.document import Document, Line
 from ocrfarm.geometry import Quad
 from ocrfarm.result import document_to_json
-from tests.architecture.source import ROOT
-from tests.properties.somedocuments import documents
-from tests.unit.documents import BASE, DOCUMENTS, SIZE, a_page, origin_of, written
+from tests.support.document_strategies import documents
+from tests.support.sample_documents import BASE_URL, DOCUMENTS, SIZE, draw_origin, make_page, write_format
+from tests.support.source_tree import ROOT
 
 SCHEMA = json.loads((Path(result.__file__).parent / "ocrfarm-1.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -62,7 +62,7 @@ def test_the_schema_refuses_what_is_not_the_format(wrong: dict[str, Any]) -> Non
 
 @every_document
 def test_coco_is_read_by_pycocotools(document: Document, tmp_path: Path) -> None:
-    (tmp_path / "coco.json").write_bytes(written("coco", document, origin_of(document, tmp_path)))
+    (tmp_path / "coco.json").write_bytes(write_format("coco", document, draw_origin(document, tmp_path)))
     coco = COCO(tmp_path / "coco.json")
     for number, page in enumerate(document.pages, 1):
         (image,) = coco.loadImgs(number)
@@ -77,7 +77,7 @@ def test_coco_is_read_by_pycocotools(document: Document, tmp_path: Path) -> None
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools and numpy 2
 def test_the_area_of_coco_is_that_of_its_mask(tmp_path: Path) -> None:
     document = DOCUMENTS["turned"]
-    (tmp_path / "coco.json").write_bytes(written("coco", document, origin_of(document, tmp_path)))
+    (tmp_path / "coco.json").write_bytes(write_format("coco", document, draw_origin(document, tmp_path)))
     coco = COCO(tmp_path / "coco.json")
     for line in coco.loadAnns(coco.getAnnIds(catIds=[1])):
         mask = coco.annToRLE(line)
@@ -87,9 +87,9 @@ def test_the_area_of_coco_is_that_of_its_mask(tmp_path: Path) -> None:
 
 @every_document
 def test_iiif_is_read_by_prezi3(document: Document, tmp_path: Path) -> None:
-    data = json.loads(written("iiif", document, origin_of(document, tmp_path)))
+    data = json.loads(write_format("iiif", document, draw_origin(document, tmp_path)))
     manifest = iiif_prezi3.Manifest(**data)
-    assert str(manifest.id) == f"{BASE}sheet.iiif.json"
+    assert str(manifest.id) == f"{BASE_URL}sheet.iiif.json"
     for canvas, page in zip(manifest.items, document.pages, strict=True):
         assert (canvas.width, canvas.height) == (page.size.width, page.size.height)
         (text,) = canvas.annotations
@@ -97,24 +97,24 @@ def test_iiif_is_read_by_prezi3(document: Document, tmp_path: Path) -> None:
 
 
 def test_iiif_says_where_a_line_stands(tmp_path: Path) -> None:
-    level, slanted = Line("level", Quad.upright(10, 20, 110, 40), 1.0), DOCUMENTS["turned"].lines[0]
-    document = Document((a_page(level, slanted),))
-    (canvas,) = json.loads(written("iiif", document, origin_of(document, tmp_path)))["items"]
+    level, slanted = Line("level", Quad.from_bounds(10, 20, 110, 40), 1.0), DOCUMENTS["turned"].lines[0]
+    document = Document((make_page(level, slanted),))
+    (canvas,) = json.loads(write_format("iiif", document, draw_origin(document, tmp_path)))["items"]
     targets = [each["target"] for each in canvas["annotations"][0]["items"]]
     assert targets[0] == f"{canvas['id']}#xywh=10,20,100,20"
     assert targets[1]["selector"]["value"].count(",") == 4
-    assert canvas["items"][0]["items"][0]["body"]["id"] == f"{BASE}sheet.png"
+    assert canvas["items"][0]["items"][0]["body"]["id"] == f"{BASE_URL}sheet.png"
 
 
 def test_iiif_shows_previews_of_what_no_browser_shows(tmp_path: Path) -> None:
     document = DOCUMENTS["several"]
-    canvases = json.loads(written("iiif", document, origin_of(document, tmp_path)))["items"]
+    canvases = json.loads(write_format("iiif", document, draw_origin(document, tmp_path)))["items"]
     shown = [canvas["items"][0]["items"][0]["body"]["id"] for canvas in canvases]
-    assert shown == [f"{BASE}sheet{part}.preview.png" for part in ("", ".p0001", ".p0002")]
+    assert shown == [f"{BASE_URL}sheet{part}.preview.png" for part in ("", ".p0001", ".p0002")]
 
 
 def test_json_lines_are_one_object_a_row(tmp_path: Path) -> None:
     document = DOCUMENTS["several"]
-    rows = [json.loads(row) for row in written("jsonl", document, origin_of(document, tmp_path)).splitlines()]
+    rows = [json.loads(row) for row in write_format("jsonl", document, draw_origin(document, tmp_path)).splitlines()]
     assert [row["kind"] for row in rows] == ["document", *["page", "line"] * 3]
     assert (rows[1]["width"], rows[1]["height"]) == (SIZE.width, SIZE.height)

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageOps
 
-from ocrfarm import pieces
+from ocrfarm import pdf_image_tiles
 from ocrfarm.document import Document, Line, Page
 from ocrfarm.errors import InputError, MissingPackage
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.result.pdffont import PdfFont
-from ocrfarm.result.pdftext import text_layer
-from tests.unit.documents import DOCUMENTS, a_line, a_page, origin_of, the_origin, written
+from ocrfarm.result.pdf.font import PdfFont
+from ocrfarm.result.pdf.text import iter_text_layer
+from tests.support.sample_documents import DOCUMENTS, draw_origin, make_line, make_origin, make_page, write_format
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 
@@ -31,11 +31,11 @@ _FINE = 1_000_000
 """Steps into which pdfium is made to divide a page."""
 
 
-def made(document: Document, path: Path) -> bytes:
-    return written("pdf", document, the_origin(path, document))
+def make_pdf(document: Document, path: Path) -> bytes:
+    return write_format("pdf", document, make_origin(path, document))
 
 
-def found(page: Any, text: str) -> Iterator[tuple[float, float]]:
+def find_text(page: Any, text: str) -> Iterator[tuple[float, float]]:
     """Give the middle of every place where pdfium finds the text, as shares of the page, y down."""
     reader = page.get_textpage()
     units, wanted = (each.encode("utf-16-le") for each in (reader.get_text_range(), text))  # as pdfium counts them
@@ -43,25 +43,25 @@ def found(page: Any, text: str) -> Iterator[tuple[float, float]]:
     for start in starts:
         indices = range(start // 2, (start + len(wanted)) // 2)
         boxes = np.array([reader.get_charbox(index) for index in indices])
-        corners = [seen(page, *boxes[:, :2].min(axis=0)), seen(page, *boxes[:, 2:].max(axis=0))]
+        corners = [to_pixels(page, *boxes[:, :2].min(axis=0)), to_pixels(page, *boxes[:, 2:].max(axis=0))]
         yield (corners[0][0] + corners[1][0]) / 2, (corners[0][1] + corners[1][1]) / 2
 
 
-def seen(page: Any, x: float, y: float) -> tuple[float, float]:
+def to_pixels(page: Any, x: float, y: float) -> tuple[float, float]:
     """Give a point of the page as written as shares of the page as seen, y down."""
     across, down = ctypes.c_int(), ctypes.c_int()
     pypdfium2.raw.FPDF_PageToDevice(page, 0, 0, _FINE, _FINE, 0, x, y, across, down)
     return across.value / _FINE, down.value / _FINE
 
 
-def stands_there(shown: Any, page: Page, text: str, quad: Quad) -> bool:
+def is_text_at(shown: Any, page: Page, text: str, quad: Quad) -> bool:
     """Say whether the text is found within half a line height of the quad's middle."""
     x, y = (sum(values) / 4 for values in zip(*quad.points, strict=True))
-    places = [(across * page.size.width, down * page.size.height) for across, down in found(shown, text)]
+    places = [(across * page.size.width, down * page.size.height) for across, down in find_text(shown, text)]
     return any(max(abs(u - x), abs(v - y)) <= quad.height / 2 for u, v in places)
 
 
-def rendered(data: bytes, size: Size, page: int = 0) -> Image.Image:
+def render_page(data: bytes, size: Size, page: int = 0) -> Image.Image:
     with closing(pypdfium2.PdfDocument(data)) as pdf:
         shown = pdf[page]
         scale = (size.width - 1e-3) / shown.get_size()[0]  # pdfium rounds up
@@ -70,25 +70,25 @@ def rendered(data: bytes, size: Size, page: int = 0) -> Image.Image:
     return picture
 
 
-def is_like(one: Image.Image, other: Image.Image, most: float = 3.0) -> bool:
+def looks_similar(one: Image.Image, other: Image.Image, max_difference: float = 3.0) -> bool:
     difference = np.asarray(ImageChops.difference(one.convert("RGB"), other.convert("RGB")), np.float64)
-    return float(difference.mean()) <= most
+    return float(difference.mean()) <= max_difference
 
 
 @every_document
 def test_pdfium_finds_every_word_in_its_place(document: Document, tmp_path: Path) -> None:
-    data = written("pdf", document, origin_of(document, tmp_path))
+    data = write_format("pdf", document, draw_origin(document, tmp_path))
     with closing(pypdfium2.PdfDocument(data)) as pdf:
         assert len(pdf) == len(document.pages)
         for shown, page in zip(pdf, document.pages, strict=True):
             words = [word for line in page.lines for word in line.words if word.text.isprintable()]
-            assert [word.text for word in words if not stands_there(shown, page, word.text, word.quad)] == []
+            assert [word.text for word in words if not is_text_at(shown, page, word.text, word.quad)] == []
             assert bool(words) is bool(shown.get_textpage().count_chars())
 
 
 @every_document
 def test_qpdf_finds_no_fault(document: Document, tmp_path: Path) -> None:
-    data = written("pdf", document, origin_of(document, tmp_path))
+    data = write_format("pdf", document, draw_origin(document, tmp_path))
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert pdf.check_pdf_syntax() == []
         assert len(pdf.pages) == len(document.pages)
@@ -96,12 +96,12 @@ def test_qpdf_finds_no_fault(document: Document, tmp_path: Path) -> None:
 
 @every_document
 def test_the_picture_is_seen_and_the_text_is_not(document: Document, tmp_path: Path) -> None:
-    origin = origin_of(document, tmp_path)
-    data = written("pdf", document, origin)
-    with Image.open(origin.picture()) as source:
+    origin = draw_origin(document, tmp_path)
+    data = write_format("pdf", document, origin)
+    with Image.open(origin.image_path()) as source:
         for number, page in enumerate(document.pages):
             source.seek(number)
-            assert is_like(rendered(data, page.size, number), source, 0.01)
+            assert looks_similar(render_page(data, page.size, number), source, 0.01)
 
 
 SOURCE = Size(300, 200)
@@ -123,13 +123,13 @@ def two_colours() -> Image.Image:
     return coloured().convert("L").point(lambda grey: 255 * (grey > 99)).convert("1")
 
 
-def half_seen() -> Image.Image:
+def half_transparent() -> Image.Image:
     picture = coloured().convert("RGBA")
     picture.putalpha(coloured().convert("L"))
     return picture
 
 
-AS_THEY_ARE: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
+EMBEDDED_AS_IS: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "grey JPEG": ("jpg", coloured().convert("L"), {}),
     "JPEG": ("jpg", coloured(), {"quality": 95}),
     "progressive JPEG": ("jpg", coloured(), {"quality": 95, "progressive": True}),
@@ -143,8 +143,8 @@ AS_THEY_ARE: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "JPEG-2000": ("jp2", coloured(), {}),
     "fax TIFF": ("tif", coloured().convert("1"), {"compression": "group4", "strip_size": 1 << 20}),
 }
-CUT: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
-    "PNG with alpha": ("png", half_seen(), {}),
+EMBEDDED_IN_TILES: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
+    "PNG with alpha": ("png", half_transparent(), {}),
     "LZW TIFF": ("tif", coloured(), {"compression": "tiff_lzw"}),
     "grey TIFF": ("tif", coloured().convert("L"), {}),
     "JPEG TIFF": ("tif", coloured(), {"compression": "jpeg", "quality": 95}),
@@ -154,7 +154,7 @@ CUT: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "GIF": ("gif", coloured().quantize(256), {}),
     "BMP": ("bmp", coloured(), {}),
 }
-_ROUGH = 6.0
+_MAX_JPEG_DIFFERENCE = 6.0
 """Grey levels that a lossy picture may be off, on average."""
 
 
@@ -170,30 +170,32 @@ def source(folder: Path, form: str, picture: Image.Image, options: dict[str, Any
         return path, Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
 
 
-@pytest.mark.parametrize(("form", "picture", "options"), AS_THEY_ARE.values(), ids=AS_THEY_ARE.keys())
+@pytest.mark.parametrize(("form", "picture", "options"), EMBEDDED_AS_IS.values(), ids=EMBEDDED_AS_IS.keys())
 def test_pictures_that_go_in_as_they_are(
     form: str, picture: Image.Image, options: dict[str, Any], tmp_path: Path
 ) -> None:
     path, seen = source(tmp_path, form, picture, options)
-    document = Document((a_page(a_line("word", x=20), size=SOURCE),))
-    data = written("pdf", document, replace(the_origin(path, document), pieces=lambda page: [].__getitem__(0)))
-    lossy = 20.0 if picture.mode == "CMYK" else _ROUGH  # each program has inks of its own
-    assert is_like(rendered(data, SOURCE), seen, lossy if form in ("jpg", "jp2") else 0.02)
+    document = Document((make_page(make_line("word", x=20), size=SOURCE),))
+    data = write_format(
+        "pdf", document, replace(make_origin(path, document), image_tiles=lambda page: [].__getitem__(0))
+    )
+    lossy = 20.0 if picture.mode == "CMYK" else _MAX_JPEG_DIFFERENCE  # each program has inks of its own
+    assert looks_similar(render_page(data, SOURCE), seen, lossy if form in ("jpg", "jp2") else 0.02)
     if form in ("jpg", "jp2"):
         assert path.read_bytes() in data
     assert len(data) < path.stat().st_size + 5000
 
 
 @pytest.mark.parametrize("side", [2048, 128], ids=["one piece", "six pieces"])
-@pytest.mark.parametrize(("form", "picture", "options"), CUT.values(), ids=CUT.keys())
+@pytest.mark.parametrize(("form", "picture", "options"), EMBEDDED_IN_TILES.values(), ids=EMBEDDED_IN_TILES.keys())
 def test_pictures_that_are_cut(
     form: str, picture: Image.Image, options: dict[str, Any], side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "_SIDE", side)
+    monkeypatch.setattr(pdf_image_tiles, "_TILE_SIDE", side)
     path, seen = source(tmp_path, form, picture, options)
-    data = made(Document((a_page(a_line("word", x=20), size=SOURCE),)), path)
+    data = make_pdf(Document((make_page(make_line("word", x=20), size=SOURCE),)), path)
     lossy = form == "webp" or options.get("compression") == "jpeg"
-    assert is_like(rendered(data, SOURCE), seen, _ROUGH if lossy else 0.6)
+    assert looks_similar(render_page(data, SOURCE), seen, _MAX_JPEG_DIFFERENCE if lossy else 0.6)
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert len(pdf.pages[0].Resources.XObject.keys()) == (1 if side == 2048 else 6)
         assert pdf.check_pdf_syntax() == []
@@ -205,9 +207,9 @@ def test_a_fax_is_not_turned_into_its_negative(white: int, tmp_path: Path) -> No
     picture = coloured().convert("1")
     photometric = 0 if white == 0 else 1
     picture.save(path, compression="group4", strip_size=1 << 20, tiffinfo={262: photometric})
-    data = made(Document((a_page(size=SOURCE),)), path)
+    data = make_pdf(Document((make_page(size=SOURCE),)), path)
     assert b"/CCITTFaxDecode" in data
-    assert is_like(rendered(data, SOURCE), picture, 0.01)
+    assert looks_similar(render_page(data, SOURCE), picture, 0.01)
 
 
 @pytest.mark.parametrize("form", ["jpg", "tif"])
@@ -220,23 +222,23 @@ def test_a_picture_that_is_stored_turned_is_seen_upright(code: int, form: str, t
     with Image.open(path) as stored:
         upright = ImageOps.exif_transpose(stored)
     size = Size(*upright.size)
-    document = Document((a_page(a_line("word", x=20, y=120, angle=10), size=size),))
-    data = made(document, path)
-    assert is_like(rendered(data, size), upright, _ROUGH if form == "jpg" else 0.6)
+    document = Document((make_page(make_line("word", x=20, y=120, angle=10), size=size),))
+    data = make_pdf(document, path)
+    assert looks_similar(render_page(data, size), upright, _MAX_JPEG_DIFFERENCE if form == "jpg" else 0.6)
     with closing(pypdfium2.PdfDocument(data)) as pdf:
-        assert stands_there(pdf[0], document.pages[0], "word", document.lines[0].quad)
+        assert is_text_at(pdf[0], document.pages[0], "word", document.lines[0].quad)
 
 
 def test_a_colour_profile_goes_along(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for form in ("png", "jpg"):
         coloured().save(tmp_path / f"colour.{form}", icc_profile=profile)
-        data = made(Document((a_page(size=SOURCE),)), tmp_path / f"colour.{form}")
+        data = make_pdf(Document((make_page(size=SOURCE),)), tmp_path / f"colour.{form}")
         with pikepdf.open(io.BytesIO(data)) as pdf:
             (name,) = pdf.pages[0].Resources.XObject.keys()
             kind, stream = pdf.pages[0].Resources.XObject[name].ColorSpace
             assert (str(kind), stream.read_bytes()) == ("/ICCBased", profile)
-        assert is_like(rendered(data, SOURCE), coloured(), _ROUGH)
+        assert looks_similar(render_page(data, SOURCE), coloured(), _MAX_JPEG_DIFFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -246,28 +248,28 @@ def test_the_page_is_as_large_as_the_picture_says(dpi: int | None, points: float
     path = tmp_path / "sized.png"
     options: dict[str, Any] = {"dpi": (dpi, dpi)} if dpi else {}
     coloured().save(path, **options)
-    with closing(pypdfium2.PdfDocument(made(Document((a_page(size=SOURCE),)), path))) as pdf:
+    with closing(pypdfium2.PdfDocument(make_pdf(Document((make_page(size=SOURCE),)), path))) as pdf:
         assert pdf[0].get_width() == pytest.approx(points, abs=0.05)
 
 
 def test_no_page_is_larger_than_viewers_know(tmp_path: Path) -> None:
     path = tmp_path / "long.png"
     Image.new("1", (60_000, 20), 1).save(path, dpi=(72, 72))
-    with closing(pypdfium2.PdfDocument(made(Document((a_page(size=Size(60_000, 20)),)), path))) as pdf:
+    with closing(pypdfium2.PdfDocument(make_pdf(Document((make_page(size=Size(60_000, 20)),)), path))) as pdf:
         assert pdf[0].get_width() == pytest.approx(14_400)
 
 
 def test_what_has_to_be_decoded_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "find_spec", lambda name: None)
-    path, _ = source(tmp_path, *CUT["GIF"])
+    monkeypatch.setattr(pdf_image_tiles, "find_spec", lambda name: None)
+    path, _ = source(tmp_path, *EMBEDDED_IN_TILES["GIF"])
     with pytest.raises(MissingPackage, match=r"source\.gif: .*pyvips"):
-        made(Document((a_page(size=SOURCE),)), path)
+        make_pdf(Document((make_page(size=SOURCE),)), path)
 
 
 def test_the_font_is_one_that_other_programs_read(tmp_path: Path) -> None:
     many = "".join(map(chr, range(0x4E00, 0x4E00 + 450))) + "\U00020bb7"
-    document = Document((a_page(a_line(many, x=0, height=1)),))
-    data = written("pdf", document, origin_of(document, tmp_path))
+    document = Document((make_page(make_line(many, x=0, height=1)),))
+    data = write_format("pdf", document, draw_origin(document, tmp_path))
     with pikepdf.open(io.BytesIO(data)) as pdf:
         font = pdf.pages[0].Resources.Font.OcrfarmText
         program = font.DescendantFonts[0].FontDescriptor.FontFile2.read_bytes()
@@ -280,20 +282,22 @@ def test_the_font_is_one_that_other_programs_read(tmp_path: Path) -> None:
 
 @given(st.lists(st.text("AZaz09.,äß中文字あ\U00020bb7<&>()\\", min_size=1, max_size=8), min_size=1, max_size=4))
 def test_text_is_read_back(words: list[str]) -> None:
-    line = a_line(" ".join(words), x=10)
-    document = Document((a_page(line, size=Size(5000, 200)),))
-    origin = replace(the_origin(Path(__file__), document), pieces=lambda page: [])
-    with closing(pypdfium2.PdfDocument(written("pdf", document, origin))) as pdf:
+    line = make_line(" ".join(words), x=10)
+    document = Document((make_page(line, size=Size(5000, 200)),))
+    origin = replace(make_origin(Path(__file__), document), image_tiles=lambda page: [])
+    with closing(pypdfium2.PdfDocument(write_format("pdf", document, origin))) as pdf:
         assert pdf[0].get_textpage().get_text_bounded() == line.text
 
 
-@pytest.mark.parametrize("quad", [Quad.upright(5, 5, 5, 5), Quad.upright(5, 5, 90, 5), Quad.upright(5, 5, 5, 40)])
+@pytest.mark.parametrize(
+    "quad", [Quad.from_bounds(5, 5, 5, 5), Quad.from_bounds(5, 5, 90, 5), Quad.from_bounds(5, 5, 5, 40)]
+)
 def test_a_word_without_extent_is_left_out(quad: Quad) -> None:
-    page = a_page(Line("nothing", quad, 1.0))
-    assert b"Tj" not in b"".join(text_layer(page, PdfFont()))
+    page = make_page(Line("nothing", quad, 1.0))
+    assert b"Tj" not in b"".join(iter_text_layer(page, PdfFont()))
 
 
-def a_pdf(path: Path, rotate: int, crop: list[float]) -> Path:
+def write_pdf(path: Path, rotate: int, crop: list[float]) -> Path:
     """Write a PDF of one page of 400 x 300 points that is turned and cropped."""
     with pikepdf.new() as pdf:
         page = pdf.add_blank_page(page_size=(400, 300))
@@ -307,41 +311,43 @@ def a_pdf(path: Path, rotate: int, crop: list[float]) -> Path:
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("crop", [[0, 0, 400, 300], [30, 20, 330, 220]], ids=["whole", "cropped"])
 def test_a_pdf_keeps_its_pages_and_gets_the_text(rotate: int, crop: list[float], tmp_path: Path) -> None:
-    path = a_pdf(tmp_path / "source.pdf", rotate, crop)
+    path = write_pdf(tmp_path / "source.pdf", rotate, crop)
     with closing(pypdfium2.PdfDocument(path)) as before:
         width, height = (round(side) for side in before[0].get_size())
         size = Size(2 * width, 2 * height)
         picture = before[0].render(scale=2).to_pil()
-    document = Document((a_page(a_line("PUMP", x=60, y=80), a_line("slanted", x=90, y=250, angle=30), size=size),))
-    data = made(document, path)
-    assert is_like(rendered(data, size), picture, 0.01)
+    document = Document(
+        (make_page(make_line("PUMP", x=60, y=80), make_line("slanted", x=90, y=250, angle=30), size=size),)
+    )
+    data = make_pdf(document, path)
+    assert looks_similar(render_page(data, size), picture, 0.01)
     with closing(pypdfium2.PdfDocument(data)) as after:
         assert [round(side) for side in after[0].get_size()] == [width, height]
         for line in document.lines:
-            assert stands_there(after[0], document.pages[0], line.text, line.quad)
+            assert is_text_at(after[0], document.pages[0], line.text, line.quad)
 
 
 def test_a_pdf_that_is_broken_gets_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.7\nnothing\n")
     with pytest.raises(InputError, match=r"bad\.pdf: no text can be added"):
-        made(Document((a_page(),)), tmp_path / "bad.pdf")
+        make_pdf(Document((make_page(),)), tmp_path / "bad.pdf")
 
 
 def test_resources_that_a_page_inherits_stay(tmp_path: Path) -> None:
-    path = a_pdf(tmp_path / "source.pdf", 0, [0, 0, 400, 300])
+    path = write_pdf(tmp_path / "source.pdf", 0, [0, 0, 400, 300])
     with pikepdf.open(path, allow_overwriting_input=True) as pdf:
         pdf.pages[0].obj.Parent.Resources = pikepdf.Dictionary(
             ExtGState=pikepdf.Dictionary(Old=pikepdf.Dictionary(LW=3))
         )
         del pdf.pages[0].obj.Resources
         pdf.save(path)
-    data = made(Document((a_page(a_line("word")),)), path)
+    data = make_pdf(Document((make_page(make_line("word")),)), path)
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert pdf.pages[0].resources.ExtGState.Old.LW == 3
         assert "/OcrfarmText" in pdf.pages[0].resources.Font
 
 
 def test_text_does_not_land_on_another_page(tmp_path: Path) -> None:
-    path = a_pdf(tmp_path / "source.pdf", 0, [0, 0, 400, 300])
+    path = write_pdf(tmp_path / "source.pdf", 0, [0, 0, 400, 300])
     with pytest.raises(InputError, match="page 3 was read, and the PDF has 1"):
-        made(DOCUMENTS["several"], path)
+        make_pdf(DOCUMENTS["several"], path)

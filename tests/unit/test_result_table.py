@@ -11,14 +11,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ocrfarm.document import Document
-from tests.unit.documents import DOCUMENTS, origin_of, written
+from tests.support.sample_documents import DOCUMENTS, draw_origin, write_format
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 
 
 @every_document
 def test_arrow_reads_the_csv(document: Document, tmp_path: Path) -> None:
-    data = written("csv", document, origin_of(document, tmp_path))
+    data = write_format("csv", document, draw_origin(document, tmp_path))
     assert data.startswith(b"\xef\xbb\xbfpage,")  # spreadsheets take it for another encoding without the mark
     table = pyarrow.csv.read_csv(
         io.BytesIO(data), convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=False)
@@ -29,7 +29,7 @@ def test_arrow_reads_the_csv(document: Document, tmp_path: Path) -> None:
 
 @every_document
 def test_pandas_reads_the_tsv(document: Document, tmp_path: Path) -> None:
-    data = written("tsv", document, origin_of(document, tmp_path))
+    data = write_format("tsv", document, draw_origin(document, tmp_path))
     frame = pd.read_csv(io.BytesIO(data), sep="\t", quoting=3, keep_default_na=False)
     expected = ["".join(" " if ord(char) < 32 else char for char in line.text) for line in document.lines]
     assert frame["text"].tolist() == expected
@@ -38,19 +38,19 @@ def test_pandas_reads_the_tsv(document: Document, tmp_path: Path) -> None:
 
 @every_document
 def test_pandas_reads_the_parquet(document: Document, tmp_path: Path) -> None:
-    data = written("parquet", document, origin_of(document, tmp_path))
+    data = write_format("parquet", document, draw_origin(document, tmp_path))
     frame = pd.read_parquet(io.BytesIO(data))
     assert frame["text"].tolist() == [line.text for line in document.lines]
     numbers = [number for number, page in enumerate(document.pages, 1) for _ in page.lines]
     assert frame["page"].tolist() == numbers
     known = json.loads(pyarrow.parquet.read_schema(io.BytesIO(data)).metadata[b"ocrfarm"])
     assert [page["width"] for page in known["pages"]] == [page.size.width for page in document.pages]
-    assert known["complete"] is document.complete
+    assert known["complete"] is document.is_complete
 
 
 @every_document
 def test_markdown_shows_the_text_as_it_is(document: Document, tmp_path: Path) -> None:
-    data = written("md", document, origin_of(document, tmp_path)).decode()
+    data = write_format("md", document, draw_origin(document, tmp_path)).decode()
     kinds, rows = set(), []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(data):
         for child in token.children or ():
@@ -64,11 +64,11 @@ def test_markdown_shows_the_text_as_it_is(document: Document, tmp_path: Path) ->
     assert [row for row in expected if row not in "".join(shown) and row not in " ".join(shown)] == []
     plain = {"heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "text", "hardbreak"}
     assert kinds - plain <= {"blockquote_open", "blockquote_close"}
-    assert ("blockquote_open" in kinds) is (not document.complete)
+    assert ("blockquote_open" in kinds) is (not document.is_complete)
 
 
 def test_markdown_has_a_heading_a_page_and_a_paragraph_a_block(tmp_path: Path) -> None:
-    several = written("md", DOCUMENTS["several"], origin_of(DOCUMENTS["several"], tmp_path)).decode()
+    several = write_format("md", DOCUMENTS["several"], draw_origin(DOCUMENTS["several"], tmp_path)).decode()
     assert several == "# sheet.tif\n\n## Page 1\n\none\n\n## Page 2\n\nzwei \\& drei\n\n## Page 3\n\n四\n"
-    ordinary = written("md", DOCUMENTS["ordinary"], origin_of(DOCUMENTS["ordinary"], tmp_path)).decode()
+    ordinary = write_format("md", DOCUMENTS["ordinary"], draw_origin(DOCUMENTS["ordinary"], tmp_path)).decode()
     assert ordinary == "# sheet.png\n\nPUMP HOUSE No. 7  \nScale 1:50\n\nx\n"

@@ -13,8 +13,8 @@ from ocrfarm.document import Line
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.sample import draw_sample, pen, write_sample
-from ocrfarm.split.ink import is_blank
-from ocrfarm.split.plan import plan
+from ocrfarm.split.blank_detection import is_blank
+from ocrfarm.split.tiling import tile_grid
 
 SIZE = Size(2048, 2048)
 
@@ -104,7 +104,7 @@ def test_it_shows_what_ocr_finds_hard(font: Path) -> None:
 
 def test_some_tiles_are_blank_though_the_paper_has_grain(font: Path) -> None:
     pixels, _ = draw_sample(Size(4096, 4096), seed=1, font=font)
-    boxes = [tile.box for tile in plan(Size(4096, 4096), side=512, overlap=64)]
+    boxes = [tile.box for tile in tile_grid(Size(4096, 4096), side=512, overlap=64)]
     blank = [is_blank(pixels[box.y0 : box.y1, box.x0 : box.x1]) for box in boxes]
     assert 1 <= sum(blank) <= len(boxes) / 3
 
@@ -117,7 +117,7 @@ def test_without_a_font_there_is_no_han_text_on_the_page_or_in_the_truth() -> No
 
 def test_a_font_of_this_machine_is_found(font: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pen, "_HAN_FONTS", (font.with_name("missing.ttf"), font))
-    assert pen.han_font(None) == font
+    assert pen.find_han_font(None) == font
     assert any(map(is_han, draw_sample(SIZE, seed=1, font=None)[1]))
 
 

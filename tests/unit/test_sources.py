@@ -1,12 +1,12 @@
-"""Files, folders and globs -> pictures with names for their results."""
+"""Files, folders and globs -> images with names for their results."""
 
 from pathlib import Path
 
 import pytest
 
-from ocrfarm.cli.ledger import OUTCOMES, Entry, Ledger
-from ocrfarm.cli.sources import pictures
-from ocrfarm.errors import NoImages
+from ocrfarm.cli.journal import JOURNAL_NAME, Journal, JournalEntry
+from ocrfarm.cli.sources import find_images
+from ocrfarm.errors import NoImagesFound
 
 
 @pytest.fixture
@@ -34,33 +34,33 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ids=str,
 )  # fmt: skip
 def test_names_of_results(tree: Path, given: list[str], expected: dict[str, str]) -> None:
-    found = pictures(map(Path, given), out=Path("out"))
-    assert {str(picture.path): picture.stem for picture in found} == expected
+    found = find_images(map(Path, given), out=Path("out"))
+    assert {str(image.path): image.stem for image in found} == expected
 
 
-def test_previews_among_the_pictures_are_not_read(tree: Path) -> None:
-    """Results may lie beside their pictures, and the same command is started again; a picture of this name is read."""
+def test_previews_among_the_images_are_not_read(tree: Path) -> None:
+    """Results may lie beside their images, and the same command is started again; an image of this name is read."""
     for name in ("a.preview.png", "sub/b.p0006.preview.webp", "other.preview.png"):
         Path("in", name).touch()
-    with Ledger(Path("in") / OUTCOMES) as table:
+    with Journal(Path("in") / JOURNAL_NAME) as table:
         for name in ("a", "sub/b"):
-            table.add(Entry(file=f"in/{name}.png", state="complete", result=name))
+            table.add(JournalEntry(file=f"in/{name}.png", state="complete", result=name))
     real = ["in/a.png", "in/a.tif", "in/other.preview.png", "in/sub/a.PNG", "in/sub/b.jpg"]
     for given, out in (("in", "in"), ("in", "out"), ("in/**/*.*[gGf]", "in")):
-        found = pictures([Path(given)], out=Path(out))
-        assert [str(picture.path) for picture in found if ".trash" not in picture.path.parts] == real
+        found = find_images([Path(given)], out=Path(out))
+        assert [str(image.path) for image in found if ".trash" not in image.path.parts] == real
 
 
 def test_names_are_never_shared(tree: Path) -> None:
     for folder in "xyz":
         Path(folder).mkdir()
         Path(folder, "a.png").touch()
-    found = pictures(map(Path, ["x/a.png", "y/a.png", "z/a.png", "in/a.png"]), out=Path("out"))
-    assert [picture.stem for picture in found] == ["a", "a.png", "a.png.2", "a.png.3"]
+    found = find_images(map(Path, ["x/a.png", "y/a.png", "z/a.png", "in/a.png"]), out=Path("out"))
+    assert [image.stem for image in found] == ["a", "a.png", "a.png.2", "a.png.3"]
 
 
 @pytest.mark.parametrize("nothing", ["empty", "in/*.gif", "no/such/*.png"])
-def test_a_folder_or_glob_without_pictures(tree: Path, nothing: str) -> None:
+def test_a_folder_or_glob_without_images(tree: Path, nothing: str) -> None:
     Path("empty").mkdir()
-    with pytest.raises(NoImages, match=nothing.replace("*", r"\*")):
-        pictures([Path("in"), Path(nothing)], out=Path("out"))
+    with pytest.raises(NoImagesFound, match=nothing.replace("*", r"\*")):
+        find_images([Path("in"), Path(nothing)], out=Path("out"))

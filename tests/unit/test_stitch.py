@@ -6,10 +6,10 @@ import pytest
 
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.stitch import stitch
-from ocrfarm.stitch.cuts import FREE, HARD, SOFT, find_cuts
-from ocrfarm.stitch.joining import join
-from ocrfarm.stitch.pieces import gather
-from ocrfarm.tile import Char, Fragment, Reading, Tile, TileId
+from ocrfarm.stitch.fragment_table import build_fragment_table
+from ocrfarm.stitch.stitcher import join_fragments
+from ocrfarm.stitch.truncation import NEAR_BORDER, TRUNCATED, WHOLE, find_truncation
+from ocrfarm.tile import Char, Fragment, Tile, TileId, TileResult
 
 PAGE = Size(2000, 1000)
 LEFT, RIGHT = Box(0, 0, 1100, 1000), Box(900, 0, 2000, 1000)
@@ -21,18 +21,18 @@ def seen(  # each argument is a fact about the fragment
 ) -> Fragment:
     """Give a horizontal fragment with its characters evenly spread."""
     chars = tuple(Char(char, (k + 0.5) / len(text), confidence) for k, char in enumerate(text))
-    return Fragment(Quad.upright(x0, y0, x1, y1), chars, confidence)
+    return Fragment(Quad.from_bounds(x0, y0, x1, y1), chars, confidence)
 
 
-def read(*tiles: tuple[Box, Sequence[Fragment]], models: Sequence[str] = (), page: Size = PAGE) -> list[Reading]:
+def read(*tiles: tuple[Box, Sequence[Fragment]], models: Sequence[str] = (), page: Size = PAGE) -> list[TileResult]:
     """Give the readings of tiles side by side."""
     return [
-        Reading(Tile(TileId(0, 0, 0, number), box, page), tuple(fragments), [*models, *["m"] * len(tiles)][number])
+        TileResult(Tile(TileId(0, 0, 0, number), box, page), tuple(fragments), [*models, *["m"] * len(tiles)][number])
         for number, (box, fragments) in enumerate(tiles)
     ]
 
 
-def texts(readings: Sequence[Reading], page: Size = PAGE) -> list[str]:
+def texts(readings: Sequence[TileResult], page: Size = PAGE) -> list[str]:
     return [line.text for line in stitch(page, readings)]
 
 
@@ -40,7 +40,7 @@ def test_a_line_over_a_border_is_one() -> None:
     left, right = seen("the quick brow", 820, 100, 1100, 130), seen("quick brown fox", 900, 100, 1200, 130)
     [line] = stitch(PAGE, read((LEFT, [left]), (RIGHT, [right])))
     assert line.text == "the quick brown fox"
-    assert line.quad == Quad.upright(820, 100, 1200, 130)
+    assert line.quad == Quad.from_bounds(820, 100, 1200, 130)
     assert [(word.text, round(word.quad.p0[0]), round(word.quad.p1[0])) for word in line.words] == [
         ("the", 820, 880),
         ("quick", 900, 1000),
@@ -57,22 +57,34 @@ def test_a_letter_cut_in_half_is_read_where_it_is_whole() -> None:
 @pytest.mark.parametrize(
     ("fragment", "grades", "sliced"),
     [
-        (seen("abc", 300, 521, 500, 561), (FREE, FREE), False),  # whole, and not far from the lower border
-        (seen("abc", 300, 558, 500, 598), (FREE, FREE), True),
-        (seen("abc", 300, 300, 1100, 340), (FREE, HARD), False),
-        (seen("abc", 300, 300, 1070, 340), (FREE, SOFT), False),  # the border may stand between two words
-        (seen("abc", 300, 300, 1050, 340), (FREE, FREE), False),
-        (seen("abc", 2, 2, 500, 42), (FREE, FREE), False),  # the page's own edges cut nothing
-        (Fragment(Quad.of([(400, 600), (400, 200), (440, 200), (440, 600)]), (), 0.9), (HARD, FREE), False),
-        (Fragment(Quad.of([(100, 300), (700, 578), (690, 598), (90, 320)]), (), 0.9), (FREE, HARD), False),
-        (Fragment(Quad.of([(100, 500), (900, 560), (897, 598), (97, 538)]), (), 0.9), (FREE, HARD), False),  # aslant
+        (seen("abc", 300, 521, 500, 561), (WHOLE, WHOLE), False),  # whole, and not far from the lower border
+        (seen("abc", 300, 558, 500, 598), (WHOLE, WHOLE), True),
+        (seen("abc", 300, 300, 1100, 340), (WHOLE, TRUNCATED), False),
+        (seen("abc", 300, 300, 1070, 340), (WHOLE, NEAR_BORDER), False),  # the border may stand between two words
+        (seen("abc", 300, 300, 1050, 340), (WHOLE, WHOLE), False),
+        (seen("abc", 2, 2, 500, 42), (WHOLE, WHOLE), False),  # the page's own edges cut nothing
+        (
+            Fragment(Quad.from_points([(400, 600), (400, 200), (440, 200), (440, 600)]), (), 0.9),
+            (TRUNCATED, WHOLE),
+            False,
+        ),
+        (
+            Fragment(Quad.from_points([(100, 300), (700, 578), (690, 598), (90, 320)]), (), 0.9),
+            (WHOLE, TRUNCATED),
+            False,
+        ),
+        (
+            Fragment(Quad.from_points([(100, 500), (900, 560), (897, 598), (97, 538)]), (), 0.9),
+            (WHOLE, TRUNCATED),
+            False,
+        ),  # aslant
     ],
 )
 def test_cut_ends(fragment: Fragment, grades: tuple[int, int], sliced: bool) -> None:
     fragment = Fragment(fragment.quad, seen("abc", 0, 0, 1, 1).chars, 0.9)
-    pieces = gather(PAGE, read((Box(0, 0, 1100, 600), [fragment])))
-    cuts = find_cuts(pieces)
-    assert (tuple(cuts.grade[0].tolist()), bool(cuts.sliced[0])) == (grades, sliced)
+    pieces = build_fragment_table(PAGE, read((Box(0, 0, 1100, 600), [fragment])))
+    cuts = find_truncation(pieces)
+    assert (tuple(cuts.grade[0].tolist()), bool(cuts.cut_lengthwise[0])) == (grades, sliced)
 
 
 def test_a_border_between_two_words() -> None:
@@ -140,7 +152,9 @@ def test_tiles_that_only_touch_are_joined_without_a_common_letter() -> None:
     boxes = Box(0, 0, 1000, 1000), Box(1000, 0, 2000, 1000)
     readings = read((boxes[0], [left]), (boxes[1], [right]))
     assert texts(readings) == ["one two three four"]
-    assert [(line.anchors, line.agreement) for line in join(gather(PAGE, readings))] == [(0, 0.0)]
+    assert [(line.anchors, line.agreement) for line in join_fragments(build_fragment_table(PAGE, readings))] == [
+        (0, 0.0)
+    ]
 
 
 def test_a_space_that_no_tile_saw() -> None:
@@ -158,20 +172,22 @@ def test_han_text_gets_no_spaces_and_one_word_a_character() -> None:
 
 def test_a_vertical_line_over_a_border() -> None:
     def upwards(text: str, low: float, high: float) -> Fragment:
-        return Fragment(Quad.of([(500, low), (500, high), (530, high), (530, low)]), seen(text, 0, 0, 1, 1).chars, 0.9)
+        return Fragment(
+            Quad.from_points([(500, low), (500, high), (530, high), (530, low)]), seen(text, 0, 0, 1, 1).chars, 0.9
+        )
 
     upper, lower = upwards("cdefgh", 600, 480), upwards("abcde", 640, 540)
     [line] = stitch(PAGE, read((TOP, [upper]), (Box(0, 400, 2000, 1000), [lower])))
     assert line.text == "abcdefgh"
-    assert line.quad == Quad.of([(500, 640), (500, 480), (530, 480), (530, 640)])
+    assert line.quad == Quad.from_points([(500, 640), (500, 480), (530, 480), (530, 640)])
 
 
 def test_a_view_read_the_wrong_way_round_is_outvoted() -> None:
-    quad = Quad.upright(950, 100, 1040, 130).turned_round()
+    quad = Quad.from_bounds(950, 100, 1040, 130).rotate_180()
     flipped = Fragment(quad, seen("oml", 0, 0, 1, 1).chars, 0.5)
     readings = read((LEFT, [seen("Total", 940, 100, 1040, 130)]), (RIGHT, [flipped]))
     assert texts(readings) == ["Total"]
-    assert [line.turned for line in join(gather(PAGE, readings))] == [True]
+    assert [line.has_turned_view for line in join_fragments(build_fragment_table(PAGE, readings))] == [True]
 
 
 def test_a_stump_where_another_tile_saw_nothing_is_dropped() -> None:
@@ -194,9 +210,12 @@ def test_the_model_that_read_most_is_named() -> None:
 
 def test_confidence_is_the_mean_over_the_letters() -> None:
     chars = (Char("a", 0.2, 0.8), Char(" ", 0.5, 0.1), Char("b", 0.8, 0.6))
-    [line] = stitch(PAGE, read((LEFT, [Fragment(Quad.upright(10, 10, 60, 30), chars, 0.5)])))
+    [line] = stitch(PAGE, read((LEFT, [Fragment(Quad.from_bounds(10, 10, 60, 30), chars, 0.5)])))
     assert line.confidence == pytest.approx(0.7)
-    assert [word.quad for word in line.words] == [Quad.upright(10, 10, 27.5, 30), Quad.upright(42.5, 10, 60, 30)]
+    assert [word.quad for word in line.words] == [
+        Quad.from_bounds(10, 10, 27.5, 30),
+        Quad.from_bounds(42.5, 10, 60, 30),
+    ]
 
 
 def test_a_line_neither_begins_nor_ends_with_a_space() -> None:
@@ -214,7 +233,7 @@ def test_the_parts_of_a_tile_are_tiles_of_their_own() -> None:
     size = Size(1000, 1000)
     views = [seen("across the", 400, 100, 600, 130), seen("across the parts", 400, 100, 720, 130)]
     readings = [
-        Reading(Tile(TileId(0, 0, 0, 0, str(k)), box, size), (views[k],) if k < 2 else (), "m")
+        TileResult(Tile(TileId(0, 0, 0, 0, str(k)), box, size), (views[k],) if k < 2 else (), "m")
         for k, box in enumerate(boxes)
     ]
     assert texts(readings, size) == ["across the parts"]
@@ -228,6 +247,8 @@ def test_a_tile_read_twice_in_two_ways_counts_once() -> None:
 
 
 def test_reading_order_is_by_row_and_by_angle() -> None:
-    label = Fragment(Quad.of([(20, 900), (20, 700), (50, 700), (50, 900)]), seen("label", 0, 0, 1, 1).chars, 0.9)
+    label = Fragment(
+        Quad.from_points([(20, 900), (20, 700), (50, 700), (50, 900)]), seen("label", 0, 0, 1, 1).chars, 0.9
+    )
     cells = [seen("b2", 600, 205, 700, 235), seen("a1", 100, 100, 200, 130), seen("b1", 100, 200, 200, 230)]
     assert texts(read((LEFT, [label, *cells, seen("a2", 600, 94, 700, 124)]))) == ["a1", "a2", "b1", "b2", "label"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ocrfarm.viewer.folder import STATIC
+from ocrfarm.viewer.bundle import STATIC_DIR
 
-FILES = sorted(path for path in STATIC.rglob("*") if path.is_file())
+FILES = sorted(path for path in STATIC_DIR.rglob("*") if path.is_file())
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 LINES = 400
 

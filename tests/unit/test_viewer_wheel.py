@@ -4,14 +4,14 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from tests.architecture.source import ROOT
-from tests.integration.servers import need
+from tests.support.servers import require
+from tests.support.source_tree import ROOT
 
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
 
 def test_a_wheel_brings_the_viewer_and_the_library_with_its_licence(tmp_path: Path) -> None:
-    need(UV.is_file(), "uv is missing: type scripts/install")
+    require(UV.is_file(), "uv is missing: type scripts/install")
     command = [str(UV), "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")

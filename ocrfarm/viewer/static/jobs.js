@@ -3,7 +3,7 @@
 import { byId, counted, element } from "./js/dom.js";
 import { startTheme, switchTheme } from "./js/theme.js";
 
-const PAUSE = 1000; // milliseconds between two looks
+const PAUSE = 1000; // milliseconds between two requests
 
 /**
  * @typedef {object} Job
@@ -36,9 +36,9 @@ let last = null;
 startTheme();
 byId("theme").addEventListener("click", switchTheme);
 filter.addEventListener("input", () => last && show(last));
-look();
+poll();
 
-async function look() {
+async function poll() {
   try {
     const answer = await fetch("jobs.json");
     if (!answer.ok) throw new Error(await answer.text());
@@ -48,7 +48,7 @@ async function look() {
   } catch {
     byId("away").hidden = false;
   }
-  setTimeout(look, PAUSE);
+  setTimeout(poll, PAUSE);
 }
 
 /** @param {Answer} answer */
@@ -139,11 +139,11 @@ function time(job, now, settled) {
   if (!job.started) return "";
   const seconds = (job.finished || now) - job.started;
   const left = !job.ended && settled ? (seconds * (job.tiles - settled)) / settled : 0;
-  return left > 1 ? `${spelt(seconds)}, about ${spelt(left)} left` : spelt(seconds);
+  return left > 1 ? `${formatDuration(seconds)}, about ${formatDuration(left)} left` : formatDuration(seconds);
 }
 
 /** @param {number} seconds */
-function spelt(seconds) {
+function formatDuration(seconds) {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   const minutes = Math.floor(seconds / 60);
   return minutes < 60

@@ -1,9 +1,9 @@
-// What the colour of a line says: how sure it is, who read it, or what came of its second look.
+// What the colour of a line says: how sure it is, who read it, or what came of its second pass.
 
-import { clamp } from "./grid.js";
-import { LOOKS } from "./lines.js";
+import { SECOND_PASS_OUTCOMES } from "./lines.js";
+import { clamp } from "./spatial-index.js";
 
-/** @typedef {"confidence" | "model" | "look"} Scheme */
+/** @typedef {"confidence" | "model" | "secondPass"} Scheme */
 
 const STEPS = 16;
 const DOUBTFUL = 0.5; // most wrong readings lie below 0.8, most right ones above 0.95
@@ -16,7 +16,7 @@ const RAMP = [
 ];
 
 const MODELS = ["#00757a", "#8f3fb5", "#c2571a", "#2860c9", "#5a7a10", "#b5306f", "#6b5b4a", "#33475b"];
-const LOOK_COLOURS = ["#7b8794", "#00757a", "#8f3fb5", "#e08600"];
+const SECOND_PASS_COLOURS = ["#7b8794", "#00757a", "#8f3fb5", "#e08600"];
 
 const SURE = Array.from({ length: STEPS }, (_, step) => mixed(step / (STEPS - 1)));
 
@@ -34,7 +34,7 @@ function mixed(share) {
  * @param {Scheme} scheme
  */
 export function palette(scheme) {
-  return { confidence: SURE, model: MODELS, look: LOOK_COLOURS }[scheme];
+  return { confidence: SURE, model: MODELS, secondPass: SECOND_PASS_COLOURS }[scheme];
 }
 
 /**
@@ -45,7 +45,7 @@ export function palette(scheme) {
  */
 export function colourOf(scheme, lines, line) {
   if (scheme === "model") return (lines.model[line] ?? 0) % MODELS.length;
-  if (scheme === "look") return lines.look[line] ?? 0;
+  if (scheme === "secondPass") return lines.secondPass[line] ?? 0;
   return confidenceStep(lines.confidence(line));
 }
 
@@ -67,6 +67,7 @@ export function confidenceColour(confidence) {
  */
 export function legend(scheme, models) {
   if (scheme === "model") return models.map((name, at) => [MODELS[at % MODELS.length] ?? "", name || "not told"]);
-  if (scheme === "look") return LOOKS.map((name, at) => [LOOK_COLOURS[at] ?? "", name || "not looked at again"]);
+  if (scheme === "secondPass")
+    return SECOND_PASS_OUTCOMES.map((name, at) => [SECOND_PASS_COLOURS[at] ?? "", name || "not read again"]);
   return [0.5, 0.75, 1].map((at) => [confidenceColour(at), at === 0.5 ? "0.50 and less" : at.toFixed(2)]);
 }

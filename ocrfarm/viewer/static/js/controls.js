@@ -2,26 +2,26 @@
 
 import { byId, element } from "./dom.js";
 import { download } from "./export.js";
-import { explain, listen } from "./keys.js";
-import { toggleLayer } from "./panel.js";
+import { explain, listenForShortcuts } from "./shortcuts.js";
+import { toggleLayer } from "./sidebar.js";
 import { switchTheme } from "./theme.js";
 
 const ZOOM = 1.6; // by a button or a key
 
 /**
  * @typedef {import("./viewer.js").Viewer} Viewer
- * @typedef {import("./keys.js").Key} Key
+ * @typedef {import("./shortcuts.js").Key} Key
  */
 
 /** @param {Viewer} viewer */
 export function bindButtons(viewer) {
-  const { state, picture } = viewer;
+  const { state, imageView } = viewer;
   /** @type {Record<string, () => void>} */
   const actions = {
-    "zoom-in": () => picture.zoom(ZOOM),
-    "zoom-out": () => picture.zoom(1 / ZOOM),
-    home: () => picture.home(),
-    turn: () => picture.turn(),
+    "zoom-in": () => imageView.zoom(ZOOM),
+    "zoom-out": () => imageView.zoom(1 / ZOOM),
+    home: () => imageView.home(),
+    turn: () => imageView.turn(),
     "tool-move": () => state.set({ tool: "move" }),
     "tool-text": () => state.set({ tool: "text" }),
     "previous-hit": () => viewer.step(-1),
@@ -72,7 +72,7 @@ function bindPages(viewer) {
 
 /** @param {Viewer} viewer */
 export function bindKeys(viewer) {
-  const { state, picture } = viewer;
+  const { state, imageView } = viewer;
   const search = /** @type {HTMLInputElement} */ (byId("search"));
   /** @type {Key[]} */
   const keys = [
@@ -82,23 +82,23 @@ export function bindKeys(viewer) {
     ),
     key("N", "the one before", () => viewer.step(-1)),
     key("j k", "next line, line before", ({ key }) => viewer.step(key === "j" ? 1 : -1)),
-    { ...key("← → ↑ ↓", "move the picture", (event) => arrow(viewer, event)), keys: Object.keys(ARROWS) },
+    { ...key("← → ↑ ↓", "move the image", (event) => arrow(viewer, event)), keys: Object.keys(ARROWS) },
     {
-      ...key("+ -", "zoom in, zoom out", ({ key }) => picture.zoom("+=".includes(key) ? ZOOM : 1 / ZOOM)),
+      ...key("+ -", "zoom in, zoom out", ({ key }) => imageView.zoom("+=".includes(key) ? ZOOM : 1 / ZOOM)),
       keys: ["+", "=", "-", "_"],
     },
-    key("0", "the whole page", () => picture.home()),
-    key("r", "turn the page by a quarter", () => picture.turn()),
+    key("0", "the whole page", () => imageView.home()),
+    key("r", "turn the page by a quarter", () => imageView.turn()),
     key("PageUp PageDown", "page before, next page", ({ key }) =>
       viewer.turnTo(state.values.page + (key === "PageUp" ? -1 : 1)),
     ),
-    key("t", "select text, or move the picture", () =>
+    key("t", "select text, or move the image", () =>
       state.set({ tool: state.values.tool === "text" ? "move" : "text" }),
     ),
     key("s", "select the line that is looked at, or no longer", () => viewer.toggleCurrent()),
     key("a", "select all lines of the list", () => state.set({ selected: new Set(state.listed()) })),
     key("c", "copy what is selected", () => viewer.copy()),
-    key("b v", "boxes, text over the picture", ({ key }) => toggleLayer(state, key === "b" ? "boxes" : "text")),
+    key("b v", "boxes, text over the image", ({ key }) => toggleLayer(state, key === "b" ? "boxes" : "text")),
     key("l", "layers and colours", togglePanel),
     key("d", "dark or light", switchTheme),
     key("?", "this help", help),
@@ -110,7 +110,7 @@ export function bindKeys(viewer) {
       keys: ["Escape"],
     },
   ];
-  listen(keys);
+  listenForShortcuts(keys);
   explain(keys, byId("key-list"));
 }
 
@@ -128,14 +128,14 @@ function key(shown, does, run) {
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Move the picture, or in the list from line to line.
+ * Move the image, or in the list from line to line.
  * @param {Viewer} viewer
  * @param {KeyboardEvent} event
  */
 function arrow(viewer, { key, target }) {
   const [x, y] = ARROWS[key] ?? [0, 0];
   if (target === byId("list") && y) viewer.step(y > 0 ? 1 : -1);
-  else viewer.picture.move(x, y);
+  else viewer.imageView.move(x, y);
 }
 
 function togglePanel() {
@@ -151,9 +151,9 @@ function help() {
  * @param {import("./overlay.js").Overlay} overlay
  */
 export function bindPointer(viewer, overlay) {
-  const { picture, state } = viewer;
+  const { imageView, state } = viewer;
   const on = (/** @type {string} */ name, /** @type {(detail: any) => void} */ run) =>
-    picture.addEventListener(name, (event) => run(/** @type {CustomEvent} */ (event).detail));
+    imageView.addEventListener(name, (event) => run(/** @type {CustomEvent} */ (event).detail));
   on("click", ({ at, more }) => {
     const line = overlay.lineAt(at);
     if (more && line >= 0) viewer.toggle([line]);
@@ -172,7 +172,7 @@ export function bindPointer(viewer, overlay) {
     const line = where && !where.pressed ? overlay.lineAt(where.at) : -1;
     tip(state.values.tool === "move" && line >= 0 ? (state.lines?.text(line) ?? "") : "", where);
     overlay.hover(line);
-    byId("picture").classList.toggle("on-line", line >= 0);
+    byId("image").classList.toggle("on-line", line >= 0);
   });
 }
 

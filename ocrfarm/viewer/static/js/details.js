@@ -2,7 +2,7 @@
 
 import { confidenceColour } from "./colours.js";
 import { byId, count, counted } from "./dom.js";
-import { LOOKS, pageOf } from "./lines.js";
+import { pageOf, SECOND_PASS_OUTCOMES } from "./lines.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -29,7 +29,7 @@ function fill({ about }, lines, line) {
     "line-text": lines.text(line),
     "line-sure": sure.toFixed(4),
     "line-model": about.models[lines.model[line] ?? 0] || "not told",
-    "line-look": LOOKS[lines.look[line] ?? 0] || "none",
+    "line-second-pass": SECOND_PASS_OUTCOMES[lines.secondPass[line] ?? 0] || "none",
     "line-place": `${x0}, ${y0} – ${x1}, ${y1}`,
   };
   for (const [id, text] of Object.entries(texts)) byId(id).textContent = text;

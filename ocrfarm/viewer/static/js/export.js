@@ -1,6 +1,6 @@
 // Lines -> files: what was selected or found, as text, CSV or JSON.
 
-import { LOOKS, pageOf } from "./lines.js";
+import { pageOf, SECOND_PASS_OUTCOMES } from "./lines.js";
 
 const COLUMNS = ["document", "line", "text", "confidence", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3", "model"];
 const BOM = "\ufeff"; // by which spreadsheets know UTF-8
@@ -63,7 +63,7 @@ function record({ lines, about }, line) {
     confidence: lines?.confidence(line) ?? 0,
     quad: [0, 2, 4, 6].map((at) => corners.slice(at, at + 2)),
     model: about.models[lines?.model[line] ?? 0] ?? "",
-    look: LOOKS[lines?.look[line] ?? 0] ?? "",
+    second_pass: SECOND_PASS_OUTCOMES[lines?.secondPass[line] ?? 0] ?? "",
   };
 }
 

@@ -1,4 +1,4 @@
-// How each thing over the picture looks.
+// How each thing over the image looks.
 
 import { palette } from "./colours.js";
 
@@ -16,7 +16,7 @@ const MARK = 5; // pixels: how small a hit may get on the screen
 
 /**
  * @typedef {CanvasRenderingContext2D} Context
- * @typedef {import("./picture.js").View} View
+ * @typedef {import("./image-view.js").View} View
  * @typedef {readonly [number, number, number, number]} Box
  *
  * Where something is drawn, how the page lies there, and what there is to draw.
@@ -58,15 +58,15 @@ function traceBox({ context, view }, [x0, y0, x1, y1]) {
 }
 
 /**
- * Draw all lines as one picture.
+ * Draw all lines as one image.
  * @param {Scene} scene
- * @param {import("./faraway.js").FarAway} far
+ * @param {import("./overview-layer.js").OverviewLayer} overview
  */
-export function whole({ context, view }, far) {
+export function whole({ context, view }, overview) {
   context.save();
   context.transform(view.a, view.b, -view.b, view.a, view.dx, view.dy);
-  context.scale(1 / far.scale, 1 / far.scale);
-  context.drawImage(far.canvas, 0, 0);
+  context.scale(1 / overview.scale, 1 / overview.scale);
+  context.drawImage(overview.canvas, 0, 0);
   context.restore();
 }
 
@@ -145,14 +145,14 @@ export function marks({ context, view, state: { lines, page } }, some) {
  * @param {Scene} scene
  * @param {number[]} near
  */
-export function looks({ context, view, state: { lines } }, near) {
+export function secondPass({ context, view, state: { lines } }, near) {
   if (!lines) return;
   context.lineWidth = 2.5;
   context.setLineDash([6, 4]);
-  palette("look").forEach((colour, look) => {
-    if (!look) return; // was not looked at again
+  palette("secondPass").forEach((colour, outcome) => {
+    if (!outcome) return; // was not read again
     context.beginPath();
-    for (const line of near) if (lines.look[line] === look) trace(context, view, lines.quads, 8 * line);
+    for (const line of near) if (lines.secondPass[line] === outcome) trace(context, view, lines.quads, 8 * line);
     context.strokeStyle = colour;
     context.stroke();
   });

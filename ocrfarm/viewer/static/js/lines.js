@@ -1,9 +1,9 @@
-// The lines of all pages, as ocrfarm/viewer/arrays.py packed them.
+// The lines of all pages, as ocrfarm/viewer/pack.py packed them.
 
-/** The names of `Line.look`, in the order of their numbers. */
-export const LOOKS = ["", "confirmed", "corrected", "uncertain"];
+/** The names of `Line.second_pass`, in the order of their numbers. */
+export const SECOND_PASS_OUTCOMES = ["", "confirmed", "corrected", "uncertain"];
 
-const FORMAT = "ocrfarm-viewer/1"; // as ocrfarm/viewer/folder.py writes it
+const FORMAT = "ocrfarm-viewer/1"; // as ocrfarm/viewer/bundle.py writes it
 const BYTES = 36; // of one line
 const SURE = 10_000; // what a confidence of 1 is written as
 
@@ -24,8 +24,8 @@ const SURE = 10_000; // what a confidence of 1 is written as
  * @property {number} blank
  * @property {number} read
  * @property {number} failed
- * @property {number} area
- * @property {number} looks
+ * @property {number} fraction_read
+ * @property {number} second_pass_count
  * @property {string} tiling
  * @property {{box: [number, number, number, number], reason: string}[]} gaps
  *
@@ -34,7 +34,7 @@ const SURE = 10_000; // what a confidence of 1 is written as
  * @property {string[]} models
  * @property {number} lines
  * @property {Page[]} pages
- * @property {number} tile - pixels of the side of the pictures that a page is cut into
+ * @property {number} tile - pixels of the side of the images that a page is cut into
  * @property {number} overlap - pixels that neighbours share
  */
 
@@ -51,7 +51,7 @@ export class Lines {
     this.quads = new Float32Array(packed, 0, 8 * count);
     this.sure = new Uint16Array(packed, 32 * count, count);
     this.model = new Uint8Array(packed, 34 * count, count);
-    this.look = new Uint8Array(packed, 35 * count, count);
+    this.secondPass = new Uint8Array(packed, 35 * count, count);
   }
 
   /** @param {number} line */

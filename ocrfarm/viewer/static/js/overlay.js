@@ -1,36 +1,36 @@
-// What is drawn over the picture: the lines in view, what was found or selected, tiles, seams and gaps.
+// What is drawn over the image: the lines in view, what was found or selected, tiles, seams and gaps.
 
 import { boxes } from "./boxes.js";
 import { colourOf, palette } from "./colours.js";
-import { FarAway } from "./faraway.js";
-import { Grid } from "./grid.js";
 import * as layers from "./layers.js";
+import { OverviewLayer } from "./overview-layer.js";
+import { SpatialIndex } from "./spatial-index.js";
 
-const MOST_MOVING = 2500; // lines that are drawn one by one in each frame of a motion
-const MOST_RESTING = 12_000; // and when nothing moves
+const MAX_MOVING = 2500; // lines that are drawn one by one in each frame of a motion
+const MAX_RESTING = 12_000; // and when nothing moves
 const MARKED = 2000; // hits that get a mark which is seen from afar
-const LATER = 150; // milliseconds after a change: the picture for motions is made when typing has paused
-const FAR_ALPHA = 0x90;
+const LATER = 150; // milliseconds after a change: the image for motions is made when typing has paused
+const OVERVIEW_ALPHA = 0x90;
 
 export class Overlay {
   /**
    * @param {import("./state.js").State} state
-   * @param {import("./picture.js").Picture} picture
+   * @param {import("./image-view.js").ImageView} imageView
    */
-  constructor(state, picture) {
+  constructor(state, imageView) {
     this.state = state;
-    this.picture = picture;
-    /** @type {Grid | null} */
-    this.grid = null;
-    /** @type {FarAway | null} */
-    this.far = null;
+    this.imageView = imageView;
+    /** @type {SpatialIndex | null} */
+    this.index = null;
+    /** @type {OverviewLayer | null} */
+    this.overview = null;
     this.stale = true;
     this.later = 0;
     this.hovered = -1;
     /** @type {[number, number, number, number] | null} */
     this.box = null;
-    picture.addEventListener("draw", () => this.#draw(picture.context));
-    picture.addEventListener("rest", () => this.draw());
+    imageView.addEventListener("draw", () => this.#draw(imageView.context));
+    imageView.addEventListener("rest", () => this.draw());
     state.watch(["page", "lines"], () => this.#open());
     state.watch(["shown", "hits", "colour", "page", "lines"], () => this.#recolour());
     state.watch(["layers", "current", "selected"], () => this.draw());
@@ -43,7 +43,7 @@ export class Overlay {
   lineAt([x, y]) {
     const { lines, shown } = this.state;
     let found = -1;
-    this.grid?.each(x, y, x, y, (line) => {
+    this.index?.each(x, y, x, y, (line) => {
       if (!lines || !shown[line] || !inside(lines.corners(line), x, y)) return;
       if (found < 0 || lines.height(line) < lines.height(found)) found = line;
     });
@@ -58,7 +58,7 @@ export class Overlay {
     /** @type {number[]} */
     const found = [];
     const { lines, shown } = this.state;
-    this.grid?.each(x0, y0, x1, y1, (line) => {
+    this.index?.each(x0, y0, x1, y1, (line) => {
       if (!lines || !shown[line]) return;
       const [left, top, right, bottom] = lines.bounds(line);
       const [x, y] = [(left + right) / 2, (top + bottom) / 2];
@@ -71,7 +71,7 @@ export class Overlay {
   linesInView() {
     /** @type {number[]} */
     const found = [];
-    this.grid?.each(...this.picture.seen, (line) => {
+    this.index?.each(...this.imageView.seen, (line) => {
       if (this.state.shown[line]) found.push(line);
     });
     return found;
@@ -89,15 +89,15 @@ export class Overlay {
 
   /** Draw anew with the next frame. */
   draw() {
-    this.picture.osd.forceRedraw();
+    this.imageView.osd.forceRedraw();
   }
 
   /**
-   * Draw on the picture that was just drawn: a canvas of its own would cost as much time again.
+   * Draw on the image that was just drawn: a canvas of its own would cost as much time again.
    * @param {CanvasRenderingContext2D} context
    */
   #draw(context) {
-    const { ratio, view } = this.picture;
+    const { ratio, view } = this.imageView;
     const on = this.state.values.layers;
     const scene = { context, view, state: this.state };
     context.save();
@@ -105,7 +105,7 @@ export class Overlay {
     if (on.has("seams")) layers.seams(scene);
     if (on.has("tiles")) layers.tiles(scene);
     if (on.has("gaps")) layers.gaps(scene);
-    if (this.grid) this.#lines(scene);
+    if (this.index) this.#lines(scene);
     if (this.box) layers.box(scene, this.box);
     context.restore();
   }
@@ -113,42 +113,42 @@ export class Overlay {
   #open() {
     const { lines, page } = this.state;
     this.hovered = -1;
-    this.grid = lines && new Grid(lines, page);
-    this.far = null;
+    this.index = lines && new SpatialIndex(lines, page);
+    this.overview = null;
   }
 
   #recolour() {
     this.stale = true;
     clearTimeout(this.later);
-    if (this.state.lines && this.state.page.lines > MOST_MOVING) this.later = setTimeout(() => this.#far(), LATER);
+    if (this.state.lines && this.state.page.lines > MAX_MOVING) this.later = setTimeout(() => this.#overview(), LATER);
     this.draw();
   }
 
-  /** Give all lines of the page as one picture, drawn when it is first needed or when there is time. */
-  #far() {
+  /** Give all lines of the page as one image, drawn when it is first needed or when there is time. */
+  #overview() {
     const { lines, page, shown, isHit } = this.state;
     const { colour, words } = this.state.values;
-    this.far ??= new FarAway(page);
-    if (!lines || !this.stale) return this.far;
-    const colours = palette(colour).map((each) => packed(each, words ? FAR_ALPHA / 3 : FAR_ALPHA));
+    this.overview ??= new OverviewLayer(page);
+    if (!lines || !this.stale) return this.overview;
+    const colours = palette(colour).map((each) => packed(each, words ? OVERVIEW_ALPHA / 3 : OVERVIEW_ALPHA));
     const found = packed(layers.HIT, 0xff);
-    this.far.draw(lines, (line) => {
+    this.overview.draw(lines, (line) => {
       if (!shown[line]) return 0;
       return isHit[line] ? found : (colours[colourOf(colour, lines, line)] ?? 0);
     });
     this.stale = false;
-    return this.far;
+    return this.overview;
   }
 
   /** @param {layers.Scene} scene */
   #lines(scene) {
     const { layers: on } = this.state.values;
-    const count = this.grid?.count(...this.picture.seen) ?? 0;
-    const few = count <= (this.picture.moving ? MOST_MOVING : MOST_RESTING);
+    const count = this.index?.count(...this.imageView.seen) ?? 0;
+    const few = count <= (this.imageView.moving ? MAX_MOVING : MAX_RESTING);
     const near = few ? this.linesInView() : [];
     if (on.has("boxes") && few) boxes(scene, near);
-    else if (on.has("boxes")) layers.whole(scene, this.#far());
-    if (on.has("looks")) layers.looks(scene, near);
+    else if (on.has("boxes")) layers.whole(scene, this.#overview());
+    if (on.has("secondPass")) layers.secondPass(scene, near);
     this.#chosen(scene, few ? near : null);
   }
 
@@ -177,7 +177,7 @@ export class Overlay {
    */
   #some(lines) {
     const { first, lines: count } = this.state.page;
-    return [...lines].filter((line) => first <= line && line < first + count).slice(0, MOST_MOVING);
+    return [...lines].filter((line) => first <= line && line < first + count).slice(0, MAX_MOVING);
   }
 }
 

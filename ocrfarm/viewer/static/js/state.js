@@ -16,7 +16,7 @@ import { Index } from "./search.js";
  * @property {ReadonlySet<number>} selected
  */
 
-export const LAYERS = /** @type {const} */ (["boxes", "text", "tiles", "seams", "looks", "gaps", "map"]);
+export const LAYERS = /** @type {const} */ (["boxes", "text", "tiles", "seams", "secondPass", "gaps", "map"]);
 
 export class State extends EventTarget {
   /** @type {number[] | null} - the lines of the page that are shown, once somebody has asked for them */

@@ -9,15 +9,15 @@ const TOAST = 1500; // milliseconds
 export class Viewer {
   /**
    * @param {import("./state.js").State} state
-   * @param {import("./picture.js").Picture} picture
+   * @param {import("./image-view.js").ImageView} imageView
    */
-  constructor(state, picture) {
+  constructor(state, imageView) {
     this.state = state;
-    this.picture = picture;
+    this.imageView = imageView;
   }
 
   showPage() {
-    return this.picture.show(this.state.page, this.state.about);
+    return this.imageView.show(this.state.page, this.state.about);
   }
 
   /**
@@ -42,7 +42,7 @@ export class Viewer {
     const other = page !== values.page;
     if (other) await this.turnTo(page);
     this.state.set({ current: line });
-    this.picture.flyTo(lines.bounds(line), lines.height(line), jump ?? (other || undefined));
+    this.imageView.flyTo(lines.bounds(line), lines.height(line), jump ?? (other || undefined));
   }
 
   /**

@@ -1,0 +1,121 @@
+"""The models at work: loaded in a process of their own, which may crash, and shown an image whose text is known.
+
+python -m ocrfarm.doctor.smoke_test: a profile as JSON on standard input, a `_Report` as JSON on standard output.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ocrfarm import errors
+from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok
+from ocrfarm.errors import EngineError, OcrfarmError
+from ocrfarm.recognize import Profile, WeightsFolders, load_engine
+from ocrfarm.settings import Settings
+
+if TYPE_CHECKING:
+    from ocrfarm.recognize import RgbPixels
+
+GOLDEN_IMAGE = Path(__file__).parent / "golden.png"
+GOLDEN_TEXT = "PUMP HOUSE 4711"
+"""What is written on the image, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What the process found: seconds to load, what runs the models and what they read, or which error came."""
+
+    seconds: float = 0.0
+    provider: str = ""
+    text: str = ""
+    kind: str = ""
+    error: str = ""
+
+
+def check_recognition(context: CheckContext) -> Iterator[Finding]:
+    """Load the profile's models and let them read."""
+    report = _run_in_subprocess(context)
+    if report.kind:
+        kind = getattr(errors, report.kind, EngineError)
+        yield Finding("provider", "failure", report.error, kind=kind)
+        return
+    yield ok("provider", f"{report.provider} runs {context.profile.recognizer}, loaded in {report.seconds:.1f} s")
+    if report.text == GOLDEN_TEXT:
+        yield ok("golden", f"the image was read: {GOLDEN_TEXT!r}")
+    else:
+        advice = "the weights or the engine's build are not what they should be; compare with another machine"
+        yield fail("golden", f"{GOLDEN_TEXT!r} was read as {report.text!r}", advice=advice, kind=EngineError)
+
+
+def _run_in_subprocess(context: CheckContext) -> _Report:
+    command, profile = [sys.executable, "-m", "ocrfarm.doctor.smoke_test"], json.dumps(context.profile.to_json())
+    variables, limit = os.environ | context.settings.to_env(), context.settings.task_limits.model_load_timeout
+    try:
+        done = subprocess.run(
+            command, input=profile, env=variables, timeout=limit, capture_output=True, text=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return _Report(
+            kind="EngineError", error=f"the models were not loaded in {limit} s (OCRFARM_MODEL_LOAD_TIMEOUT)"
+        )
+    last = (done.stdout.splitlines() or [""])[-1]
+    if done.returncode or not last.startswith("{"):
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        return _Report(kind="EngineError", error=f"the engine's process ended with {done.returncode} and said: {said}")
+    return _Report(**json.loads(last))
+
+
+def main() -> None:
+    """Load, read and report."""
+    profile, settings = Profile.from_json(json.load(sys.stdin)), Settings.from_env(os.environ)
+    try:
+        report = _recognize_golden(profile, settings)
+    except OcrfarmError as error:
+        report = _Report(kind=type(error).__name__, error=str(error))
+    sys.stdout.write(f"\n{json.dumps(asdict(report))}\n")
+
+
+def _recognize_golden(profile: Profile, settings: Settings) -> _Report:
+    since = time.monotonic()
+    engine = load_engine(profile, WeightsFolders(settings.cache_path, settings.models_path))
+    seconds = time.monotonic() - since
+    found = engine.read(_load_golden_image(profile.runtime.engine))
+    return _Report(seconds, _describe_provider(profile), " ".join(fragment.text for fragment in found.fragments))
+
+
+def _load_golden_image(engine: str) -> "RgbPixels":
+    """Give the golden image; for the engine that reads only synthetic lines, one of those."""
+    pixels: RgbPixels
+    if engine == "synthetic":
+        import numpy as np
+
+        from ocrfarm.recognize.synthetic_engine import PAPER, draw_synthetic_line
+
+        pixels = np.full((64, 512, 3), PAPER, np.uint8)
+        draw_synthetic_line(pixels, GOLDEN_TEXT, x=10, y=10, height=32)
+    else:
+        from ocrfarm.image import decode_tile, to_rgb
+
+        pixels = to_rgb(decode_tile(GOLDEN_IMAGE.read_bytes()))
+    return pixels
+
+
+def _describe_provider(profile: Profile) -> str:
+    """Name what runs the models; loading has made sure that it is what was asked for."""
+    runtime = profile.runtime
+    if runtime.engine != "onnxruntime":
+        return f"{runtime.engine} on {runtime.device}"
+    from ocrfarm.recognize.runtime import engine_options
+
+    options = engine_options(runtime)
+    return f"{options['providers'][0]} on {runtime.device}"
+
+
+if __name__ == "__main__":
+    main()

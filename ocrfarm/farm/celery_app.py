@@ -1,0 +1,179 @@
+"""The Celery app: every setting with its reason."""
+
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from ocrfarm.farm import protocol
+from ocrfarm.farm.task_repr import ReadableAMQP
+from ocrfarm.settings import Settings
+
+VISIBILITY_TIMEOUT = 300
+"""How long a message stays with a worker that no longer says that it lives; then another gets it.
+
+More than the 160 s for which the worker whose batch was the last of a chord holds the right to start stitching: if it
+dies, its message must not come back earlier, or nobody would start it. And more than workers' clocks may differ, since
+each compares the others' times with its own. `renewal_interval` says how often a worker that lives extends its leases.
+"""
+
+
+def renewal_interval() -> float:
+    """Give the seconds between two extensions of a lease: several may fail."""
+    return min(15.0, VISIBILITY_TIMEOUT / 8)
+
+
+def make_app(settings: Settings, model: str = "") -> Celery:
+    """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet.
+
+    With a model it is that of the workers that hold this recognizer, else of clients and of all other workers.
+    """
+    url = _require_certificates(settings.endpoints.broker)
+    app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False, amqp=ReadableAMQP)
+    app.conf.update(_message_options(), **_time_limit_options(settings), **_delivery_options(settings, model))
+    app.conf.update(_backend_options(settings), **_worker_options(settings, model))
+    return app
+
+
+def _require_certificates(url: str) -> str:
+    """Say in a rediss:// URL that the server's certificate is checked, which Celery wants to be told."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+
+
+def declare_queue(app: Celery, queue: str) -> None:
+    """Make a queue known to the app: queues that nobody declared are refused, so a typo cannot swallow messages."""
+    if queue not in app.amqp.queues:
+        app.amqp.queues.add(Queue(queue))
+
+
+def _message_options() -> dict[str, Any]:
+    return {
+        # JSON only. What is accepted matters most: a pickle in the queue would run its sender's code.
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_queues": [Queue(protocol.SPLIT_QUEUE), Queue(protocol.STITCH_QUEUE)],
+        "task_create_missing_queues": False,  # see `declare_queue`
+        "task_default_queue": protocol.SPLIT_QUEUE,
+        "task_routes": {
+            protocol.SPLIT: {"queue": protocol.SPLIT_QUEUE},
+            **{
+                name: {"queue": protocol.STITCH_QUEUE}
+                for name in (protocol.STITCH, protocol.RESUME, protocol.RECONCILE)
+            },
+        },
+        "task_default_priority": protocol.PRIORITIES[
+            0
+        ],  # split and stitch are short: they never wait behind each other
+        "enable_utc": True,
+    }
+
+
+def _time_limit_options(settings: Settings) -> dict[str, Any]:
+    """Give limits by task, not by queue: who reads the last batch sends the message to stitch, and limits with it."""
+    control = (protocol.SPLIT, protocol.STITCH, protocol.RESUME, protocol.RECONCILE)
+    return {
+        "task_annotations": {
+            protocol.RECOGNIZE: _time_limits(settings.task_limits.batch_time_limit),
+            **{name: _time_limits(settings.task_limits.job_time_limit) for name in control},
+        }
+    }
+
+
+def _time_limits(hard: int) -> dict[str, int]:
+    """Give a hard limit, and before it a soft one: an exception that spares the loaded model; see `stage`."""
+    return {"time_limit": hard, "soft_time_limit": hard * 5 // 6}
+
+
+def _delivery_options(settings: Settings, model: str) -> dict[str, Any]:
+    group = protocol.worker_group(model)
+    return {
+        "task_acks_late": True,  # a message outlives the death of its worker
+        "task_reject_on_worker_lost": True,  # run again at once; attempts are counted, so no poison tile loops
+        "task_acks_on_failure": True,  # a task that raised has already ended its job
+        "task_acks_on_timeout": False,  # the hard limit kills the child; the batch is tried again, and counted
+        "worker_prefetch_multiplier": 1,  # with late acknowledgement: what is reserved is what runs
+        # Redis being away must not make publishers give up: the default ends after a second, a failover takes 30.
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {
+            "max_retries": 20,
+            "interval_start": 0.2,
+            "interval_step": 0.5,
+            "interval_max": 5,
+        },
+        "broker_connection_retry_on_startup": True,
+        "broker_channel_error_retry": True,  # a broker without memory is one that is away: the default ends the worker
+        "broker_connection_max_retries": None,  # a worker keeps its loaded model while Redis is away
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # True kills tiles that could still be stored
+        "broker_transport_options": {
+            **_connection_options(settings),
+            # After this long an unacknowledged message is given to another worker, the first being dead: a living one
+            # extends its leases, so that a task may take longer.
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            # One set of keys per group of workers: the shortest visibility of all that share them would win.
+            "unacked_key": f"unacked_{group}",
+            "unacked_index_key": f"unacked_{group}_index",
+            "unacked_mutex_key": f"unacked_{group}_mutex",
+            # Look for lost messages every 10 x 1 seconds; the defaults look every 100.
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "priority_steps": list(protocol.PRIORITIES),
+            "sep": ":",  # lists are named queue:5; the default separator cannot be typed in a scaler's settings
+            "queue_order_strategy": "round_robin",
+        },
+    }
+
+
+def _backend_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "result_backend_transport_options": {"global_keyprefix": settings.endpoints.key_prefix},
+        # Without it a restart of Redis turns finished batches into failures, and their chord with them.
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 30,  # the default never ends: a child would hang for ever
+        "redis_socket_timeout": 30,
+        "redis_socket_keepalive": not _is_unix(settings),
+        "redis_retry_on_timeout": True,
+        "redis_backend_health_check_interval": 30,  # idle connections are dropped on the way during long batches
+        "result_expires": settings.task_limits.job_ttl,  # results of header tasks: 100 bytes each
+        "result_chord_expires": settings.task_limits.job_ttl,  # a job that pauses longer than this can never be joined
+        "task_ignore_result": False,  # the stored result is the gate of the chord that is retried
+    }
+
+
+def _is_unix(settings: Settings) -> bool:
+    """Say whether the broker is behind a unix socket, whose connections refuse TCP's options."""
+    return settings.endpoints.broker.startswith("redis+socket")
+
+
+def _connection_options(settings: Settings) -> dict[str, Any]:
+    return {
+        "global_keyprefix": settings.endpoints.key_prefix,
+        "socket_timeout": 30,  # the default waits for ever on a half-open connection
+        "socket_connect_timeout": 5,
+        "socket_keepalive": not _is_unix(settings),
+        "health_check_interval": 25,
+    }
+
+
+def _worker_options(settings: Settings, model: str) -> dict[str, Any]:
+    limits = settings.admission
+    return {
+        # A child that once had more is replaced after its task, which bounds what leaks; see `ocrfarm.worker.recognize`
+        # for models that are larger than this from the start. In KiB.
+        "worker_max_memory_per_child": (limits.recognize_memory_mb if model else limits.split_memory_mb) << 10,
+        # A replacement for a dead child is killed when it is not up in time: the default of 4 s is shorter than
+        # loading a model, so the worker would live and never work.
+        "worker_proc_alive_timeout": settings.task_limits.model_load_timeout,
+        # With REMAP_SIGTERM=SIGQUIT: running tasks get this long, then go back to their queue.
+        "worker_soft_shutdown_timeout": settings.task_limits.shutdown_timeout,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_send_task_events": True,  # for Flower
+        "task_send_sent_event": True,
+        "worker_hijack_root_logger": False,
+        "worker_pool_restarts": False,
+        "worker_disable_prefetch": bool(model),  # a long batch must not hold the next one back
+    }

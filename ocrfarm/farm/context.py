@@ -1,0 +1,106 @@
+"""What a task needs from its surroundings: settings, store, job states and a loaded engine; opened once a process."""
+
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ocrfarm.farm.broker import CLIENT_RETRIES, WORKER_RETRIES, Broker
+from ocrfarm.farm.job_store import JobStore
+from ocrfarm.farm.manifest import Manifest
+from ocrfarm.farm.upkeep import RecoveryState
+from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
+from ocrfarm.settings import Settings
+from ocrfarm.storage import layout, open_store
+from ocrfarm.storage.store import Store
+
+_EXPIRY_MARGIN = 86_400
+"""Between the moment when a job is past its time and the one when the broker forgets it by itself."""
+
+_MAX_CACHED_MANIFESTS = 4
+"""Manifests that a worker remembers: it works on few jobs at a time, and one of 5,000 tiles takes 3 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """Store, job states and engines as one process sees them."""
+
+    settings: Settings
+    store: Store
+    jobs: JobStore
+    recovery: RecoveryState
+    load_engine: Callable[[Profile], Engine]
+    _cached_manifests: dict[str, Manifest] = field(default_factory=dict)
+
+    def load_manifest(self, job: str) -> Manifest:
+        """Give the job's manifest as the splitter first wrote it; `ObjectNotFound` before that."""
+        if job not in self._cached_manifests:
+            while len(self._cached_manifests) >= _MAX_CACHED_MANIFESTS:
+                self._cached_manifests.pop(next(iter(self._cached_manifests)))
+            self._cached_manifests[job] = Manifest.from_bytes(self.store.get(layout.manifest(job)))
+        return self._cached_manifests[job]
+
+    def record_peak_memory(self, job: str, stage: str) -> None:
+        """Tell how much memory this process has had at most."""
+        self.jobs.record_peak_memory(job, f"{stage} {socket.gethostname()} {os.getpid()}", megabytes=peak_memory_mb())
+
+
+class EngineCache:
+    """Engines by profile, loaded when first asked for; a job's profile runs on this worker's runtime, not its own."""
+
+    MAX_ENGINES = 2
+    """Profiles share a recognizer and differ in the detector; a third engine pushes the oldest out of memory."""
+
+    def __init__(self, runtime: Runtime | None, folders: WeightsFolders) -> None:
+        """Take the runtime of this worker; None: what each profile says."""
+        self._runtime, self._folders = runtime, folders
+        self._loaded: dict[Profile, Engine] = {}
+
+    def __call__(self, profile: Profile) -> Engine:
+        """Give the engine, loading it if needed: `WeightsError`, `EngineError`."""
+        profile = replace(profile, name="", tiling=Tiling())  # engines do not mind how a page is cut
+        wanted = profile.with_runtime(self._runtime) if self._runtime else profile
+        engine = self._loaded.pop(wanted, None)  # and in again at the end: the first is the one that rested longest
+        if not engine:
+            while len(self._loaded) >= self.MAX_ENGINES:
+                self._loaded.pop(next(iter(self._loaded)))
+            engine = load_engine(wanted, self._folders)
+        self._loaded[wanted] = engine
+        return engine
+
+
+def open_context(settings: Settings, runtime: Runtime | None = None) -> WorkerContext:
+    """Open everything for a worker: it outlives a restart of the broker."""
+    folders = WeightsFolders(settings.cache_path, settings.models_path)
+    jobs, recovery = (
+        open_job_store(settings, retries=WORKER_RETRIES),
+        open_recovery_state(settings, retries=WORKER_RETRIES),
+    )
+    return WorkerContext(settings, open_store(settings.endpoints.store), jobs, recovery, EngineCache(runtime, folders))
+
+
+def open_job_store(settings: Settings, *, retries: int = CLIENT_RETRIES) -> JobStore:
+    """Open the job states with the settings' broker; `retries` as a person wants it, or as a worker needs it."""
+    endpoints, retention = settings.endpoints, settings.retention
+    longest = max(
+        retention.retention_complete,
+        retention.retention_partial,
+        retention.retention_failed,
+        retention.retention_cancelled,
+    )
+    # A job that is past its time is only found as long as the broker knows it.
+    seconds = max(settings.task_limits.job_ttl, longest + _EXPIRY_MARGIN)
+    return JobStore(Broker(endpoints.broker, retries=retries), prefix=endpoints.key_prefix, ttl_seconds=seconds)
+
+
+def open_recovery_state(settings: Settings, *, retries: int = CLIENT_RETRIES) -> RecoveryState:
+    """Open the reconciler's memory."""
+    return RecoveryState(Broker(settings.endpoints.broker, retries=retries), prefix=settings.endpoints.key_prefix)
+
+
+def peak_memory_mb() -> float:
+    """Give the most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

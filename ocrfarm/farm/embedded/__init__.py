@@ -1,0 +1,1 @@
+"""The farm that a process has for itself."""

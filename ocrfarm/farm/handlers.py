@@ -1,0 +1,270 @@
+"""What each task does: read from the store, one call of the pipeline's steps, write to the store. Knows no Celery."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Semaphore
+
+from ocrfarm.cpu import usable_cpus
+from ocrfarm.document import Document
+from ocrfarm.errors import InputError, ObjectNotFound
+from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches
+from ocrfarm.farm.context import WorkerContext
+from ocrfarm.farm.dead_letters import DeadLetter, parse_reason, store_dead_letter
+from ocrfarm.farm.embedded.processes import scratch_dir
+from ocrfarm.farm.manifest import Manifest, Request
+from ocrfarm.farm.retries import RetryingReader, TileInput, store_results
+from ocrfarm.farm.second_pass import collect_second_pass
+from ocrfarm.image import ImageSource, Limits, Pixels, decode_tile, encode_tile, open_source, prefetch_map
+from ocrfarm.pipeline import PageOutcome, iter_tiles, resolve_overlap, tile_pages
+from ocrfarm.recognize import Profile
+from ocrfarm.result import document_from_json, write_document
+from ocrfarm.storage import layout
+from ocrfarm.tile import Tile, TileId, TileResult, tile_results_from_bytes
+
+UPLOAD_THREADS = 8
+"""Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
+
+_ENCODE_SLOTS = Semaphore(max(usable_cpus() - 1, 1))
+"""Tiles that are encoded at a time: one core is the decoder's, which all the others wait for."""
+
+DOWNLOAD_THREADS = 16
+"""Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
+
+
+def split(context: WorkerContext, job: str) -> Generator[TileBatch, None, None]:
+    """Cut the job's image: the manifest is stored first, then each batch is given out when its tiles are stored.
+
+    `InputError` where the image cannot be decoded, perhaps after some batches.
+    """
+    store, started = context.store, time.time()
+    request = Request.from_bytes(store.get(layout.request(job)))
+    context.jobs.update(job, state="splitting", started=started)
+    with scratch_dir() as folder, _name_errors(request.name, folder) as path:
+        store.get_file(layout.source(job), path)
+        source = open_source(path, Limits(**context.settings.limits.overrides), selection=request.selection)
+        request = replace(request, profile=resolve_overlap(source, request.profile))
+        tiles = tile_pages(source, request.profile, selection=request.selection)
+        all_tiles = tuple(tile for page in tiles for tile in page)
+        manifest = Manifest(request, source.page_sizes, all_tiles, page_sources=source.page_sources)
+        store.put(layout.manifest(job), manifest.to_bytes())
+        pixels = sum(size.area for size in source.page_sizes)
+        context.jobs.update(job, state="recognizing", tiles=len(manifest.tiles), pixels=pixels)
+        blank: set[TileId] = set()
+        total, max_pixels = sum(map(count_pixels, manifest.tiles)), context.settings.task_limits.batch_pixels
+        yield from iter_batches(_store_pages(context, job, source, tiles), total, max_pixels=max_pixels, blank=blank)
+    store.put(layout.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
+    context.record_peak_memory(job, "split")
+    context.jobs.update(job, blank=len(blank), split_seconds=time.time() - started)
+    context.jobs.metrics.record_split(blank=len(blank), seconds=time.time() - started)
+
+
+@contextmanager
+def _name_errors(name: str, folder: Path) -> Iterator[Path]:
+    """Give the path for the image; errors about it speak of the name that its owner knows."""
+    path = folder / "source"
+    try:
+        yield path
+    except InputError as error:
+        raise type(error)(str(error).replace(str(path), name)) from error
+
+
+def _store_pages(
+    context: WorkerContext, job: str, source: ImageSource, pages: Iterable[tuple[Tile, ...]]
+) -> Iterator[tuple[Tile, bool]]:
+    """Decode page after page; give each tile once it is stored, and whether it is blank and was not."""
+    for number, tiles in enumerate(pages):
+        raster = source.page(number)
+        yield from prefetch_map(partial(_store_tile, context, job), iter_tiles(raster, tiles), threads=UPLOAD_THREADS)
+        context.store.put(layout.overview(job, number), encode_tile(raster.overview()))
+
+
+def _store_tile(context: WorkerContext, job: str, tile_pixels: tuple[Tile, Pixels | None]) -> tuple[Tile, bool]:
+    tile, pixels = tile_pixels
+    if pixels is None:
+        return tile, True
+    with _ENCODE_SLOTS:
+        encoded = encode_tile(pixels)
+    context.store.put(layout.tile(job, tile.id), encoded)
+    return tile, False
+
+
+def recognize(
+    context: WorkerContext, job: str, *, batch: TileBatch, should_yield: Callable[[], bool] = lambda: False
+) -> tuple[int, bool]:
+    """Read the tiles that nobody has read yet; give how many were read now, and whether the batch is done.
+
+    While the engine works, the next tile is fetched and the last one's fragments are stored. A tile that cannot be read
+    becomes a dead letter and the batch goes on. Where it `should_yield` after a tile, the rest of the batch is left.
+    StoreError and BrokerError pass through, and `TaskTimeLimit`.
+    """
+    manifest = context.load_manifest(job)
+    reader = RetryingReader(context, job, manifest.request.profile)
+    writes: list[Future[None]] = []
+    done = True
+    with ThreadPoolExecutor(2) as threads:
+        for tile, fetched in _prefetch(threads, manifest.select_tiles(batch), partial(_load_input, context, job)):
+            if fetched and (readings := reader.read_tile(tile, fetched)):
+                writes.append(threads.submit(_store_tile_results, context, job, tile, readings))
+            if fetched and tile.id != batch[-1] and should_yield():
+                done = False
+                break
+    for write in writes:
+        write.result()
+    context.record_peak_memory(job, "recognize")
+    return len(writes), done
+
+
+def _prefetch(
+    threads: ThreadPoolExecutor, tiles: list[Tile], fetch: Callable[[Tile], TileInput | None]
+) -> Iterator[tuple[Tile, TileInput | None]]:
+    """Give each tile with what was fetched for it, the next one already on its way."""
+    coming: deque[Future[TileInput | None]] = deque(threads.submit(fetch, tile) for tile in tiles[:1])
+    for tile, following in zip(tiles, [*tiles[1:], None], strict=True):
+        fetched = coming.popleft().result()
+        if following:
+            coming.append(threads.submit(fetch, following))
+        yield tile, fetched
+
+
+def _load_input(context: WorkerContext, job: str, tile: Tile) -> TileInput | None:
+    """Give the pixels; None where the tile needs no work: it is read, given up, or its job has ended."""
+    attempt = context.jobs.attempts.get_state(job, str(tile.id))
+    if attempt.has_ended or attempt.is_done:
+        return None
+    # Whoever stored it has begun with it, and may have died before it was counted.
+    if (attempt.attempts or not attempt.job_exists) and context.store.exists(layout.fragments(job, tile.id)):
+        context.jobs.mark_tile_done(job, str(tile.id))
+        return None
+    if attempt.attempts >= context.settings.task_limits.max_attempts:
+        reason = f"tile {tile.id}: took its worker down or all its time, {attempt.attempts} times"
+        store_dead_letter(context, job, tile=tile.id, letter=DeadLetter(reason, attempt.attempts))
+        return None
+    try:
+        return TileInput(decode_tile(context.store.get(layout.tile(job, tile.id))), attempt.attempts, attempt.failures)
+    except (InputError, ObjectNotFound) as error:
+        store_dead_letter(context, job, tile=tile.id, letter=DeadLetter(str(error), attempt.attempts))
+        return None
+    except MemoryError:
+        context.jobs.attempts.start(job, str(tile.id))
+        raise
+
+
+def _store_tile_results(context: WorkerContext, job: str, tile: Tile, readings: tuple[TileResult, ...]) -> None:
+    """Store what was read, then count it."""
+    counts = store_results(context, job, tile=tile, readings=readings)
+    if counts is not None:
+        context.jobs.mark_tile_done(job, str(tile.id), counts=counts)
+
+
+def stitch(context: WorkerContext, job: str) -> tuple[TileBatch, ...]:
+    """Put the job's pages together from what is in the store, store the document and end the job; repeating is safe.
+
+    Where the first readings leave places in doubt, their batches are given instead: once these are read, or given up,
+    the next call ends the job.
+    """
+    jobs, started = context.jobs, time.time()
+    try:
+        document = document_from_json(context.store.get(layout.result(job)))
+    except ObjectNotFound:
+        jobs.update(job, state="stitching")
+        manifest = Manifest.from_bytes(context.store.get(layout.manifest(job)))
+        outcomes = _load_outcomes(context, job, manifest)
+        if batches := collect_second_pass(context, job, outcomes=outcomes, profile=manifest.request.profile):
+            jobs.update(job, state="recognizing")
+            return batches
+        document = _assemble(outcomes, manifest.request.profile)
+        context.record_peak_memory(job, "stitch")
+        timing = _measure_timing(context, job, manifest, document, started)
+        document = replace(document, timing={**document.timing, **timing})
+        _put_result(context, job, document)
+        jobs.metrics.record_stitch(lines=document.lines, seconds=document.timing["stitch"])
+    jobs.update(job, **_final_fields(document))
+    return ()
+
+
+def _put_result(context: WorkerContext, job: str, document: Document) -> None:
+    with scratch_dir() as folder:
+        path = folder / "result"
+        with path.open("wb") as file:
+            write_document(document, file)
+        context.store.put_file(layout.result(job), path)
+
+
+def _final_fields(document: Document) -> dict[str, str | float]:
+    """Give what the job's record says from now on; the sets of tiles are forgotten before it is."""
+    coverages = [page.coverage for page in document.pages]
+    counts = {"done": sum(each.read for each in coverages), "failed": sum(each.failed for each in coverages)}
+    return {"state": "complete" if document.is_complete else "partial", "finished": time.time(), **counts}
+
+
+def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list[PageOutcome]:
+    """Give what became of the tiles of every page."""
+    outcomes = []
+    with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
+        for number, size in enumerate(manifest.pages):
+            tiles = tuple(tile for tile in manifest.tiles if tile.id.page == number)
+            blank = {tile.id for tile in tiles} & manifest.blank
+            outcome = PageOutcome(
+                size, tiles, blank=blank, selection=manifest.request.selection, source=manifest.page_sources[number]
+            )
+            ids = [tile.id for tile in tiles if tile.id not in blank]
+            for tile_id, found in zip(ids, threads.map(partial(_load_results, context, job), ids), strict=True):
+                outcome.tile_results += found.readings
+                if found.reason:
+                    outcome.failed[tile_id] = found.reason
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _assemble(outcomes: Sequence[PageOutcome], profile: Profile) -> Document:
+    pages = tuple(outcome.assemble(profile) for outcome in outcomes)
+    return Document(pages, {"engine": sum(outcome.engine_seconds for outcome in outcomes)})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResults:
+    """What the store has of a tile, and why it has not all of it."""
+
+    readings: tuple[TileResult, ...] = ()
+    reason: str = ""
+
+
+def _load_results(context: WorkerContext, job: str, tile: TileId) -> StoredResults:
+    """Give the fragments of the tile, or those of its parts and why there are no more."""
+    try:
+        return StoredResults(tile_results_from_bytes(context.store.get(layout.fragments(job, tile))))
+    except ObjectNotFound:
+        pass
+    parts: tuple[TileResult, ...] = ()
+    for number in range(4):
+        with suppress(ObjectNotFound):
+            parts += tile_results_from_bytes(
+                context.store.get(layout.fragments(job, replace(tile, quadkey=str(number))))
+            )
+    try:
+        return StoredResults(parts, parse_reason(context.store.get(layout.dead_letter(job, tile))))
+    except ObjectNotFound:
+        return StoredResults(parts, "" if parts else "no worker has read it")
+
+
+def _measure_timing(
+    context: WorkerContext, job: str, manifest: Manifest, document: Document, started: float
+) -> dict[str, float]:
+    """Give seconds by stage, `slots` (processes that read tiles) and the peak megabytes of each stage's processes."""
+    record, peaks = context.jobs.read_record(job)
+    ended = time.time()
+    stages = ("split", "recognize", "stitch")
+    by_stage = {stage: [peak for process, peak in peaks.items() if process.startswith(stage)] for stage in stages}
+    return {
+        "wall": ended - manifest.request.submitted,
+        "split": float(record.get("split_seconds", 0)),
+        "stitch": ended - started,
+        "slots": float(len(by_stage["recognize"])),
+        **{f"peak_{stage}_mb": max(found, default=0.0) for stage, found in by_stage.items()},
+    }

@@ -1,0 +1,122 @@
+"""What the farm has done, counted in Redis by whoever did it.
+
+{prefix}metrics    hash: a counter's name and its labels -> a whole number
+
+A child of a worker, a worker and a whole machine may vanish at any moment, and with them whatever they counted for
+themselves. So every process adds to one hash, next to what it writes there anyway, and one exporter shows the sums:
+they go back to zero only where the broker is emptied, and nothing has to be collected from forked children.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from ocrfarm.document import Line
+from ocrfarm.farm.broker import Broker
+from ocrfarm.tile import TileResult
+
+TileOutcome = Literal["read", "failed", "blank"]
+
+BUCKET_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+"""Seconds: a tile takes 0.1 on a GPU and 10 on a slow core, splitting a 2-gigapixel page some minutes."""
+
+_MILLISECONDS = 1000
+"""Sums are whole milliseconds."""
+
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+"""No counts."""
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How often something took how long: a count for each of `BUCKET_BOUNDS`, one for what is longer, all seconds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKET_BOUNDS) + 1))
+    seconds: float = 0.0
+
+
+class MetricsStore:
+    """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
+
+    def __init__(self, broker: Broker, *, prefix: str) -> None:
+        self._broker, self.redis_key = broker, f"{prefix}metrics"
+
+    def increment(self, name: str, *labels: str) -> None:
+        """Add one to a counter."""
+        self.add({_counter_field(name, *labels): 1})
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add to several counters, as `count_results` names them."""
+        with self._broker.pipeline() as pipe:
+            for name, more in counts.items():
+                pipe.hincrby(self.redis_key, name, more)
+
+    def record_split(self, *, blank: int, seconds: float) -> None:
+        """Count that a picture was cut, and how many of its tiles hold nothing to read."""
+        self.add(_histogram_counts("stage split -", seconds) | {_counter_field("tiles", "blank"): blank})
+
+    def record_stitch(self, *, lines: Iterable[Line], seconds: float) -> None:
+        """Count that a job's pages were put together, and their lines by the model that read each."""
+        by_model = Counter(line.model for line in lines)
+        self.add(
+            _histogram_counts("stage stitch -", seconds)
+            | {_counter_field("lines", model): more for model, more in by_model.items()}
+        )
+
+    def record_model_load(self, model: str, *, seconds: float) -> None:
+        """Count that a process has loaded a recognizer and its detector."""
+        self.add(_histogram_counts(f"load {model}", seconds))
+
+    def read_all(self) -> dict[str, int]:
+        """Give every counter by its name and labels, with spaces in between."""
+        with self._broker.translate_errors():
+            return {str(name): int(value) for name, value in self._broker.redis.hgetall(self.redis_key).items()}
+
+
+def count_results(readings: Sequence[TileResult]) -> dict[str, int]:
+    """Give what is counted of one tile, or of a part of one; nothing without readings."""
+    if not readings:
+        return {}
+    model, seconds = readings[0].model, sum(reading.seconds for reading in readings)
+    pixels = sum(reading.tile.box.area for reading in readings)
+    columns, padding = (sum(each.input_columns for each in readings), sum(each.padding_columns for each in readings))
+    counts = {"pixels": pixels, "input_columns": columns, "padding_columns": padding}
+    return _histogram_counts(f"stage recognize {model}", seconds) | {
+        _counter_field(name, model): more for name, more in counts.items()
+    }
+
+
+def _histogram_counts(name: str, seconds: float) -> dict[str, int]:
+    return {f"{name} {bisect_left(BUCKET_BOUNDS, seconds)}": 1, f"{name} sum": round(seconds * _MILLISECONDS)}
+
+
+def _counter_field(name: str, *labels: str) -> str:
+    return " ".join((name, *labels))
+
+
+def select_counter(values: Mapping[str, int], name: str) -> dict[str, int]:
+    """Pick one counter: its label ("" where it has none) -> the number."""
+    found = (key.partition(" ") for key in values)
+    return {label: values[f"{head}{gap}{label}"] for head, gap, label in found if head == name}
+
+
+def select_histogram(values: Mapping[str, int], name: str) -> dict[tuple[str, ...], Histogram]:
+    """Pick one histogram: its labels -> how often it took how long."""
+    picked: dict[tuple[str, ...], Histogram] = {}
+    for labels, place, value in _iter_fields(values, name):
+        timing = picked.setdefault(labels, Histogram())
+        if place == "sum":
+            timing.seconds = value / _MILLISECONDS
+        else:
+            timing.counts[int(place)] = value
+    return picked
+
+
+def _iter_fields(values: Mapping[str, int], name: str) -> Iterator[tuple[tuple[str, ...], str, int]]:
+    for key, value in values.items():
+        head, *labels = key.split(" ")
+        if head == name:
+            yield tuple(labels[:-1]), labels[-1], value

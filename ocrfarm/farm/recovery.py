@@ -1,0 +1,94 @@
+"""Every minute, in one place: jobs that lost a message are found, jobs past their time are removed."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from ocrfarm.errors import JobFailed, UnknownJob
+from ocrfarm.farm import protocol
+from ocrfarm.farm.attempts import FINAL_STATES
+from ocrfarm.farm.context import WorkerContext
+from ocrfarm.farm.job_store import JobStatus
+from ocrfarm.farm.remember import restore_status
+from ocrfarm.farm.submit import fail_job
+from ocrfarm.settings import Settings
+from ocrfarm.storage import layout
+
+_CLEANUP_INTERVAL = 3600
+"""Between two looks for jobs past their time: reading every job's record costs."""
+
+_UPLOAD_TIMEOUT = 24 * 3600
+"""What handing in a picture may take; a client that died in between never ends it."""
+
+
+def recover_stalled_jobs(context: WorkerContext) -> Iterator[str]:
+    """Give the jobs that have to be taken up; nothing where somebody else has looked a moment ago.
+
+    A job is stuck that makes no progress while no message of it waits or is in anybody's hand.
+    """
+    recovery, limits = context.recovery, context.settings.admission
+    if not recovery.try_lock("reconciler", limits.reconcile_interval * 9 // 10):
+        return
+    if recovery.was_flushed():
+        _restore_forgotten_jobs(context)
+    _delete_expired_jobs(context)
+    idle = {status: recovery.measure_idle_seconds(status) for status in _list_active(context)}
+    for status, seconds in idle.items():
+        if status.waiting and limits.no_worker_timeout and seconds >= limits.no_worker_timeout:
+            _fail(context, status, f"{status.waiting} for {seconds:.0f} s; start one")
+    resting = {status: seconds for status, seconds in idle.items() if seconds >= limits.stalled_timeout}
+    if not resting:  # looking through the queues is what costs
+        return
+    moving = context.jobs.queues.find_jobs({status.model for status in resting if status.model})
+    for status, seconds in resting.items():
+        if status.id not in moving and _should_requeue(context, status, seconds):
+            yield status.id
+
+
+def _list_active(context: WorkerContext) -> list[JobStatus]:
+    active = context.recovery.list_active()
+    return [status for status in context.jobs.get_statuses(*active) if not status.has_ended] if active else []
+
+
+def _should_requeue(context: WorkerContext, status: JobStatus, idle_seconds: float) -> bool:
+    """Say whether to take the job up; fail it where that has been no use, or its picture never came."""
+    # Asked of every job: where the store is away, this ends the look before anything is counted.
+    handed_in = context.store.exists(layout.source(status.id))
+    if status.state == "queued" and not handed_in:
+        if idle_seconds >= _UPLOAD_TIMEOUT:
+            _fail(context, status, "its image was never handed in whole; submit it again")
+        return False
+    if context.recovery.count_requeue(status) > context.settings.admission.max_requeues:
+        _fail(context, status, f"was taken up {context.settings.admission.max_requeues} times and made no progress")
+        return False
+    return True
+
+
+def _fail(context: WorkerContext, status: JobStatus, why: str) -> None:
+    fail_job(context.jobs, status.id, error=JobFailed(f"job {status.id}: {why}"), store=context.store)
+
+
+def _restore_forgotten_jobs(context: WorkerContext) -> None:
+    """Write down again every job in the store that an emptied broker has forgotten."""
+    for job in sorted({name.split("/")[1] for name in context.store.list("jobs/")}):
+        with suppress(UnknownJob):
+            protocol.validate_job_id(job)
+            if not context.jobs.get_statuses(job):
+                context.jobs.create(restore_status(context.store, job))
+
+
+def _delete_expired_jobs(context: WorkerContext) -> None:
+    """Remove what is past its time, now and then."""
+    retention = _retention_by_state(context.settings)
+    shortest = min((seconds for seconds in retention.values() if seconds), default=_CLEANUP_INTERVAL)
+    if not context.recovery.try_lock("cleanup", min(_CLEANUP_INTERVAL, shortest)):
+        return
+    for status in context.jobs.list_recent():
+        seconds = retention.get(status.state, 0)
+        if seconds and (status.finished or status.submitted) + seconds < time.time():
+            context.store.delete(list(context.store.list(layout.job_prefix(status.id))))
+            context.recovery.delete_job(status.id)
+
+
+def _retention_by_state(settings: Settings) -> dict[str, int]:
+    return {state: getattr(settings.retention, f"retention_{state}") for state in FINAL_STATES}

@@ -1,0 +1,172 @@
+"""The second pass: places that the first stitching doubts are cut from the stored tiles and read in a second wave.
+
+A region that cannot be read leaves a dead letter like any tile, but costs nothing: the first reading stands.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache, partial
+from itertools import chain
+
+from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound
+from ocrfarm.farm.context import WorkerContext
+from ocrfarm.farm.dead_letters import DeadLetter, store_dead_letter
+from ocrfarm.farm.retries import store_results
+from ocrfarm.geometry import Box
+from ocrfarm.image import Pixels, decode_tile
+from ocrfarm.pipeline import PageOutcome, recognize_second_pass
+from ocrfarm.recognize import Profile
+from ocrfarm.storage import layout
+from ocrfarm.tile import (
+    SECOND_PASS_QUADKEY,
+    SecondPassRegion,
+    Tile,
+    TileId,
+    TileResult,
+    second_pass_from_bytes,
+    second_pass_to_bytes,
+    tile_results_from_bytes,
+)
+
+DOWNLOAD_THREADS = 16
+"""Threads that fetch what regions brought: a few hundred bytes each, so the time is all waiting."""
+
+MIN_BATCH_LINES = 4
+"""Lines that one message asks for at least, as long as there are more: their places lie near one another and share
+tiles, which are fetched once."""
+
+MAX_CACHED_TILES = 4
+"""Tiles that are kept, as they are stored, while a batch is read: those round one corner."""
+
+
+def is_second_pass_batch(batch: Sequence[TileId]) -> bool:
+    """Say whether a batch names regions of a second pass."""
+    return any(tile.quadkey == SECOND_PASS_QUADKEY for tile in batch)
+
+
+def load_regions(context: WorkerContext, job: str) -> tuple[SecondPassRegion, ...]:
+    """Give the places that the job's first stitching doubted; `ObjectNotFound` before that."""
+    return second_pass_from_bytes(context.store.get(layout.second_pass(job)))
+
+
+def collect_second_pass(
+    context: WorkerContext, job: str, *, outcomes: Sequence[PageOutcome], profile: Profile
+) -> tuple[tuple[TileId, ...], ...]:
+    """Give each outcome what its regions brought; give the batches of those that nobody has read yet, if any.
+
+    Which places are looked at is decided once and stored, before any of them is read.
+    """
+    try:
+        regions = load_regions(context, job)
+    except ObjectNotFound:
+        regions = tuple(chain.from_iterable(outcome.select_second_pass(profile.cascade) for outcome in outcomes))
+        context.store.put(layout.second_pass(job), second_pass_to_bytes(regions))
+    unread = []
+    with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
+        for region, readings in zip(regions, threads.map(partial(_load_results, context, job), regions), strict=True):
+            outcome = outcomes[region.tile.id.page]
+            if readings is None:
+                unread.append((outcome.tiles_showing(region)[0].id, region))
+            elif readings:
+                outcome.second_pass += [(region, reading) for reading in readings if reading.tile == region.tile]
+            else:
+                outcome.second_pass_failed.append(region)
+    return tuple(_make_batches([region for _, region in sorted(unread, key=lambda each: (each[0], each[1].tile.id))]))
+
+
+def _make_batches(regions: Iterable[SecondPassRegion]) -> Iterator[tuple[TileId, ...]]:
+    """Gather places, in this order, until they have lines enough."""
+    names: list[TileId] = []
+    lines = 0
+    for region in regions:
+        names.append(region.tile.id)
+        lines += len(region.lines)
+        if lines >= MIN_BATCH_LINES:
+            yield tuple(names)
+            names, lines = [], 0
+    if names:
+        yield tuple(names)
+
+
+def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) -> tuple[TileResult, ...] | None:
+    """Give what a region brought, nothing where it was given up; None where nobody has read it yet."""
+    try:
+        return tile_results_from_bytes(context.store.get(layout.fragments(job, region.tile.id)))
+    except ObjectNotFound:
+        return () if context.store.exists(layout.dead_letter(job, region.tile.id)) else None
+
+
+def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileId]) -> int:
+    """Read the regions that nobody has read yet; give how many. StoreError, BrokerError, TaskTimeLimit pass through."""
+    reader = _RegionReader(context, job)
+    regions = {region.tile.id: region for region in load_regions(context, job)}
+    return sum(reader.read_region(regions[name]) for name in batch)
+
+
+class _RegionReader:
+    """Reads places of one job, one after the other."""
+
+    def __init__(self, context: WorkerContext, job: str) -> None:
+        self._context, self._job = context, job
+        self._manifest = context.load_manifest(job)
+        self._profile = self._manifest.request.profile.second_pass_profile
+        self._engine = context.load_engine(self._profile)
+        self._cached_tile = lru_cache(MAX_CACHED_TILES)(self._load_tile)
+        self._cached_page = lru_cache(1)(self._load_page)
+
+    def read_region(self, region: SecondPassRegion) -> bool:
+        """Read and store one place; False where that is done, given up, or its job has ended."""
+        name, attempts = str(region.tile.id), self._context.jobs.attempts
+        state = attempts.get_state(self._job, name)
+        if state.has_ended or self._context.store.exists(layout.fragments(self._job, name)):
+            return False
+        if state.attempts >= self._context.settings.task_limits.max_attempts:
+            return self._record_failure(
+                region, f"took its worker down or all its time, {state.attempts} times", state.attempts
+            )
+        attempts.start(self._job, name)
+        try:
+            if not (shown := self._collect_pixels(region)):
+                return self._record_failure(region, "no tile shows it any more", state.attempts + 1)
+            reading = recognize_second_pass(self._engine, region, tile_pixels=shown, profile=self._profile)
+        except (EngineFailed, MemoryError) as error:
+            return self._record_failure(region, str(error) or "there was not enough memory", state.attempts + 1)
+        if counts := store_results(self._context, self._job, tile=region.tile, readings=(reading,)):
+            self._context.jobs.metrics.add(counts)
+        attempts.reset(self._job, name)
+        return True
+
+    def _record_failure(self, region: SecondPassRegion, reason: str, attempts: int) -> bool:
+        store_dead_letter(
+            self._context,
+            self._job,
+            tile=region.tile.id,
+            letter=DeadLetter(f"region {region.tile.id}: {reason}", attempts),
+        )
+        return False
+
+    def _collect_pixels(self, region: SecondPassRegion) -> list[tuple[Box, Pixels]]:
+        """Give the stored tiles that show a part of the place."""
+        showing = self._cached_page(region.tile.id.page).tiles_showing(region)
+        return list(chain.from_iterable(self._crop_tile(tile, region.tile.box) for tile in showing))
+
+    def _crop_tile(self, tile: Tile, box: Box) -> Iterator[tuple[Box, Pixels]]:
+        """Give what a stored tile shows of a box; nothing where it was blank or cannot be decoded."""
+        common, data = tile.box.intersection(box), self._cached_tile(tile.id)
+        if common and data:
+            with suppress(InputError):
+                yield common, decode_tile(data, common.shift(-tile.box.x0, -tile.box.y0))
+
+    def _load_page(self, page: int) -> PageOutcome:
+        """Give a page with its tiles, of which nothing is known yet."""
+        return PageOutcome(
+            self._manifest.pages[page], tuple(tile for tile in self._manifest.tiles if tile.id.page == page)
+        )
+
+    def _load_tile(self, tile: TileId) -> bytes | None:
+        """Give a stored tile; None where it was blank, which the manifest may not know yet."""
+        try:
+            return self._context.store.get(layout.tile(self._job, tile))
+        except ObjectNotFound:
+            return None

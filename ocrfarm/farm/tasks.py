@@ -1,0 +1,214 @@
+"""Who calls whom: split -> chord of recognize batches -> stitch; `submit` calls split, and reconcile what got lost."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+from celery import Celery, chord
+from celery.canvas import Signature
+from celery.exceptions import Reject, SoftTimeLimitExceeded
+
+from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, TaskTimeLimit
+from ocrfarm.farm import handlers, protocol
+from ocrfarm.farm.batching import TileBatch, batch_time_limits, count_pixels
+from ocrfarm.farm.broker import translate_publish_errors
+from ocrfarm.farm.celery_app import declare_queue
+from ocrfarm.farm.context import WorkerContext
+from ocrfarm.farm.manifest import Manifest
+from ocrfarm.farm.recovery import recover_stalled_jobs
+from ocrfarm.farm.revive import clear_dead_letters, find_remaining_work, group_tiles
+from ocrfarm.farm.second_pass import is_second_pass_batch, load_regions, recognize_regions
+from ocrfarm.farm.stage import ContextFactory, JobTask, enforce_memory_limit, enforce_time_limit
+
+_REQUEUE_DELAY = 3
+"""Before a task goes back to its queue because a service is away: no busy loop."""
+
+_YIELD_CHECK_INTERVAL = 0.25
+"""Between two looks for smaller jobs at least: a tile may take less, and a small job none the longer."""
+
+
+def register_tasks(app: Celery, open_context: ContextFactory) -> None:
+    """Give the app its tasks; each is a thin wrapper round one function."""
+    base = type("JobTask", (JobTask,), {"open_context": staticmethod(open_context), "abstract": True})
+
+    @app.task(base=base, name=protocol.SPLIT, shared=False, ignore_result=True)
+    def split(job: str) -> None:
+        with enforce_memory_limit(open_context().settings.admission.split_memory_mb):
+            _run_counted(open_context(), job, protocol.SPLIT, lambda: _publish_batches(app, open_context(), job))
+
+    @app.task(base=base, name=protocol.RECOGNIZE, shared=False)
+    def recognize(job: str, tiles: list[str]) -> str:
+        return _recognize_batch(open_context(), job, tiles)
+
+    @app.task(base=base, name=protocol.STITCH, shared=False, ignore_result=True)
+    def stitch(job: str) -> None:
+        _run_counted(open_context(), job, protocol.STITCH, lambda: _stitch(app, open_context(), job))
+
+    @app.task(base=base, name=protocol.RESUME, shared=False, ignore_result=True)
+    def resume(job: str) -> None:
+        _run_counted(open_context(), job, protocol.RESUME, lambda: _resume(app, open_context(), job))
+
+    @app.task(name=protocol.RECONCILE, shared=False, ignore_result=True, throws=(OcrfarmError,), acks_late=False)
+    def reconcile() -> None:
+        with translate_publish_errors():
+            for job in recover_stalled_jobs(open_context()):
+                _publish_remaining(app, open_context(), job)
+
+
+def _publish_batches(app: Celery, context: WorkerContext, job: str) -> None:
+    """Publish each batch as soon as its tiles are stored, while the rest of the image is still being decoded.
+
+    Celery keeps one batch back and tells the chord its size just before it sends the last one. All ids are fixed: a
+    second split of the same job repeats the same messages, and the chord counts each of them once.
+    """
+    with closing(handlers.split(context, job)) as found:
+        _publish(app, context, job, batches=found)
+
+
+def _stitch(app: Celery, context: WorkerContext, job: str) -> None:
+    """Stitch; what is in doubt then is read again by one more chord, whose callback comes here once more.
+
+    A second delivery of the same message repeats messages with the same ids, which the chord counts once.
+    """
+    if doubted := handlers.stitch(context, job):
+        _publish(app, context, job, batches=doubted, is_second_pass=True)
+
+
+def _publish(
+    app: Celery, context: WorkerContext, job: str, *, batches: Iterable[TileBatch], is_second_pass: bool = False
+) -> None:
+    generation = protocol.Generation(context.recovery.get_requeue_count(job), is_second_pass)
+    stitch = app.signature(protocol.STITCH, protocol.job_args(job), immutable=True)
+    header = _chord_header(app, context, job, batches, generation)
+    chord(header, stitch, app=app, task_id=protocol.chord_id(job, generation)).apply_async(
+        task_id=protocol.stitch_id(job, generation)
+    )
+
+
+def _chord_header(
+    app: Celery, context: WorkerContext, job: str, batches: Iterable[TileBatch], generation: protocol.Generation
+) -> Iterator[Signature[Any]]:
+    regions = (
+        {region.tile.id: region.tile for region in load_regions(context, job)} if generation.is_second_pass else {}
+    )
+    for index, batch in enumerate(batches):
+        if context.jobs.has_ended(job):
+            raise JobCancelled(f"job {job} ended while it was split")
+        manifest = context.load_manifest(job)
+        profile = manifest.request.profile.second_pass_profile if regions else manifest.request.profile
+        queue = protocol.recognize_queue(profile.recognizer)
+        declare_queue(app, queue)
+        tiles = [regions[name] for name in batch] if regions else manifest.select_tiles(batch)
+        pixels = sum(map(count_pixels, tiles))
+        soft, hard = batch_time_limits(pixels, profile, max_seconds=context.settings.task_limits.batch_time_limit)
+        yield app.signature(
+            protocol.RECOGNIZE,
+            protocol.batch_args(job, batch),
+            task_id=protocol.batch_id(job, index, generation=generation),
+            queue=queue,
+            priority=_priority(manifest),
+            soft_time_limit=soft,
+            time_limit=hard,
+        )
+
+
+def _priority(manifest: Manifest) -> int:
+    priority = manifest.request.priority
+    return protocol.choose_priority(len(manifest.tiles)) if priority is None else priority
+
+
+def _resume(app: Celery, context: WorkerContext, job: str) -> None:
+    """Take a job up because somebody asks for it, even where it has ended: what was given up is tried again."""
+    status = context.jobs.get_status(job)
+    if status.state == "complete":
+        return
+    clear_dead_letters(context.store, job)
+    context.recovery.reset_job(job, done=set(find_remaining_work(context.store, job).tiles_read))
+    _publish_remaining(app, context, job)
+
+
+def _publish_remaining(app: Celery, context: WorkerContext, job: str) -> None:
+    """Publish what the job lacks, and nothing else."""
+    left = find_remaining_work(context.store, job)
+    if left.awaits_image:
+        return
+    if left.needs_split:
+        task_id = protocol.split_id(job)
+        app.signature(protocol.SPLIT, protocol.job_args(job), task_id=task_id, ignore_result=True).apply_async()
+    elif left.tiles:
+        context.jobs.update(job, state="recognizing")
+        found = group_tiles(left.tiles, context.settings.task_limits.batch_pixels)
+        _publish(app, context, job, batches=found)
+    else:
+        app.signature(protocol.STITCH, protocol.job_args(job), task_id=protocol.stitch_id(job)).apply_async()
+
+
+def _run_counted(context: WorkerContext, job: str, stage: str, action: Callable[[], object]) -> None:
+    """Split or stitch; attempts are counted, so that an image which kills its worker does not do so for ever."""
+    attempts = context.jobs.attempts
+    try:
+        with enforce_time_limit(), translate_publish_errors():
+            if attempts.get_state(job, stage).has_ended and stage != protocol.RESUME:
+                return
+            if (attempt := attempts.start(job, stage)) > context.settings.task_limits.max_attempts:
+                raise JobFailed(f"job {job}: {stage} lost its worker {attempt - 1} times; is there enough memory?")
+            action()
+            attempts.reset(job, stage)
+    except (SoftTimeLimitExceeded, TaskTimeLimit) as error:
+        raise JobFailed(f"job {job}: {stage} was not done in the time that OCRFARM_JOB_TIME_LIMIT allows") from error
+    except KeyboardInterrupt:  # the worker is told to leave, which says nothing against the image
+        attempts.reset(job, stage)
+        raise
+    except MemoryError as error:
+        raise JobFailed(f"job {job}: {stage} needs more memory than OCRFARM_SPLIT_MEMORY_MB allows") from error
+    except OcrfarmError as error:
+        _requeue_or_fail(context, job, error, stage)
+
+
+def _recognize_batch(context: WorkerContext, job: str, names: list[str]) -> str:
+    others = _YieldCheck(context, job)
+    try:
+        with enforce_time_limit():
+            if context.jobs.has_ended(job):
+                return "the job has ended"
+            batch = protocol.parse_tile_ids(names)
+            if is_second_pass_batch(batch):
+                return f"read {recognize_regions(context, job, batch=batch)} again"
+            count, done = handlers.recognize(context, job, batch=batch, should_yield=others.should_yield)
+    except (SoftTimeLimitExceeded, TaskTimeLimit) as error:
+        raise Reject("out of time", requeue=True) from error
+    except MemoryError as error:
+        raise SystemExit(1) from error  # another process begins with empty hands; what it was at has been counted
+    except OcrfarmError as error:
+        _requeue_or_fail(context, job, error, *names)
+        return ""
+    if not done:
+        raise Reject("smaller jobs first", requeue=True)
+    return f"read {count}"
+
+
+class _YieldCheck:
+    """Whether a smaller job waits for this worker: it does not wait for the end of a batch, only for that of a tile."""
+
+    def __init__(self, context: WorkerContext, job: str) -> None:
+        self._context, self._job = context, job
+        self._next_check = time.monotonic() + _YIELD_CHECK_INTERVAL
+
+    def should_yield(self) -> bool:
+        if time.monotonic() < self._next_check:
+            return False
+        self._next_check = time.monotonic() + _YIELD_CHECK_INTERVAL
+        manifest = self._context.load_manifest(self._job)
+        queue, step = protocol.recognize_queue(manifest.request.profile.recognizer), _priority(manifest)
+        return step > 0 and self._context.jobs.queues.has_higher_priority(queue, step)
+
+
+def _requeue_or_fail(context: WorkerContext, job: str, error: OcrfarmError, *items: str) -> None:
+    """Put the message back where the error may pass; raise the error otherwise."""
+    if not error.retryable:
+        raise error
+    with suppress(BrokerError):  # it is what is away: then the attempt counts
+        context.jobs.attempts.reset(job, *items)
+    time.sleep(_REQUEUE_DELAY)
+    raise Reject(str(error), requeue=True) from error

@@ -1,0 +1,72 @@
+"""Which workers there are, as each of them says again and again, in Redis.
+
+{prefix}workers          sorted set: names of workers by the time at which they last spoke, by the broker's clock
+{prefix}worker:{name}    hash: the fields of `Worker`, the GPUs as JSON; forgotten a minute after the last word
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.gpus import Gpu
+
+_HEARTBEAT_TTL = 60
+"""Three words may be late; see `queues.HEARTBEAT_INTERVAL`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """One worker: its host and queues, its children, and the memory of all its processes in bytes (0: not known)."""
+
+    name: str
+    host: str
+    queues: tuple[str, ...]
+    processes: int
+    memory: int = 0
+    gpus: tuple[Gpu, ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The recognizers that it holds."""
+        return tuple(name.removeprefix("recognize.") for name in self.queues if name.startswith("recognize."))
+
+
+class WorkerRegistry:
+    """The farm's workers; every method raises `BrokerUnreachable` or `BrokerError`."""
+
+    def __init__(self, broker: Broker, *, prefix: str) -> None:
+        self._broker, self._prefix = broker, prefix
+
+    def record_heartbeat(self, worker: WorkerInfo) -> None:
+        """Say that this worker lives, and how it is."""
+        with self._broker.translate_errors():
+            now, _ = self._broker.redis.time()
+        key = f"{self._prefix}worker:{worker.name}"
+        data: dict[Any, Any] = asdict(worker)
+        lists = {name: json.dumps(data.pop(name)) for name in ("queues", "gpus")}
+        with self._broker.pipeline() as pipe:
+            pipe.zadd(f"{self._prefix}workers", {worker.name: now})
+            pipe.zremrangebyscore(f"{self._prefix}workers", 0, now - _HEARTBEAT_TTL)
+            pipe.hset(key, mapping=data | lists)
+            pipe.expire(key, _HEARTBEAT_TTL)
+
+    def list_workers(self) -> list[WorkerInfo]:
+        """Give the workers that have spoken within a minute, by name."""
+        with self._broker.translate_errors():
+            names = sorted(map(str, self._broker.redis.zrange(f"{self._prefix}workers", 0, -1)))
+        with self._broker.pipeline() as pipe:
+            for name in names:
+                pipe.hgetall(f"{self._prefix}worker:{name}")
+            return [_parse_worker(record) for record in pipe.execute() if record]
+
+
+def _parse_worker(record: dict[str, str]) -> WorkerInfo:
+    return WorkerInfo(
+        name=record["name"],
+        host=record["host"],
+        queues=tuple(json.loads(record["queues"])),
+        processes=int(record["processes"]),
+        memory=int(record["memory"]),
+        gpus=tuple(Gpu(**gpu) for gpu in json.loads(record["gpus"])),
+    )

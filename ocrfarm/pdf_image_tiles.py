@@ -1,0 +1,77 @@
+"""A page -> tiles that a PDF can hold, for images that it cannot hold as they are."""
+
+import io
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from ocrfarm.errors import MissingPackage
+from ocrfarm.geometry import Box, Size
+from ocrfarm.result import ImageTiles
+from ocrfarm.result.tiff import read_first_directory
+
+if TYPE_CHECKING:  # numpy and libvips are needed for few images only
+    from ocrfarm.image import Pixels
+
+_TILE_SIDE = 2048
+"""Pixels of a tile: 12 MB of RGB, and a band of them is what the decoder holds."""
+
+_TILE_OVERLAP = 1
+"""Pixels that a tile reaches into the next one, so that no viewer shows the paper between them."""
+
+_JPEG_QUALITY = 85
+"""Of a tile of an image that was lossy before: what is lost now is less than what was."""
+
+_PNG_COMPRESS_LEVEL = 3
+"""Of 9, for PNG: 6 takes three times as long for a tenth of the bytes."""
+
+_COMPRESSION_TAG = 259
+_LOSSY_COMPRESSIONS = (6, 7, 33003, 33005, 34712, 50001)
+"""The tag of TIFF, and its values for JPEG, JPEG-2000 and WebP."""
+
+
+def iter_image_tiles(get_image: Callable[[], Path], page: int, *, limits: Mapping[str, int]) -> ImageTiles:
+    """Cut a page (0 = first) into squares as fax TIFF, PNG or, where the image was lossy before, JPEG.
+
+    `InputError` where it cannot be decoded, `MissingPackage` where nothing is installed that could.
+    """
+    path = get_image()
+    if not find_spec("pyvips"):
+        advice = "a PDF of it needs pyvips; pip install 'ocrfarm[pdf]'"
+        raise MissingPackage(f"{path.name}: cannot go into a PDF as it is; {advice}")
+    from ocrfarm.image import Limits, open_source
+
+    raster = open_source(path, Limits(**limits)).page(page)
+    encode = partial(_encode, lossy=_is_lossy(path))
+    for box, pixels in raster.cut(_tile_boxes(raster.size)):
+        yield box, encode(pixels)
+
+
+def _tile_boxes(page: Size) -> list[Box]:
+    sides = [range(0, length, _TILE_SIDE) for length in (page.width, page.height)]
+    reach = _TILE_SIDE + _TILE_OVERLAP
+    return [Box(x, y, min(x + reach, page.width), min(y + reach, page.height)) for y in sides[1] for x in sides[0]]
+
+
+def _encode(pixels: "Pixels", *, lossy: bool) -> bytes:
+    image, encoded = Image.fromarray(pixels), io.BytesIO()
+    if lossy:
+        image.save(encoded, "JPEG", quality=_JPEG_QUALITY)
+    elif image.mode == "L" and sum(image.histogram()[1:255]) == 0:
+        image.convert("1").save(encoded, "TIFF", compression="group4", strip_size=image.width * image.height)
+    else:
+        image.save(encoded, "PNG", compress_level=_PNG_COMPRESS_LEVEL)
+    return encoded.getvalue()
+
+
+def _is_lossy(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head[:4] == b"RIFF":
+        return head[12:16] != b"VP8L"
+    jpegs = head.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51")) or head[4:8] == b"jP  "
+    return jpegs or read_first_directory(path).get(_COMPRESSION_TAG) in _LOSSY_COMPRESSIONS

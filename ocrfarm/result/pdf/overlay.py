@@ -1,0 +1,63 @@
+"""Text written over the pages of a PDF, which stay as they are. Needs pikepdf (`ocrfarm[pdf]`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ocrfarm.errors import InputError, MissingPackage
+from ocrfarm.result.pdf.image import ORIENTATION_MATRICES
+
+_MAGIC = b"%PDF-"
+_MAGIC_WINDOW = 1024
+"""Bytes in which viewers look for it."""
+
+_ORIENTATION_BY_ROTATION = {0: 1, 90: 8, 180: 3, 270: 6}
+"""/Rotate, degrees clockwise -> the EXIF orientation that turns the page as seen back to the page as written."""
+
+
+def is_pdf(path: Path) -> bool:
+    """Say whether the file is a PDF."""
+    with path.open("rb") as file:
+        return _MAGIC in file.read(_MAGIC_WINDOW)
+
+
+def overlay_text(path: Path, file: BinaryIO, *, layer: BinaryIO, numbers: Sequence[int]) -> None:
+    """Write the PDF at `path` with the text of each page of `layer` on the page that has its number (0 = first).
+
+    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked, broken or has no page of such a number.
+    """
+    try:
+        import pikepdf
+    except ImportError as error:
+        raise MissingPackage(f"{path.name}: text on a PDF needs pikepdf; pip install 'ocrfarm[pdf]'") from error
+    try:
+        with pikepdf.open(path) as pdf, pikepdf.open(layer) as text:
+            if max(numbers) >= len(pdf.pages):
+                counts = f"page {max(numbers) + 1} was read, and the PDF has {len(pdf.pages)}"
+                raise InputError(f"{path.name}: {counts}; was it changed meanwhile? Read it again")
+            _overlay_pages(pikepdf, [pdf.pages[number] for number in numbers], layer=text, font=_copy_font(pdf, text))
+            pdf.save(file)
+    except pikepdf.PdfError as error:
+        advice = "save it anew, without a password"
+        raise InputError(f"{path.name}: no text can be added to this PDF ({error}); {advice}") from error
+
+
+def _copy_font(pdf: Any, layer: Any) -> Any:  # noqa: ANN401 - pikepdf's, which may not be there
+    return pdf.copy_foreign(layer.pages[0].Resources.Font.OcrfarmText)
+
+
+def _overlay_pages(pikepdf: Any, pages: list[Any], *, layer: Any, font: Any) -> None:  # noqa: ANN401 - likewise
+    for page, text in zip(pages, layer.pages, strict=True):
+        page.add_resource(font, pikepdf.Name.Font, pikepdf.Name.OcrfarmText)
+        page.contents_add(b"q", prepend=True)
+        page.contents_add(b"Q q %b cm\n%b\nQ" % (_overlay_matrix(page, text), text.Contents.read_bytes()))
+
+
+def _overlay_matrix(page: Any, text: Any) -> bytes:  # noqa: ANN401 - pages of pikepdf
+    """Give the matrix from the points of the text's page to those of the page that it is written on."""
+    a, b, c, d, e, f = ORIENTATION_MATRICES[_ORIENTATION_BY_ROTATION[page.rotation % 360]]
+    left, bottom, right, top = map(float, page.cropbox)
+    wide, high = right - left, top - bottom
+    _, _, width, height = map(float, text.mediabox)
+    across = (a * wide / width, b * high / width, c * wide / height, d * high / height)
+    return b"%.8f %.8f %.8f %.8f %.4f %.4f" % (*across, left + e * wide, bottom + f * high)

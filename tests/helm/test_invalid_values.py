@@ -1,0 +1,153 @@
+"""What makes no sense is refused before it is installed: by the schema, or with a sentence that says what to do."""
+
+import copy
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from ocrfarm.settings import ENV_PREFIX, Settings
+from tests.support.helm_cases import CASES
+from tests.support.helm_chart import GPU_POOL, MINIMAL_VALUES, Helm, Object, ValuesRejected, schema, with_pool
+
+KEDA, HPA = {"keda": {"enabled": True}}, {"hpa": {"enabled": True}}
+ON_GPU = {"gpu": {"resource": "nvidia.com/gpu"}}
+
+
+def _pools(*pools: Object) -> Object:
+    return MINIMAL_VALUES | {"recognize": {"pools": list(pools)}}
+
+
+NO_REQUEST = MINIMAL_VALUES | {
+    "recognize": {"defaults": {"resources": {"requests": {"cpu": None}}}, "pools": [{"name": "fast", **HPA}]}
+}
+
+CONTRADICTIONS: dict[str, tuple[Object, str]] = {
+    "no broker": ({"store": MINIMAL_VALUES["store"]}, "broker.host is empty"),
+    "a broker's URL": (MINIMAL_VALUES | {"broker": {"host": "redis://valkey:6379"}}, "write the host alone"),
+    "no store": ({"broker": MINIMAL_VALUES["broker"]}, "store.url is"),
+    "a folder as store": (MINIMAL_VALUES | {"store": {"url": "/data/store"}}, "pods share no folder"),
+    "a key in the store's URL": (
+        MINIMAL_VALUES | {"store": {"url": "s3://key:secret@ocr"}},
+        "put it into store.secret",
+    ),
+    "a CA without TLS": (MINIMAL_VALUES | {"broker": {"host": "a", "tls": {"caSecret": "ca"}}}, "in the clear"),
+    "no claim": (MINIMAL_VALUES | {"weights": {"from": "pvc"}}, "weights.claim is empty"),
+    "a claim for nothing": (MINIMAL_VALUES | {"weights": {"claim": "weights"}}, 'weights.from is "image"'),
+    "no image of weights": (MINIMAL_VALUES | {"weights": {"from": "imageVolume"}}, "weights.image is empty"),
+    "keda and hpa": (with_pool(**KEDA, **HPA), "undo each other's work"),
+    "keda and replicas": (with_pool(**KEDA, replicas=3), "keda decides"),
+    "hpa and replicas": (with_pool(**HPA, replicas=3), "hpa decides"),
+    "keda upside down": (with_pool(keda={"enabled": True, "min": 5, "max": 2}), "keda.min 5 is more than keda.max 2"),
+    "too much to fall back on": (with_pool(keda={"enabled": True, "fallbackReplicas": 20}), "more than keda.max 10"),
+    "hpa upside down": (with_pool(hpa={"enabled": True, "min": 5, "max": 2}), "hpa.min 5 is more than hpa.max 2"),
+    "hpa on a GPU": (with_pool(**HPA, **ON_GPU), "idles while a GPU works"),
+    "hpa of nothing": (NO_REQUEST, "which is not given"),
+    "one queue, two scalers": (_pools({"name": "a", **KEDA}, {"name": "b", **KEDA}), "counted twice"),
+    "one name, two pools": (_pools({"name": "a"}, {"name": "a"}), 'two pools are named "a"'),
+    "fp16 on a CPU": (with_pool(precision="fp16", engine="paddle"), "fp16 needs gpu.resource"),
+    "TensorRT on a CPU": (with_pool(provider="tensorrt"), "provider tensorrt needs gpu.resource"),
+    "a runtime class for no GPU": (with_pool(gpu={"runtimeClassName": "nvidia"}), "it would get no GPU"),
+    "too little memory": (with_pool(processes=2), "8000 MB, but resources.limits.memory is 4Gi"),
+    "too few cores": (with_pool(threads=8, resources={"limits": {"cpu": "2500m"}}), "wait for each other"),
+    "no time to put work back": (MINIMAL_VALUES | {"termination": {"requeueSeconds": 50}}, "must be 65 or more"),
+    "Flower in the clear": (
+        MINIMAL_VALUES | {"flower": {"ingress": {"host": "a.example"}}},
+        "needs flower.ingress.tlsSecret",
+    ),
+    "a way to no Flower": (
+        MINIMAL_VALUES | {"flower": {"enabled": False, "ingress": {"host": "a.example", "tlsSecret": "a"}}},
+        "flower.enabled is false",
+    ),
+    "alerts on nothing": (
+        MINIMAL_VALUES | {"metrics": {"enabled": False, "rules": {"enabled": True}}},
+        "nothing to see",
+    ),
+    "a setting with a place": (
+        MINIMAL_VALUES | {"settings": {"OCRFARM_SHUTDOWN_TIMEOUT": "90"}},
+        "termination.requeueSeconds",
+    ),
+    "a password in the values": (MINIMAL_VALUES | {"settings": {"OCRFARM_FLOWER_PASSWORD": "x"}}, "flower.secret"),
+}
+"""Name -> values, and words of the sentence that refuses them."""
+
+
+@pytest.mark.parametrize(("values", "words"), CONTRADICTIONS.values(), ids=list(CONTRADICTIONS))
+def test_contradictions_are_refused_with_a_sentence(helm: Helm, values: Object, words: str) -> None:
+    with pytest.raises(ValuesRejected) as caught:
+        helm.render(values)
+    (sentence,) = [line for line in str(caught.value).splitlines() if line.startswith("- ")]
+    assert words in sentence
+
+
+def test_all_contradictions_are_told_at_once(helm: Helm) -> None:
+    with pytest.raises(ValuesRejected) as caught:
+        helm.render({"recognize": {"pools": [{"name": "a", **KEDA, **HPA}]}})
+    assert str(caught.value).count("\n- ") == 3
+
+
+def test_an_image_volume_is_refused_where_it_would_be_dropped(helm: Helm) -> None:
+    with pytest.raises(ValuesRejected, match=r"Kubernetes v1\.30 does not know"):
+        helm.render(CASES["image volume"], "--kube-version", "1.30")
+
+
+def _with_value(path: str, value: Any) -> Object:
+    values: Object = copy.deepcopy(MINIMAL_VALUES)
+    *folders, last = path.split(".")
+    place = values
+    for name in folders:
+        place = place.setdefault(name, {})
+    place[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("brokr.host", "valkey"),
+        ("broker.hostt", "valkey"),
+        ("broker.password", "secret"),
+        ("broker.port", "6379"),
+        ("broker.port", 70_000),
+        ("store.accessKey", "AKIA"),
+        ("weights.from", "hub"),
+        ("split.replicas", 0),
+        ("split.replicas", -1),
+        ("stitch.replicas", "two"),
+        ("split.resources.limit", {"memory": "1Gi"}),
+        ("settings.OCRFARM_BROKR", "x"),
+        ("settings.OCRFARM_MAX_ATTEMPTS", 5),
+        ("probes.heartbeatSeconds", 5),
+        ("flower.password", "secret"),
+        ("recognize.pools", []),
+        ("recognize.pools", [{"profile": "fast"}]),
+        ("recognize.pools", [{"name": "Fast"}]),
+        ("recognize.pools", [{"name": "fast", "recognizer": "a:b"}]),
+        ("recognize.pools", [{"name": "fast", "engine": "tensorrt"}]),
+        ("recognize.pools", [{"name": "fast", "threads": 0}]),
+        ("recognize.pools", [{"name": "fast", "gpu": {"resource": "gpu"}}]),
+        ("recognize.pools", [{"name": "fast", "gpu": {"count": 2}}]),
+        ("recognize.pools", [{"name": "fast", "keda": {"min": -1}}]),
+        ("recognize.pools", [{"name": "fast", "keda": {"fallbackReplicas": 0}}]),
+        ("recognize.pools", [{"name": "fast", "hpa": {"min": 0}}]),
+        ("recognize.pools", [{"name": "fast", "maxUnavailable": "half"}]),
+        ("recognize.defaults.name", "fast"),
+    ],
+)
+def test_the_schema_refuses(helm: Helm, path: str, value: Any) -> None:
+    with pytest.raises(ValuesRejected, match="values don't meet the specifications of the schema"):
+        helm.render(_with_value(path, value))
+
+
+def test_the_schema_lists_the_settings_that_there_are() -> None:
+    """So that a misspelt one is refused before the workers would refuse it."""
+    names = {
+        f"{ENV_PREFIX}{item.name.upper()}"
+        for group in fields(Settings)
+        for item in fields(getattr(Settings(), group.name))
+    }
+    assert schema()["properties"]["settings"]["propertyNames"]["enum"] == sorted(names)
+
+
+def test_a_pool_on_a_gpu_makes_sense(helm: Helm) -> None:
+    assert helm.render(_pools(GPU_POOL))

@@ -1,0 +1,126 @@
+"""Whatever makes sense is rendered, and Kubernetes, KEDA and the Prometheus operator would take it."""
+
+import importlib
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tests.support.helm_cases import CASES
+from tests.support.helm_chart import CHART, MINIMAL_VALUES, Helm, Object, schema, select_kind
+from tests.support.source_tree import ROOT
+
+VERSIONS = ("1.31", "1.34", "1.37")
+"""Of Kubernetes, image volumes being known from 1.31 on; 1.28 is tried without them."""
+
+CUSTOM = {
+    "ScaledObject": "cloudcoil.models.keda.v1alpha1",
+    "TriggerAuthentication": "cloudcoil.models.keda.v1alpha1",
+    "ServiceMonitor": "cloudcoil.models.prometheus_operator.v1",
+    "PrometheusRule": "cloudcoil.models.prometheus_operator.v1",
+}
+"""Kind -> module with its model."""
+
+every_case = pytest.mark.parametrize("values", CASES.values(), ids=list(CASES))
+
+
+def _strict(schema: Any) -> Any:
+    """Refuse names that the schema does not know, as a typo would be."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {"additionalProperties": False} if "properties" in schema else {}
+    return closed | {name: _strict(item) for name, item in schema.items()}
+
+
+def _validator(kind: str) -> Draft202012Validator:
+    model = getattr(importlib.import_module(CUSTOM[kind]), kind)
+    return Draft202012Validator(_strict(model.model_json_schema()))
+
+
+@every_case
+def test_helm_finds_nothing(helm: Helm, values: Object) -> None:
+    assert "0 chart(s) failed" in helm.lint(values)
+
+
+@every_case
+def test_kubernetes_would_take_it(helm: Helm, values: Object) -> None:
+    for item in helm.render(values, "--kube-version", VERSIONS[0]):
+        if item["kind"] not in CUSTOM:
+            for version in VERSIONS:
+                kubernetes_validate.validate(item, version, strict=True)
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"image volume"}))
+def test_the_oldest_kubernetes_would_take_it(helm: Helm, name: str) -> None:
+    oldest = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"].strip(">=").removesuffix(".0-0")
+    for item in helm.render(CASES[name], "--kube-version", oldest):
+        if item["kind"] not in CUSTOM:
+            kubernetes_validate.validate(item, oldest, strict=True)
+
+
+@every_case
+def test_operators_would_take_it(helm: Helm, values: Object) -> None:
+    for item in select_kind(helm.render(values), *CUSTOM):
+        _validator(item["kind"]).validate(item)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"maxReplicaCountt": 3},
+        {"maxReplicaCount": "three"},
+        {"triggers": [{"type": "redis"}]},
+        {"advanced": {"scalingModifiers": {"formulae": "a"}}},
+    ],
+)
+def test_a_scaler_with_a_typo_would_be_seen(helm: Helm, spoil: Object) -> None:
+    (scaler,) = select_kind(helm.render(CASES["scaled"]), "ScaledObject")
+    assert not _validator("ScaledObject").is_valid(scaler | {"spec": scaler["spec"] | spoil})
+
+
+@every_case
+def test_no_two_objects_have_one_name(helm: Helm, values: Object) -> None:
+    names = [(item["kind"], item["metadata"]["name"]) for item in helm.render(values)]
+    assert len(names) == len(set(names))
+    assert all(len(name) <= 63 for _, name in names)
+
+
+def test_the_longest_names_fit(helm: Helm) -> None:
+    for item in helm.render(MINIMAL_VALUES | {"recognize": {"pools": [{"name": 20 * "p"}]}}, release=53 * "r"):
+        assert len(item["metadata"]["name"]) <= 63
+
+
+def test_values_are_few_and_the_schema_knows_them_all() -> None:
+    text = (CHART / "values.yaml").read_text()
+    assert len(text.splitlines()) <= 150
+    values = yaml.safe_load(text)
+    assert schema()["properties"].keys() - {"global"} == values.keys()
+    assert schema()["definitions"]["pool"]["properties"].keys() == {"name", *values["recognize"]["defaults"]}
+
+
+def test_the_schema_is_closed() -> None:
+    """Each object names what it may hold, or is a map of texts, or belongs to Kubernetes."""
+
+    def is_open(part: Any, name: str) -> list[str]:
+        if isinstance(part, list):
+            return [found for item in part for found in is_open(item, name)]
+        if not isinstance(part, dict):
+            return []
+        here = [name] if part.get("type") == "object" and "additionalProperties" not in part else []
+        return here + [found for key, item in part.items() for found in is_open(item, key)]
+
+    kubernetes = {"affinity", "podSelector", "namespaceSelector", "ipBlock", "global"}
+    assert set(is_open(schema(), "values")) == kubernetes
+
+
+def test_versions_agree() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    version = chart["appVersion"]
+    assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text()
+    assert values["images"]["cpu"] == f"ocrfarm:{version}-cpu"
+    assert values["images"]["gpu"] == f"ocrfarm:{version}-gpu"

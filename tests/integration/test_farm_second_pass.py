@@ -1,0 +1,166 @@
+"""The second look in the farm: what happens to it when something goes wrong."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ocrfarm.errors import EngineFailed
+from ocrfarm.farm import handlers
+from ocrfarm.farm.revive import clear_dead_letters
+from ocrfarm.farm.second_pass import recognize_regions
+from ocrfarm.geometry import Size
+from ocrfarm.image import encode_tile
+from ocrfarm.recognize import Cascade, Engine, EngineOutput, Profile, RgbPixels, find_profile
+from ocrfarm.recognize.engine import LineFilter, accept_all
+from ocrfarm.recognize.synthetic_engine import SyntheticEngine, draw_synthetic_line, make_synthetic_page
+from ocrfarm.storage import layout
+from ocrfarm.tile import TileId
+from tests.integration.test_farm_handlers import CountingEngine, InProcessFarm, bench
+from tests.integration.test_farm_reconcile import make_settings
+from tests.support.farm_fixture import CONTROL, RECOGNIZER, find_lost_and_duplicated, run_farm
+from tests.support.farm_fixture import FARM_PROFILE as YARD_PROFILE
+from tests.support.servers import ValkeyServer
+from tests.unit.test_pipeline import UncertainEngine
+
+__all__ = ["bench"]  # the fixture
+
+TEXT = "".join(chr(0x4E00 + k) for k in range(120))
+PROFILE = replace(find_profile("synthetic").with_tiling(side=640, overlap=160), name="blind")
+
+
+class BlindEngine(CountingEngine):
+    """Does not see lines that run through a whole tile of 640 pixels."""
+
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
+        found = super().read(pixels, accept=accept)
+        seen = [each for each in found.fragments if pixels.shape[1] != 640 or each.quad.length < 600]
+        return replace(found, fragments=tuple(seen))
+
+
+@pytest.fixture
+def blind(bench: InProcessFarm) -> Iterator[InProcessFarm]:
+    engine = BlindEngine()
+    yield InProcessFarm(replace(bench.services, load_engine=lambda _: engine), engine)
+
+
+def submit_for_second_pass(blind: InProcessFarm) -> tuple[str, tuple[tuple[TileId, ...], ...]]:
+    """Bring a page to its second look."""
+    pixels = np.full((600, 1600), 255, np.uint8)
+    draw_synthetic_line(pixels, TEXT, x=100, y=300, height=24)
+    job = blind.submit(encode_tile(pixels), profile=PROFILE)
+    for batch in handlers.split(blind.services, job):
+        handlers.recognize(blind.services, job, batch=batch)
+    return job, handlers.stitch(blind.services, job)
+
+
+def test_what_one_tile_missed_is_found(blind: InProcessFarm) -> None:
+    job, batches = submit_for_second_pass(blind)
+    assert [len(batch) for batch in batches] == [2]
+    assert blind.status(job).state == "recognizing"
+    document = blind.stitch(job)
+    assert [line.text for line in document.lines] == [TEXT]
+    assert document.pages[0].coverage.second_pass_count == 2
+    status = blind.status(job)
+    assert (status.state, status.done) == ("complete", status.tiles - status.blank)
+
+
+def test_looks_that_are_read_are_not_read_again(blind: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind)
+    assert recognize_regions(blind.services, job, batch=batch[:1]) == 1
+    assert handlers.stitch(blind.services, job) == (batch[1:],)
+    reads = blind.engine.reads
+    assert recognize_regions(blind.services, job, batch=batch) == 1
+    assert blind.engine.reads == reads + 1
+    assert handlers.stitch(blind.services, job) == ()
+
+
+def test_a_look_that_breaks_the_engine_costs_nothing_but_itself(blind: InProcessFarm) -> None:
+    def breaks(read: int) -> None:
+        raise EngineFailed("on purpose")
+
+    job, batches = submit_for_second_pass(blind)
+    first = [reading for reading in handlers.stitch(blind.services, job)]
+    assert first == list(batches)
+    blind.engine.before_read = breaks
+    document = blind.stitch(job)
+    assert len(document.lines) == 2
+    assert document.is_complete
+    assert blind.status(job).state == "complete"
+    assert len(list(blind.services.store.list(f"{layout.job_prefix(job)}dead_letters/"))) == 2
+
+
+def test_a_look_that_takes_its_workers_down_is_given_up(blind: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind)
+    for name in batch:
+        for _ in range(blind.services.settings.task_limits.max_attempts):
+            blind.services.jobs.attempts.start(job, str(name))
+    assert recognize_regions(blind.services, job, batch=batch) == 0
+    assert handlers.stitch(blind.services, job) == ()
+
+
+def test_tiles_that_are_gone_are_no_crash(blind: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind)
+    blind.services.store.delete(list(blind.services.store.list(f"{layout.job_prefix(job)}tiles/")))
+    assert recognize_regions(blind.services, job, batch=batch) == 0
+    assert blind.stitch(job).is_complete
+
+
+def test_a_job_that_has_ended_is_looked_at_no_more(blind: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind)
+    blind.services.jobs.update(job, state="cancelled")
+    assert recognize_regions(blind.services, job, batch=batch) == 0
+    assert not [key for key in blind.services.store.list(f"{layout.job_prefix(job)}fragments/") if "-qx" in key]
+
+
+def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(bench: InProcessFarm) -> None:
+    light, strong = UncertainEngine(), SyntheticEngine("strong")
+    asked: list[str] = []
+
+    def engine(profile: Profile) -> Engine:
+        asked.append(profile.recognizer)
+        return strong if profile.recognizer == "strong" else light
+
+    farm = InProcessFarm(replace(bench.services, load_engine=engine), bench.engine)
+    pixels = np.full((600, 1600), 255, np.uint8)
+    for y, text in ((100, "doubtful"), (160, "plain"), (220, "doubtful"), (400, "plain")):
+        draw_synthetic_line(pixels, text, x=100, y=y, height=24)
+    job = farm.submit(encode_tile(pixels), profile=replace(PROFILE, cascade=Cascade("strong", min_confidence=0.6)))
+    for batch in handlers.split(farm.services, job):
+        handlers.recognize(farm.services, job, batch=batch)
+    (batch,) = handlers.stitch(farm.services, job)
+    assert len(batch) == 1  # both lines are one place
+    assert recognize_regions(farm.services, job, batch=batch) == 1
+    assert handlers.stitch(farm.services, job) == ()
+    document = farm.stitch(job)
+    assert [(line.text, line.model) for line in document.lines] == [
+        ("doubtful", "strong"),
+        ("plain", "synthetic"),
+        ("doubtful", "strong"),
+        ("plain", "synthetic"),
+    ]
+    assert set(asked) == {"synthetic", "strong"}
+
+
+def test_processes_that_die_during_a_second_pass_cost_time_only(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    pixels, lines = make_synthetic_page(Size(512 + 4 * 448, 512 + 2 * 448), seed=5, lines=25)
+    with run_farm(make_settings(valkey_server, tmp_path), tmp_path, FAKE_WORKER_KILL_AT="doubt,region") as farm:
+        farm.start("control", CONTROL)
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
+        job = farm.submit(encode_tile(pixels), profile=YARD_PROFILE.with_tiling(overlap=64))
+        assert farm.wait(job).state == "complete"
+        document = farm.document(job)
+    assert {path.name for path in tmp_path.glob("died-*")} == {"died-doubt", "died-region"}
+    assert document.pages[0].coverage.second_pass_count == 2
+    assert find_lost_and_duplicated(document, [line.text for line in lines]) == ([], [])
+
+
+def test_a_resumed_job_decides_anew_where_to_look(blind: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind)
+    recognize_regions(blind.services, job, batch=batch)
+    clear_dead_letters(blind.services.store, job)
+    assert not blind.services.store.exists(layout.second_pass(job))
+    assert handlers.stitch(blind.services, job) == (batch,)

@@ -1,0 +1,155 @@
+"""Workers come and go: told to leave they put back what they have, killed they leave nothing behind."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ocrfarm.errors import JobFailed, StoreFull
+from ocrfarm.farm.embedded.processes import scratch_dir
+from ocrfarm.recognize import Tiling
+from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
+from tests.support.farm_fixture import (
+    CONTROL,
+    FARM_PROFILE,
+    RECOGNIZER,
+    ProcessFarm,
+    draw_page,
+    find_lost_and_duplicated,
+    run_farm,
+)
+from tests.support.servers import ValkeyServer
+
+SMALL_TILES = replace(FARM_PROFILE, tiling=Tiling(256, 96, levels=False))
+PAGE = draw_page(6, 4)
+
+
+@pytest.fixture
+def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+    places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    work = TaskLimits(batch_time_limit=5, shutdown_timeout=1)
+    load = Admission(reconcile_interval=2, stalled_timeout=4)
+    with run_farm(
+        Settings(places, task_limits=work, admission=load),
+        tmp_path,
+        FAKE_WORKER_VISIBILITY_TIMEOUT="4",
+        FAKE_WORKER_TILE_SECONDS="0.05",
+    ) as farm:
+        yield farm
+
+
+def _start(place: ProcessFarm, **commands: str) -> None:
+    for name, command in commands.items():
+        place.start(name, command)
+    place.wait_ready()
+
+
+def test_every_worker_is_replaced_under_load_and_nothing_is_lost_or_doubled(place: ProcessFarm) -> None:
+    _start(place, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
+    job = place.submit(PAGE.png, profile=SMALL_TILES)
+    place.wait(job, lambda status: status.done > 2)
+    for name, command in (("one", RECOGNIZER), ("control", CONTROL), ("two", RECOGNIZER)):
+        children = place.children(name)
+        place.start(f"new-{name}", command)
+        place.wait_ready(f"new-{name}")
+        assert place.stop(name) == 0
+        assert not any(Path(f"/proc/{child}").exists() for child in children)
+    status = place.wait(job)
+    assert status.state == "complete"
+    assert find_lost_and_duplicated(place.document(job), PAGE.lines) == ([], [])
+    assert len(place.list_reads()) <= status.tiles + 2  # what was running when its worker left runs again
+
+
+def test_workers_that_are_killed_leave_no_children_and_cost_time_only(place: ProcessFarm) -> None:
+    _start(place, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
+    job = place.submit(PAGE.png, profile=SMALL_TILES)
+    place.wait(job, lambda status: status.done > 2)
+    children = [child for name in place.running for child in place.children(name)]
+    for process in place.running.values():
+        process.kill()
+        process.wait()
+    place.wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), seconds=5)
+    place.running.clear()
+    place.start("control-2", CONTROL)
+    place.start("three", RECOGNIZER)
+    assert place.wait(job, seconds=90).state == "complete"
+    assert find_lost_and_duplicated(place.document(job), PAGE.lines) == ([], [])
+
+
+def test_a_killed_split_leaves_its_temporary_files_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    program = "from ocrfarm.farm.embedded.processes import *\nwith scratch_dir() as f: print(f, flush=True); input()"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        folder = Path(process.stdout.readline().strip())
+        (folder / "source").write_bytes(b"much")
+        with scratch_dir():
+            assert folder.is_dir()  # in use
+        process.kill()
+    with scratch_dir() as mine:
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == [mine]
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_splits_that_begin_at_once_leave_one_another_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    program = """
+from ocrfarm.farm.embedded.processes import scratch_dir
+for _ in range(300):
+    with scratch_dir() as folder:
+        (folder / "source").write_bytes(b"much")
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    running = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(4)]
+    assert [process.wait(60) for process in running] == [0] * 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_fails_the_job_with_the_reason(place: ProcessFarm) -> None:
+    place.start("control", CONTROL, FAKE_WORKER_MAX_FILE_BYTES="50000")
+    failure = place.wait(place.submit(PAGE.png)).make_error()
+    assert isinstance(failure, StoreFull), failure
+    place.stop("control")
+    _start(place, control=CONTROL, one=RECOGNIZER)
+    assert place.wait(place.submit(PAGE.png)).state == "complete"
+
+
+def test_a_picture_that_needs_too_much_memory_fails_its_job_only(place: ProcessFarm) -> None:
+    place.settings = replace(place.settings, admission=Admission(split_memory_mb=150))
+    place.start("control", CONTROL)
+    large = draw_page(14, 14)
+    failure = place.wait(place.submit(large.png)).make_error()
+    assert isinstance(failure, JobFailed), failure
+    assert "memory" in str(failure)
+    assert place.running["control"].poll() is None
+
+
+def test_models_that_leave_no_memory_for_tiles_are_reported(place: ProcessFarm) -> None:
+    place.settings = replace(place.settings, admission=Admission(recognize_memory_mb=20))
+    place.start("fat", RECOGNIZER)
+    place.wait_until((place.health / "fat.broken").exists)
+    assert "OCRFARM_RECOGNIZE_MEMORY_MB" in (place.health / "fat.broken").read_text()
+
+
+def test_a_task_that_takes_longer_than_a_lease_is_given_to_nobody_else(place: ProcessFarm) -> None:
+    """Not even to a worker whose clock is ahead by five minutes."""
+    place.settings = replace(place.settings, task_limits=TaskLimits(batch_time_limit=60, shutdown_timeout=1))
+    place.start("control", CONTROL)
+    place.start("slow", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6")
+    place.wait_ready()
+    place.start("fast", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6", FAKE_WORKER_CLOCK_SKEW="300")
+    place.wait_ready()
+    job = place.submit(draw_page(2, 2).png)
+    assert place.wait(job).state == "complete"
+    assert len(place.list_reads()) == 4

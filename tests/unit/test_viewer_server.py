@@ -1,0 +1,127 @@
+"""The web server: who is let in, and what is sent."""
+
+import http.client
+import re
+from collections.abc import Iterator
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from ocrfarm.errors import FarmError, UnknownJob
+from ocrfarm.viewer.bundle import STATIC_DIR
+from ocrfarm.viewer.server import CONTENT_SECURITY_POLICY, PathHandler, Reply, reply_with_file, serve
+
+Answer = tuple[int, http.client.HTTPMessage, bytes]
+
+
+class Visitor:
+    """Asks as a browser would, and keeps the cookie."""
+
+    def __init__(self, address: str) -> None:
+        self.port, self.key = int(urlsplit(address).port or 0), urlsplit(address).query
+        self.cookie = ""
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request(method, path, headers={"Cookie": self.cookie} | headers)
+        answer = connection.getresponse()
+        found = answer.status, answer.headers, answer.read()
+        connection.close()
+        return found
+
+    def enter(self) -> Answer:
+        found = self.ask(f"/?{self.key}")
+        self.cookie = found[1]["Set-Cookie"].partition(";")[0]
+        return found
+
+
+def _pages(folder: Path) -> PathHandler:
+    def find(path: str) -> Reply | None:
+        if path == "/wrong":
+            raise UnknownJob("no job of this name")
+        if path == "/saved":
+            return Reply(b"1", save_as='a "b"\r\nX: 1.txt')
+        return reply_with_file(folder, path)
+
+    return find
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Iterator[Visitor]:
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    folder = tmp_path / "shown"
+    folder.mkdir()
+    (folder / "index.html").write_text("<p>hello", encoding="utf-8")
+    (folder / "a b.txt").write_text("a b", encoding="utf-8")
+    (folder / "way-out").symlink_to(tmp_path / "secret.txt")
+    with serve(_pages(folder)) as address:
+        yield Visitor(address)
+
+
+def test_who_has_no_key_sees_nothing(visitor: Visitor) -> None:
+    for path in ("/", "/index.html", "/?key=", "/?key=wrong", "/?key=%ff"):
+        status, _, body = visitor.ask(path)
+        assert status == HTTPStatus.FORBIDDEN
+        assert b"hello" not in body
+    for cookie in ("ocrfarm-1=x", f"ocrfarm-{visitor.port}=wrong", "\x01;=;"):
+        assert visitor.ask("/", Cookie=cookie)[0] == HTTPStatus.FORBIDDEN
+
+
+def test_the_key_becomes_a_cookie_and_leaves_the_address(visitor: Visitor) -> None:
+    status, headers, _ = visitor.enter()
+    assert (status, headers["Location"]) == (HTTPStatus.SEE_OTHER, "/")
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+    assert visitor.ask("/")[::2] == (HTTPStatus.OK, b"<p>hello")
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "example.com:80", "", "localhost.example.com", "127.0.0.1.example.com"]
+)
+def test_other_names_of_this_machine_are_refused(visitor: Visitor, host: str) -> None:
+    visitor.enter()
+    assert visitor.ask("/", Host=host)[0] == HTTPStatus.MISDIRECTED_REQUEST
+    assert visitor.ask("/", Host="localhost:1")[0] == HTTPStatus.OK, "by way of a tunnel"
+
+
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/way-out", "//etc/passwd", "/none", "/%00"]
+)
+def test_nothing_outside_the_folder_is_sent(visitor: Visitor, path: str) -> None:
+    visitor.enter()
+    status, _, body = visitor.ask(path)
+    assert status == HTTPStatus.NOT_FOUND
+    assert b"secret" not in body
+    assert b"root:" not in body
+
+
+def test_every_answer_forbids_what_a_page_does_not_need(visitor: Visitor) -> None:
+    for path in ("/", "/none", "/a%20b.txt", "/wrong"):
+        _, headers, _ = visitor.ask(path)
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_files_errors_and_downloads(visitor: Visitor) -> None:
+    visitor.enter()
+    assert visitor.ask("/a%20b.txt")[2] == b"a b"
+    assert visitor.ask("/a%20b.txt", "HEAD")[1:2][0]["Content-Length"] == "3"
+    status, headers, body = visitor.ask("/wrong")
+    assert (status, body) == (HTTPStatus.CONFLICT, b"UnknownJob: no job of this name\n")
+    assert headers["Content-Type"].startswith("text/plain")
+    _, headers, _ = visitor.ask("/saved")
+    assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''a%20%22b%22%0D%0AX%3A%201.txt"
+    assert visitor.ask("/", "POST")[0] == HTTPStatus.NOT_IMPLEMENTED
+
+
+def test_a_port_that_is_taken_is_said(visitor: Visitor, tmp_path: Path) -> None:
+    with pytest.raises(FarmError, match="choose another"), serve(partial(reply_with_file, tmp_path), port=visitor.port):
+        pass
+
+
+def test_the_viewer_has_the_same_policy_on_any_server() -> None:
+    page = (STATIC_DIR / "index.html").read_text(encoding="utf-8")
+    assert re.findall('Content-Security-Policy" content="(.*?)"', page) == [CONTENT_SECURITY_POLICY]
