@@ -181,7 +181,7 @@ def test_no_secret_is_told_when_everything_goes_wrong(guarded: ValkeyServer, aws
         job = farm.submit(PAGE.png)
         farm.wait(job, lambda status: status.tiles > 0)
         guarded.restart()
-        ended = [farm.wait(job), farm.wait(farm.submit(b"no picture"))]
+        ended = [farm.wait(job), farm.wait(farm.submit(b"no image"))]
         assert "invalid username-password pair" in farm.log("stranger")
         told = "\n".join([*map(str, ended), *(status.error for status in ended)])
         _no_secret_in(told, "status")
@@ -218,25 +218,25 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer,
 ROLES = ("client", "webhooks", "split", "recognize", "stitch")
 ALLOWED_ACTIONS = {
     "client": {
-        *("put request", "put source", "put ended"),
-        *("get request", "get source", "get overview", "get result", "get ended"),
+        *("put request", "put source", "put final status"),
+        *("get request", "get source", "get overview", "get result", "get final status"),
         "list",
     },
-    "webhooks": {"get request", "get result", "get ended", "get webhook", "put webhook", "list"},
+    "webhooks": {"get request", "get result", "get final status", "get webhook", "put webhook", "list"},
     "split": {
         *("get request", "get source", "get manifest"),
-        *("put manifest", "put overview", "put tile", "put ended"),
+        *("put manifest", "put overview", "put tile", "put final status"),
         "list",
     },
     "recognize": {
-        *("get manifest", "get looks", "get tile", "get fragments", "get dead"),
-        *("put fragments", "put dead", "put ended"),
+        *("get manifest", "get second pass", "get tile", "get fragments", "get dead letter"),
+        *("put fragments", "put dead letter", "put final status"),
         "list",
     },
     "stitch": {
         *("get request", "get source", "get manifest", "get overview", "get tile", "get fragments"),
-        *("get looks", "get dead", "get result", "get webhook", "get ended"),
-        *("put looks", "put result", "put ended"),
+        *("get second pass", "get dead letter", "get result", "get webhook", "get final status"),
+        *("put second pass", "put result", "put final status"),
         *("delete tile", "list"),
     },
 }
@@ -280,11 +280,11 @@ def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str)
         "overview": layout.overview(job, 0),
         "tile": layout.tile(job, tile),
         "fragments": layout.fragments(job, tile),
-        "looks": layout.second_pass(job),
-        "dead": layout.dead_letter(job, tile),
+        "second pass": layout.second_pass(job),
+        "dead letter": layout.dead_letter(job, tile),
         "result": layout.result(job),
         "webhook": layout.webhook(job),
-        "ended": layout.final_status(job),
+        "final status": layout.final_status(job),
     }
     for name in names.values():
         _s3(roles, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")
@@ -324,14 +324,14 @@ def test_a_farm_of_roles_reads_a_page(
         assert farm.wait(job).state == "complete", farm.logs()
         assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
         _every_format_is_written(farm, job, **key_of("client"))
-        bad = farm.submit(b"no picture")
+        bad = farm.submit(b"no image")
         assert farm.wait(bad).state == "failed"
         farm.wait_until(lambda: farm.store.exists(layout.final_status(bad)))
 
 
 def _every_format_is_written(farm: ProcessFarm, job: str, **key: str) -> None:
     """Some need the picture as it was handed in, others the page shrunk."""
-    command = ["result", job, "--out", "results", "--formats", ",".join(FORMATS)]
+    command = ["fetch", job, "--out", "results", "--formats", ",".join(FORMATS)]
     ended = run(*command, cwd=farm.folder, **farm.settings.to_env(), **key)
     assert ended.returncode == 0, ended.stderr
     assert (farm.folder / f"results/{job}.pdf").read_bytes().startswith(b"%PDF-")
