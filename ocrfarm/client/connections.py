@@ -55,9 +55,8 @@ class Connections:
         return open_job_store(self.settings)
 
     def _open_submitter(self) -> "Submitter":
-        from ocrfarm.farm.celery_app import make_app
+        from ocrfarm.farm.celery_app import make_app, setup_tracing
         from ocrfarm.farm.submit import open_submitter
-        from ocrfarm.farm.tracing import setup_tracing
 
         app = make_app(self.settings)
         setup_tracing(self.settings, "client")

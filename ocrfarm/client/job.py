@@ -30,7 +30,7 @@ class Job:
         try:
             return self._connections.job_store.get_status(self.id)
         except UnknownJob:
-            from ocrfarm.farm.remember import restore_status
+            from ocrfarm.farm.manifest import restore_status
 
             return restore_status(self._connections.store, self.id)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok, warn
 from ocrfarm.errors import EngineError
-from ocrfarm.farm.gpus import Driver, Gpu, find_driver, list_gpus
+from ocrfarm.farm.worker_registry import Driver, Gpu, find_driver, list_gpus
 
 _GPU_PACKAGES = {
     "onnxruntime": ("onnxruntime-gpu", "onnxruntime/capi/build_and_package_info.py"),

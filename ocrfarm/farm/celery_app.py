@@ -1,13 +1,17 @@
 """The Celery app: every setting with its reason."""
 
+import time
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
+from celery.signals import worker_process_shutdown
 from kombu import Queue
 
+from ocrfarm.errors import SettingsError
 from ocrfarm.farm import protocol
-from ocrfarm.farm.task_repr import ReadableAMQP
 from ocrfarm.settings import Settings
+from ocrfarm.tile import SECOND_PASS_QUADKEY, TileId
 
 VISIBILITY_TIMEOUT = 300
 """How long a message stays with a worker that no longer says that it lives; then another gets it.
@@ -85,7 +89,7 @@ def _time_limit_options(settings: Settings) -> dict[str, Any]:
 
 
 def _time_limits(hard: int) -> dict[str, int]:
-    """Give a hard limit, and before it a soft one: an exception that spares the loaded model; see `stage`."""
+    """Give a hard limit, and before it a soft one: an exception that spares the loaded model; see `tasks`."""
     return {"time_limit": hard, "soft_time_limit": hard * 5 // 6}
 
 
@@ -177,3 +181,80 @@ def _worker_options(settings: Settings, model: str) -> dict[str, Any]:
         "worker_pool_restarts": False,
         "worker_disable_prefetch": bool(model),  # a long batch must not hold the next one back
     }
+
+
+SENT_HEADER = "sent"
+"""Header: seconds since 1970."""
+
+
+class ReadableAMQP(AMQP):
+    """Celery's maker of messages; arguments are shown in words, the arguments themselves stay as they are."""
+
+    def as_task_v2(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - Celery's own, of which `args` is the third
+        """Give a message of Celery's second protocol."""
+        options["argsrepr"] = describe_args(args[2])
+        options["kwargsrepr"] = _describe_model(str(getattr(options.get("queue"), "name", "")))
+        message = super().as_task_v2(*args, **options)
+        message.headers[SENT_HEADER] = time.time()
+        return message
+
+
+def describe_args(args: Any) -> str:  # noqa: ANN401 - what a message holds
+    """Give arguments in words: the batch's tiles, and the job's id, by which a search finds all that belongs to it."""
+    match args:
+        case [str(job)] | (str(job),):
+            return f"job {job}"
+        case [str(job), [str(), *_] as tiles] | (str(job), [str(), *_] as tiles):
+            return f"{_describe_tiles(tiles)}, job {job}"
+        case _:
+            return "" if not args else repr(args)[:100]
+
+
+def _describe_tiles(names: list[str]) -> str:
+    try:
+        first, *_ = tiles = protocol.parse_tile_ids(names)
+    except ValueError:
+        return f"{len(names)} tiles"
+    page = f"page {first.page + 1}{f' level {first.level}' if first.level else ''}"
+    if first.quadkey == SECOND_PASS_QUADKEY:
+        return f"{page}, {len(tiles)} regions, second pass"
+    if len(tiles) == 1:
+        return f"{page}, tile {_describe_position(first)}"
+    return f"{page}, {len(tiles)} tiles {_describe_position(first)} to {_describe_position(tiles[-1])}"
+
+
+def _describe_position(tile: TileId) -> str:
+    return f"r{tile.row:02d}c{tile.col:02d}"
+
+
+def _describe_model(queue: str) -> str:
+    model = queue.removeprefix("recognize.")
+    return f"model={model}" if model != queue else ""
+
+
+def setup_tracing(settings: Settings, service: str) -> None:
+    """Let this process tell what it sends and what it works on; nothing where no collector is set.
+
+    To be called after a fork: the thread that sends does not survive one. `SettingsError` without the packages.
+    """
+    collector = settings.endpoints.otlp_endpoint
+    if not collector:
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.instrumentation.celery import CeleryInstrumentor
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise SettingsError(f"OCRFARM_OTLP_ENDPOINT is set, but {error}: install ocrfarm[traces]") from error
+    resource = Resource.create({"service.name": f"ocrfarm-{service}"})
+    provider = TracerProvider(resource=resource)  # at its end the process sends what is left
+    exporter = OTLPSpanExporter(endpoint=f"{collector.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    CeleryInstrumentor().instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]
+
+    def leave(**_: Any) -> None:  # noqa: ANN401 - whatever the signal gives
+        provider.shutdown()
+
+    worker_process_shutdown.connect(leave, weak=False)  # a child of Celery ends without Python's own last steps

@@ -1,20 +1,24 @@
 """What a task needs from its surroundings: settings, store, job states and a loaded engine; opened once a process."""
 
+import json
 import os
 import resource
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ocrfarm.farm.broker import CLIENT_RETRIES, WORKER_RETRIES, Broker
-from ocrfarm.farm.job_store import JobStore
+from ocrfarm.farm.job_store import JobStore, RecoveryState
 from ocrfarm.farm.manifest import Manifest
-from ocrfarm.farm.upkeep import RecoveryState
+from ocrfarm.farm.metrics import count_results
+from ocrfarm.farm.retries import DeadLetter
 from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store
+from ocrfarm.tile import Tile, TileId, TileResult, tile_results_to_bytes
 
 _EXPIRY_MARGIN = 86_400
 """Between the moment when a job is past its time and the one when the broker forgets it by itself."""
@@ -104,3 +108,34 @@ def peak_memory_mb() -> float:
     """Give the most memory that this process has had."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def store_results(
+    context: WorkerContext, job: str, *, tile: Tile, readings: tuple[TileResult, ...]
+) -> dict[str, int] | None:
+    """Store what was read; None where the job has ended, else what has to be counted.
+
+    Somebody else's fragments of the same tile are as good, and have been counted.
+    """
+    if context.jobs.has_ended(job):
+        return None
+    won = context.store.put(layout.fragments(job, tile.id), tile_results_to_bytes(readings), if_absent=True)
+    return count_results(readings) if won else {}
+
+
+def store_dead_letter(context: WorkerContext, job: str, *, tile: TileId, letter: DeadLetter) -> None:
+    """Write the letter; a whole tile counts as settled from then on. Nothing is written once the job has ended."""
+    if context.jobs.has_ended(job):
+        return
+    whole = TileId(tile.page, tile.level, tile.row, tile.col)
+    note = {
+        "tile": str(tile),
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "worker": f"{socket.gethostname()} {os.getpid()}",
+        "time": time.time(),
+        "pixels": layout.tile(job, whole),
+    }
+    context.store.put(layout.dead_letter(job, tile), json.dumps(note, ensure_ascii=False).encode())
+    if tile == whole:
+        context.jobs.mark_tile_done(job, str(tile), has_failed=True)

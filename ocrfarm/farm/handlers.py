@@ -12,18 +12,19 @@ from threading import Semaphore
 
 from ocrfarm.cpu import usable_cpus
 from ocrfarm.document import Document
-from ocrfarm.errors import InputError, ObjectNotFound
-from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches
-from ocrfarm.farm.context import WorkerContext
-from ocrfarm.farm.dead_letters import DeadLetter, parse_reason, store_dead_letter
+from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound, OcrfarmError, TaskTimeLimit
+from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_tile_seconds
+from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.manifest import Manifest, Request
-from ocrfarm.farm.retries import RetryingReader, TileInput, store_results
+from ocrfarm.farm.retries import DeadLetter, parse_reason
 from ocrfarm.farm.second_pass import collect_second_pass
 from ocrfarm.image import ImageSource, Limits, Pixels, decode_tile, encode_tile, open_source, prefetch_map
-from ocrfarm.pipeline import PageOutcome, iter_tiles, resolve_overlap, tile_pages
-from ocrfarm.recognize import Profile
+from ocrfarm.pipeline import PageOutcome, iter_tiles, recognize_tile, resolve_overlap, tile_pages
+from ocrfarm.recognize import Engine, Profile, find_profile
+from ocrfarm.recognize.tile_reader import crop_tile_part
 from ocrfarm.result import document_from_json, write_document
+from ocrfarm.split.tiling import split_tile
 from ocrfarm.storage import layout
 from ocrfarm.tile import Tile, TileId, TileResult, tile_results_from_bytes
 
@@ -118,6 +119,121 @@ def recognize(
         write.result()
     context.record_peak_memory(job, "recognize")
     return len(writes), done
+
+
+MAX_WHOLE_ATTEMPTS = 2
+"""Times that a tile is tried whole, as long as nothing but the death of its worker speaks against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileInput:
+    """A tile's pixels, and how often others began with it and had trouble."""
+
+    pixels: Pixels
+    attempts: int = 0
+    failures: int = 0
+
+
+class RetryingReader:
+    """Reads the tiles of one job, one after the other."""
+
+    def __init__(self, context: WorkerContext, job: str, profile: Profile) -> None:
+        self._context, self._job, self._profile = context, job, profile
+        self._engine = context.load_engine(profile)
+
+    def read_tile(self, tile: Tile, fetched: TileInput) -> tuple[TileResult, ...]:
+        """Give what is on a whole tile; nothing where its parts were read, stored and settled instead."""
+        attempts, name = fetched.attempts, str(tile.id)
+        if not fetched.failures and attempts < MAX_WHOLE_ATTEMPTS:
+            try:
+                return self._attempt(tile, fetched.pixels, retries=attempts)
+            except (EngineFailed, MemoryError):
+                self._context.jobs.attempts.record_failure(self._job, name)
+                attempts += 1
+        self._read_parts(tile, fetched.pixels, attempts)
+        return ()
+
+    def _record_timeout(self, tile: Tile, seconds: float) -> None:
+        """Blame a tile if it had all the time that its pixels may take; a batch may also be slow as a whole."""
+        attempts = self._context.jobs.attempts
+        if seconds >= self._max_seconds(tile):
+            attempts.record_failure(self._job, str(tile.id))
+        else:
+            attempts.reset(self._job, str(tile.id))
+
+    def _max_seconds(self, tile: Tile) -> float:
+        return min(
+            max_tile_seconds(count_pixels(tile), self._profile), self._context.settings.task_limits.batch_time_limit / 2
+        )
+
+    def _attempt(
+        self, tile: Tile, pixels: Pixels, *, retries: int, use_fallback: bool = False
+    ) -> tuple[TileResult, ...]:
+        self._context.jobs.attempts.start(self._job, str(tile.id))
+        since = time.monotonic()
+        try:
+            engine, profile = self._load_fallback() if use_fallback else (self._engine, self._profile)
+            readings = recognize_tile(engine, tile, pixels=pixels, profile=profile)
+            return tuple(replace(reading, retries=retries) for reading in readings)
+        except (TaskTimeLimit, KeyboardInterrupt):
+            self._record_timeout(tile, time.monotonic() - since)
+            raise
+
+    def _read_parts(self, tile: Tile, pixels: Pixels, attempts: int) -> None:
+        parts = split_tile(tile, self._profile.tiling.overlap)
+        letters = [self._read_part(part, tile, pixels, attempts_used=attempts) for part in parts]
+        letters = letters or [self._read_part(tile, tile, pixels, attempts_used=0)]  # too small to be cut
+        if lost := [letter for letter in letters if letter]:
+            store_dead_letter(self._context, self._job, tile=tile.id, letter=lost[0])
+        else:
+            self._context.jobs.mark_tile_done(self._job, str(tile.id))
+
+    def _read_part(self, part: Tile, tile: Tile, pixels: Pixels, *, attempts_used: int) -> DeadLetter | None:
+        """Read and store a part; where that cannot be, store its dead letter and give it."""
+        if self._context.store.exists(layout.fragments(self._job, part.id)):
+            return None
+        if part != tile and (letter := self._find_dead_letter(part)):
+            return letter
+        try:
+            readings = self._attempt_part(part, crop_tile_part(pixels, tile, part=part), attempts_used)
+        except EngineFailed as error:
+            letter = DeadLetter(
+                str(error), attempts_used + self._context.jobs.attempts.get_state(self._job, str(part.id)).attempts
+            )
+            if part != tile:
+                store_dead_letter(self._context, self._job, tile=part.id, letter=letter)
+            return letter
+        self._context.jobs.attempts.reset(self._job, str(part.id))  # before the store may prove to be away
+        if counts := store_results(self._context, self._job, tile=part, readings=readings):
+            self._context.jobs.metrics.add(counts)
+        return None
+
+    def _attempt_part(self, part: Tile, pixels: Pixels, attempts_used: int) -> tuple[TileResult, ...]:
+        """Try by the job's model, then by the light one, as often as is left; `EngineFailed` when none can."""
+        before = self._context.jobs.attempts.get_state(self._job, str(part.id)).attempts
+        problem: Exception = EngineFailed(
+            f"tile {part.id}: took its worker down or all its time, {attempts_used + before} times"
+        )
+        for attempt in range(before, self._context.settings.task_limits.max_attempts - attempts_used):
+            try:
+                return self._attempt(part, pixels, retries=attempts_used + attempt, use_fallback=attempt > 0)
+            except (EngineFailed, MemoryError) as error:
+                problem = error
+        raise EngineFailed(str(problem) or f"tile {part.id}: there was not enough memory") from problem
+
+    def _load_fallback(self) -> tuple[Engine, Profile]:
+        """Give the engine of the light models, or the job's own where this worker cannot load them."""
+        light = replace(find_profile("fast"), tiling=self._profile.tiling, runtime=self._profile.runtime)
+        try:
+            return self._context.load_engine(light), light
+        except OcrfarmError:
+            return self._engine, self._profile
+
+    def _find_dead_letter(self, part: Tile) -> DeadLetter | None:
+        try:
+            return DeadLetter(parse_reason(self._context.store.get(layout.dead_letter(self._job, part.id))))
+        except ObjectNotFound:
+            return None
 
 
 def _prefetch(

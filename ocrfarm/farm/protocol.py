@@ -19,6 +19,9 @@ TASKS = (SPLIT, RECOGNIZE, STITCH, RESUME, RECONCILE)
 SPLIT_QUEUE = "split"
 STITCH_QUEUE = "stitch"
 
+FINAL_STATES = ("complete", "partial", "failed", "cancelled")
+"""States in which nothing more happens to a job."""
+
 CONTROL_GROUP = "control"
 """The group of the workers that split and stitch; see `worker_group`."""
 

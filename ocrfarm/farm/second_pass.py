@@ -10,9 +10,8 @@ from functools import lru_cache, partial
 from itertools import chain
 
 from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound
-from ocrfarm.farm.context import WorkerContext
-from ocrfarm.farm.dead_letters import DeadLetter, store_dead_letter
-from ocrfarm.farm.retries import store_results
+from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
+from ocrfarm.farm.retries import DeadLetter
 from ocrfarm.geometry import Box
 from ocrfarm.image import Pixels, decode_tile
 from ocrfarm.pipeline import PageOutcome, recognize_second_pass

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.context import open_job_store, open_recovery_state
-from ocrfarm.farm.depths import QueueDepth, QueueDepths
 from ocrfarm.farm.job_store import JobStatus
+from ocrfarm.farm.queues import QueueDepth, QueueDepths
 from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry
 from ocrfarm.settings import Settings
 

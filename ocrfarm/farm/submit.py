@@ -12,10 +12,8 @@ from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_publish_errors
 from ocrfarm.farm.context import open_job_store, open_recovery_state
 from ocrfarm.farm.egress import validate_webhook_url
-from ocrfarm.farm.job_store import JobStatus, JobStore
-from ocrfarm.farm.manifest import Request
-from ocrfarm.farm.remember import make_end_note, request_fields, restore_status
-from ocrfarm.farm.upkeep import RecoveryState
+from ocrfarm.farm.job_store import JobStatus, JobStore, RecoveryState
+from ocrfarm.farm.manifest import Request, make_end_note, request_fields, restore_status
 from ocrfarm.settings import Admission, Settings
 from ocrfarm.storage import layout
 from ocrfarm.storage.store import Store

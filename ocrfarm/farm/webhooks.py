@@ -18,9 +18,8 @@ from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.egress import open_connection, parse_https_url, request_target
 from ocrfarm.farm.job_store import JobStatus, JobStore, WebhookState
-from ocrfarm.farm.manifest import Request
+from ocrfarm.farm.manifest import Request, restore_status
 from ocrfarm.farm.outbox import Claim, Outbox
-from ocrfarm.farm.remember import restore_status
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store

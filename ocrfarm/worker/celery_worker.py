@@ -6,8 +6,8 @@ from celery import Celery
 from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
 
-from ocrfarm.farm import protocol, tracing
-from ocrfarm.farm.celery_app import make_app
+from ocrfarm.farm import protocol
+from ocrfarm.farm.celery_app import make_app, setup_tracing
 from ocrfarm.farm.context import open_context
 from ocrfarm.farm.embedded.processes import die_with_parent
 from ocrfarm.farm.tasks import register_tasks
@@ -32,7 +32,7 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
     memory.install_memory_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout)
     worker_process_init.connect(die_with_parent, weak=False)
-    worker_process_init.connect(lambda **_: tracing.setup_tracing(settings, name), weak=False)
+    worker_process_init.connect(lambda **_: setup_tracing(settings, name), weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
         queues=queues,

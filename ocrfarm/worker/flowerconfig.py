@@ -3,7 +3,7 @@
 read_only = True  # jobs are cancelled by `ocrfarm cancel`: a message that is revoked here would only be missed later
 persistent = False  # what it would keep on disk is a pickle
 tasks_columns = (
-    "uuid,name,args,kwargs,state,received,runtime,worker"  # arguments as `ocrfarm.farm.task_repr` shows them
+    "uuid,name,args,kwargs,state,received,runtime,worker"  # arguments as `ocrfarm.farm.celery_app` shows them
 )
 max_tasks = 20_000  # about 100 MB; a page of 16384 pixels is some 70 messages
 purge_offline_workers = 86_400  # seconds: pods that will not come back

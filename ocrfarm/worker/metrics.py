@@ -9,13 +9,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from ocrfarm.errors import BrokerError, FarmError
-from ocrfarm.farm.attempts import FINAL_STATES
 from ocrfarm.farm.metrics import BUCKET_BOUNDS, Histogram, TileOutcome, select_counter, select_histogram
+from ocrfarm.farm.protocol import FINAL_STATES
 from ocrfarm.farm.snapshot import FarmSnapshot, make_snapshot_reader
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
-    from ocrfarm.farm.gpus import Gpu
+    from ocrfarm.farm.worker_registry import Gpu
 
 PORT = 9808
 

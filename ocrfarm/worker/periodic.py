@@ -20,9 +20,8 @@ from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker, translate_publish_errors
 from ocrfarm.farm.celery_app import renewal_interval
 from ocrfarm.farm.context import open_job_store
-from ocrfarm.farm.gpus import list_gpus
 from ocrfarm.farm.queues import HEARTBEAT_INTERVAL
-from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry
+from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry, list_gpus
 from ocrfarm.settings import Settings
 
 _step_numbers = count()

@@ -14,8 +14,7 @@ from ocrfarm.errors import BrokerError, EngineError, OcrfarmError
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue, make_app
 from ocrfarm.farm.context import open_context, open_job_store, peak_memory_mb
-from ocrfarm.farm.stage import ContextFactory, set_memory_limit
-from ocrfarm.farm.tasks import register_tasks
+from ocrfarm.farm.tasks import ContextFactory, register_tasks, set_memory_limit
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
 from ocrfarm.worker import celery_worker, health, periodic

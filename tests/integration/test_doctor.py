@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from ocrfarm.errors import BrokerError, EngineError, OcrfarmError, StoreDenied, StoreError, StoreFull, WeightsError
-from ocrfarm.farm.gpus import list_gpus
+from ocrfarm.farm.worker_registry import list_gpus
 from ocrfarm.recognize import WeightsFolders
 from ocrfarm.recognize.model_registry import find_model
 from ocrfarm.settings import Admission, Endpoints, Settings

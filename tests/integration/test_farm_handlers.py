@@ -33,12 +33,11 @@ from ocrfarm.farm import handlers, protocol, tasks
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.context import WorkerContext
-from ocrfarm.farm.job_store import JobStatus, JobStore
+from ocrfarm.farm.job_store import JobStatus, JobStore, RecoveryState
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.recovery import recover_stalled_jobs
 from ocrfarm.farm.second_pass import recognize_regions
 from ocrfarm.farm.submit import Submitter, cancel, fail_job, submit
-from ocrfarm.farm.upkeep import RecoveryState
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import EngineOutput, Profile, RgbPixels, Tiling, find_profile

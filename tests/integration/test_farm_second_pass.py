@@ -9,7 +9,7 @@ import pytest
 
 from ocrfarm.errors import EngineFailed
 from ocrfarm.farm import handlers
-from ocrfarm.farm.revive import clear_dead_letters
+from ocrfarm.farm.recovery import clear_dead_letters
 from ocrfarm.farm.second_pass import recognize_regions
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile

@@ -21,9 +21,8 @@ import yaml
 
 from ocrfarm.errors import FarmError
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.gpus import Gpu
 from ocrfarm.farm.snapshot import make_snapshot_reader
-from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry
+from ocrfarm.farm.worker_registry import Gpu, WorkerInfo, WorkerRegistry
 from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, run_farm
 from tests.support.programs import find_program

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from ocrfarm.errors import BrokerUnreachable
-from ocrfarm.farm.depths import QueueDepth
-from ocrfarm.farm.gpus import Gpu
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.farm.metrics import BUCKET_BOUNDS, select_counter, select_histogram
+from ocrfarm.farm.queues import QueueDepth
 from ocrfarm.farm.snapshot import FarmSnapshot
-from ocrfarm.farm.worker_registry import WorkerInfo
+from ocrfarm.farm.worker_registry import Gpu, WorkerInfo
 from ocrfarm.worker.metrics import make_registry
 from tests.support.prometheus_text import Samples, parse_samples, sample_value
 

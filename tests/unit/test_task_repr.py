@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrfarm.farm import protocol
-from ocrfarm.farm.celery_app import make_app
-from ocrfarm.farm.task_repr import SENT_HEADER, describe_args
+from ocrfarm.farm.celery_app import SENT_HEADER, describe_args, make_app
 from ocrfarm.settings import Endpoints, Settings
 from ocrfarm.tile import TileId
 
