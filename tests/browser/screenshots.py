@@ -1,4 +1,4 @@
-"""The pictures of the documentation, taken of a real farm at work: python -m tests.browser.screenshots FOLDER."""
+"""The screenshots of the documentation, taken of a real farm at work: python -m tests.browser.screenshots FOLDER."""
 
 import io
 import os
@@ -27,7 +27,7 @@ from tests.support.chromium import Browser, run_chromium
 from tests.support.servers import find_free_ports
 
 SIDE = 5120
-"""Pixels: some seconds of work for each sheet, so that all is in full swing when the pictures are taken."""
+"""Pixels: some seconds of work for each sheet, so that everything is busy when the screenshots are taken."""
 
 _VIEWS = {
     "page": "",
@@ -39,7 +39,7 @@ _VIEWS = {
         for (const id of ['theme', 'open-panel']) document.getElementById(id).click();
     """,
 }
-"""What is done before each picture of the viewer."""
+"""What is done before each screenshot of the viewer."""
 
 _HTML = """<html><meta charset="UTF-8"><body style="margin: 0">
 <pre style="margin: 0; padding: 1em; display: inline-block; font: 15px/1.3 monospace; color: {foreground};
@@ -47,7 +47,7 @@ background: {background}"><code style="font-family: inherit">{code}</code></pre>
 
 
 def main(folder: Path) -> None:
-    """Read sheets and take pictures meanwhile."""
+    """Read sheets and take screenshots meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
     (port,) = find_free_ports(1)
     with tempfile.TemporaryDirectory() as scratch:

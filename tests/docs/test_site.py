@@ -1,4 +1,4 @@
-"""The site: built without a finding, figures and licences as they would be made now, and no word to a foreign host."""
+"""The site: built without a finding, diagrams and licences as they would be made now, and no word to a foreign host."""
 
 import functools
 import http.server
@@ -100,11 +100,11 @@ def test_a_browser_asks_no_foreign_host_and_finds_a_word(address: str) -> None:
     assert hosts == {address.split("/")[2]}
 
 
-def test_the_figures_are_what_the_code_draws(tmp_path: Path) -> None:
-    done = _run(sys.executable, "docs/tools/figures.py", str(tmp_path))
+def test_the_diagrams_are_what_the_code_draws(tmp_path: Path) -> None:
+    done = _run(sys.executable, "docs/tools/diagrams.py", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    for figure in tmp_path.iterdir():
-        assert figure.read_bytes() == (DOCS / "pictures" / figure.name).read_bytes(), "run docs/tools/figures.py"
+    for diagram in tmp_path.iterdir():
+        assert diagram.read_bytes() == (DOCS / "images" / diagram.name).read_bytes(), "run docs/tools/diagrams.py"
 
 
 def test_the_licences_are_those_of_the_lock() -> None:

@@ -1,4 +1,4 @@
-"""Draws figures for the documents with the project's own plan and stitcher: python docs/tools/figures.py FOLDER."""
+"""Draws the documents' diagrams with the project's own tiling and stitcher: python docs/tools/diagrams.py FOLDER."""
 
 import sys
 from collections.abc import Iterable
@@ -65,7 +65,7 @@ def svg(width: int, height: int, title: str, parts: Iterable[str]) -> str:
 
 PAGE, SIDE, OVERLAP = Size(7000, 5200), 2048, 192
 BLANK = (1, 2)
-"""Row and column of the tile that the figure shows as blank."""
+"""Row and column of the tile that the diagram shows as blank."""
 
 
 def tiles() -> str:
@@ -120,8 +120,8 @@ def seam() -> str:
     switch = _switch(first, second)
     joined = [each for each in first if each.x <= switch], [each for each in second if each.x > switch]
     if "".join(each.text for each in chain(*joined)) != line.text:
-        raise SystemExit("the figure of the seam does not show what `stitch` does")
-    parts = [text((30, 28), "two tiles, and a line that neither sees whole")]
+        raise SystemExit("the diagram of the seam does not show what `stitch` does")
+    parts = [text((30, 28), "two tiles, and a line that neither of them sees whole")]
     for reading, colour, shift in zip(readings, (TEAL, AMBER), (0, 8), strict=True):
         frame = (30 + reading.tile.box.x0, 44 + shift, reading.tile.box.width, 70 - 2 * shift)
         parts.append(rectangle(frame, colour, colour, "fill-opacity='.10' stroke-width='1.4'"))
@@ -130,7 +130,7 @@ def seam() -> str:
     for y, (letters, colour, words) in zip((164, 214), rows, strict=True):
         parts += [text((30, y - 22), words, colour=colour, size=12), *(_drawn(each, y, colour) for each in letters)]
     parts.append(
-        text((30, 250), "stitched, from one to the next after a letter that both read at the same place", size=12)
+        text((30, 250), "stitched: the text switches tiles after a letter that both read at the same place", size=12)
     )
     parts += [
         _drawn(each, 272, colour) for letters, colour in zip(joined, (TEAL, AMBER), strict=True) for each in letters
@@ -148,7 +148,7 @@ def _letters(reading: TileResult) -> list[Letter]:
 
 
 def _switch(first: list[Letter], second: list[Letter]) -> float:
-    """Give the place of the letter that both read, nearest to the middle of what both see."""
+    """Return the x of the letter that both read, nearest to the middle of what both see."""
     both = [each.x for each in first for other in second if each.text == other.text and abs(each.x - other.x) < 1]
     return min(both, key=lambda x: abs(x - (second[0].x + first[-1].x) / 2))
 
@@ -158,7 +158,7 @@ def _drawn(letter: Letter, y: float, colour: str) -> str:
 
 
 STAGES = {
-    "split": (250, "cuts the picture\nas it streams by"),
+    "split": (250, "cuts the image\nas it streams by"),
     "recognize": (450, "reads tiles,\none model each"),
     "stitch": (660, "joins the lines\nwhen all are read"),
 }
@@ -171,33 +171,31 @@ def farm() -> str:
         for back in (16, 8, 0) if name == "recognize" else (0,):
             parts.append(rectangle((x + back, y - back, 120, 70), INK, "white", "rx='6' stroke-width='1.4'"))
         parts.append(middle((x + 60, y + 22), name, size=15))
-        for row, words in enumerate(STAGES.get(name, (0, "hands in, waits,\nfetches"))[1].splitlines()):
+        for row, words in enumerate(STAGES.get(name, (0, "submits, waits,\nfetches"))[1].splitlines()):
             parts.append(middle((x + 60, y + 42 + 15 * row), words, colour=GREY, size=11))
     parts += [arrow((180, 165), (248, 165)), arrow((370, 165), (448, 165)), arrow((586, 165), (658, 165))]
     parts += [middle((214, 156), "job"), middle((409, 156), "batches", size=12), middle((622, 156), "chord", size=12)]
     parts += [
         rectangle((60, 46, 720, 34), TEAL, TEAL, "rx='6' fill-opacity='.14'"),
-        middle((420, 68), "broker: queues, and how far each job is", size=12),
+        middle((420, 68), "broker: queues, and the progress of each job", size=12),
     ]
     parts += [rectangle((60, 258, 720, 34), AMBER, AMBER, "rx='6' fill-opacity='.14'")]
-    parts.append(
-        middle((420, 280), "store: picture, tiles, what was read on each tile, result; the truth of a job", size=12)
-    )
-    for what, at in {"picture": 120, "picture, tiles": 310, "tiles, lines": 510, "lines, result": 720}.items():
+    parts.append(middle((420, 280), "store: image, tiles, the text of each tile, result; the truth of a job", size=12))
+    for what, at in {"image": 120, "image, tiles": 310, "tiles, lines": 510, "lines, result": 720}.items():
         parts += [arrow((at, 228), (at, 202), dashed=True), arrow((at, 228), (at, 256), dashed=True)]
         parts.append(text((at + 6, 234), what, size=11))
     way = "M 720 130 C 720 96, 540 96, 520 112"
     parts.append(f"<path d='{way}' fill='none' stroke='{RED}' stroke-width='1.4' marker-end='url(#head)'/>")
-    parts.append(text((636, 98), "where it doubts: a second look", colour=RED, size=11))
+    parts.append(text((636, 98), "if in doubt: a second pass", colour=RED, size=11))
     return svg(840, 310, "The farm: split, recognize, stitch, with a broker and a store", parts)
 
 
-FIGURES = {"tiles": tiles, "seam": seam, "farm": farm}
+DIAGRAMS = {"tiles": tiles, "seam": seam, "farm": farm}
 
 
 def main(folder: Path) -> None:
-    """Write every figure."""
-    for name, draw in FIGURES.items():
+    """Write every diagram."""
+    for name, draw in DIAGRAMS.items():
         (folder / f"{name}.svg").write_text(draw(), encoding="utf-8")
 
 
