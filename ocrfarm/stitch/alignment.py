@@ -5,12 +5,17 @@ many ways.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ocrfarm.stitch.truncation import TRUNCATED, WHOLE
-from ocrfarm.stitch.words import writes_spaces
 from ocrfarm.tile import Char
+
+HAN = "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Han characters, their radicals and kana; Hangul is written with spaces."""
+
+_NO_SPACES = re.compile(rf"[{HAN}\u3001-\u303f\uff00-\uff65]")
 
 MAX_CHAR_OFFSET = 0.45
 """Text heights between two views of one character at most; about the pitch of narrow digits."""
@@ -194,3 +199,8 @@ def _split_at_position(first: LineView, second: LineView, position: float, heigh
     )  # a detector parts text at gaps only
     spaced = apart and writes_spaces(one.text) and writes_spaces(two.text)
     return Seam(stop, begin, position, spaced, 0, 0.0)
+
+
+def writes_spaces(char: str) -> bool:
+    """Say whether words of the character's script are set apart by spaces."""
+    return not _NO_SPACES.match(char)

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ocrfarm.geometry import Quad
 from ocrfarm.stitch.alignment import LineView, Seam, find_seam
 from ocrfarm.stitch.fragment_table import Floats, FragmentTable
-from ocrfarm.stitch.groups import Neighbours
+from ocrfarm.stitch.matching import Neighbours
 from ocrfarm.stitch.truncation import WHOLE, Truncation
 
 REFIT_RATIO = 1.3
@@ -66,7 +67,7 @@ class _View:
     row: int
     start: float
     end: float
-    start_grade: int  # grade of the start, see cuts.py
+    start_grade: int  # grade of the start, see truncation.py
     end_grade: int
     is_turned: bool
     depth: float
@@ -211,3 +212,9 @@ def _find_seams(views: Sequence[LineView], height: float) -> list[Seam]:
         seams.append(find_seam(first, second, height=height, used_chars=after))
         after = seams[-1].begin
     return seams
+
+
+def line_quad(table: FragmentTable, joined_line: JoinedLine) -> Quad:
+    """Give the quad from the start of the first view to the end of the last."""
+    first, last = (table.quad(joined_line.segments[at].row) for at in (0, -1))
+    return Quad(first.p0, last.p1, last.p2, first.p3)

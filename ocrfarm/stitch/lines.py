@@ -1,19 +1,135 @@
 """Parts of fragments -> a line with its words, each with its place on the page."""
 
+import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from itertools import pairwise
+from typing import NamedTuple
 
 from ocrfarm.document import Line, SecondPassOutcome, Word
 from ocrfarm.geometry import Point, Quad
-from ocrfarm.stitch.chain import JoinedLine, Segment
+from ocrfarm.stitch.alignment import HAN
+from ocrfarm.stitch.chain import JoinedLine, Segment, line_quad
 from ocrfarm.stitch.fragment_table import FragmentTable
-from ocrfarm.stitch.second_pass import LineText, Reread, Zone, merge_reread, replace_with_reread
-from ocrfarm.stitch.words import split_words
-from ocrfarm.tile import Fragment
+from ocrfarm.tile import Char, Fragment
+
+MAX_CONFIDENCE_LOSS = 0.05
+"""What a second reading may be less sure of than the joined text, and still be believed."""
+
+MAX_STRONG_CONFIDENCE_LOSS = 0.1
+"""The same for a stronger model, which knows better what it does not know: of 3,251 lines on scanned receipts, asking
+for as much confidence as before would lose a tenth of what it mends, and this loses nothing."""
+
+MIN_COMMON_SHARE = 0.7
+"""Share of the characters that both must have in common: a crop that shows something else has fewer."""
+
+Zone = tuple[float, float]
+"""Where two parts of a line overlap, on the line's axis."""
+
+_WORD = re.compile(rf"[{HAN}]|[^\s{HAN}]+")
 
 ZONE_MARGIN = 0.5
 """Line heights beyond the overlap of two parts in which a letter may have been cut too."""
+
+
+class LineText(NamedTuple):
+    """The characters of a line in columns: what, where on the line's axis, how sure, and from which part."""
+
+    chars: list[str]
+    positions: list[float]
+    confidences: list[float]
+    segments: list[int]
+
+    def add(
+        self, chars: Sequence[str], positions: Sequence[float], *, confidences: Sequence[float], segment: int
+    ) -> None:
+        """Append characters of one part."""
+        self.chars.extend(chars)
+        self.positions.extend(positions)
+        self.confidences.extend(confidences)
+        self.segments.extend([segment] * len(chars))
+
+    def trim(self) -> "LineText":
+        """Leave out the spaces before the first letter and behind the last one."""
+        inked = [k for k, char in enumerate(self.chars) if char.strip()] or [0]
+        kept = slice(inked[0], inked[-1] + 1)
+        return LineText(self.chars[kept], self.positions[kept], self.confidences[kept], self.segments[kept])
+
+    def mean_confidence(self) -> float:
+        """Give the mean confidence, spaces aside."""
+        sure = [sure for char, sure in zip(self.chars, self.confidences, strict=True) if char.strip()]
+        return sum(sure) / max(len(sure), 1)
+
+
+class Reread(NamedTuple):
+    """What was read on a whole line by the second pass, by which model, and whether that is stronger than the first."""
+
+    chars: Sequence[Char]
+    model: str
+    is_stronger: bool
+
+
+def merge_reread(
+    text: LineText, reread: Sequence[Char], *, zones: Sequence[Zone]
+) -> tuple[LineText, SecondPassOutcome]:
+    """Take from the second reading of a whole line what stands where two tiles overlap; the rest was whole before.
+
+    `reread` has its places on the line's axis. The second reading is believed where it is nearly as sure as the first
+    one and has most of its characters; both may drop or mistake a letter anywhere, but only at a seam it is the better.
+    Spaces alone are left as they are.
+    """
+    matcher = SequenceMatcher(None, text.chars, [char.text for char in reread], autojunk=False)
+    second = LineText(
+        [char.text for char in reread], [char.position for char in reread], [char.confidence for char in reread], []
+    )
+    if matcher.ratio() < MIN_COMMON_SHARE or second.mean_confidence() < text.mean_confidence() - MAX_CONFIDENCE_LOSS:
+        return text, "uncertain"
+    merged, corrected = LineText([], [], [], []), False
+    for _, i, i_end, j, j_end in matcher.get_opcodes():
+        differ = "".join(text.chars[i:i_end]).strip() != "".join(second.chars[j:j_end]).strip()
+        taken = differ and _is_in_zone([*text.positions[i:i_end], *second.positions[j:j_end]], zones)
+        source, first, stop = (second, j, j_end) if taken else (text, i, i_end)
+        part = text.segments[min(i, len(text.segments) - 1)]
+        for k in range(first, stop):
+            own = part if taken else text.segments[k]
+            merged.add(
+                source.chars[k : k + 1],
+                source.positions[k : k + 1],
+                confidences=source.confidences[k : k + 1],
+                segment=own,
+            )
+        corrected |= taken
+    return merged, "corrected" if corrected else "confirmed"
+
+
+def replace_with_reread(
+    text: LineText, reread: Sequence[Char], *, ends: Sequence[float]
+) -> tuple[LineText, SecondPassOutcome]:
+    """Take the reading of a stronger model whole, unless it is much less sure, as on a crop that shows something else.
+
+    `reread` has its places on the line's axis, on which the parts of the line end at `ends`.
+    """
+    second = LineText([], [], [], [])
+    for char in reread:
+        part = min(bisect_left(ends, char.position), len(ends) - 1)
+        second.add([char.text], [char.position], confidences=[char.confidence], segment=part)
+    if second.mean_confidence() < text.mean_confidence() - MAX_STRONG_CONFIDENCE_LOSS:
+        return text, "uncertain"
+    return second, "confirmed" if second.chars == text.chars else "corrected"
+
+
+def _is_in_zone(positions: Sequence[float], zones: Sequence[Zone]) -> bool:
+    return any(low <= min(positions) and max(positions) <= high for low, high in zones)
+
+
+def split_words(chars: Sequence[str]) -> list[tuple[int, int]]:
+    """Give the words as (first, after last) indices of the characters, each of which may be several code points."""
+    text = "".join(chars)
+    if len(text) != len(chars):
+        text = "".join(char[:1] or " " for char in chars)
+    return [match.span() for match in _WORD.finditer(text)]
 
 
 def make_line(table: FragmentTable, joined_line: JoinedLine, *, rereads: Mapping[Quad, Reread]) -> Line:
@@ -50,12 +166,6 @@ def _find_zones(table: FragmentTable, segments: Sequence[Segment]) -> list[Zone]
     margin = ZONE_MARGIN * float(table.height[[part.row for part in segments]].mean())
     edges = [sorted((after.start, before.end)) for before, after in pairwise(segments)]
     return [(low - margin, high + margin) for low, high in edges]
-
-
-def line_quad(table: FragmentTable, joined_line: JoinedLine) -> Quad:
-    """Give the quad from the start of the first view to the end of the last."""
-    first, last = (table.quad(joined_line.segments[at].row) for at in (0, -1))
-    return Quad(first.p0, last.p1, last.p2, first.p3)
 
 
 def _collect_text(segments: Sequence[Segment], fragments: Sequence[Fragment]) -> LineText:

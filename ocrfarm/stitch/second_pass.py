@@ -1,122 +1,209 @@
-"""What the second pass found -> what of it counts."""
+"""Lines of the first stitching -> which places deserve a second pass, each for a written reason.
 
-from bisect import bisect_left
-from collections.abc import Sequence
+A joined line is read again as a whole where its seams do not prove that the text is right. A line that ends where a
+border cut through its letters, and that no other tile continues, is incomplete for certain: its end is searched again.
+A line that a tile left to a neighbour is read where the neighbour has it not. A line of doubtful letters is read by a
+stronger model, if the profile names one.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import NamedTuple
 
-from ocrfarm.document import SecondPassOutcome
-from ocrfarm.geometry import Quad
+import numpy as np
+
+from ocrfarm.geometry import Box, Quad, Size
+from ocrfarm.stitch.chain import JoinedLine, Segment, line_quad
+from ocrfarm.stitch.fragment_table import Flags, Floats, FragmentTable, Ints
 from ocrfarm.stitch.matching import MAX_AXIS_OFFSET_SAME_TEXT, MIN_HEIGHT_RATIO
-from ocrfarm.tile import Char, Fragment, SecondPassRegion, TileResult
+from ocrfarm.stitch.suppression import OrientedBoxes, compute_covered_share
+from ocrfarm.stitch.truncation import TRUNCATED, Truncation, find_truncation
+from ocrfarm.tile import (
+    DETECTOR_STRIDE,
+    SECOND_PASS_QUADKEY,
+    Fragment,
+    SecondPassKind,
+    SecondPassRegion,
+    Tile,
+    TileId,
+    TileResult,
+)
 
-MAX_CONFIDENCE_LOSS = 0.05
-"""What a second reading may be less sure of than the joined text, and still be believed."""
+MIN_SEAM_AGREEMENT = 1.0
+"""Share of the letters at a seam that both tiles must have read alike."""
 
-MAX_STRONG_CONFIDENCE_LOSS = 0.1
-"""The same for a stronger model, which knows better what it does not know: of 3,251 lines on scanned receipts, asking
-for as much confidence as before would lose a tenth of what it mends, and this loses nothing."""
+MIN_SEAM_ANCHORS = 3
+"""Letters that both must have read alike at the same place."""
 
-MIN_COMMON_SHARE = 0.7
-"""Share of the characters that both must have in common: a crop that shows something else has fewer."""
+MIN_SEAM_CONFIDENCE, SEAM_CHARS = 0.6, 2
+"""Least mean confidence of so many letters on each side of a seam."""
+
+MIN_VIEW_CONFIDENCE = 0.6
+"""Least confidence of every view that a line is made of."""
+
+MIN_SEARCH_SIDE = 512
+"""Pixels of the tile that is searched round an open end at least; it is half as large as a first tile, where that is
+more, so that it sees as much of the line's rest as the detector needs to find it."""
+
+SEARCH_GRID_DIVISOR = 8
+"""The tiles' places are multiples of this part of their side, so that ends near one another share one."""
+
+LINE_MARGIN = 0.5
+"""Heights of a line that is shown on each side of it."""
+
+DEFERRED_LINE_MARGIN = 2.5
+"""Heights of a line that is shown alone on each side of it: no border of its tile seems to cut it."""
+
+MAX_REGION_PIXELS = 32_000_000
+"""Pixels of the box round a line that is read again: a slanted line across a very large page is left as it is."""
+
+RegionSpec = tuple[Box, tuple[Quad, ...], SecondPassKind]
 
 MAX_DRIFT = 0.05
 """Pixels sideways that a line may drift for each pixel beyond its known part."""
 
-
-class LineText(NamedTuple):
-    """The characters of a line in columns: what, where on the line's axis, how sure, and from which part."""
-
-    chars: list[str]
-    positions: list[float]
-    confidences: list[float]
-    segments: list[int]
-
-    def add(
-        self, chars: Sequence[str], positions: Sequence[float], *, confidences: Sequence[float], segment: int
-    ) -> None:
-        """Append characters of one part."""
-        self.chars.extend(chars)
-        self.positions.extend(positions)
-        self.confidences.extend(confidences)
-        self.segments.extend([segment] * len(chars))
-
-    def trim(self) -> "LineText":
-        """Leave out the spaces before the first letter and behind the last one."""
-        inked = [k for k, char in enumerate(self.chars) if char.strip()] or [0]
-        kept = slice(inked[0], inked[-1] + 1)
-        return LineText(self.chars[kept], self.positions[kept], self.confidences[kept], self.segments[kept])
-
-    def mean_confidence(self) -> float:
-        """Give the mean confidence, spaces aside."""
-        sure = [sure for char, sure in zip(self.chars, self.confidences, strict=True) if char.strip()]
-        return sum(sure) / max(len(sure), 1)
+MIN_NEIGHBOUR_COVERED_SHARE, NEIGHBOUR_BOX_SLACK = 0.95, 0.25
+"""Share of a line's area that fragments of other tiles cover together, grown by so many of their heights, from where on
+they have the line: a neighbour that could be read in parts only may have a part of it. Boxes of one line in two tiles
+differ by less than the slack."""
 
 
-class Reread(NamedTuple):
-    """What was read on a whole line by the second pass, by which model, and whether that is stronger than the first."""
+class SecondPassCriteria(NamedTuple):
+    """Which lines a stronger model reads: less likely right than `min_confidence`, `max_fraction` of all at most."""
 
-    chars: Sequence[Char]
-    model: str
-    is_stronger: bool
-
-
-Zone = tuple[float, float]
-"""Where two parts of a line overlap, on the line's axis."""
+    min_confidence: float = 0.0
+    max_fraction: float = 1.0
 
 
-def merge_reread(
-    text: LineText, reread: Sequence[Char], *, zones: Sequence[Zone]
-) -> tuple[LineText, SecondPassOutcome]:
-    """Take from the second reading of a whole line what stands where two tiles overlap; the rest was whole before.
+DEFAULT_CRITERIA = SecondPassCriteria()
 
-    `reread` has its places on the line's axis. The second reading is believed where it is nearly as sure as the first
-    one and has most of its characters; both may drop or mistake a letter anywhere, but only at a seam it is the better.
-    Spaces alone are left as they are.
-    """
-    matcher = SequenceMatcher(None, text.chars, [char.text for char in reread], autojunk=False)
-    second = LineText(
-        [char.text for char in reread], [char.position for char in reread], [char.confidence for char in reread], []
+
+def build_second_pass_regions(
+    size: Size,
+    table: FragmentTable,
+    *,
+    joined_lines: Sequence[JoinedLine],
+    deferred: Sequence[Quad],
+    criteria: SecondPassCriteria = DEFAULT_CRITERIA,
+) -> tuple[SecondPassRegion, ...]:
+    """Give the regions of a page in a fixed order; `deferred` are lines left to tiles which have them not."""
+    truncation, page = find_truncation(table), table.readings[0].tile.id.page
+    low_confidence = _find_low_confidence(table, joined_lines, criteria)
+    open_ends = [end for line in joined_lines for end in _find_open_ends(table, truncation, line)]
+    searches = _make_search_regions(size, table, open_ends)
+    doubtful = {
+        line_quad(table, line) for line in joined_lines if _has_doubtful_seam(table, truncation, line)
+    }.difference(low_confidence)
+    wanted = [
+        *searches,
+        *_make_line_regions(size, doubtful, "seam", LINE_MARGIN),
+        *_make_line_regions(size, deferred, "deferred", DEFERRED_LINE_MARGIN),
+        *_group_by_tile(size, table, low_confidence),
+    ]
+    return tuple(
+        SecondPassRegion(Tile(TileId(page, 0, 0, index, SECOND_PASS_QUADKEY), box, size), quads, kind)
+        for index, (box, quads, kind) in enumerate(wanted)
     )
-    if matcher.ratio() < MIN_COMMON_SHARE or second.mean_confidence() < text.mean_confidence() - MAX_CONFIDENCE_LOSS:
-        return text, "uncertain"
-    merged, corrected = LineText([], [], [], []), False
-    for _, i, i_end, j, j_end in matcher.get_opcodes():
-        differ = "".join(text.chars[i:i_end]).strip() != "".join(second.chars[j:j_end]).strip()
-        taken = differ and _is_in_zone([*text.positions[i:i_end], *second.positions[j:j_end]], zones)
-        source, first, stop = (second, j, j_end) if taken else (text, i, i_end)
-        part = text.segments[min(i, len(text.segments) - 1)]
-        for k in range(first, stop):
-            own = part if taken else text.segments[k]
-            merged.add(
-                source.chars[k : k + 1],
-                source.positions[k : k + 1],
-                confidences=source.confidences[k : k + 1],
-                segment=own,
-            )
-        corrected |= taken
-    return merged, "corrected" if corrected else "confirmed"
 
 
-def replace_with_reread(
-    text: LineText, reread: Sequence[Char], *, ends: Sequence[float]
-) -> tuple[LineText, SecondPassOutcome]:
-    """Take the reading of a stronger model whole, unless it is much less sure, as on a crop that shows something else.
-
-    `reread` has its places on the line's axis, on which the parts of the line end at `ends`.
-    """
-    second = LineText([], [], [], [])
-    for char in reread:
-        part = min(bisect_left(ends, char.position), len(ends) - 1)
-        second.add([char.text], [char.position], confidences=[char.confidence], segment=part)
-    if second.mean_confidence() < text.mean_confidence() - MAX_STRONG_CONFIDENCE_LOSS:
-        return text, "uncertain"
-    return second, "confirmed" if second.chars == text.chars else "corrected"
+def _find_low_confidence(
+    table: FragmentTable, joined_lines: Sequence[JoinedLine], criteria: SecondPassCriteria
+) -> dict[Quad, int]:
+    """Give the lines that are too likely wrong somewhere, each with the one tile that shows it whole, or -1."""
+    if not criteria.min_confidence:
+        return {}
+    found = sorted((_estimate_correctness(table, line), line_quad(table, line), line) for line in joined_lines)
+    chosen = [(quad, line.segments) for chance, quad, line in found if chance < criteria.min_confidence]
+    return {
+        quad: int(table.tile_index[parts[0].row]) if len(parts) == 1 else -1
+        for quad, parts in chosen[: math.ceil(criteria.max_fraction * len(found))]
+    }
 
 
-def _is_in_zone(positions: Sequence[float], zones: Sequence[Zone]) -> bool:
-    return any(low <= min(positions) and max(positions) <= high for low, high in zones)
+def _estimate_correctness(table: FragmentTable, line: JoinedLine) -> float:
+    """Give the probability that every letter of a line is right, as far as the recognizer can tell."""
+    runs = (table.fragment(part.row).chars[part.first : part.stop] for part in line.segments)
+    return math.prod(char.confidence for run in runs for char in run if char.text != " ")
+
+
+def _group_by_tile(size: Size, table: FragmentTable, low_confidence: Mapping[Quad, int]) -> list[RegionSpec]:
+    """Put the lines that one tile shows into one place, so that they are fetched at once and read together."""
+    shown = defaultdict(list)
+    for quad, tile in sorted(low_confidence.items()):
+        shown[tile].append(quad)
+    seams = _make_line_regions(size, shown.pop(-1, []), "low_confidence", LINE_MARGIN)
+    return seams + [
+        (table.readings[tile].tile.box, tuple(quads), "low_confidence") for tile, quads in sorted(shown.items())
+    ]
+
+
+def _make_line_regions(size: Size, quads: Iterable[Quad], kind: SecondPassKind, margin: float) -> list[RegionSpec]:
+    """Give the boxes round lines that are read as they are, with a margin of so many of their heights."""
+    frame = Box(0, 0, size.width, size.height)
+    boxes = [(_grow_bounds(quad, margin).intersection(frame), quad) for quad in quads]
+    return sorted((box, (quad,), kind) for box, quad in boxes if box and box.area <= MAX_REGION_PIXELS)
+
+
+def _has_doubtful_seam(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> bool:
+    """Say whether the seams of a line fail to prove its text."""
+    if line.anchors is None:
+        return False
+    models = {table.reading(part.row).model for part in line.segments}
+    weakest = min(table.fragment(part.row).confidence for part in line.segments)
+    return (
+        line.agreement < MIN_SEAM_AGREEMENT
+        or line.anchors < MIN_SEAM_ANCHORS
+        or line.has_turned_view
+        or len(models) > 1
+        or weakest < MIN_VIEW_CONFIDENCE
+        or any(bool(truncation.cut_lengthwise[part.row]) for part in line.segments)
+        or any(_measure_seam_confidence(table, one, two) < MIN_SEAM_CONFIDENCE for one, two in pairwise(line.segments))
+    )
+
+
+def _measure_seam_confidence(table: FragmentTable, one: Segment, two: Segment) -> float:
+    before = table.fragment(one.row).chars[max(one.stop - SEAM_CHARS, one.first) : one.stop]
+    after = table.fragment(two.row).chars[two.first : min(two.first + SEAM_CHARS, two.stop)]
+    sure = [char.confidence for char in (*before, *after)]
+    return sum(sure) / max(len(sure), 1)
+
+
+def _find_open_ends(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> Iterator[tuple[int, int]]:
+    """Give the fragments at whose start (0) or end (1) the line was cut through letters and not continued."""
+    if line.has_turned_view:
+        return
+    first, last = line.segments[0].row, line.segments[-1].row
+    for piece, end in ((first, 0), (last, 1)):
+        if truncation.grade[piece, end] == TRUNCATED and not truncation.cut_lengthwise[piece]:
+            yield piece, end
+
+
+def _make_search_regions(size: Size, table: FragmentTable, ends: Sequence[tuple[int, int]]) -> list[RegionSpec]:
+    """Give the boxes to search and the lines that end in each."""
+    found: dict[Box, list[Quad]] = {}
+    for piece, end in ends:
+        quad = table.quad(piece)
+        x, y = quad.segment(end, end).centre
+        box = table.reading(piece).tile.box
+        side = max(MIN_SEARCH_SIDE, max(box.width, box.height) // (2 * DETECTOR_STRIDE) * DETECTOR_STRIDE)
+        found.setdefault(_make_search_box(size, x, y, side), []).append(quad)
+    return sorted((box, tuple(sorted(quads)), "open_end") for box, quads in found.items())
+
+
+def _make_search_box(size: Size, x: float, y: float, side: int) -> Box:
+    grid = side // SEARCH_GRID_DIVISOR
+    across, down = (round((at - side / 2) / grid) * grid for at in (x, y))
+    x0, y0 = (max(min(at, extent - side), 0) for at, extent in ((across, size.width), (down, size.height)))
+    return Box(x0, y0, min(x0 + side, size.width), min(y0 + side, size.height))
+
+
+def _grow_bounds(quad: Quad, heights: float) -> Box:
+    box = quad.bounds()
+    margin = round(quad.height * heights)
+    return Box(box.x0 - margin, box.y0 - margin, box.x1 + margin, box.y1 + margin)
 
 
 def keep_continuations(region: SecondPassRegion, reading: TileResult) -> TileResult:
@@ -134,3 +221,50 @@ def _is_continuation(line: Quad, fragment: Fragment) -> bool:
     along, across = (cx - x) * dx + (cy - y) * dy, (cy - y) * dx - (cx - x) * dy
     beyond = max(abs(along) - line.length / 2, 0)
     return low >= MIN_HEIGHT_RATIO * high and abs(across) <= MAX_AXIS_OFFSET_SAME_TEXT * low + MAX_DRIFT * beyond
+
+
+def find_missing_deferred_lines(table: FragmentTable, readings: Iterable[TileResult]) -> list[Quad]:
+    """Give the lines that were left to neighbours and that none has, in a fixed order."""
+    lines = OrientedBoxes(table.centre, table.direction, np.stack([table.length, table.height], axis=1) / 2)
+    low, high = table.corners.min(axis=1), table.corners.max(axis=1)
+    missing = set()
+    for tile, left in _iter_deferred_lines(readings):
+        corners = np.array([quad.points for quad in left], np.float64)
+        others = _select_neighbour_rows(table, tile)
+        one, two = np.nonzero(_is_touching(corners, low[others], high[others]))
+        share = compute_covered_share(
+            _make_oriented_boxes(corners).take(one),
+            lines.take(others[two]),
+            slack=np.full(len(one), NEIGHBOUR_BOX_SLACK),
+        )
+        covered = np.bincount(one, share, minlength=len(left))
+        missing |= {quad for quad, had in zip(left, covered.tolist(), strict=True) if had < MIN_NEIGHBOUR_COVERED_SHARE}
+    return sorted(missing)
+
+
+def _iter_deferred_lines(readings: Iterable[TileResult]) -> Iterator[tuple[Tile, list[Quad]]]:
+    for reading in readings:
+        if reading.deferred_lines:
+            yield reading.tile, sorted(reading.deferred_lines)
+
+
+def _select_neighbour_rows(table: FragmentTable, tile: Tile) -> Ints:
+    """Give the numbers of the fragments of the tiles that overlap this one."""
+    boxes, box = table.tile_boxes(), tile.box
+    beside = (boxes[:, :2] < (box.x1, box.y1)).all(axis=1) & (boxes[:, 2:] > (box.x0, box.y0)).all(axis=1)
+    beside &= np.array([other.tile.id != tile.id for other in table.readings], np.bool_)
+    numbers: Ints = np.flatnonzero(beside[table.tile_index])
+    return numbers
+
+
+def _is_touching(corners: Floats, low: Floats, high: Floats) -> Flags:
+    """Say which upright boxes of lefts (rows) and of fragments (columns) touch."""
+    first, last = corners.min(axis=1)[:, None], corners.max(axis=1)[:, None]
+    meet: Flags = ((first <= high[None]) & (last >= low[None])).all(axis=2)
+    return meet
+
+
+def _make_oriented_boxes(corners: Floats) -> OrientedBoxes:
+    start, end = (corners[:, 0] + corners[:, 3]) / 2, (corners[:, 1] + corners[:, 2]) / 2
+    sides = corners[:, 3] - corners[:, 0] + corners[:, 2] - corners[:, 1]
+    return OrientedBoxes.from_axes(start, end, height=np.hypot(sides[:, 0], sides[:, 1]) / 2)

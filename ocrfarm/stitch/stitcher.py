@@ -9,16 +9,18 @@ import numpy as np
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.stitch.chain import JoinedLine, Segment, join_group
-from ocrfarm.stitch.doubts import DEFAULT_CRITERIA, SecondPassCriteria, build_second_pass_regions
-from ocrfarm.stitch.fragment_table import FragmentTable, build_fragment_table
-from ocrfarm.stitch.groups import group_fragments
-from ocrfarm.stitch.left import find_missing_deferred_lines
-from ocrfarm.stitch.lines import make_line
-from ocrfarm.stitch.matching import Matches, match_fragments
-from ocrfarm.stitch.nearby import find_candidate_pairs
+from ocrfarm.stitch.fragment_table import FragmentTable, build_fragment_table, find_candidate_pairs
+from ocrfarm.stitch.lines import Reread, make_line
+from ocrfarm.stitch.matching import Matches, group_fragments, match_fragments
 from ocrfarm.stitch.pyramid_merge import Level, measure_tile_overlap, merge_levels
 from ocrfarm.stitch.reading_order import sort_in_reading_order
-from ocrfarm.stitch.second_pass import Reread, keep_continuations
+from ocrfarm.stitch.second_pass import (
+    DEFAULT_CRITERIA,
+    SecondPassCriteria,
+    build_second_pass_regions,
+    find_missing_deferred_lines,
+    keep_continuations,
+)
 from ocrfarm.stitch.suppression import find_false_detections, suppress_covered_lines
 from ocrfarm.stitch.truncation import Truncation, find_truncation
 from ocrfarm.tile import SecondPassRegion, TileResult

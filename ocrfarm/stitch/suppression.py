@@ -1,13 +1,13 @@
 """Drops what is no line of its own: halves and stumps that a border left of a line that another tile saw whole."""
 
 from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ocrfarm.stitch.chain import JoinedLine
-from ocrfarm.stitch.fragment_table import Flags, Floats, FragmentTable, Ints
-from ocrfarm.stitch.nearby import CandidatePairs
-from ocrfarm.stitch.rectangles import OrientedBoxes, compute_covered_share
+from ocrfarm.stitch.fragment_table import MIN_EXTENT, CandidatePairs, Flags, Floats, FragmentTable, Ints, row_norms
 from ocrfarm.stitch.truncation import RELIABLE_DEPTH, TRUNCATED, WHOLE, Truncation
 
 MAX_COVERED_SHARE = 0.6
@@ -22,6 +22,24 @@ MIN_TRUNCATED_LENGTH = 2.0
 
 MIN_NEAR_BORDER_LENGTH = 1.0
 """Text heights; a fragment this narrow at a border is a part of a letter."""
+
+
+class OrientedBoxes(NamedTuple):
+    """Of n lines: centre (n, 2), unit vector along the text (n, 2), and half extents along and across it (n, 2)."""
+
+    centre: Floats
+    direction: Floats
+    half_extents: Floats
+
+    @classmethod
+    def from_axes(cls, start: Floats, end: Floats, *, height: Floats) -> Self:
+        """Give the rectangles whose axes run from `start` to `end` (n, 2)."""
+        length = np.maximum(row_norms(end - start), MIN_EXTENT)
+        return cls((start + end) / 2, (end - start) / length[:, None], np.stack([length, height], axis=1) / 2)
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Give some of them."""
+        return type(self)(*(column[rows] for column in self))
 
 
 def suppress_covered_lines(
@@ -118,3 +136,22 @@ def _measure_depth(boxes: Floats, inner_edges: Flags, point: Floats) -> Floats:
     room = np.concatenate([point - boxes[:, :2], boxes[:, 2:] - point], axis=1)
     depth: Floats = np.where(inner_edges | (room < 0), room, np.inf).min(axis=1)
     return depth
+
+
+def compute_covered_share(small: OrientedBoxes, large: OrientedBoxes, *, slack: Floats) -> Floats:
+    """Give the share of each small rectangle inside the large one of its row, grown by so many of its heights."""
+    along = large.direction
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    away = small.centre - large.centre
+    cosine = np.abs((small.direction * along).sum(axis=1))
+    sine = np.abs((small.direction * across).sum(axis=1))
+    long, tall = small.half_extents.T
+    room = large.half_extents + (2 * slack * large.half_extents[:, 1])[:, None]
+    share = np.ones(len(away))
+    for axis, (vector, half) in enumerate(
+        ((along, long * cosine + tall * sine), (across, long * sine + tall * cosine))
+    ):
+        centre, limit = (away * vector).sum(axis=1), room[:, axis]
+        inside = np.minimum(centre + half, limit) - np.maximum(centre - half, -limit)
+        share *= np.clip(inside / np.maximum(2 * half, MIN_EXTENT), 0.0, 1.0)
+    return share

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.stitch.fragment_table import build_fragment_table
-from ocrfarm.stitch.nearby import CANDIDATE_REACH, find_candidate_pairs
+from ocrfarm.stitch.fragment_table import CANDIDATE_REACH, build_fragment_table, find_candidate_pairs
 from ocrfarm.tile import Char, Fragment, Tile, TileId, TileResult
 
 PAGE = Size(1000, 1000)

@@ -1,7 +1,8 @@
 import pytest
 
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.stitch.second_pass import LineText, keep_continuations, merge_reread
+from ocrfarm.stitch.lines import LineText, merge_reread
+from ocrfarm.stitch.second_pass import keep_continuations
 from ocrfarm.tile import (
     Char,
     Fragment,
