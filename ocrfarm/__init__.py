@@ -7,6 +7,7 @@ spreads them over workers, and `Client` hands images to a farm.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ocrfarm._version import __version__
 from ocrfarm.errors import OcrfarmError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = [
     "Quad",
     "Size",
     "Word",
+    "__version__",
 ]
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 
 import click
 
+from ocrfarm._version import __version__
 from ocrfarm.errors import OcrfarmError
 from ocrfarm.settings import is_colour_disabled
 
@@ -83,7 +84,7 @@ _EXIT_CODE_TEXT = "\n".join(f"{code:>5}  {meaning}" for code, meaning in exit_co
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"\b\nExit codes:\n{_EXIT_CODE_TEXT}",
 )
-@click.version_option(package_name="ocrfarm")
+@click.version_option(__version__, prog_name="ocrfarm")
 @click.pass_context
 def ocrfarm(context: click.Context) -> None:
     """Read every line of text on images of any size, spread over a farm of workers."""

@@ -9,6 +9,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ocrfarm._version import __version__
 from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok, warn
 from ocrfarm.errors import EngineError
 from ocrfarm.recognize import WeightsFolders
@@ -53,7 +54,7 @@ def check_packages(context: CheckContext) -> Iterator[Finding]:
     elif missing and context.roles != ("client",):
         yield warn("packages", f"{', '.join(missing)} not installed", advice="ocrfarm[cpu] and ocrfarm[gpu] bring them")
     else:
-        yield ok("packages", f"{len(farm) - len(missing)} as asked for, ocrfarm {metadata.version('ocrfarm')}")
+        yield ok("packages", f"{len(farm) - len(missing)} as asked for, ocrfarm {__version__}")
 
 
 def _is_applicable(requirement: Requirement, extra: str) -> bool:

@@ -1,5 +1,5 @@
 """Who wrote a file, for the formats that say so."""
 
-from importlib.metadata import version
+from ocrfarm._version import __version__
 
-SOFTWARE_NAME, SOFTWARE_VERSION = "ocrfarm", version("ocrfarm")
+SOFTWARE_NAME, SOFTWARE_VERSION = "ocrfarm", __version__

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ocrfarm._version import __version__
 from ocrfarm.client import AsyncClient
 from ocrfarm.errors import UnknownJob
 from ocrfarm.farm.protocol import new_job_id
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     # The pages that show an OpenAPI document fetch their scripts from a foreign host.
-    app = FastAPI(title="ocrfarm", version=version("ocrfarm"), lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="ocrfarm", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.server = state
     app.include_router(jobs.router)
     app.add_api_route("/v1/webhook-secret", _get_webhook_secret, tags=["webhooks"], responses=jobs.COMMON_RESPONSES)

