@@ -27,7 +27,7 @@ def sample(path: Path, size: int, *, seed: int) -> None:
 
 
 def _find_han_font() -> Path | None:
-    """Give the font that comes with the weights; without it and without one on the machine, Han text is left out."""
+    """Return the font that comes with the weights, or None if it cannot be fetched: the page then has no Han text."""
     settings = Settings.from_env(os.environ)
     folders = WeightsFolders(settings.cache_path, settings.models_path)
     try:

@@ -23,19 +23,6 @@ MIN_FONT_SIZE = 14
 _FIRST_HAN = "\u2e80"
 """The first code point of the East Asian scripts: from here on the built-in font has no glyphs."""
 
-_HAN_FONTS = tuple(
-    Path(path)
-    for path in (
-        "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",  # Debian: fonts-noto-cjk
-        "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",  # Debian: fonts-wqy-zenhei
-        "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",  # Debian: fonts-wqy-microhei
-        "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",  # Debian: fonts-droid-fallback
-        "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",  # Fedora
-        "/System/Library/Fonts/PingFang.ttc",
-        "C:/Windows/Fonts/simsun.ttc",
-    )
-)
-
 _GRID_PIXELS = 4
 """Pixels: how finely the pen remembers where it has written."""
 
@@ -145,17 +132,12 @@ class Pen:
         return True
 
 
-def find_han_font(requested: Path | None) -> Path | None:
-    """Give the file that was given, else one from the usual places, else None; SettingsError if it is no font."""
-    font = requested or next((path for path in _HAN_FONTS if path.is_file()), None)
-    if font:
-        try:
-            ImageFont.truetype(font, MIN_FONT_SIZE)
-        except OSError as error:
-            raise SettingsError(
-                f"{font}: cannot be used as a font ({error}); name a TrueType or OpenType file"
-            ) from error
-    return font
+def check_font(font: Path) -> None:
+    """Raise `SettingsError` if the file is not a font that Pillow can draw with."""
+    try:
+        ImageFont.truetype(font, MIN_FONT_SIZE)
+    except OSError as error:
+        raise SettingsError(f"{font}: cannot be used as a font ({error}); name a TrueType or OpenType file") from error
 
 
 @cache

@@ -14,7 +14,7 @@ from ocrfarm.geometry import Box, Size
 from ocrfarm.sample import texts
 from ocrfarm.sample.blocks import Column, draw_heading, draw_paragraphs, draw_table
 from ocrfarm.sample.machine import draw_machine
-from ocrfarm.sample.pen import GREY, INK, MIN_FONT_SIZE, Pen, find_han_font
+from ocrfarm.sample.pen import GREY, INK, MIN_FONT_SIZE, Pen, check_font
 from ocrfarm.sample.site_plan import draw_site
 
 MIN_SIDE = 512
@@ -38,9 +38,18 @@ _Grey = NDArray[np.uint8]
 def draw_sample(size: Size, *, seed: int, font: Path | None) -> tuple[_Grey, tuple[Line, ...]]:
     """Draw the sheet, height x width grey, and give its lines as they are written, zone by zone.
 
-    `font` is a file with Han glyphs; without it the usual places are searched, and where they hold none Han text is
-    left out. The same arguments and fonts give the same pixels. SettingsError for a page below `MIN_TILE_SIDE` and for
-    a file that is no font.
+    Fonts of the machine are not searched: the same arguments give the same pixels everywhere.
+
+    Args:
+        size: Width and height in pixels, each at least `MIN_SIDE`.
+        seed: Another number gives other figures and another grain of the paper.
+        font: A file with Han glyphs; without it the page has no Han text.
+
+    Returns:
+        The pixels (height x width, grey, uint8), and the lines.
+
+    Raises:
+        SettingsError: The page is too small, or `font` is not a font.
     """
     image, truth = _draw_sheet(size, seed, font)
     return np.array(image), truth
@@ -64,7 +73,9 @@ def write_sample(path: Path, size: Size, *, seed: int, font: Path | None) -> tup
 def _draw_sheet(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, tuple[Line, ...]]:
     if min(size.width, size.height) < MIN_SIDE:
         raise SettingsError(f"a sample page of {size.width} x {size.height} px is too small: use {MIN_SIDE} px or more")
-    pen, rng = Pen(size, find_han_font(font)), random.Random(seed)
+    if font:
+        check_font(font)
+    pen, rng = Pen(size, font), random.Random(seed)
     _draw_frame(pen)
     _draw_title(pen)
     draw_machine(pen, _page_zone(pen, 3, 13, 62, 57))

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,7 @@ from ocrfarm.geometry import Box, Size
 from ocrfarm.recognize import RgbPixels
 from ocrfarm.sample.pen import INK, PAPER, Pen
 
-_FACES = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "LiberationSans-Regular", "LiberationSerif-Regular")
-_FOLDER = Path("/usr/share/fonts/truetype")
+_FACES = ("DejaVuSans", "DejaVuSansMono", "DejaVuSerif")
 _MAX_TRIES = 40
 _EDGE = 12
 """Pixels of the page's rim that stay empty."""
@@ -28,8 +28,12 @@ _STRAIGHT_MARGIN = 0.2
 
 
 def list_faces() -> tuple[Path | None, ...]:
-    """List the Latin fonts of this machine; Pillow's own (None) comes first and is always there."""
-    return (None, *sorted(path for name in _FACES for path in _FOLDER.glob(f"*/{name}.ttf")))
+    """List the Latin fonts: Pillow's own (None), and the fonts of the package matplotlib, which is not imported."""
+    spec = find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the fonts of drawn pages come with matplotlib: run scripts/install")
+    folder = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return (None, *(folder / f"{name}.ttf" for name in _FACES))
 
 
 class Canvas(Pen):
@@ -101,5 +105,5 @@ def _latin(path: Path, size: int) -> ImageFont.FreeTypeFont:
 
 
 def pick(rng: random.Random, items: Sequence[Path | None]) -> Path | None:
-    """Choose a face: Pillow's own half of the time, so that pages look alike on machines with other fonts."""
+    """Choose the first of the faces half of the time, and any of them otherwise."""
     return items[0] if rng.random() < 0.5 else rng.choice(items)

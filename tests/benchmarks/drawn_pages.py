@@ -1,4 +1,4 @@
-"""Drawn pages with exact truth, of several kinds; the same kind, seed, size and fonts give the same page."""
+"""Drawn pages with exact truth, of several kinds; the same kind, seed and size give the same page on every machine."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping

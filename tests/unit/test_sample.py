@@ -12,16 +12,11 @@ from PIL import Image, ImageFont
 from ocrfarm.document import Line
 from ocrfarm.errors import SettingsError
 from ocrfarm.geometry import Box, Size
-from ocrfarm.sample import draw_sample, pen, write_sample
+from ocrfarm.sample import draw_sample, write_sample
 from ocrfarm.split.blank_detection import is_blank
 from ocrfarm.split.tiling import tile_grid
 
 SIZE = Size(2048, 2048)
-
-
-@pytest.fixture(autouse=True)
-def _no_fonts_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pen, "_HAN_FONTS", ())
 
 
 @pytest.fixture
@@ -115,10 +110,8 @@ def test_without_a_font_there_is_no_han_text_on_the_page_or_in_the_truth() -> No
     assert not any(map(is_han, truth))
 
 
-def test_a_font_of_this_machine_is_found(font: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pen, "_HAN_FONTS", (font.with_name("missing.ttf"), font))
-    assert pen.find_han_font(None) == font
-    assert any(map(is_han, draw_sample(SIZE, seed=1, font=None)[1]))
+def test_with_a_font_there_is_han_text(font: Path) -> None:
+    assert any(map(is_han, draw_sample(SIZE, seed=1, font=font)[1]))
 
 
 def test_a_file_that_is_no_font_is_refused(tmp_path: Path) -> None:
