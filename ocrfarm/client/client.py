@@ -104,4 +104,4 @@ class Client:
 
     def count_active(self, owner: str = "") -> int:
         """Say how many jobs have not ended; with an owner: how many of his."""
-        return len(self._connections.submitter.recovery.list_active(owner))
+        return len(self._connections.submitter.jobs.list_active(owner))

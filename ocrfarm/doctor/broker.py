@@ -8,6 +8,7 @@ from ocrfarm.doctor.clock import compare_clocks
 from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok, warn
 from ocrfarm.errors import BrokerError, BrokerFull
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.keys import Keys
 
 _MIN_VERSION = (6, 2)
 """Older ones get no more fixes of holes in their Lua, which Celery's chords need."""
@@ -27,7 +28,7 @@ def check_broker(context: CheckContext) -> Iterator[Finding]:
         seconds, micros = link.redis.time()
         ours = time.time()
         info: dict[str, Any] = link.redis.info()
-        link.redis.set(f"{endpoints.key_prefix}doctor", 1, ex=10)
+        link.redis.set(Keys(endpoints.key_prefix).doctor, 1, ex=10)
     yield _check_version(info, link.address)
     yield _check_eviction(info)
     yield from _check_persistence(info)

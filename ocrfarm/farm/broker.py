@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -39,9 +40,18 @@ class Broker:
             retry=Retry(ExponentialBackoff(cap=5, base=0.1), retries),
         )
 
-    def register_script(self, lua: str) -> Script:
-        """Give a Lua script that can be called; call it inside `translate_errors`."""
-        return self.redis.register_script(lua)
+    def load_script(self, name: str) -> Script:
+        """Return a script of the folder `lua`, which says what its keys and arguments are.
+
+        The script is sent to the server when it is first called. It must be called inside `translate_errors`.
+        """
+        return self.redis.register_script((files("ocrfarm.farm") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+
+    def read_memory(self) -> tuple[int, int]:
+        """Return the bytes of memory that the server uses, and those that it may use (0: no limit)."""
+        with self.translate_errors():
+            info = self.redis.info("memory")
+        return int(info["used_memory"]), int(info.get("maxmemory", 0))
 
     def close(self) -> None:
         """Close the connections; the next command opens one again."""

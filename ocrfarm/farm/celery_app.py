@@ -10,6 +10,7 @@ from kombu import Queue
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.farm import protocol
+from ocrfarm.farm.keys import Keys
 from ocrfarm.settings import Settings
 from ocrfarm.tile import SECOND_PASS_QUADKEY, TileId
 
@@ -94,7 +95,7 @@ def _time_limits(hard: int) -> dict[str, int]:
 
 
 def _delivery_options(settings: Settings, model: str) -> dict[str, Any]:
-    group = protocol.worker_group(model)
+    group, keys = protocol.worker_group(model), Keys("")  # kombu puts the prefix before them
     return {
         "task_acks_late": True,  # a message outlives the death of its worker
         "task_reject_on_worker_lost": True,  # run again at once; attempts are counted, so no poison tile loops
@@ -119,9 +120,9 @@ def _delivery_options(settings: Settings, model: str) -> dict[str, Any]:
             # extends its leases, so that a task may take longer.
             "visibility_timeout": VISIBILITY_TIMEOUT,
             # One set of keys per group of workers: the shortest visibility of all that share them would win.
-            "unacked_key": f"unacked_{group}",
-            "unacked_index_key": f"unacked_{group}_index",
-            "unacked_mutex_key": f"unacked_{group}_mutex",
+            "unacked_key": keys.unacked(group),
+            "unacked_index_key": keys.unacked_index(group),
+            "unacked_mutex_key": keys.unacked_mutex(group),
             # Look for lost messages every 10 x 1 seconds; the defaults look every 100.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
@@ -183,10 +184,6 @@ def _worker_options(settings: Settings, model: str) -> dict[str, Any]:
     }
 
 
-SENT_HEADER = "sent"
-"""Header: seconds since 1970."""
-
-
 class ReadableAMQP(AMQP):
     """Celery's maker of messages; arguments are shown in words, the arguments themselves stay as they are."""
 
@@ -195,7 +192,7 @@ class ReadableAMQP(AMQP):
         options["argsrepr"] = describe_args(args[2])
         options["kwargsrepr"] = _describe_model(str(getattr(options.get("queue"), "name", "")))
         message = super().as_task_v2(*args, **options)
-        message.headers[SENT_HEADER] = time.time()
+        message.headers[protocol.SENT_HEADER] = time.time()
         return message
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ocrfarm.farm.broker import CLIENT_RETRIES, WORKER_RETRIES, Broker
-from ocrfarm.farm.job_store import JobStore, RecoveryState
+from ocrfarm.farm.job_store import JobStore
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.metrics import count_results
 from ocrfarm.farm.retries import DeadLetter
@@ -34,7 +34,6 @@ class WorkerContext:
     settings: Settings
     store: Store
     jobs: JobStore
-    recovery: RecoveryState
     load_engine: Callable[[Profile], Engine]
     _cached_manifests: dict[str, Manifest] = field(default_factory=dict)
 
@@ -78,16 +77,30 @@ class EngineCache:
 def open_context(settings: Settings, runtime: Runtime | None = None) -> WorkerContext:
     """Open everything for a worker: it outlives a restart of the broker."""
     folders = WeightsFolders(settings.cache_path, settings.models_path)
-    jobs, recovery = (
-        open_job_store(settings, retries=WORKER_RETRIES),
-        open_recovery_state(settings, retries=WORKER_RETRIES),
-    )
-    return WorkerContext(settings, open_store(settings.endpoints.store), jobs, recovery, EngineCache(runtime, folders))
+    jobs = open_job_store(settings, retries=WORKER_RETRIES)
+    return WorkerContext(settings, open_store(settings.endpoints.store), jobs, EngineCache(runtime, folders))
 
 
 def open_job_store(settings: Settings, *, retries: int = CLIENT_RETRIES) -> JobStore:
-    """Open the job states with the settings' broker; `retries` as a person wants it, or as a worker needs it."""
-    endpoints, retention = settings.endpoints, settings.retention
+    """Return the job store at the settings' broker; nothing is contacted yet.
+
+    Args:
+        settings: the broker, the prefix and how long jobs are kept.
+        retries: how often a command is repeated while the broker is away.
+
+    """
+    return make_job_store(Broker(settings.endpoints.broker, retries=retries), settings)
+
+
+def make_job_store(broker: Broker, settings: Settings) -> JobStore:
+    """Return the job store over a connection.
+
+    Args:
+        broker: the connection.
+        settings: the prefix and how long jobs are kept.
+
+    """
+    retention = settings.retention
     longest = max(
         retention.retention_complete,
         retention.retention_partial,
@@ -96,12 +109,7 @@ def open_job_store(settings: Settings, *, retries: int = CLIENT_RETRIES) -> JobS
     )
     # A job that is past its time is only found as long as the broker knows it.
     seconds = max(settings.task_limits.job_ttl, longest + _EXPIRY_MARGIN)
-    return JobStore(Broker(endpoints.broker, retries=retries), prefix=endpoints.key_prefix, ttl_seconds=seconds)
-
-
-def open_recovery_state(settings: Settings, *, retries: int = CLIENT_RETRIES) -> RecoveryState:
-    """Open the reconciler's memory."""
-    return RecoveryState(Broker(settings.endpoints.broker, retries=retries), prefix=settings.endpoints.key_prefix)
+    return JobStore(broker, prefix=settings.endpoints.key_prefix, ttl_seconds=seconds)
 
 
 def peak_memory_mb() -> float:

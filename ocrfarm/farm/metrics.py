@@ -1,7 +1,5 @@
 """What the farm has done, counted in Redis by whoever did it.
 
-{prefix}metrics    hash: a counter's name and its labels -> a whole number
-
 A child of a worker, a worker and a whole machine may vanish at any moment, and with them whatever they counted for
 themselves. So every process adds to one hash, next to what it writes there anyway, and one exporter shows the sums:
 they go back to zero only where the broker is emptied, and nothing has to be collected from forked children.
@@ -16,6 +14,7 @@ from typing import Literal
 
 from ocrfarm.document import Line
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.keys import Keys
 from ocrfarm.tile import TileResult
 
 TileOutcome = Literal["read", "failed", "blank"]
@@ -41,8 +40,8 @@ class Histogram:
 class MetricsStore:
     """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
 
-    def __init__(self, broker: Broker, *, prefix: str) -> None:
-        self._broker, self.redis_key = broker, f"{prefix}metrics"
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        self._broker, self._key = broker, keys.metrics
 
     def increment(self, name: str, *labels: str) -> None:
         """Add one to a counter."""
@@ -52,7 +51,7 @@ class MetricsStore:
         """Add to several counters, as `count_results` names them."""
         with self._broker.pipeline() as pipe:
             for name, more in counts.items():
-                pipe.hincrby(self.redis_key, name, more)
+                pipe.hincrby(self._key, name, more)
 
     def record_split(self, *, blank: int, seconds: float) -> None:
         """Count that a picture was cut, and how many of its tiles hold nothing to read."""
@@ -73,7 +72,7 @@ class MetricsStore:
     def read_all(self) -> dict[str, int]:
         """Give every counter by its name and labels, with spaces in between."""
         with self._broker.translate_errors():
-            return {str(name): int(value) for name, value in self._broker.redis.hgetall(self.redis_key).items()}
+            return {str(name): int(value) for name, value in self._broker.redis.hgetall(self._key).items()}
 
 
 def count_results(readings: Sequence[TileResult]) -> dict[str, int]:

@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ocrfarm.errors import UnknownJob
 from ocrfarm.tile import TileId
@@ -19,8 +19,16 @@ TASKS = (SPLIT, RECOGNIZE, STITCH, RESUME, RECONCILE)
 SPLIT_QUEUE = "split"
 STITCH_QUEUE = "stitch"
 
-FINAL_STATES = ("complete", "partial", "failed", "cancelled")
+JobState = Literal["queued", "splitting", "recognizing", "stitching", "complete", "partial", "failed", "cancelled"]
+
+FINAL_STATES: tuple[JobState, ...] = ("complete", "partial", "failed", "cancelled")
 """States in which nothing more happens to a job."""
+
+ACTIVE_STATES: tuple[JobState, ...] = ("queued", "splitting", "recognizing", "stitching")
+"""States of a job that has not ended, in their order."""
+
+SENT_HEADER = "sent"
+"""Header of every message: when it was sent, in seconds since 1970."""
 
 CONTROL_GROUP = "control"
 """The group of the workers that split and stitch; see `worker_group`."""
@@ -66,11 +74,6 @@ def worker_group(model: str = "") -> str:
     GPUs of all models up while one of them is busy.
     """
     return recognize_queue(model) if model else CONTROL_GROUP
-
-
-def redis_list_name(queue: str, priority: int) -> str:
-    """Name the list in Redis that holds a queue's messages of one priority, without the farm's prefix."""
-    return f"{queue}:{priority}" if priority else queue
 
 
 def split_id(job: str) -> str:

@@ -1,10 +1,4 @@
-"""What lies in Celery's queues, and whether anybody reads them.
-
-{prefix}{queue}, {prefix}{queue}:5, {prefix}{queue}:9    lists of messages, by priority (Celery's own)
-{prefix}unacked_control, unacked_recognize.{recognizer}  hash: messages that a worker has in hand (Celery's own)
-{prefix}unacked_..._index                                sorted set: when each of them was taken (Celery's own)
-{prefix}consumer:{recognizer}                            there while a worker with this recognizer lives
-"""
+"""What lies in Celery's queues, how long it has waited, and whether any worker reads them."""
 
 import json
 import re
@@ -13,7 +7,7 @@ from dataclasses import dataclass
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.celery_app import SENT_HEADER
+from ocrfarm.farm.keys import Keys
 
 HEARTBEAT_INTERVAL = 15.0
 """How often a worker says that it reads a queue."""
@@ -30,20 +24,20 @@ _MESSAGE_JOB_ID = re.compile(r'"id": ?"([0-9A-HJKMNP-TV-Z]{26})\.')
 class Queues:
     """The queues of one farm; every method raises `BrokerUnreachable` or `BrokerError`."""
 
-    def __init__(self, broker: Broker, *, prefix: str) -> None:
-        self._broker, self._prefix = broker, prefix
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        self._broker, self._keys = broker, keys
 
     def send_heartbeat(self, model: str) -> None:
         """Say that this worker reads the queue of a recognizer."""
         with self._broker.pipeline() as pipe:
-            pipe.set(f"{self._prefix}consumer:{model}", 1, ex=_HEARTBEAT_TTL)
+            pipe.set(self._keys.consumer(model), 1, ex=_HEARTBEAT_TTL)
 
     def find_models_without_worker(self, models: Iterable[str]) -> set[str]:
         """Give those recognizers whose queue no worker has read for a minute."""
         wanted = sorted({model for model in models if model})
         with self._broker.pipeline() as pipe:
             for model in wanted:
-                pipe.exists(f"{self._prefix}consumer:{model}")
+                pipe.exists(self._keys.consumer(model))
             return {model for model, alive in zip(wanted, pipe.execute(), strict=True) if not alive}
 
     def has_higher_priority(self, queue: str, priority: int) -> bool:
@@ -51,7 +45,7 @@ class Queues:
         steps = [step for step in protocol.PRIORITIES if step < priority]
         with self._broker.pipeline() as pipe:
             for step in steps:
-                pipe.llen(self._list_key(queue, step))
+                pipe.llen(self._keys.queue(queue, step))
             return any(pipe.execute())
 
     def find_jobs(self, models: Iterable[str]) -> set[str]:
@@ -80,13 +74,13 @@ class Queues:
             seconds, micros = self._broker.redis.time()
             now = seconds + micros / 1e6
             if leases := dict.fromkeys(tags, now):
-                self._broker.redis.zadd(f"{self._prefix}unacked_{group}_index", leases, xx=True)
+                self._broker.redis.zadd(self._keys.unacked_index(group), leases, xx=True)
             return now
 
     def _iter_unacked(self, models: Iterable[str]) -> Iterator[str]:
         with self._broker.translate_errors():
             for group in (protocol.worker_group(), *map(protocol.worker_group, models)):
-                yield from map(str, self._broker.redis.hvals(f"{self._prefix}unacked_{group}"))
+                yield from map(str, self._broker.redis.hvals(self._keys.unacked(group)))
 
     def _iter_messages(self, name: str) -> Iterator[str]:
         """Give the messages of one list from where they come in, so that one that moves is seen twice, never missed."""
@@ -98,10 +92,7 @@ class Queues:
 
     def _list_keys(self, models: Iterable[str]) -> list[str]:
         queues = [protocol.SPLIT_QUEUE, protocol.STITCH_QUEUE, *map(protocol.recognize_queue, models)]
-        return [self._list_key(queue, step) for queue in queues for step in protocol.PRIORITIES]
-
-    def _list_key(self, queue: str, priority: int) -> str:
-        return f"{self._prefix}{protocol.redis_list_name(queue, priority)}"
+        return [self._keys.queue(queue, step) for queue in queues for step in protocol.PRIORITIES]
 
 
 def _parse_job_id(message: str) -> str:
@@ -122,8 +113,8 @@ class QueueDepth:
 class QueueDepths:
     """Numbers of messages; every method raises `BrokerUnreachable` or `BrokerError`."""
 
-    def __init__(self, broker: Broker, *, prefix: str) -> None:
-        self._broker, self._prefix = broker, prefix
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        self._broker, self._keys = broker, keys
 
     def read_depths(self, models: Iterable[str]) -> list[QueueDepth]:
         """Look into every list of all stages and of these recognizers."""
@@ -131,7 +122,7 @@ class QueueDepths:
         lists = [(queue, step) for queue in queues for step in protocol.PRIORITIES]
         with self._broker.pipeline() as pipe:
             for queue, step in lists:
-                name = f"{self._prefix}{protocol.redis_list_name(queue, step)}"
+                name = self._keys.queue(queue, step)
                 pipe.llen(name)
                 pipe.lrange(name, -1, -1)
             found = pipe.execute()
@@ -143,9 +134,9 @@ class QueueDepths:
         names = list(groups)
         with self._broker.pipeline() as pipe:
             for group in names:
-                pipe.zrange(f"{self._prefix}unacked_{group}_index", 0, -1)  # which clients may do too, unlike ZCARD
+                pipe.zrange(self._keys.unacked_index(group), 0, -1)  # which clients may do too, unlike ZCARD
             return {group: len(tags) for group, tags in zip(names, pipe.execute(), strict=True)}
 
 
 def _oldest_sent_at(messages: list[str]) -> float:
-    return float(json.loads(messages[0])["headers"].get(SENT_HEADER, 0)) if messages else 0.0
+    return float(json.loads(messages[0])["headers"].get(protocol.SENT_HEADER, 0)) if messages else 0.0

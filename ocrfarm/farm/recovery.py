@@ -100,8 +100,8 @@ def recover_stalled_jobs(context: WorkerContext) -> Iterator[str]:
 
     A job is stuck that makes no progress while no message of it waits or is in anybody's hand.
     """
-    recovery, limits = context.recovery, context.settings.admission
-    if not recovery.try_lock("reconciler", limits.reconcile_interval * 9 // 10):
+    recovery, limits = context.jobs.recovery, context.settings.admission
+    if not recovery.try_lock("reconcile", limits.reconcile_interval * 9 // 10):
         return
     if recovery.was_flushed():
         _restore_forgotten_jobs(context)
@@ -120,7 +120,7 @@ def recover_stalled_jobs(context: WorkerContext) -> Iterator[str]:
 
 
 def _list_active(context: WorkerContext) -> list[JobStatus]:
-    active = context.recovery.list_active()
+    active = context.jobs.list_active()
     return [status for status in context.jobs.get_statuses(*active) if not status.has_ended] if active else []
 
 
@@ -132,7 +132,7 @@ def _should_requeue(context: WorkerContext, status: JobStatus, idle_seconds: flo
         if idle_seconds >= _UPLOAD_TIMEOUT:
             _fail(context, status, "its image was never handed in whole; submit it again")
         return False
-    if context.recovery.count_requeue(status) > context.settings.admission.max_requeues:
+    if context.jobs.recovery.count_requeue(status) > context.settings.admission.max_requeues:
         _fail(context, status, f"was taken up {context.settings.admission.max_requeues} times and made no progress")
         return False
     return True
@@ -155,13 +155,13 @@ def _delete_expired_jobs(context: WorkerContext) -> None:
     """Remove what is past its time, now and then."""
     retention = _retention_by_state(context.settings)
     shortest = min((seconds for seconds in retention.values() if seconds), default=_CLEANUP_INTERVAL)
-    if not context.recovery.try_lock("cleanup", min(_CLEANUP_INTERVAL, shortest)):
+    if not context.jobs.recovery.try_lock("cleanup", min(_CLEANUP_INTERVAL, shortest)):
         return
     for status in context.jobs.list_recent():
         seconds = retention.get(status.state, 0)
         if seconds and (status.finished or status.submitted) + seconds < time.time():
             context.store.delete(list(context.store.list(layout.job_prefix(status.id))))
-            context.recovery.delete_job(status.id)
+            context.jobs.recovery.delete_job(status.id)
 
 
 def _retention_by_state(settings: Settings) -> dict[str, int]:

@@ -1,8 +1,5 @@
 """How often a worker began with each tile of a job, and which of them took all their time, in Redis.
 
-{prefix}job:{id}:attempts   hash: tile, part of a tile, or stage -> how often a worker began with it and has not ended
-{prefix}job:{id}:failures   hash: tile or part -> how often the engine broke on it or ran out of time
-
 Both are counted before anything is touched or given up, since a worker may die at any moment, and both go with the job.
 """
 
@@ -12,6 +9,7 @@ from dataclasses import dataclass
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.keys import Keys
 from ocrfarm.farm.metrics import MetricsStore
 
 
@@ -29,34 +27,24 @@ class AttemptState:
     failures: int
 
 
-_GET_STATE = """
-local key, item = KEYS[1], ARGV[1]
-local state = redis.call('HGET', key, 'state')
-local done = redis.call('SISMEMBER', key .. ':done', item) + redis.call('SISMEMBER', key .. ':failed', item)
-local attempts = redis.call('HGET', key .. ':attempts', item)
-local failures = redis.call('HGET', key .. ':failures', item)
-return {state or '', done, attempts or 0, failures or 0}
-"""
-
-
 class Attempts:
     """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
 
-    def __init__(self, broker: Broker, *, prefix: str) -> None:
-        self._broker, self._prefix = broker, prefix
-        self._get_state = broker.register_script(_GET_STATE)
-        self._metrics = MetricsStore(broker, prefix=prefix)
+    def __init__(self, broker: Broker, keys: Keys, *, metrics: MetricsStore) -> None:
+        self._broker, self._keys, self._metrics = broker, keys, metrics
+        self._get_state = broker.load_script("get_attempts")
 
     def get_state(self, job: str, item: str) -> AttemptState:
         """Say what is known of a tile (or a stage); nothing is counted."""
         with self._broker.translate_errors():
-            state, done, attempts, failures = self._get_state(keys=[self._job_key(job)], args=[item])
+            keys = [getattr(self._keys.job(job), name) for name in ("record", "done", "failed", "attempts", "failures")]
+            state, done, attempts, failures = self._get_state(keys=keys, args=[item])
         return AttemptState(bool(state), state in protocol.FINAL_STATES, bool(done), int(attempts), int(failures))
 
     def start(self, job: str, item: str) -> int:
         """Count an attempt, and say the how manyth it is."""
         with self._broker.translate_errors():
-            attempt = int(self._broker.redis.hincrby(f"{self._job_key(job)}:attempts", item, 1))
+            attempt = int(self._broker.redis.hincrby(self._keys.job(job).attempts, item, 1))
         if attempt > 1:
             self._metrics.increment("retries", item.removeprefix("ocrfarm.") if item in protocol.TASKS else "recognize")
         return attempt
@@ -64,13 +52,13 @@ class Attempts:
     def reset(self, job: str, *items: str) -> None:
         """Forget the attempts: it went well, or what went wrong was not their fault."""
         with self._broker.pipeline() as pipe:
-            pipe.hdel(f"{self._job_key(job)}:attempts", *items)
+            pipe.hdel(self._keys.job(job).attempts, *items)
 
     def record_failure(self, job: str, item: str) -> None:
         """Note that the engine broke on it or ran out of time."""
         with self._broker.pipeline() as pipe:
-            pipe.hincrby(f"{self._job_key(job)}:failures", item, 1)
-            pipe.hincrby(self._metrics.redis_key, "failures", 1)
+            pipe.hincrby(self._keys.job(job).failures, item, 1)
+            pipe.hincrby(self._keys.metrics, "failures", 1)
 
     def record_failure_of_running(self, job: str, tiles: Sequence[str]) -> None:
         """Blame what was being read when the worker of these tiles was stopped from outside.
@@ -78,14 +66,11 @@ class Attempts:
         Tiles are read in order and one at a time, so it is the last of them, or of their parts, that has an attempt.
         """
         with self._broker.translate_errors():
-            started = self._broker.redis.hkeys(f"{self._job_key(job)}:attempts")
+            started = self._broker.redis.hkeys(self._keys.job(job).attempts)
         order = {tile: index for index, tile in enumerate(tiles)}
         own = [(order[name[: len(tiles[0])]], name) for name in map(str, started) if name[: len(tiles[0])] in order]
         if own:
             self.record_failure(job, max(own)[1])
-
-    def _job_key(self, job: str) -> str:
-        return f"{self._prefix}job:{job}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
-from ocrfarm.farm.context import open_job_store, open_recovery_state
+from ocrfarm.farm.context import make_job_store
 from ocrfarm.farm.job_store import JobStatus
-from ocrfarm.farm.queues import QueueDepth, QueueDepths
-from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry
+from ocrfarm.farm.queues import QueueDepth
+from ocrfarm.farm.worker_registry import WorkerInfo
 from ocrfarm.settings import Settings
 
 _RECENT_JOBS = 10
@@ -42,31 +42,27 @@ class FarmSnapshot:
 
 
 def make_snapshot_reader(settings: Settings) -> Callable[[], FarmSnapshot]:
-    """Give what takes a snapshot; each raises `BrokerUnreachable` or `BrokerError`."""
-    jobs_store, recovery = open_job_store(settings), open_recovery_state(settings)
-    broker, prefix = Broker(settings.endpoints.broker), settings.endpoints.key_prefix
-    registry, depths = WorkerRegistry(broker, prefix=prefix), QueueDepths(broker, prefix=prefix)
+    """Return a function that takes a snapshot of the settings' farm; it raises `BrokerUnreachable` or `BrokerError`."""
+    broker = Broker(settings.endpoints.broker)
+    jobs = make_job_store(broker, settings)
     models: set[str] = set()  # those seen so far: a queue that is empty now stays in the snapshot
 
     def take() -> FarmSnapshot:
-        workers = registry.list_workers()
-        with broker.translate_errors():
-            newest = broker.redis.zrevrange(f"{prefix}jobs", 0, _RECENT_JOBS - 1)
-        known = dict.fromkeys([*recovery.list_active(), *map(str, newest)])
-        jobs = sorted(jobs_store.get_statuses(*known) if known else [], key=lambda job: -job.submitted)
-        models.update(job.model for job in jobs if job.model and not job.has_ended)
+        workers, active = jobs.workers.list_workers(), jobs.list_active()
+        by_id = {job.id: job for job in (*jobs.list_recent(limit=_RECENT_JOBS), *jobs.get_statuses(*active))}
+        statuses = sorted(by_id.values(), key=lambda job: -job.submitted)
+        models.update(job.model for job in statuses if job.model and not job.has_ended)
         models.update(model for worker in workers for model in worker.models)
-        with broker.translate_errors():
-            info = broker.redis.info("memory")
+        memory, memory_limit = broker.read_memory()
         return FarmSnapshot(
-            active_jobs=tuple(job for job in jobs if not job.has_ended),
-            ended_jobs=tuple(job for job in jobs if job.has_ended),
-            queues=tuple(depths.read_depths(models)),
-            unacked=depths.count_unacked([protocol.worker_group(), *map(protocol.worker_group, sorted(models))]),
+            active_jobs=tuple(job for job in statuses if not job.has_ended),
+            ended_jobs=tuple(job for job in statuses if job.has_ended),
+            queues=tuple(jobs.depths.read_depths(models)),
+            unacked=jobs.depths.count_unacked([protocol.worker_group(), *map(protocol.worker_group, sorted(models))]),
             workers=tuple(workers),
-            counters=jobs_store.metrics.read_all(),
-            broker_memory=int(info["used_memory"]),
-            broker_memory_limit=int(info.get("maxmemory", 0)),
+            counters=jobs.metrics.read_all(),
+            broker_memory=memory,
+            broker_memory_limit=memory_limit,
             taken_at=time.time(),
         )
 

@@ -10,9 +10,9 @@ from celery import Celery
 from ocrfarm.errors import FarmBusy, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_publish_errors
-from ocrfarm.farm.context import open_job_store, open_recovery_state
+from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.egress import validate_webhook_url
-from ocrfarm.farm.job_store import JobStatus, JobStore, RecoveryState
+from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request, make_end_note, request_fields, restore_status
 from ocrfarm.settings import Admission, Settings
 from ocrfarm.storage import layout
@@ -32,19 +32,17 @@ class Submitter:
     app: Celery
     store: Store
     jobs: JobStore
-    recovery: RecoveryState
     admission: Admission
 
     def close(self) -> None:
         """Close every connection to the broker."""
         self.app.close()
         self.jobs.close()
-        self.recovery.close()
 
 
 def open_submitter(settings: Settings, app: Celery, *, store: Store) -> Submitter:
     """Open the way into the settings' farm; nothing is contacted yet."""
-    return Submitter(app, store, open_job_store(settings), open_recovery_state(settings), settings.admission)
+    return Submitter(app, store, open_job_store(settings), settings.admission)
 
 
 def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job: str = "") -> str:
@@ -80,7 +78,7 @@ def _check_request(request: Request) -> None:
 
 def _check_capacity(submitter: Submitter) -> None:
     """Refuse what is more than the farm takes; others may come in at the same moment, so a few more are let in."""
-    limits, active = submitter.admission, submitter.recovery.list_active()
+    limits, active = submitter.admission, submitter.jobs.list_active()
     statuses = submitter.jobs.get_statuses(*active) if active else []
     tiles = sum(status.tiles - status.blank - status.done - status.failed for status in statuses)
     over = max(len(active) / limits.max_active_jobs, tiles / limits.max_pending_tiles)

@@ -185,7 +185,7 @@ def _stitch(app: Celery, context: WorkerContext, job: str) -> None:
 def _publish(
     app: Celery, context: WorkerContext, job: str, *, batches: Iterable[TileBatch], is_second_pass: bool = False
 ) -> None:
-    generation = protocol.Generation(context.recovery.get_requeue_count(job), is_second_pass)
+    generation = protocol.Generation(context.jobs.recovery.get_requeue_count(job), is_second_pass)
     stitch = app.signature(protocol.STITCH, protocol.job_args(job), immutable=True)
     header = _chord_header(app, context, job, batches, generation)
     chord(header, stitch, app=app, task_id=protocol.chord_id(job, generation)).apply_async(
@@ -231,7 +231,7 @@ def _resume(app: Celery, context: WorkerContext, job: str) -> None:
     if status.state == "complete":
         return
     clear_dead_letters(context.store, job)
-    context.recovery.reset_job(job, done=set(find_remaining_work(context.store, job).tiles_read))
+    context.jobs.recovery.reset_job(job, done=set(find_remaining_work(context.store, job).tiles_read))
     _publish_remaining(app, context, job)
 
 

@@ -18,6 +18,7 @@ from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.egress import open_connection, parse_https_url, request_target
 from ocrfarm.farm.job_store import JobStatus, JobStore, WebhookState
+from ocrfarm.farm.keys import Keys
 from ocrfarm.farm.manifest import Request, restore_status
 from ocrfarm.farm.outbox import Claim, Outbox
 from ocrfarm.settings import Settings
@@ -85,7 +86,7 @@ class WebhookDispatcher:
         self._secret = parse_secret(settings)
         self._store: Store = open_store(settings.endpoints.store)
         self._jobs: JobStore = open_job_store(settings)
-        self._outbox = Outbox(Broker(settings.endpoints.broker), prefix=settings.endpoints.key_prefix)
+        self._outbox = Outbox(Broker(settings.endpoints.broker), Keys(settings.endpoints.key_prefix))
 
     def dispatch_next(self) -> WebhookEvent | None:
         """Tell of the next job whose turn has come and give what came of it; None where there is nothing to tell.

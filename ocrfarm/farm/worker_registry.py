@@ -1,8 +1,4 @@
-"""Which workers there are, as each of them says again and again, in Redis.
-
-{prefix}workers          sorted set: names of workers by the time at which they last spoke, by the broker's clock
-{prefix}worker:{name}    hash: the fields of `Worker`, the GPUs as JSON; forgotten a minute after the last word
-"""
+"""Which workers there are and which GPUs their hosts have, as each worker reports in its heartbeats."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,29 +108,29 @@ class WorkerInfo:
 class WorkerRegistry:
     """The farm's workers; every method raises `BrokerUnreachable` or `BrokerError`."""
 
-    def __init__(self, broker: Broker, *, prefix: str) -> None:
-        self._broker, self._prefix = broker, prefix
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        self._broker, self._keys = broker, keys
 
     def record_heartbeat(self, worker: WorkerInfo) -> None:
         """Say that this worker lives, and how it is."""
         with self._broker.translate_errors():
             now, _ = self._broker.redis.time()
-        key = f"{self._prefix}worker:{worker.name}"
+        key = self._keys.worker(worker.name)
         data: dict[Any, Any] = asdict(worker)
         lists = {name: json.dumps(data.pop(name)) for name in ("queues", "gpus")}
         with self._broker.pipeline() as pipe:
-            pipe.zadd(f"{self._prefix}workers", {worker.name: now})
-            pipe.zremrangebyscore(f"{self._prefix}workers", 0, now - _HEARTBEAT_TTL)
+            pipe.zadd(self._keys.workers, {worker.name: now})
+            pipe.zremrangebyscore(self._keys.workers, 0, now - _HEARTBEAT_TTL)
             pipe.hset(key, mapping=data | lists)
             pipe.expire(key, _HEARTBEAT_TTL)
 
     def list_workers(self) -> list[WorkerInfo]:
         """Give the workers that have spoken within a minute, by name."""
         with self._broker.translate_errors():
-            names = sorted(map(str, self._broker.redis.zrange(f"{self._prefix}workers", 0, -1)))
+            names = sorted(map(str, self._broker.redis.zrange(self._keys.workers, 0, -1)))
         with self._broker.pipeline() as pipe:
             for name in names:
-                pipe.hgetall(f"{self._prefix}worker:{name}")
+                pipe.hgetall(self._keys.worker(name))
             return [_parse_worker(record) for record in pipe.execute() if record]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from ocrfarm.farm.job_store import JobState, JobStatus, WebhookState
+from ocrfarm.farm.job_store import JobStatus, WebhookState
+from ocrfarm.farm.protocol import JobState
 
 _EXAMPLE: JsonDict = {
     "id": "01J8Z3T6W8Q5N4R2K7M9X1C0VB",

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from ocrfarm.errors import BrokerError, FarmError
 from ocrfarm.farm.metrics import BUCKET_BOUNDS, Histogram, TileOutcome, select_counter, select_histogram
-from ocrfarm.farm.protocol import FINAL_STATES
+from ocrfarm.farm.protocol import ACTIVE_STATES, FINAL_STATES
 from ocrfarm.farm.snapshot import FarmSnapshot, make_snapshot_reader
 from ocrfarm.settings import Settings
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PORT = 9808
 
-_ACTIVE_STATES = ("queued", "splitting", "recognizing", "stitching")
 _STAGES = ("split", "recognize", "stitch")
 
 
@@ -92,7 +91,7 @@ def _queue_metrics(snapshot: FarmSnapshot) -> Iterator[Metric]:
     for group, count in snapshot.unacked.items():
         unacked.add_metric([group], count)
     jobs = GaugeMetricFamily("ocrfarm_jobs_active", "jobs that have not ended", labels=["state"])
-    for state in _ACTIVE_STATES:
+    for state in ACTIVE_STATES:
         jobs.add_metric([state], sum(job.state == state for job in snapshot.active_jobs))
     yield from (messages, oldest, unacked, jobs)
     yield _gauge("tiles_pending", "tiles of unfinished jobs that nobody has read yet", snapshot.tiles_pending)

@@ -17,11 +17,11 @@ from kombu.transport import redis as redis_transport
 
 from ocrfarm.errors import BrokerError
 from ocrfarm.farm import protocol
-from ocrfarm.farm.broker import Broker, translate_publish_errors
+from ocrfarm.farm.broker import translate_publish_errors
 from ocrfarm.farm.celery_app import renewal_interval
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.queues import HEARTBEAT_INTERVAL
-from ocrfarm.farm.worker_registry import WorkerInfo, WorkerRegistry, list_gpus
+from ocrfarm.farm.worker_registry import WorkerInfo, list_gpus
 from ocrfarm.settings import Settings
 
 _step_numbers = count()
@@ -34,7 +34,7 @@ def schedule_queue_heartbeat(app: Celery, settings: Settings, *, model: str) -> 
 
 def schedule_status_report(app: Celery, settings: Settings, *, name: str, queues: Sequence[str]) -> None:
     """Let the worker of this app say again and again that it lives, and how much memory and GPU it takes."""
-    registry = WorkerRegistry(Broker(settings.endpoints.broker, retries=0), prefix=settings.endpoints.key_prefix)
+    registry = open_job_store(settings, retries=0).workers
 
     def tell() -> None:
         children = [child.pid for child in active_children() if child.pid]

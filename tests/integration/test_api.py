@@ -27,7 +27,7 @@ from ocrfarm import errors
 from ocrfarm.client import Client
 from ocrfarm.errors import FarmError, OcrfarmError, SettingsError
 from ocrfarm.farm import protocol
-from ocrfarm.farm.context import open_recovery_state
+from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
@@ -406,7 +406,7 @@ def test_jobs_are_listed_page_by_page(idle: Settings, tmp_path: Path) -> None:
             assert_problem(alice.get("/v1/jobs", params={"after": stranger}), 404, "UnknownJob")
         for limit in (0, 1_001):
             assert_problem(alice.get("/v1/jobs", params={"limit": limit}), 400, "BadRequest")
-        open_recovery_state(idle).delete_job(mine[1])
+        open_job_store(idle).recovery.delete_job(mine[1])
         assert page(2, mine[1]) == (mine[2:4], mine[3])  # the store still knows when it was
 
 

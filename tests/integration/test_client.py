@@ -27,7 +27,7 @@ from ocrfarm.errors import (
     WaitTimeout,
 )
 from ocrfarm.farm import protocol
-from ocrfarm.farm.context import open_recovery_state
+from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.geometry import Size
@@ -351,7 +351,7 @@ def test_jobs_are_listed_by_owner(client: Client, settings: Settings) -> None:
     assert not client.jobs("nobody")
     other.wait(60)
     assert client.count_active("emil") == 0
-    open_recovery_state(settings).delete_job(other.id)
+    open_job_store(settings).recovery.delete_job(other.id)
     assert not client.jobs("emil")
 
 

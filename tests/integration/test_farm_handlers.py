@@ -33,7 +33,7 @@ from ocrfarm.farm import handlers, protocol, tasks
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.context import WorkerContext
-from ocrfarm.farm.job_store import JobStatus, JobStore, RecoveryState
+from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.recovery import recover_stalled_jobs
 from ocrfarm.farm.second_pass import recognize_regions
@@ -92,7 +92,6 @@ class InProcessFarm:
             app or make_app(services.settings),
             services.store,
             services.jobs,
-            services.recovery,
             services.settings.admission,
         )
 
@@ -117,8 +116,7 @@ def bench(valkey_server: ValkeyServer) -> InProcessFarm:
     engine = CountingEngine()
     broker = Broker(valkey_server.url)
     progress = JobStore(broker, prefix=prefix, ttl_seconds=60)
-    upkeep = RecoveryState(broker, prefix=prefix)
-    return InProcessFarm(WorkerContext(settings, open_store("memory:"), progress, upkeep, lambda _: engine), engine)
+    return InProcessFarm(WorkerContext(settings, open_store("memory:"), progress, lambda _: engine), engine)
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +362,7 @@ def test_a_store_that_is_away_counts_against_no_job(
 
     load = Admission(stalled_timeout=0, max_requeues=3)
     services = replace(bench.services, settings=replace(bench.services.settings, admission=load))
-    monkeypatch.setattr(services.recovery, "try_lock", lambda *_: True)
+    monkeypatch.setattr(services.jobs.recovery, "try_lock", lambda *_: True)
     job = bench.submit(page[0])
     list(handlers.split(services, job))  # and no message is sent
     with redis.Redis.from_url(services.settings.endpoints.broker) as server:

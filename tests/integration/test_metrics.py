@@ -20,9 +20,9 @@ import redis
 import yaml
 
 from ocrfarm.errors import FarmError
-from ocrfarm.farm.broker import Broker
+from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.snapshot import make_snapshot_reader
-from ocrfarm.farm.worker_registry import Gpu, WorkerInfo, WorkerRegistry
+from ocrfarm.farm.worker_registry import Gpu, WorkerInfo
 from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, run_farm
 from tests.support.programs import find_program
@@ -167,7 +167,7 @@ def test_a_client_of_the_broker_may_take_a_snapshot(tmp_path: Path) -> None:
             url = server.url.replace("//", "//client:secret@")
             take = make_snapshot_reader(Settings(Endpoints(url, str(tmp_path))))
             assert take().workers == ()
-            WorkerRegistry(Broker(server.url), prefix="ocrfarm:").record_heartbeat(GPU_HOST)
+            open_job_store(Settings(Endpoints(server.url))).workers.record_heartbeat(GPU_HOST)
             assert take().workers == (GPU_HOST,)
             assert not admin.execute_command("ACL", "LOG")
 
@@ -200,9 +200,7 @@ def _work(farm: ProcessFarm, prometheus: str) -> None:
     """Read pages, one of them with a tile that is given up, before Prometheus looks for the first time and after."""
     farm.start("control", CONTROL)
     farm.start("reader", RECOGNIZER)
-    WorkerRegistry(Broker(farm.settings.endpoints.broker), prefix=farm.settings.endpoints.key_prefix).record_heartbeat(
-        GPU_HOST
-    )
+    open_job_store(farm.settings).workers.record_heartbeat(GPU_HOST)
     pages = [draw_page(2, 1, {(0, 0): "GORGE"}).png, draw_page(2, 2).png]
     for jobs in (2, 4):
         for page in pages:

@@ -24,7 +24,7 @@ from ocrfarm.client import Client
 from ocrfarm.errors import JobFailed, SettingsError
 from ocrfarm.farm import outbox, webhooks
 from ocrfarm.farm.celery_app import make_app
-from ocrfarm.farm.context import open_context, open_recovery_state
+from ocrfarm.farm.context import open_context, open_job_store
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.recovery import recover_stalled_jobs
@@ -205,7 +205,7 @@ def test_no_private_address_is_told_anything(
 def test_an_address_that_is_none_is_refused_at_once(place: WebhookFarm, url: str) -> None:
     with pytest.raises(SettingsError, match="a webhook must be https"):
         place.submit_job(url=url)
-    assert not place.submitter.recovery.list_active()
+    assert not place.submitter.jobs.list_active()
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "plain", "whsec_!!", "whsec_" + base64.b64encode(b"short").decode()])
@@ -263,7 +263,7 @@ def test_an_emptied_broker_forgets_nobody(place: WebhookFarm) -> None:
 def test_a_job_that_is_taken_up_and_ends_again_is_told_again(place: WebhookFarm) -> None:
     job = place.submit_job()
     assert cancel(place.submitter, job)
-    upkeep = open_recovery_state(place.settings)
+    upkeep = open_job_store(place.settings).recovery
     upkeep.reset_job(job, done=set())
     assert WebhookDispatcher(place.settings).dispatch_next() is None  # it goes on
     assert cancel(place.submitter, job)
@@ -280,7 +280,7 @@ def test_a_removed_job_is_forgotten(place: WebhookFarm) -> None:
     place.fail_job(job)
     place.fail_job(other)
     place.submitter.store.delete(list(place.submitter.store.list(layout.job_prefix(job))))
-    place.submitter.recovery.delete_job(job)
+    place.submitter.jobs.recovery.delete_job(job)
     place.submitter.store.delete([layout.request(other)])
     dispatcher = WebhookDispatcher(place.settings)
     assert [dispatcher.dispatch_next() for _ in range(3)] == [None] * 3

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrfarm.farm import protocol
-from ocrfarm.farm.celery_app import SENT_HEADER, describe_args, make_app
+from ocrfarm.farm.celery_app import describe_args, make_app
 from ocrfarm.settings import Endpoints, Settings
 from ocrfarm.tile import TileId
 
@@ -57,4 +57,4 @@ def test_a_message_keeps_its_arguments_and_says_when_it_was_sent() -> None:
     message = app.amqp.as_task_v2("id", protocol.SPLIT, (JOB,), {})
     assert message.body[0] == (JOB,)
     assert message.headers["argsrepr"] == f"job {JOB}"
-    assert message.headers[SENT_HEADER] > 0
+    assert message.headers[protocol.SENT_HEADER] > 0

@@ -1,0 +1,25 @@
+-- Ends a claim of `claim_webhook`. A lease that has changed is another process's, or the job has ended once more.
+--
+-- KEYS[1]  sorted set: ids of ended jobs by the time of the next delivery, in milliseconds
+-- KEYS[2]  hash: the job's record
+-- ARGV[1]  the job's id
+-- ARGV[2]  the lease
+-- ARGV[3]  the webhook's state from now on; '' leaves it as it is
+-- ARGV[4]  if the state is 'pending': seconds until the next delivery
+--
+-- Returns nothing.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, job in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], ARGV[2])) do
+  if job == ARGV[1] then
+    if ARGV[3] == 'pending' then
+      redis.call('ZADD', KEYS[1], now + ARGV[4] * 1000, job)
+    else
+      redis.call('ZREM', KEYS[1], job)
+    end
+    if ARGV[3] ~= '' and redis.call('EXISTS', KEYS[2]) == 1 then
+      redis.call('HSET', KEYS[2], 'webhook', ARGV[3])
+    end
+  end
+end

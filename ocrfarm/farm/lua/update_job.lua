@@ -1,0 +1,34 @@
+-- Sets fields of a job that has not ended. An end is final: who comes second changes nothing and counts nothing.
+--
+-- KEYS[1]  hash: the job's record
+-- KEYS[2]  set: ids of the jobs that have not ended
+-- KEYS[3]  hash: the metrics
+-- KEYS[4]  sorted set: ids of ended jobs whose webhooks are to be delivered
+-- ARGV[1]  the job's id
+-- ARGV[2]  the final states, separated by spaces
+-- ARGV[3]  and following: names and values of the fields, in turn
+--
+-- Returns 1, or 0 if the job has ended or is unknown.
+-- The counter is written with HSET, since the broker's user for clients, who cancel jobs, may not use HINCRBY.
+
+local is_final = {}
+for state in string.gmatch(ARGV[2], '%S+') do
+  is_final[state] = true
+end
+
+local state = redis.call('HGET', KEYS[1], 'state')
+if not state or is_final[state] then
+  return 0
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+state = redis.call('HGET', KEYS[1], 'state')
+if is_final[state] then
+  local counter = 'jobs ' .. state
+  redis.call('SREM', KEYS[2], ARGV[1])
+  redis.call('HSET', KEYS[3], counter, 1 + (redis.call('HGET', KEYS[3], counter) or 0))
+  if redis.call('HGET', KEYS[1], 'webhook') then
+    redis.call('HSET', KEYS[1], 'webhook', 'pending')
+    redis.call('ZADD', KEYS[4], 0, ARGV[1])
+  end
+end
+return 1
