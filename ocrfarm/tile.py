@@ -1,4 +1,4 @@
-"""Tile, Fragment and TileResult: what split, recognize and stitch hand to one another."""
+"""Tile, Fragment and TileResult: the values that the stages split, recognize and stitch exchange."""
 
 import gzip
 import json
@@ -12,28 +12,41 @@ from typing import Any, Literal, NamedTuple, overload
 from ocrfarm.geometry import Box, Quad, Size
 
 DETECTOR_STRIDE = 32
-"""Pixels. The detector gives shifted text the same answer only for shifts by its stride of 32, and it resamples any
-array whose sides are no multiples of 32."""
+"""Pixels. The detector is shift-invariant only for shifts by its stride of 32, and it resamples any array whose sides
+are not multiples of 32."""
 
 SECOND_PASS_QUADKEY = "x"
-"""The quadkey that marks the tiles of the second pass; these are numbered by column."""
+"""The quadkey of the tiles of the second pass; these are numbered by column."""
 
 CLEARANCE_PIXELS, CLEARANCE_HEIGHTS = 16.0, 1.0
-"""How far a line lies from a border that surely does not cut it: pixels, or times its height where that is more."""
+"""Distance of a line from a border that certainly does not cut it, in pixels and in line heights; the larger of the two
+counts."""
 
 MIN_CROSSING_SINE = 0.342
-"""Sine of 20 degrees: a border steeper than this to the reading direction cuts ends of lines, any other one sides."""
+"""Sine of 20 degrees: a border at a steeper angle to the reading direction cuts the ends of lines, any other border
+cuts them lengthwise."""
 
 _NAME = re.compile(r"p(\d+)-l(\d+)-r(\d+)-c(\d+)(?:-q([0-3]+|x))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class TileId:
-    """Which tile: page, level (0 = native pixels, 1 = half size, ...), row and column of the grid.
+    """Identity of a tile; `str` turns it into a name that is used in object keys, and `parse` reads that name.
 
-    `quadkey` is empty for a whole tile; a tile that is read again in four has the quadkeys "0" (top left), "1", "2" and
-    "3" (bottom right), and a quarter of a quarter has two digits. `SECOND_PASS_QUADKEY` is that of the tiles that
-    are cut for the second pass.
+    Attributes:
+        page: Index of the page (0 = first).
+        level: Level of the pyramid; 0 = native pixels, 1 = half size, ...
+        row: Row in the grid of the level.
+        col: Column in the grid of the level.
+        quadkey: Empty for a whole tile. A tile that is read again in quarters has the quadkeys "0" (top left), "1",
+            "2" and "3" (bottom right); a quarter of a quarter has two digits. `SECOND_PASS_QUADKEY` marks the tiles
+            that are cut for the second pass.
+
+    Examples:
+        >>> str(TileId(page=0, level=1, row=2, col=3))
+        'p0000-l1-r0002-c0003'
+        >>> TileId.parse("p0000-l1-r0002-c0003-q30").quadkey
+        '30'
     """
 
     page: int
@@ -48,15 +61,15 @@ class TileId:
 
     @classmethod
     def parse(cls, name: str) -> "TileId":
-        """Read what `str` wrote; ValueError for anything else."""
+        """Parse the name that `str` returns; raise ValueError for any other text."""
         if not (match := _NAME.fullmatch(name)):
-            raise ValueError(f"{name!r} is no tile name")
+            raise ValueError(f"{name!r} is not a tile name")
         page, level, row, col = (int(digits) for digits in match.groups()[:4])
         return cls(page, level, row, col, match.group(5) or "")
 
 
 class Sides(NamedTuple):
-    """One truth for each side of a tile."""
+    """One boolean for each side of a tile."""
 
     left: bool
     top: bool
@@ -66,10 +79,19 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Tile:
-    """A rectangle of a page, in page pixels (level 0), with its overlap.
+    """A rectangle of a page, including its overlap with the neighbouring tiles.
 
-    `core` is the part of the box that is nearer to its own middle than to a neighbour's: it ends half way through each
-    overlap, and the cores of a grid tile the page. Without one, everything in the tile is read.
+        +-----------+- - +-----------+
+        |  core     |  : |           |      `core` ends half way through each overlap,
+        |           |  : |           |      so the cores of a grid partition the page.
+        +-----------+- - +-----------+
+
+    Attributes:
+        id: Identity of the tile.
+        box: The rectangle, in page pixels at every level.
+        page: Size of the page, in page pixels.
+        core: The part of the box that is nearer to its own centre than to a neighbour's. A line whose centre lies in
+            a neighbour's core is read there. None: everything in the tile is read.
     """
 
     id: TileId
@@ -79,14 +101,15 @@ class Tile:
 
     @property
     def inner_edges(self) -> Sides:
-        """Which sides cut through the page; the page's own edges do not count."""
+        """Which sides of the tile lie inside the page, where they may cut text; the page's own edges do not."""
         box, page = self.box, self.page
         return Sides(box.x0 > 0, box.y0 > 0, box.x1 < page.width, box.y1 < page.height)
 
     def belongs_to_neighbour(self, line: Quad) -> bool:
-        """Say whether a neighbour reads the line: its middle lies in the neighbour's core, which shows it whole.
+        """Return whether a neighbour reads the line: its centre lies in the core of a neighbour that shows all of it.
 
-        What a border cuts through along the text is left too; an end that is cut is read by both, to be joined.
+        A line that this tile's border cuts lengthwise is left to the neighbour as well. A line whose end is cut is read
+        by both tiles, so that the two parts can be joined.
         """
         if self.core is None:
             return False
@@ -104,7 +127,7 @@ _OWN, _NEIGHBOUR, _AMBIGUOUS = range(3)
 
 
 def _find_owner(at: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool) -> int:
-    """Say along one axis whose core holds the middle of the corners, and whether its tile shows all that is known."""
+    """Return, for one axis, whose core holds the centre of the corners, or `_AMBIGUOUS` if that tile may cut them."""
     (low, high), (first, end), middle = span, core, sum(at) / len(at)
     if end < high and middle >= end:
         begins, cut = 2 * end - high, crossing and max(at) > high - margin
@@ -116,7 +139,13 @@ def _find_owner(at: list[float], span: tuple[int, int], *, core: tuple[int, int]
 
 
 class Char(NamedTuple):
-    """One character of a fragment: where its centre lies along the quad (0 = start, 1 = end), and how sure it is."""
+    """One character of a fragment.
+
+    Attributes:
+        text: The character; some alphabets have classes of several code points.
+        position: Where its centre lies along the quad; 0 = start, 1 = end.
+        confidence: 0 to 1.
+    """
 
     text: str
     position: float
@@ -125,7 +154,19 @@ class Char(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A line as one tile saw it, perhaps cut at the tile's sides; the quad is in page pixels and may reach outside."""
+    """A line as one tile shows it, possibly truncated at the tile's sides.
+
+    Attributes:
+        quad: Place of the line, in page pixels; it may reach beyond the tile.
+        chars: The characters in reading order.
+        confidence: Mean confidence of the characters, 0 to 1.
+        detection: The detector's score, 0 to 1.
+
+    Examples:
+        >>> chars = (Char("O", 0.25, 0.9), Char("K", 0.75, 0.8))
+        >>> Fragment(Quad.from_bounds(0, 0, 40, 20), chars, confidence=0.85).text
+        'OK'
+    """
 
     quad: Quad
     chars: tuple[Char, ...]
@@ -139,21 +180,23 @@ class Fragment:
 
 
 _FIXED_VALUES = 10
-"""Of each fragment, beside those of its characters."""
+"""Numbers stored for each fragment besides those of its characters: eight coordinates and two scores."""
 
 
 class Fragments(Sequence[Fragment]):
-    """The fragments of a tile result in columns, a third of what they take one by one; each is made when asked for.
+    """The fragments of a tile result, stored in columns; a `Fragment` is created when its index is read.
 
-    A page of 32,768 pixels a side has 35,000 of them, which a stitcher holds all at once.
+    Columns take a third of the memory of separate objects. A page of 32,768 x 32,768 pixels has 35,000 fragments, all
+    of which a stitcher holds at once.
     """
 
     __slots__ = ("_chars", "_ends", "_numbers")
 
     def __init__(self, rows: Iterable[tuple[Sequence[str], Iterable[float]]]) -> None:
-        """Take of each its characters and its numbers.
+        """Create the columns from rows of (characters, numbers).
 
-        These are x and y of each corner, confidence, detection, then where each character is, then how sure each one.
+        The numbers of a row are x and y of each corner, confidence, detection, then the position of each character,
+        then the confidence of each character.
         """
         self._chars: list[Sequence[str]] = []
         self._numbers, self._ends = array("d"), array("L")
@@ -188,13 +231,20 @@ class Fragments(Sequence[Fragment]):
 
 @dataclass(frozen=True, slots=True)
 class TileResult:
-    """All that the recognizer found on one tile (or on one part of it).
+    """Everything that the recognizer found on one tile, or on one part of it.
 
-    `seconds` is the time spent inside the engine; `overlong_lines` counts lines longer than the recognizer's widest
-    input; `detector_overflow` says that the detector's contour limit was still reached, so some text may be missing;
-    `scale` is the detector's pixels per page pixel; `retries` counts how often the tile had been begun before;
-    `deferred_lines` were found but left to a neighbour; `input_columns` is how wide the recognizer's inputs were
-    together, in pixels, and `padding_columns` how much of that was none of a line.
+    Attributes:
+        tile: The tile, or the part of it.
+        fragments: The lines that were read, in page pixels.
+        model: Official name of the recognizer.
+        seconds: Time spent in the engine.
+        overlong_lines: Number of lines longer than the recognizer's widest input.
+        detector_overflow: Whether the detector still reached its contour limit, so that text may be missing.
+        scale: Detector pixels per page pixel.
+        retries: How often the tile was started before this result.
+        deferred_lines: Lines that were detected but left to a neighbour, in page pixels.
+        input_columns: Total width of the recognizer's inputs, in pixels.
+        padding_columns: How many of these columns were padding.
     """
 
     tile: Tile
@@ -211,16 +261,20 @@ class TileResult:
 
 
 SecondPassKind = Literal["seam", "open_end", "deferred", "low_confidence"]
-"""Why a place is read again: a joined line whose seams prove nothing, lines that end though their letters go on, a line
-that a tile left to a neighbour which does not have it, or lines whose letters are doubted."""
+"""Why a region is read again: a joined line whose seams are inconclusive, a line that ends although its letters go on,
+a line that a tile left to a neighbour which did not find it, or lines of low confidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecondPassRegion:
-    """A place that is read a second time, cut from what the first tiles show of it.
+    """A region that is read a second time, cut from the tiles of the first pass that show it.
 
-    "open_end": everything in the tile is looked for, and what continues one of `lines` counts. Otherwise the lines are
-    read as they are, their quads being known; only "low_confidence" regions have more than one.
+    Attributes:
+        tile: The region as a tile of its own.
+        lines: Quads in page pixels. "open_end": the detector searches the whole tile, and text that continues one of
+            these lines is kept. Any other kind: the lines are recognized at these quads, without detection; only
+            "low_confidence" regions have more than one.
+        kind: Why the region is read again.
     """
 
     tile: Tile
@@ -229,13 +283,20 @@ class SecondPassRegion:
 
 
 def tile_results_to_bytes(results: Iterable[TileResult]) -> bytes:
-    """Give gzipped JSON; the same results give the same bytes."""
+    """Return the results as gzipped JSON; equal results give equal bytes.
+
+    Examples:
+        >>> tile = Tile(TileId(0, 0, 0, 0), Box(0, 0, 64, 64), Size(64, 64))
+        >>> data = tile_results_to_bytes([TileResult(tile, (), "PP-OCRv6_tiny_rec")])
+        >>> tile_results_from_bytes(data)[0].model
+        'PP-OCRv6_tiny_rec'
+    """
     data = [_tile_result_to_json(result) for result in results]
     return gzip.compress(json.dumps(data, ensure_ascii=False).encode(), 5, mtime=0)
 
 
 def tile_results_from_bytes(data: bytes) -> tuple[TileResult, ...]:
-    """Read what `tile_results_to_bytes` wrote; ValueError for anything else."""
+    """Parse what `tile_results_to_bytes` returns; raise ValueError for anything else."""
     try:
         return tuple(_tile_result_from_json(item) for item in json.loads(gzip.decompress(data)))
     except (OSError, EOFError, KeyError, TypeError) as error:
@@ -243,18 +304,18 @@ def tile_results_from_bytes(data: bytes) -> tuple[TileResult, ...]:
 
 
 def tile_to_json(tile: Tile) -> dict[str, Any]:
-    """Give the tile as JSON values: name, box (x0, y0, x1, y1) and page size."""
+    """Return the tile as JSON values: name, box (x0, y0, x1, y1) and page size."""
     box, page = tile.box, tile.page
     return {"id": str(tile.id), "box": [box.x0, box.y0, box.x1, box.y1], "page": [page.width, page.height]}
 
 
 def tile_from_json(data: dict[str, Any]) -> Tile:
-    """Read what `tile_to_json` gave."""
+    """Create a tile from what `tile_to_json` returns; it has no core."""
     return Tile(TileId.parse(data["id"]), Box(*data["box"]), Size(*data["page"]))
 
 
 def second_pass_to_bytes(regions: Iterable[SecondPassRegion]) -> bytes:
-    """Give JSON; quads come back exactly as they were."""
+    """Return the regions as JSON; the coordinates of the quads are not rounded."""
     data = [
         {"tile": tile_to_json(region.tile), "lines": [quad.points for quad in region.lines], "kind": region.kind}
         for region in regions
@@ -263,7 +324,7 @@ def second_pass_to_bytes(regions: Iterable[SecondPassRegion]) -> bytes:
 
 
 def second_pass_from_bytes(data: bytes) -> tuple[SecondPassRegion, ...]:
-    """Read what `second_pass_to_bytes` wrote."""
+    """Parse what `second_pass_to_bytes` returns."""
     return tuple(
         SecondPassRegion(tile_from_json(item["tile"]), tuple(map(Quad.from_points, item["lines"])), item["kind"])
         for item in json.loads(data)

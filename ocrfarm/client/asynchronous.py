@@ -37,7 +37,7 @@ _MAX_TRANSFER_THREADS = 8
 class AsyncClient:
     """A farm's client; the broker and the store come from OCRFARM_BROKER and OCRFARM_STORE unless they are given.
 
-    >>> async with AsyncClient() as client:
+    >>> async with AsyncClient() as client:  # doctest: +SKIP
     ...     job = await client.submit("sheet.png", profile="accurate")
     ...     print((await job.result()).text)
     """

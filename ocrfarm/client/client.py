@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Client:
     """A farm's client; the broker and the store come from OCRFARM_BROKER and OCRFARM_STORE unless they are given.
 
-    >>> with Client() as client:
+    >>> with Client() as client:  # doctest: +SKIP
     ...     job = client.submit("sheet.png", profile="accurate")
     ...     for line in job.result().lines:
     ...         print(line.text, line.quad)
