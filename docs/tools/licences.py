@@ -46,7 +46,6 @@ SPDX = {
     r"BSD License": "BSD",
     r"Mozilla Public License 2\.0.*": "MPL-2.0",
     r"GNU Library or Lesser.*": "LGPL",
-    r"License agreement for matplotlib.*": "PSF-2.0",
     r"Dual License": "Apache-2.0 OR BSD-3-Clause",
 }
 """What packages say -> the names of SPDX, as far as they can be told."""

@@ -27,7 +27,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counts]:
     han: Path = folders.pull(MODELS["simfang"]) / "simfang.ttf"
     reader = CachedReader("fast@1.0", tmp_path_factory.mktemp("readings"), folders)
     comparison = Comparison(reader, GRIDS, {NMS: suppress, OURS: merge_as_ocrfarm}, paddleocr=False)
-    for seed in (11, 12):
+    for seed in (23, 26):  # pages with many long lines
         comparison.add(draw_page("mixed", seed, han, SIZE))
     return comparison.counts
 

@@ -15,7 +15,7 @@ from ocrfarm.geometry import Box, Size
 from ocrfarm.recognize import RgbPixels
 from ocrfarm.sample.pen import INK, PAPER, Pen
 
-_FACES = ("DejaVuSans", "DejaVuSansMono", "DejaVuSerif")
+_FACES = ("lato-normal", "lato-bold", "Roboto-Slab-Regular")
 _MAX_TRIES = 40
 _EDGE = 12
 """Pixels of the page's rim that stay empty."""
@@ -28,12 +28,12 @@ _STRAIGHT_MARGIN = 0.2
 
 
 def list_faces() -> tuple[Path | None, ...]:
-    """List the Latin fonts: Pillow's own (None), and the fonts of the package matplotlib, which is not imported."""
-    spec = find_spec("matplotlib")
+    """List the Latin fonts: Pillow's own (None), and those that a theme of mkdocs brings."""
+    spec = find_spec("mkdocs")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("the fonts of drawn pages come with matplotlib: run scripts/install")
-    folder = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
-    return (None, *(folder / f"{name}.ttf" for name in _FACES))
+        raise FileNotFoundError("the fonts of drawn pages come with mkdocs: run scripts/install")
+    folder = Path(spec.origin).parent / "themes" / "readthedocs" / "css" / "fonts"
+    return (None, *(folder / f"{name}.woff" for name in _FACES))
 
 
 class Canvas(Pen):
