@@ -1,8 +1,9 @@
-"""What the site adds to mkdocs: pages that stand in the root of the repository, and files that pages link to."""
+"""What the site adds to mkdocs: measured figures, pages of the repository's root, and files that pages link to."""
 
 import re
 from pathlib import Path, PurePosixPath
 
+from figures import load_figures, render
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -40,14 +41,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Let links that lead out of docs/ lead to the copies."""
+    """Insert the measured figures, and let links that lead out of docs/ lead to the copies."""
 
     def moved(found: re.Match[str]) -> str:
         name = _outside(page.file.src_uri, found[1])
         up = "../" * (len(PurePosixPath(page.file.src_uri).parts) - 1)
         return f"]({up}{PAGES.get(name, f'source/{name}')}" if name else found[0]
 
-    return _LINK.sub(moved, markdown)
+    return _LINK.sub(moved, render(markdown, load_figures()))
 
 
 def _from_root(found: re.Match[str]) -> str:
@@ -57,7 +58,7 @@ def _from_root(found: re.Match[str]) -> str:
 
 
 def _outside(page: str, target: str) -> str:
-    """Give the path from the root of what the page links to; empty for what is in docs/."""
+    """Return the path from the root of what the page links to; empty for what is in docs/."""
     parts: list[str] = ["docs", *PurePosixPath(page).parts[:-1]]
     for part in PurePosixPath(target).parts:
         parts = parts[:-1] if part == ".." else [*parts, part]

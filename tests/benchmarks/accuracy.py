@@ -1,7 +1,9 @@
 """`scripts/bench accuracy`: ocrfarm and what others do, on the same readings of pages whose text is known."""
 
 import os
+import re
 import tempfile
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -14,9 +16,10 @@ from ocrfarm.settings import Settings
 from tests.benchmarks.cached_readings import CachedReader, TileSet, versions
 from tests.benchmarks.canvas import list_faces
 from tests.benchmarks.comparison import Comparison
-from tests.benchmarks.drawn_pages import KINDS, draw_page
+from tests.benchmarks.drawn_pages import KINDS, DrawnPage, draw_page
+from tests.benchmarks.record import Value, record_figures, record_option
 from tests.benchmarks.sheets import compare_sheet
-from tests.benchmarks.tables import table
+from tests.benchmarks.tables import KIND_HEADS, kind_row, table, table_rows
 
 _MODELS = ("fast", "fast@1.0", "accurate", "accurate@1.0")
 _SETS = ("640/96", "1024/128", "1024/128+320+416", "2048/192")
@@ -44,6 +47,7 @@ def _parsed(context: click.Context, parameter: click.Parameter, names: tuple[str
 @click.option("--cache", default=_CACHE, type=click.Path(path_type=Path), show_default=True, help="Keeps readings.")
 @click.option("--receipts", type=click.Path(exists=True, path_type=Path), help="Read a sheet of img/*.jpg, box/*.csv.")
 @click.option("--side", default=16384, show_default=True, help="Pixels of that sheet.")
+@record_option
 def accuracy(
     *,
     kinds: tuple[str, ...],
@@ -56,6 +60,7 @@ def accuracy(
     cache: Path,
     receipts: Path | None,
     side: int,
+    record: bool,
 ) -> None:
     """Read drawn pages tiled and untiled, and print how much of their text each way of merging gets right."""
     settings = Settings.from_env(os.environ)
@@ -66,18 +71,43 @@ def accuracy(
     names = ", ".join(face.stem if face else "Pillow's own" for face in list_faces())
     click.echo(f"{datetime.now(UTC):%Y-%m-%d}; {versions()}; fonts: {names}")
     han = folders.pull(MODELS["simfang"]) / "simfang.ttf"
+    figures: dict[str, tuple[Value, str]] = {}
+    rows: list[list[str]] = []
+    groups = [(kind,) for kind in kinds] if each else [kinds]
     for model in models:
         reader = CachedReader(model, cache, folders)
         if receipts:
-            for seed in seeds:
-                click.echo(f"{model}: {compare_sheet(reader, receipts, side=side, seed=seed)}")
+            figures |= _print_sheets(reader, receipts, model=model, side=side, seeds=seeds)
             continue
-        for group in [(kind,) for kind in kinds] if each else [kinds]:
-            comparison = Comparison(reader, sets)
-            for kind, seed in product(group, seeds):
-                comparison.add(draw_page(kind, seed, han))
-            grids = " ".join(map(str, sets))
-            click.echo(f"\n{model}; {' '.join(group)}; seeds {' '.join(map(str, seeds))}; {grids}\n")
-            click.echo(table(comparison.counts))
-            if wrong:
-                click.echo("\n" + "\n".join(comparison.wrong))
+        for group in groups:
+            comparison = _compare(reader, sets, [draw_page(kind, seed, han) for kind, seed in product(group, seeds)])
+            click.echo(f"\n{model}; {' '.join(group)}; seeds {' '.join(map(str, seeds))}; {' '.join(map(str, sets))}\n")
+            rows.append(kind_row(group[0], model, comparison.counts))
+            figures[f"accuracy.{'_'.join(group)}.{_figure_name(model)}"] = table_rows(comparison.counts), "table"
+            click.echo(table(table_rows(comparison.counts)))
+            click.echo("\n" + "\n".join(comparison.wrong if wrong else ()))
+    if record:
+        record_figures(figures | ({"accuracy.kinds": ([KIND_HEADS, *rows], "table")} if each else {}))
+
+
+def _print_sheets(
+    reader: CachedReader, folder: Path, *, model: str, side: int, seeds: Sequence[int]
+) -> dict[str, tuple[Value, str]]:
+    figures: dict[str, tuple[Value, str]] = {}
+    for seed in seeds:
+        compared = compare_sheet(reader, folder, side=side, seed=seed)
+        click.echo(f"{model}: sheet {side} px, seed {seed}, {compared.describe()}")
+        figures |= compared.figures(_figure_name(model))
+    return figures
+
+
+def _compare(reader: CachedReader, sets: tuple[TileSet, ...], pages: Iterable[DrawnPage]) -> Comparison:
+    comparison = Comparison(reader, sets)
+    for page in pages:
+        comparison.add(page)
+    return comparison
+
+
+def _figure_name(model: str) -> str:
+    """Return what ids may hold: "fast@1.0" becomes "fast_1_0"."""
+    return re.sub(r"\W", "_", model)

@@ -11,10 +11,12 @@ import click
 
 from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
-from ocrfarm.image import Limits
+from ocrfarm.image import Limits, open_source
 from ocrfarm.pipeline import run_pipeline
 from ocrfarm.recognize import Cascade, EnginePair, Profile, Runtime, WeightsFolders, find_profile, load_engine
+from ocrfarm.recognize.runtime import has_bf16
 from ocrfarm.settings import Settings
+from tests.benchmarks.record import record_figures, record_option, sheet_name
 from tests.benchmarks.word_scores import score_words
 
 CONFIDENCE_THRESHOLDS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.97, 1.0)
@@ -33,16 +35,24 @@ class Point:
 @click.command()
 @click.argument("sheet", type=click.Path(exists=True, path_type=Path))
 @click.option("--precision", default="auto", show_default=True, help="fp32 to see it without bfloat16.")
-def cascade(sheet: Path, precision: str) -> None:
+@record_option
+def cascade(sheet: Path, precision: str, record: bool) -> None:
     """Read SHEET, an image with its truth in SHEET.json, in one process of one thread; seconds are the processor's."""
     points = list(_points(sheet, Runtime(threads=1, precision=precision)))
     first, last = points[0], points[-1]
+    rows = [["reading", "F1", "of the gain", "lines read again", "time / `accurate`"]]
     for point in points:
         gain = (point.f1 - first.f1) / max(last.f1 - first.f1, 1e-9)
         click.echo(
             f"{point.name:16} F1 {point.f1:.4f}  {gain:7.1%} of the gain  {point.strong:6.1%} of the lines by the "
             f"strong model  {point.seconds:6.1f} s, {point.seconds / last.seconds:.2f} x accurate"
         )
+        shares = [f"{gain:.1%}", f"{point.strong:.1%}", f"{point.seconds / last.seconds:.2f}"]
+        rows.append([point.name, f"{point.f1:.4f}", *shares])
+    if record:
+        width = open_source(sheet).page_sizes[0].width
+        kind = "fp32" if precision == "fp32" or not has_bf16() else "bf16"
+        record_figures({f"cascade.{sheet_name(width)}.{kind}": (rows, "table")})
 
 
 def _points(sheet: Path, runtime: Runtime) -> Iterator[Point]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import click
 
 from ocrfarm.recognize import Profile
+from tests.benchmarks.record import record_figures, record_option
 from tests.support.farm_fixture import FARM_PROFILE, ProcessFarm, SyntheticPage, draw_page, find_lost_and_duplicated
 from tests.support.faults import DEFAULT_VISIBILITY, FAULTS, SMALL_TILES, Fault, FaultRig, run_rig
 
@@ -29,8 +30,11 @@ _SUCCESS_STATES = ("complete", "partial")
 @click.option(
     "--default-visibility", is_flag=True, help="One more: a killed worker with nothing made quicker (6 minutes)."
 )
-def chaos(rounds: int, slow_rounds: int, only: str, default_visibility: bool) -> None:
+@record_option
+def chaos(*, rounds: int, slow_rounds: int, only: str, default_visibility: bool, record: bool) -> None:
     """Run three jobs a round against each fault and say how they ended."""
+    if record and only:
+        raise click.UsageError("--record writes the whole matrix: leave --only out")
     columns = (
         f"{'fault':36}{'rounds':>7}{'jobs':>6}  {'ended':34}{'recovery s':>12}{'again':>7}{'lost':>6}{'doubled':>8}"
     )
@@ -39,12 +43,17 @@ def chaos(rounds: int, slow_rounds: int, only: str, default_visibility: bool) ->
         DEFAULT_VISIBILITY: int(default_visibility)
     }
     chosen = [fault for fault, count in counts.items() if count and only in fault.name]
+    rows = [["fault", "rounds", "jobs", "ended", "recovery, median", "longest", "again", "lost", "doubled"]]
     # What is done to equal farms is done to one farm, one after the other.
     for setting, faults in itertools.groupby(chosen, key=lambda fault: fault.setting):
         with run_rig(setting) as arena:
             for fault in faults:
                 outcomes = [run_round(fault, arena) for _ in range(counts[fault])]
-                click.echo(_format_row(fault, outcomes))
+                rows.append(_row(fault, outcomes))
+                click.echo(_format_row(rows[-1]))
+    if record:
+        jobs = sum(int(row[2]) for row in rows[1:])
+        record_figures({"chaos.matrix": (rows, "table"), "chaos.jobs": (jobs, "")})
 
 
 @dataclass(frozen=True)
@@ -59,15 +68,20 @@ class RoundResult:
     wrong: list[str]
 
 
-def _format_row(fault: Fault, outcomes: list[RoundResult]) -> str:
+def _format_row(row: list[str]) -> str:
+    name, rounds, jobs, ended, median, longest, again, lost, doubled = row
+    recovery = f"{median}/{longest}"
+    return f"{name:36}{rounds:>7}{jobs:>6}  {ended:34}{recovery:>12}{again:>7}{lost:>6}{doubled:>8}"
+
+
+def _row(fault: Fault, outcomes: list[RoundResult]) -> list[str]:
     states = Counter(state for outcome in outcomes for state in outcome.states)
     ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     ended += " !" if any(outcome.wrong for outcome in outcomes) else ""
     seconds = [outcome.seconds for outcome in outcomes]
-    recovery = f"{statistics.median(seconds):.1f}/{max(seconds):.1f}"
-    again, lost, doubled = (sum(getattr(each, name) for each in outcomes) for name in ("again", "lost", "doubled"))
-    jobs = states.total()
-    return f"{fault.name:36}{len(outcomes):>7}{jobs:>6}  {ended:34}{recovery:>12}{again:>7}{lost:>6}{doubled:>8}"
+    recovery = [f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}"]
+    sums = [str(sum(getattr(each, name) for each in outcomes)) for name in ("again", "lost", "doubled")]
+    return [fault.name, str(len(outcomes)), str(states.total()), ended, *recovery, *sums]
 
 
 def run_round(fault: Fault, arena: FaultRig) -> RoundResult:

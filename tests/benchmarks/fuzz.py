@@ -4,6 +4,7 @@ from collections import Counter
 
 import click
 
+from tests.benchmarks.record import record_figures, record_option
 from tests.support.fuzzed_files import FuzzResult, run_fuzz
 
 _FILES_PER_PROCESS = 500
@@ -15,7 +16,8 @@ _FILES_PER_PROCESS = 500
 @click.option(
     "--first", default=0, show_default=True, help="The first seed; `KEPT` in test_fuzzed_files.py has the bad ones."
 )
-def mutants(files: int, first: int) -> None:
+@record_option
+def mutants(files: int, first: int, record: bool) -> None:
     """Split damaged PNG, JPEG, TIFF, WebP, JPEG-2000, GIF, BMP and PDF files, and count what became of them."""
     verdicts: list[FuzzResult] = []
     for start in range(first, first + files, _FILES_PER_PROCESS):
@@ -26,3 +28,8 @@ def mutants(files: int, first: int) -> None:
     for verdict in verdicts:
         if not verdict.is_expected:
             click.echo(f"! {verdict}")
+    if record:
+        counts = Counter(verdict.outcome for verdict in verdicts)
+        slowest = round(max(verdict.seconds for verdict in verdicts), 2)
+        figures = {f"mutants.{outcome}": (count, "") for outcome, count in counts.items()}
+        record_figures({"mutants.files": (files, ""), "mutants.slowest": (slowest, "s"), **figures})

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ocrfarm.pdf_image_tiles import iter_image_tiles
 from ocrfarm.result import SourceInfo, document_from_json
 from ocrfarm.result.formats import find_formats
 from ocrfarm.result.words import merge_unspaced, words_of
+from tests.benchmarks.record import record_figures, record_option, sheet_name
 
 _WORD = re.compile(r'<word xMin="(\S+)" yMin="(\S+)" xMax="(\S+)" yMax="(\S+)">(.*)</word>')
 _PAGE = re.compile(r'<page width="(\S+)"')
@@ -31,23 +32,34 @@ _Point = tuple[float, float]
 @click.command()
 @click.argument("sheet", type=click.Path(exists=True, path_type=Path))
 @click.option("--result", type=click.Path(exists=True, path_type=Path), help="What was read on it; else its truth.")
-def pdf(sheet: Path, result: Path | None) -> None:
+@record_option
+def pdf(sheet: Path, result: Path | None, record: bool) -> None:
     """Write SHEET as a PDF with the lines of SHEET.json, its truth, and look its words up with poppler's pdftotext."""
     document = document_from_json(result.read_bytes()) if result else _truth(sheet)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / f"{sheet.stem}.pdf"
-        for name, value in _figures(document, sheet, target):
-            click.echo(f"pdf        {name:44} {value}")
-
-
-def _figures(document: Document, sheet: Path, target: Path) -> Iterator[tuple[str, str]]:
-    seconds, megabytes = _written(document, sheet, target)
-    found, words = count_found(document.pages[0], words_of_pdf(target))
-    size, before = target.stat().st_size, sheet.stat().st_size
-    yield "words found at their place", f"{found / words:.4%} ({found} of {words})"
-    yield "bytes / the image's bytes", f"{size / before:.4f} ({size / 1e6:.2f} MB)"
-    yield "peak memory", f"{megabytes:.0f} MB"
-    yield "time", f"{seconds:.1f} s"
+        seconds, megabytes = _written(document, sheet, target)
+        found, words = count_found(document.pages[0], words_of_pdf(target))
+        size = target.stat().st_size
+    ratio = size / sheet.stat().st_size
+    for name, value in (
+        ("words found at their place", f"{found / words:.4%} ({found} of {words})"),
+        ("bytes / the image's bytes", f"{ratio:.4f} ({size / 1e6:.2f} MB)"),
+        ("peak memory", f"{megabytes:.0f} MB"),
+        ("time", f"{seconds:.1f} s"),
+    ):
+        click.echo(f"pdf        {name:44} {value}")
+    if record:
+        prefix = f"pdf.{sheet_name(document.pages[0].size.width)}"
+        record_figures(
+            {
+                f"{prefix}.found": (round(100 * found / words, 2), "%"),
+                f"{prefix}.words_found": (found, ""),
+                f"{prefix}.words": (words, ""),
+                f"{prefix}.bytes": (round(ratio, 3), ""),
+                f"{prefix}.memory": (round(megabytes), "MB"),
+            }
+        )
 
 
 def _truth(sheet: Path) -> Document:

@@ -21,6 +21,7 @@ from ocrfarm.split.tiling import tile_grid
 from ocrfarm.storage import layout
 from ocrfarm.storage.s3 import S3Store
 from tests.benchmarks.costs import Costs, MeasuredFarm, measure_costs
+from tests.benchmarks.record import Value, record_figures, record_option, sheet_name
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, run_farm
 from tests.support.servers import run_seaweedfs, run_valkey
 
@@ -83,11 +84,18 @@ class _Options:
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--store", type=click.Choice(["folder", "s3"]), default="folder", show_default=True)
 @click.option("--only", type=click.Choice(["", "tiles", "workers", "pages"]), default="")
-def scale(only: str, **options: Any) -> None:
+@record_option
+def scale(only: str, *, record: bool, **options: Any) -> None:
     """Measure tiles a second, what each costs the broker and the store, and how memory grows with the page."""
+    figures: _Figures = {}
     for name, part in (("tiles", _by_tiles), ("workers", _by_workers), ("pages", _by_pages)):
         if only in ("", name):
-            part(_Options(**options))
+            figures |= part(_Options(**options))
+    if record:
+        record_figures(figures)
+
+
+_Figures = dict[str, tuple[Value, str]]
 
 
 _COLUMNS: dict[str, Callable[[Run], float]] = {
@@ -104,21 +112,36 @@ _COLUMNS: dict[str, Callable[[Run], float]] = {
 """The first seven of one tile or for one tile."""
 
 
-def _by_tiles(what: _Options) -> None:
+def _by_tiles(what: _Options) -> _Figures:
+    figures: _Figures = {}
     click.echo("An engine that does nothing, 2 processes that read, tiles of 256 pixels; medians")
     click.echo(f"{'tiles':>7}" + "".join(f"{column:>13}" for column in _COLUMNS))
     with run_measured_farm(2, store=what.store) as place:
         _run_job(place, _draw_page(place, 100), SMALL)  # everything is loaded now
         for count in what.counts:
             runs = [_run_job(place, _draw_page(place, count), SMALL) for _ in range(what.rounds)]
-            values = [statistics.median(map(of, runs)) for of in _COLUMNS.values()]
-            click.echo(f"{runs[0].tiles:7}" + "".join(f"{value:13.2f}" for value in values))
+            values = {name: statistics.median(map(of, runs)) for name, of in _COLUMNS.items()}
+            click.echo(f"{runs[0].tiles:7}" + "".join(f"{value:13.2f}" for value in values.values()))
+            for column, (name, unit) in _RECORDED_COLUMNS.items():
+                figures[f"scale.tiles.n{count}.{name}"] = float(f"{values[column]:.2g}"), unit
     spent = runs[-1].costs
     for kind, found in (("CPU s", spent.cpu), ("commands", spent.commands), ("requests", spent.requests)):
         click.echo(f"{kind} of the last: " + ", ".join(f"{name} {each:g}" for name, each in found.most_common()))
+    return figures
 
 
-def _by_workers(what: _Options) -> None:
+_RECORDED_COLUMNS = {
+    "CPU ms": ("cpu", "ms"),
+    "broker ms": ("broker", "ms"),
+    "commands": ("commands", ""),
+    "bytes": ("bytes", "bytes"),
+    "requests": ("requests", ""),
+}
+"""Column -> end of the figure's id, and unit; each is of one tile."""
+
+
+def _by_workers(what: _Options) -> _Figures:
+    figures: _Figures = {}
     click.echo(f"An engine that sleeps {what.seconds} s, tiles of 256 pixels, 60 tiles a process")
     click.echo(f"{'workers':>8}{'tiles':>7}{'wall s':>9}{'efficiency':>12}{'CPU s':>8}")
     for count in what.workers:
@@ -127,9 +150,12 @@ def _by_workers(what: _Options) -> None:
             run = _run_job(place, _draw_page(place, 60 * count), SMALL)
         ideal = run.tiles * what.seconds / count
         click.echo(f"{count:8}{run.tiles:7}{run.wall:9.2f}{ideal / run.wall:12.3f}{run.cpu:8.1f}")
+        figures[f"scale.workers.n{count}.efficiency"] = round(ideal / run.wall, 3), ""
+    return figures
 
 
-def _by_pages(what: _Options) -> None:
+def _by_pages(what: _Options) -> _Figures:
+    figures: _Figures = {}
     click.echo(
         "An engine that does nothing, tiles of 2048 pixels with 40 lines each. decode: by libvips, once; first: until"
     )
@@ -146,6 +172,12 @@ def _by_pages(what: _Options) -> None:
             _run_job(place, _draw_page(place, 100), SMALL)
             pairs = [(_time_decoding(image), _run_job(place, image, LARGE)) for _ in range(what.rounds)]
         click.echo(f"{page.name if isinstance(page, Path) else page:>16}{pairs[0][1].tiles:7}{_times(pairs)}")
+        name = f"scale.pages.{'sheet' if isinstance(page, Path) else sheet_name(page)}"
+        runs = [run for _, run in pairs]
+        figures[f"{name}.control_cpu"] = round(statistics.median(run.of("control") for run in runs), 1), "s"
+        figures[f"{name}.reader_cpu"] = round(statistics.median(run.of("reader") for run in runs), 1), "s"
+        figures[f"{name}.split_memory"] = round(max(run.stages["peak_split_mb"] for run in runs)), "MB"
+    return figures
 
 
 def _times(pairs: list[tuple[float, Run]]) -> str:

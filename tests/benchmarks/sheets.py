@@ -41,8 +41,43 @@ class _Sheet:
     places: list[tuple[_Receipt, int, int]] = field(default_factory=list)
 
 
-def compare_sheet(reader: CachedReader, folder: Path, *, side: int, seed: int) -> str:
-    """Compose a sheet and say how many of its words are found on it, and how many on the receipts alone."""
+@dataclass(frozen=True)
+class SheetComparison:
+    """The words of a sheet, found on it and on its receipts one by one; seconds of the engine and of the stitcher."""
+
+    receipts: int
+    tiled: Score
+    alone: Score
+    read_again: int
+    seconds: float
+    read_again_seconds: float
+    stitch_seconds: float
+
+    def describe(self) -> str:
+        """Return one line for the screen."""
+        ratio = self.tiled.f1 / max(self.alone.f1, 1e-9)
+        seconds = f"reading {self.seconds:.0f} s, {self.read_again} places again {self.read_again_seconds:.1f} s"
+        return (
+            f"{self.receipts} receipts, {self.tiled.truth} words: {_format_score(self.tiled)}; alone "
+            f"{_format_score(self.alone)}; {ratio:.4f} x; {seconds}, stitching {self.stitch_seconds:.2f} s"
+        )
+
+    def figures(self, model: str) -> dict[str, tuple[int | float, str]]:
+        """Return what goes into docs/figures.json."""
+        name = f"accuracy.receipts.{model}"
+        return {
+            "accuracy.receipts.count": (self.receipts, ""),
+            "accuracy.receipts.words": (self.tiled.truth, ""),
+            f"{name}.f1": (round(self.tiled.f1, 4), "F1"),
+            f"{name}.f1_alone": (round(self.alone.f1, 4), "F1"),
+            f"{name}.duplicates": (self.tiled.duplicates, ""),
+            f"{name}.read_again": (self.read_again, ""),
+            f"{name}.read_again_time": (round(100 * self.read_again_seconds / self.seconds), "%"),
+        }
+
+
+def compare_sheet(reader: CachedReader, folder: Path, *, side: int, seed: int) -> SheetComparison:
+    """Compose a sheet and count the words that are found on it, and on its receipts alone."""
     sheet = _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
     truth = [(line.text, line.quad) for line in sheet.page.lines]
     tiles = _tiles(reader, sheet.page)
@@ -55,13 +90,8 @@ def compare_sheet(reader: CachedReader, folder: Path, *, side: int, seed: int) -
     taken = time.perf_counter() - started
     tiled = score_words(((line.text, line.quad) for line in found), truth)
     alone = score_words(_read_receipts(reader, sheet), truth)
-    ratio = tiled.f1 / max(alone.f1, 1e-9)
     read, reread = (sum(each.seconds for each in group) for group in (readings, [reading for _, reading in again]))
-    seconds = f"reading {read:.0f} s, {len(again)} places again {reread:.1f} s, stitching {taken:.2f} s"
-    return (
-        f"sheet {side} px, tiles {tiles}, seed {seed}, {len(sheet.places)} receipts, {tiled.truth} words: "
-        f"{_format_score(tiled)}; alone {_format_score(alone)}; {ratio:.4f} x; {seconds}"
-    )
+    return SheetComparison(len(sheet.places), tiled, alone, len(again), read, reread, taken)
 
 
 def _tiles(reader: CachedReader, page: DrawnPage) -> TileSet:

@@ -13,6 +13,7 @@ import click
 
 from ocrfarm.errors import OcrfarmError
 from tests.benchmarks.chaos import JOB_TIMEOUT, PROFILES
+from tests.benchmarks.record import Value, record_figures, record_option
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, SyntheticPage, draw_page, find_lost_and_duplicated
 from tests.support.faults import FAULTS, PARTIAL, PLAIN, WORKERS, FaultRig, run_rig
 
@@ -45,7 +46,8 @@ class SoakState:
 @click.command()
 @click.option("--minutes", default=60.0, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Which faults, and when.")
-def soak(minutes: float, seed: int) -> None:
+@record_option
+def soak(minutes: float, seed: int, record: bool) -> None:
     """Keep three jobs going, do something bad every 30 seconds, and look at every process's memory."""
     chance, state = random.Random(seed), SoakState()
     with run_rig() as arena:
@@ -68,8 +70,28 @@ def soak(minutes: float, seed: int) -> None:
                 report_at = now
             time.sleep(_POLL_INTERVAL)
     click.echo(f"faults  {dict(state.faults)}\njobs    {dict(state.ended)}")
+    rows = list(_memory_rows(state, minutes * 60))
+    click.echo("\n".join("memory  {:22} {:>7} -> {:>7} MB  {}".format(*row) for row in rows))
+    if record:
+        _record(state, rows)
+
+
+def _memory_rows(state: SoakState, seconds: float) -> Iterator[list[str]]:
+    """Yield process, megabytes in the first and the last third, and growth."""
     for name, samples in sorted(state.memory.items()):
-        click.echo(f"memory  {name:22} {_describe_growth(samples, minutes * 60)}")
+        if thirds := _thirds(samples, seconds):
+            first, last = thirds
+            yield [name, f"{first:.1f}", f"{last:.1f}", f"{last / first - 1:+.1%}"]
+
+
+def _record(state: SoakState, rows: list[list[str]]) -> None:
+    ended = state.ended
+    counts = {"lost": ended["lines lost"], "doubled": ended["lines doubled"], "faults": state.faults.total()}
+    counts |= {name: ended[name] for name in ("complete", "partial")}
+    counts["jobs"] = sum(ended[name] for name in ("complete", "partial", "failed", "cancelled", "STUCK"))
+    heads = ["process", "first third, MB", "last third, MB", "growth"]
+    figures: dict[str, tuple[Value, str]] = {f"soak.{name}": (count, "") for name, count in counts.items()}
+    record_figures(figures | {"soak.memory": ([heads, *rows], "table")})
 
 
 def _submit(arena: FaultRig, state: SoakState, chance: random.Random) -> None:
@@ -133,10 +155,9 @@ def _report(state: SoakState, seconds: float) -> None:
     click.echo(f"{seconds / 60:4.0f} min  jobs {dict(state.ended)}  faults {state.faults.total()}  MB: {sizes}")
 
 
-def _describe_growth(samples: list[tuple[float, float]], seconds: float) -> str:
-    """Say how the last third compares with the first, by the median: a worker that has just been replaced has less."""
+def _thirds(samples: list[tuple[float, float]], seconds: float) -> tuple[float, float] | None:
+    """Return the medians of the first and the last third; a worker that has just been replaced has less."""
     thirds = [[size for at, size in samples if low <= at / seconds < low + 1 / 3 and size] for low in (0.0, 2 / 3)]
     if not all(thirds):
-        return "too short"
-    first, last = (statistics.median(third) for third in thirds)
-    return f"{first:7.1f} -> {last:7.1f} MB  {last / first - 1:+.1%}"
+        return None
+    return statistics.median(thirds[0]), statistics.median(thirds[1])

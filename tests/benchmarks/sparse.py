@@ -13,6 +13,7 @@ from ocrfarm.image import open_source
 from ocrfarm.pipeline import resolve_overlap, tile_page
 from ocrfarm.recognize import Profile, find_profile
 from ocrfarm.settings import Settings
+from tests.benchmarks.record import Value, record_figures, record_option, sheet_name
 from tests.benchmarks.speed import Competitor, race, read_with_ocrfarm
 
 EVERY = 10
@@ -23,8 +24,11 @@ EVERY = 10
 @click.argument("sheet", type=click.Path(exists=True, path_type=Path))
 @click.option("--profile", "profiles", multiple=True, default=("fast", "accurate"), show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="The order changes from round to round.")
-def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
+@record_option
+def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int, record: bool) -> None:
     """Read SHEET, an image of one page full of text, and a copy of it with little text, by a warm farm."""
+    figures: dict[str, tuple[Value, str]] = {}
+    prefix = f"sparse.{sheet_name(open_source(sheet).page_sizes[0].width)}"
     for profile in profiles:
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -44,6 +48,11 @@ def sparse(sheet: Path, profiles: tuple[str, ...], rounds: int) -> None:
             f"{profile:9} {tiles} tiles {dense:6.1f} s, {kept} with text {little:6.1f} s, {little / dense:5.3f} x  "
             f"({', '.join(' '.join(f'{each.seconds:.1f}' for each in entrant.rounds) for entrant in entrants)})"
         )
+        figures |= {f"{prefix}.tiles": (tiles, ""), f"{prefix}.kept": (kept, "")}
+        figures[f"{prefix}.{profile}.ratio"] = round(little / dense, 2), ""
+        figures[f"{prefix}.{profile}.seconds"] = round(little, 1), "s"
+    if record:
+        record_figures(figures)
 
 
 def _thin_out(sheet: Path, profile: Profile, path: Path) -> tuple[int, int]:

@@ -3,11 +3,12 @@
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from ocrfarm.recognize import Profile
 from ocrfarm.recognize.runtime import has_bf16
 from ocrfarm.settings import Settings
 from tests.benchmarks import rivals
+from tests.benchmarks.record import Value, record_figures, record_option, sheet_name
 from tests.benchmarks.word_scores import score_words
 
 SIZES = {"fast": "tiny", "accurate": "small", "cascade": "small", "mixed": "small"}
@@ -63,16 +65,31 @@ def race(entrants: Sequence[Competitor], rounds: int) -> None:
 @click.option("--profile", "profiles", multiple=True, default=("fast", "accurate"), show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="The order changes from round to round.")
 @click.option("--rivals", "python", type=click.Path(exists=True), help="A Python that has rapidocr and faster-paddle.")
-def speed(sheet: Path, profiles: tuple[str, ...], rounds: int, python: str | None) -> None:
+@record_option
+def speed(sheet: Path, profiles: tuple[str, ...], rounds: int, python: str | None, record: bool) -> None:
     """Read SHEET, an image with its truth in SHEET.json, with ocrfarm and with its rivals."""
     image = pyvips.Image.new_from_file(str(sheet))
     megapixels = image.width * image.height / 1e6
     click.echo(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, bfloat16: {has_bf16()}")
     click.echo(", ".join(f"{name} {version(name)}" for name in ("ocrfarm", "paddleocr", "onnxruntime-openvino")))
+    figures: dict[str, tuple[Value, str]] = {}
     for profile in profiles:
         with _entrants(profile, sheet, python) as entrants:
             race(entrants, rounds)
-        _report(profile, sheet, entrants, megapixels=megapixels)
+        f1 = _score(sheet, entrants)
+        _report(profile, entrants, f1, megapixels=megapixels)
+        for entrant in entrants:
+            name = f"speed.{sheet_name(image.width)}.{_figure_name(entrant.name, profile)}"
+            figures[f"{name}.seconds"] = round(entrant.seconds, 1), "s"
+            figures[f"{name}.rate"] = round(megapixels / entrant.seconds, 2), "MP/s"
+            figures[f"{name}.f1"] = round(f1[entrant.name], 4), "F1"
+    if record:
+        record_figures(figures)
+
+
+def _figure_name(entrant: str, profile: str) -> str:
+    """Return `fast` for ocrfarm with that profile, and `paddleocr_tiny` for "PaddleOCR, tiny"."""
+    return profile if entrant == "ocrfarm" else re.sub(r"\W+", "_", entrant.lower())
 
 
 @contextmanager
@@ -132,15 +149,22 @@ def _expect_answer(answers: Any, name: str, wanted: Callable[[str], bool]) -> st
     raise click.ClickException(f"{name} ended; run tests/benchmarks/rivals.py by itself to see why")
 
 
-def _report(profile: str, sheet: Path, entrants: list[Competitor], *, megapixels: float) -> None:
+def _score(sheet: Path, entrants: list[Competitor]) -> dict[str, float]:
+    """Return the F1 of each entrant's words in its last round."""
     truth = [
         (line["text"], Quad.from_points(line["quad"]))
         for line in json.loads(Path(f"{sheet}.json").read_text(encoding="utf-8"))["lines"]
     ]
+    return {
+        entrant.name: score_words([(text, Quad.from_points(quad)) for text, quad in entrant.rounds[-1].lines], truth).f1
+        for entrant in entrants
+    }
+
+
+def _report(profile: str, entrants: list[Competitor], f1: Mapping[str, float], *, megapixels: float) -> None:
     for entrant in entrants:
-        f1 = score_words([(text, Quad.from_points(quad)) for text, quad in entrant.rounds[-1].lines], truth).f1
         every = " ".join(f"{each.seconds:.1f}" for each in entrant.rounds)
         click.echo(
             f"{profile:9} {entrant.name:22} {entrant.seconds:7.1f} s  {megapixels / entrant.seconds:6.2f} MP/s  "
-            f"{entrant.seconds / entrants[0].seconds:5.2f} x ocrfarm's time  F1 {f1:.4f}  ({every})"
+            f"{entrant.seconds / entrants[0].seconds:5.2f} x ocrfarm's time  F1 {f1[entrant.name]:.4f}  ({every})"
         )

@@ -16,6 +16,7 @@ from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.viewer import ViewerItem, write_viewer
 from ocrfarm.viewer.server import reply_with_file, serve
+from tests.benchmarks.record import record_figures, record_option
 from tests.support.chromium import Browser, run_chromium
 
 WORDS = ("valve", "pump", "flange", "gasket", "DN80", "PN16", "river", "alder", "ferry", "12.50", "Total", "scale")
@@ -71,11 +72,13 @@ MOTIONS = {
 @click.command()
 @click.option("--lines", multiple=True, type=int, default=(10_000, 100_000), show_default=True)
 @click.option("--side", default=16_384, show_default=True, help="Pixels of the sheet.")
-def viewer(lines: tuple[int, ...], side: int) -> None:
+@record_option
+def viewer(lines: tuple[int, ...], side: int, record: bool) -> None:
     """Draw sheets with so many lines, show them in the viewer, move about, search, and print the times."""
     click.echo(
         f"viewer     {os.cpu_count()} cores; {os.getloadavg()[0]:.1f} processes wanted them in the minute before"
     )
+    rows: dict[str, list[str]] = {}
     for count in lines:
         with tempfile.TemporaryDirectory() as folder:
             sheet = _sheet(Path(folder) / "sheet.png", count, side)
@@ -85,6 +88,10 @@ def viewer(lines: tuple[int, ...], side: int) -> None:
             with serve(partial(reply_with_file, Path(folder) / "viewer")) as address, run_chromium() as browser:
                 for name, value in _figures(browser, address):
                     _print_figure(count, name, value)
+                    rows.setdefault(name.partition(",")[0] if "found" in name else name, []).append(value)
+    if record:
+        heads = ["measured", *(f"{count:,} lines" for count in lines)]
+        record_figures({"viewer.speed": ([heads, *([name, *values] for name, values in rows.items())], "table")})
 
 
 def _print_figure(count: int, name: str, value: str) -> None:
