@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.storage.s3 import S3Store
+from tests.support.process_watch import MARK, find_leftover_processes, run_reaper
 from tests.support.servers import S3Server, ValkeyServer, run_seaweedfs, run_valkey
 
 settings.register_profile(
@@ -23,47 +24,21 @@ settings.register_profile(
 )
 settings.load_profile("ocrfarm")
 
-_MARK = f"TEST_RUN_OF_OCRFARM={uuid.uuid4()}"
-_HELPERS = ("resource_tracker", "semaphore_tracker", "forkserver")
-"""Processes of Python's own that end with the interpreter."""
-
 _EXIT_GRACE_PERIOD = 5
-"""A process that was told to stop is gone by then."""
+"""Seconds: a process that was told to stop is gone by then."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _check_leftover_processes() -> Iterator[None]:
     """Set up before and torn down after every other fixture; processes that left their parent count too."""
-    name, _, value = _MARK.partition("=")
-    os.environ[name] = value
-    yield
+    mark = str(uuid.uuid4())
+    with run_reaper(mark), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MARK, mark)
+        yield
     end = time.monotonic() + _EXIT_GRACE_PERIOD
-    while (left := _find_leftover_processes()) and time.monotonic() < end:
+    while (left := find_leftover_processes(mark)) and time.monotonic() < end:
         time.sleep(0.1)
     assert not left, f"still running after the tests: {left}"
-
-
-def _find_leftover_processes() -> list[str]:
-    """Command lines of this process's children, and of all that inherited the mark."""
-    processes = [path for path in Path("/proc").glob("[0-9]*") if path.name != str(os.getpid())]
-    commands = [_command_line(path) for path in processes if _is_ours(path)]
-    return [command for command in commands if command and not any(helper in command for helper in _HELPERS)]
-
-
-def _is_ours(process: Path) -> bool:
-    """Ask by the parent (a forked child shows no new environment) and by the environment (an orphan has no parent)."""
-    try:
-        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-        return parent == str(os.getpid()) or _MARK.encode() in (process / "environ").read_bytes().split(b"\0")
-    except OSError:  # it has ended, or belongs to another user
-        return False
-
-
-def _command_line(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
 
 
 BUCKET = "tests"

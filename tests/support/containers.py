@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ocrfarm.settings import Settings
+from tests.support.process_watch import MARK
 from tests.support.source_tree import ROOT
 
 _TIMEOUT = 90
@@ -166,5 +167,5 @@ def weights_mount() -> dict[str, Path | None]:
 
 
 def _variables(container: Container) -> list[str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return [f"{name}={value}" for name, value in {"PATH": path, **container.environment}.items()]
+    own = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", MARK: os.environ.get(MARK, "")}
+    return [f"{name}={value}" for name, value in (own | container.environment).items()]
