@@ -3,6 +3,7 @@
 import click
 
 from tests.benchmarks.accuracy import accuracy
+from tests.benchmarks.calibrate import calibrate
 from tests.benchmarks.cascade import cascade
 from tests.benchmarks.chaos import chaos
 from tests.benchmarks.fuzz import mutants
@@ -21,6 +22,7 @@ def bench() -> None:
 
 
 bench.add_command(accuracy)
+bench.add_command(calibrate)
 bench.add_command(cascade)
 bench.add_command(chaos)
 bench.add_command(mutants)

@@ -100,7 +100,11 @@ class CachedReader:
 
     def second_pass(self, page: DrawnPage, readings: Sequence[TileResult]) -> list[tuple[SecondPassRegion, TileResult]]:
         """Read the places that stitching these readings leaves in doubt, as the product does."""
-        regions, whole = select_second_pass(page.size, readings), _whole(page).box
+        return self.reread(page, select_second_pass(page.size, readings))
+
+    def reread(self, page: DrawnPage, regions: Sequence[SecondPassRegion]) -> list[tuple[SecondPassRegion, TileResult]]:
+        """Read some places of a page a second time."""
+        whole = _whole(page).box
 
         def read() -> tuple[TileResult, ...]:
             shown = [(whole, page.pixels)]

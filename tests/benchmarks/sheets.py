@@ -78,7 +78,7 @@ class SheetComparison:
 
 def compare_sheet(reader: CachedReader, folder: Path, *, side: int, seed: int) -> SheetComparison:
     """Compose a sheet and count the words that are found on it, and on its receipts alone."""
-    sheet = _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
+    sheet = _compose_folder(folder, side, seed)
     truth = [(line.text, line.quad) for line in sheet.page.lines]
     tiles = _tiles(reader, sheet.page)
     readings = drop_repeated(reader.read(sheet.page, tiles), tiles.tiles(sheet.page.size)) + reader.coarse(
@@ -92,6 +92,15 @@ def compare_sheet(reader: CachedReader, folder: Path, *, side: int, seed: int) -
     alone = score_words(_read_receipts(reader, sheet), truth)
     read, reread = (sum(each.seconds for each in group) for group in (readings, [reading for _, reading in again]))
     return SheetComparison(len(sheet.places), tiled, alone, len(again), read, reread, taken)
+
+
+def compose_sheet(folder: Path, *, side: int, seed: int) -> DrawnPage:
+    """Compose a square sheet of `side` pixels from the receipts of a folder, chosen at random."""
+    return _compose_folder(folder, side, seed).page
+
+
+def _compose_folder(folder: Path, side: int, seed: int) -> _Sheet:
+    return _compose([_load(path) for path in sorted((folder / "img").glob("*.jpg"))], side, seed)
 
 
 def _tiles(reader: CachedReader, page: DrawnPage) -> TileSet:
