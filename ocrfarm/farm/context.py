@@ -13,7 +13,7 @@ from ocrfarm.farm.broker import CLIENT_RETRIES, WORKER_RETRIES, Broker
 from ocrfarm.farm.job_store import JobStore
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.metrics import count_results
-from ocrfarm.farm.retries import DeadLetter
+from ocrfarm.farm.retries import DeadLetter, TilePolicy
 from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
@@ -36,6 +36,11 @@ class WorkerContext:
     jobs: JobStore
     load_engine: Callable[[Profile], Engine]
     _cached_manifests: dict[str, Manifest] = field(default_factory=dict)
+
+    @property
+    def policy(self) -> TilePolicy:
+        """When a tile is tried again, and when it is given up."""
+        return TilePolicy(self.settings.task_limits.max_attempts)
 
     def load_manifest(self, job: str) -> Manifest:
         """Give the job's manifest as the splitter first wrote it; `ObjectNotFound` before that."""

@@ -17,7 +17,7 @@ from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_til
 from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.manifest import Manifest, Request
-from ocrfarm.farm.retries import DeadLetter, parse_reason
+from ocrfarm.farm.retries import DeadLetter, Decision, parse_reason
 from ocrfarm.farm.second_pass import collect_second_pass
 from ocrfarm.image import ImageSource, Limits, Pixels, decode_tile, encode_tile, open_source, prefetch_map
 from ocrfarm.pipeline import PageOutcome, iter_tiles, recognize_tile, resolve_overlap, tile_pages
@@ -105,12 +105,12 @@ def recognize(
     StoreError and BrokerError pass through, and `TaskTimeLimit`.
     """
     manifest = context.load_manifest(job)
-    reader = RetryingReader(context, job, manifest.request.profile)
+    reader = _TileReader(context, job, manifest.request.profile)
     writes: list[Future[None]] = []
     done = True
     with ThreadPoolExecutor(2) as threads:
         for tile, fetched in _prefetch(threads, manifest.select_tiles(batch), partial(_load_input, context, job)):
-            if fetched and (readings := reader.read_tile(tile, fetched)):
+            if fetched and (readings := reader.read(tile, fetched)):
                 writes.append(threads.submit(_store_tile_results, context, job, tile, readings))
             if fetched and tile.id != batch[-1] and should_yield():
                 done = False
@@ -121,119 +121,118 @@ def recognize(
     return len(writes), done
 
 
-MAX_WHOLE_ATTEMPTS = 2
-"""Times that a tile is tried whole, as long as nothing but the death of its worker speaks against it."""
-
-
 @dataclass(frozen=True, slots=True)
 class TileInput:
-    """A tile's pixels, and how often others began with it and had trouble."""
+    """A tile's pixels, and how often others started to read it and failed."""
 
     pixels: Pixels
     attempts: int = 0
     failures: int = 0
 
 
-class RetryingReader:
-    """Reads the tiles of one job, one after the other."""
+class _TileReader:
+    """Reads the tiles of one job, one after the other, as `TilePolicy` decides."""
 
     def __init__(self, context: WorkerContext, job: str, profile: Profile) -> None:
         self._context, self._job, self._profile = context, job, profile
+        self._attempts = context.jobs.attempts
         self._engine = context.load_engine(profile)
 
-    def read_tile(self, tile: Tile, fetched: TileInput) -> tuple[TileResult, ...]:
-        """Give what is on a whole tile; nothing where its parts were read, stored and settled instead."""
-        attempts, name = fetched.attempts, str(tile.id)
-        if not fetched.failures and attempts < MAX_WHOLE_ATTEMPTS:
+    def read(self, tile: Tile, fetched: TileInput) -> tuple[TileResult, ...]:
+        """Return what is on a whole tile; nothing if it was given up or read in quarters, which is stored here."""
+        attempts, failures, reason = fetched.attempts, fetched.failures, ""
+        while (decision := self._context.policy.decide("tile", attempts, failures=failures)) is Decision.READ:
             try:
-                return self._attempt(tile, fetched.pixels, retries=attempts)
-            except (EngineFailed, MemoryError):
-                self._context.jobs.attempts.record_failure(self._job, name)
-                attempts += 1
-        self._read_parts(tile, fetched.pixels, attempts)
+                return self._read_counted(tile, fetched.pixels, retries=attempts)
+            except (EngineFailed, MemoryError) as error:
+                self._attempts.record_failure(self._job, str(tile.id))
+                attempts, failures, reason = attempts + 1, failures + 1, _reason(tile, error)
+        if decision is Decision.READ_IN_QUARTERS:
+            self._read_quarters(tile, fetched.pixels, tile_attempts=attempts)
+        else:
+            store_dead_letter(self._context, self._job, tile=tile.id, letter=DeadLetter(reason, attempts))
         return ()
 
-    def _record_timeout(self, tile: Tile, seconds: float) -> None:
-        """Blame a tile if it had all the time that its pixels may take; a batch may also be slow as a whole."""
-        attempts = self._context.jobs.attempts
-        if seconds >= self._max_seconds(tile):
-            attempts.record_failure(self._job, str(tile.id))
-        else:
-            attempts.reset(self._job, str(tile.id))
-
-    def _max_seconds(self, tile: Tile) -> float:
-        return min(
-            max_tile_seconds(count_pixels(tile), self._profile), self._context.settings.task_limits.batch_time_limit / 2
-        )
-
-    def _attempt(
-        self, tile: Tile, pixels: Pixels, *, retries: int, use_fallback: bool = False
-    ) -> tuple[TileResult, ...]:
-        self._context.jobs.attempts.start(self._job, str(tile.id))
-        since = time.monotonic()
-        try:
-            engine, profile = self._load_fallback() if use_fallback else (self._engine, self._profile)
-            readings = recognize_tile(engine, tile, pixels=pixels, profile=profile)
-            return tuple(replace(reading, retries=retries) for reading in readings)
-        except (TaskTimeLimit, KeyboardInterrupt):
-            self._record_timeout(tile, time.monotonic() - since)
-            raise
-
-    def _read_parts(self, tile: Tile, pixels: Pixels, attempts: int) -> None:
-        parts = split_tile(tile, self._profile.tiling.overlap)
-        letters = [self._read_part(part, tile, pixels, attempts_used=attempts) for part in parts]
-        letters = letters or [self._read_part(tile, tile, pixels, attempts_used=0)]  # too small to be cut
+    def _read_quarters(self, tile: Tile, pixels: Pixels, *, tile_attempts: int) -> None:
+        """Read each quarter of a tile, or the tile itself if it is too small to be cut."""
+        quarters = split_tile(tile, self._profile.tiling.overlap)
+        letters = [self._read_quarter(each, tile, pixels, tile_attempts=tile_attempts) for each in quarters or (tile,)]
         if lost := [letter for letter in letters if letter]:
             store_dead_letter(self._context, self._job, tile=tile.id, letter=lost[0])
         else:
             self._context.jobs.mark_tile_done(self._job, str(tile.id))
 
-    def _read_part(self, part: Tile, tile: Tile, pixels: Pixels, *, attempts_used: int) -> DeadLetter | None:
-        """Read and store a part; where that cannot be, store its dead letter and give it."""
+    def _read_quarter(self, part: Tile, tile: Tile, pixels: Pixels, *, tile_attempts: int) -> DeadLetter | None:
+        """Read and store a quarter; if that cannot be done, store and return its dead letter."""
         if self._context.store.exists(layout.fragments(self._job, part.id)):
             return None
-        if part != tile and (letter := self._find_dead_letter(part)):
+        if part == tile:
+            return self._try_quarter(tile, pixels, tile_attempts=0)
+        if letter := _load_dead_letter(self._context, self._job, part.id):
             return letter
-        try:
-            readings = self._attempt_part(part, crop_tile_part(pixels, tile, part=part), attempts_used)
-        except EngineFailed as error:
-            letter = DeadLetter(
-                str(error), attempts_used + self._context.jobs.attempts.get_state(self._job, str(part.id)).attempts
-            )
-            if part != tile:
-                store_dead_letter(self._context, self._job, tile=part.id, letter=letter)
-            return letter
-        self._context.jobs.attempts.reset(self._job, str(part.id))  # before the store may prove to be away
-        if counts := store_results(self._context, self._job, tile=part, readings=readings):
-            self._context.jobs.metrics.add(counts)
-        return None
+        if letter := self._try_quarter(part, crop_tile_part(pixels, tile, part=part), tile_attempts=tile_attempts):
+            store_dead_letter(self._context, self._job, tile=part.id, letter=letter)
+        return letter
 
-    def _attempt_part(self, part: Tile, pixels: Pixels, attempts_used: int) -> tuple[TileResult, ...]:
-        """Try by the job's model, then by the light one, as often as is left; `EngineFailed` when none can."""
-        before = self._context.jobs.attempts.get_state(self._job, str(part.id)).attempts
-        problem: Exception = EngineFailed(
-            f"tile {part.id}: took its worker down or all its time, {attempts_used + before} times"
-        )
-        for attempt in range(before, self._context.settings.task_limits.max_attempts - attempts_used):
+    def _try_quarter(self, part: Tile, pixels: Pixels, *, tile_attempts: int) -> DeadLetter | None:
+        attempts = self._attempts.get_state(self._job, str(part.id)).attempts
+        letter = DeadLetter.worn_out(f"tile {part.id}", tile_attempts + attempts)
+        while True:
+            decision = self._context.policy.decide("quarter", attempts, tile_attempts=tile_attempts)
+            if decision is Decision.GIVE_UP:
+                return letter
+            use_light, retries = decision is Decision.READ_LIGHT, tile_attempts + attempts
             try:
-                return self._attempt(part, pixels, retries=attempts_used + attempt, use_fallback=attempt > 0)
+                readings = self._read_counted(part, pixels, retries=retries, use_light=use_light)
             except (EngineFailed, MemoryError) as error:
-                problem = error
-        raise EngineFailed(str(problem) or f"tile {part.id}: there was not enough memory") from problem
+                attempts += 1
+                letter = DeadLetter(_reason(part, error), tile_attempts + attempts)
+                continue
+            self._attempts.reset(self._job, str(part.id))  # before the store may prove to be away
+            if counts := store_results(self._context, self._job, tile=part, readings=readings):
+                self._context.jobs.metrics.add(counts)
+            return None
 
-    def _load_fallback(self) -> tuple[Engine, Profile]:
-        """Give the engine of the light models, or the job's own where this worker cannot load them."""
+    def _read_counted(
+        self, tile: Tile, pixels: Pixels, *, retries: int, use_light: bool = False
+    ) -> tuple[TileResult, ...]:
+        """Count an attempt, then read; a tile that takes too long, or is interrupted, is judged by its time."""
+        self._attempts.start(self._job, str(tile.id))
+        started = time.monotonic()
+        try:
+            engine, profile = self._load_light() if use_light else (self._engine, self._profile)
+            readings = recognize_tile(engine, tile, pixels=pixels, profile=profile)
+            return tuple(replace(reading, retries=retries) for reading in readings)
+        except (TaskTimeLimit, KeyboardInterrupt):
+            self._record_interruption(tile, time.monotonic() - started)
+            raise
+
+    def _record_interruption(self, tile: Tile, seconds: float) -> None:
+        """Record a failure of a tile that had all the time its pixels may take; a batch may also be slow as a whole."""
+        longest = max_tile_seconds(count_pixels(tile), self._profile)
+        if seconds >= min(longest, self._context.settings.task_limits.batch_time_limit / 2):
+            self._attempts.record_failure(self._job, str(tile.id))
+        else:
+            self._attempts.reset(self._job, str(tile.id))
+
+    def _load_light(self) -> tuple[Engine, Profile]:
+        """Return the engine of the light models, or the job's own if this worker cannot load them."""
         light = replace(find_profile("fast"), tiling=self._profile.tiling, runtime=self._profile.runtime)
         try:
             return self._context.load_engine(light), light
         except OcrfarmError:
             return self._engine, self._profile
 
-    def _find_dead_letter(self, part: Tile) -> DeadLetter | None:
-        try:
-            return DeadLetter(parse_reason(self._context.store.get(layout.dead_letter(self._job, part.id))))
-        except ObjectNotFound:
-            return None
+
+def _reason(tile: Tile, error: Exception) -> str:
+    return str(error) or f"tile {tile.id}: there was not enough memory"
+
+
+def _load_dead_letter(context: WorkerContext, job: str, tile: TileId) -> DeadLetter | None:
+    try:
+        return DeadLetter(parse_reason(context.store.get(layout.dead_letter(job, tile))))
+    except ObjectNotFound:
+        return None
 
 
 def _prefetch(
@@ -257,9 +256,9 @@ def _load_input(context: WorkerContext, job: str, tile: Tile) -> TileInput | Non
     if (attempt.attempts or not attempt.job_exists) and context.store.exists(layout.fragments(job, tile.id)):
         context.jobs.mark_tile_done(job, str(tile.id))
         return None
-    if attempt.attempts >= context.settings.task_limits.max_attempts:
-        reason = f"tile {tile.id}: took its worker down or all its time, {attempt.attempts} times"
-        store_dead_letter(context, job, tile=tile.id, letter=DeadLetter(reason, attempt.attempts))
+    if context.policy.decide("tile", attempt.attempts, failures=attempt.failures) is Decision.GIVE_UP:
+        letter = DeadLetter.worn_out(f"tile {tile.id}", attempt.attempts)
+        store_dead_letter(context, job, tile=tile.id, letter=letter)
         return None
     try:
         return TileInput(decode_tile(context.store.get(layout.tile(job, tile.id))), attempt.attempts, attempt.failures)

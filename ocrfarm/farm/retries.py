@@ -1,23 +1,135 @@
-"""How often a worker began with each tile of a job, and which of them took all their time, in Redis.
+"""How often a tile is tried, in what way, and when it is given up: a state machine without input or output.
 
-Both are counted before anything is touched or given up, since a worker may die at any moment, and both go with the job.
+A tile is read whole at its first attempt, and at its second if its worker died during the first for no known reason,
+which is rarely the tile's fault. If the engine failed on it, or it took all its time, its quarters are read one by one,
+each with the job's model and then with the light one. What still fails becomes a dead letter.
+
+    whole tile     .---- the worker died, once ----.
+                   v                               |
+    start ----> READ -----------------------------' ---- ok ----> done
+                   |
+                   | the engine failed, the time was up, or the worker died twice
+                   v
+                READ_IN_QUARTERS   a tile that is too small to be cut is its own only quarter
+                   |
+    each quarter   '--> READ -------------------------- ok ----> done
+                          | it failed, or the worker died
+                          v
+                        READ_LIGHT -------------------- ok ----> done
+                          | ^ it failed, or the worker died
+                          | '--- until `max_attempts`
+                          v
+                        GIVE_UP    the tile is given up when all its quarters were tried and one of them was given up
+
+A region of the second pass is read, and given up when the engine fails on it: the first reading of its lines stands.
+
+The invariant: no pixel is tried more often than `max_attempts`. Attempts at a tile and at the quarter that shows the
+same pixel count together, and every attempt is counted in Redis before it starts, since it may end its worker.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import Keys
 from ocrfarm.farm.metrics import MetricsStore
 
+MAX_WHOLE_ATTEMPTS = 2
+"""Attempts at a whole tile, if nothing but the death of its worker speaks against it."""
+
+Piece = Literal["tile", "quarter", "region"]
+"""What is read at a time: a whole tile, a part of one, or a region of the second pass."""
+
+
+class Decision(Enum):
+    """What is done next with a piece."""
+
+    READ = auto()
+    """Read it with the job's model."""
+    READ_IN_QUARTERS = auto()
+    """Cut the tile and read each quarter."""
+    READ_LIGHT = auto()
+    """Read it with the light model."""
+    GIVE_UP = auto()
+    """Write a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class TilePolicy:
+    """Decides what is done with a tile that was tried before.
+
+    Attributes:
+        max_attempts: no pixel is tried more often than this.
+    """
+
+    max_attempts: int
+
+    def decide(self, piece: Piece, attempts: int, *, failures: int = 0, tile_attempts: int = 0) -> Decision:
+        """Return what is done next.
+
+        Args:
+            piece: what is to be read.
+            attempts: how often a worker has started to read it; all those attempts ended without a result.
+            failures: in how many of them the engine failed or the time was up.
+            tile_attempts: for a quarter: attempts at the whole tile, before it was cut.
+
+        >>> policy = TilePolicy(max_attempts=3)
+        >>> policy.decide("tile", 1).name, policy.decide("tile", 1, failures=1).name
+        ('READ', 'READ_IN_QUARTERS')
+        >>> policy.decide("quarter", 1, tile_attempts=1).name, policy.decide("quarter", 2, tile_attempts=1).name
+        ('READ_LIGHT', 'GIVE_UP')
+        """
+        if attempts + tile_attempts >= self.max_attempts or (piece == "region" and failures):
+            return Decision.GIVE_UP
+        if piece == "tile" and (failures or attempts >= MAX_WHOLE_ATTEMPTS):
+            return Decision.READ_IN_QUARTERS
+        if piece == "quarter" and attempts:
+            return Decision.READ_LIGHT
+        return Decision.READ
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What is known about a tile that was given up.
+
+    Attributes:
+        reason: why it could not be read.
+        attempts: how often it was tried.
+    """
+
+    reason: str
+    attempts: int = 1
+
+    @classmethod
+    def worn_out(cls, piece: object, attempts: int) -> "DeadLetter":
+        """Return the letter of a piece whose attempts all ended their worker.
+
+        Args:
+            piece: its kind and its id, as in "tile p0000-l0-r002-c003".
+            attempts: how often it was tried.
+        """
+        return cls(f"{piece}: took its worker down or all its time, {attempts} times", attempts)
+
+
+def parse_reason(data: bytes) -> str:
+    """Return the reason in a stored dead letter."""
+    return str(json.loads(data)["reason"])
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptState:
-    """What a worker learns before it begins: `attempts` and `failures` are those of others before it.
+    """What a worker learns about a tile, or about a task, before it starts.
 
-    `job_exists`: the broker has not forgotten the job, and so neither what was begun.
+    Attributes:
+        job_exists: whether the broker still knows the job, and so what was started.
+        has_ended: whether the job has ended.
+        is_done: whether the tile was read or given up.
+        attempts: attempts that were started and have not ended.
+        failures: how often the engine failed on the tile or the time was up.
     """
 
     job_exists: bool
@@ -28,21 +140,36 @@ class AttemptState:
 
 
 class Attempts:
-    """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
+    """Attempts and failures of each tile, quarter and task of a job, in Redis. Safe for threads.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
 
     def __init__(self, broker: Broker, keys: Keys, *, metrics: MetricsStore) -> None:
         self._broker, self._keys, self._metrics = broker, keys, metrics
         self._get_state = broker.load_script("get_attempts")
 
     def get_state(self, job: str, item: str) -> AttemptState:
-        """Say what is known of a tile (or a stage); nothing is counted."""
+        """Return what is known; nothing is counted.
+
+        Args:
+            job: the job's id.
+            item: the name of a tile, a quarter, a region or a task.
+        """
+        keys = self._keys.job(job)
         with self._broker.translate_errors():
-            keys = [getattr(self._keys.job(job), name) for name in ("record", "done", "failed", "attempts", "failures")]
-            state, done, attempts, failures = self._get_state(keys=keys, args=[item])
-        return AttemptState(bool(state), state in protocol.FINAL_STATES, bool(done), int(attempts), int(failures))
+            state, is_done, attempts, failures = self._get_state(
+                keys=[keys.record, keys.done, keys.failed, keys.attempts, keys.failures], args=[item]
+            )
+        return AttemptState(bool(state), state in protocol.FINAL_STATES, bool(is_done), int(attempts), int(failures))
 
     def start(self, job: str, item: str) -> int:
-        """Count an attempt, and say the how manyth it is."""
+        """Count an attempt, before anything is read, and return how many there have been.
+
+        Args:
+            job: the job's id.
+            item: the name of a tile, a quarter, a region or a task.
+        """
         with self._broker.translate_errors():
             attempt = int(self._broker.redis.hincrby(self._keys.job(job).attempts, item, 1))
         if attempt > 1:
@@ -50,20 +177,34 @@ class Attempts:
         return attempt
 
     def reset(self, job: str, *items: str) -> None:
-        """Forget the attempts: it went well, or what went wrong was not their fault."""
+        """Forget the attempts: they ended well, or what went wrong was not the fault of these items.
+
+        Args:
+            job: the job's id.
+            items: the names of tiles, quarters, regions or tasks.
+        """
         with self._broker.pipeline() as pipe:
             pipe.hdel(self._keys.job(job).attempts, *items)
 
     def record_failure(self, job: str, item: str) -> None:
-        """Note that the engine broke on it or ran out of time."""
+        """Record that the engine failed on an item, or that it took all its time.
+
+        Args:
+            job: the job's id.
+            item: the name of a tile, a quarter or a region.
+        """
         with self._broker.pipeline() as pipe:
             pipe.hincrby(self._keys.job(job).failures, item, 1)
             pipe.hincrby(self._keys.metrics, "failures", 1)
 
     def record_failure_of_running(self, job: str, tiles: Sequence[str]) -> None:
-        """Blame what was being read when the worker of these tiles was stopped from outside.
+        """Record a failure of what was being read when the worker of these tiles was stopped from outside.
 
-        Tiles are read in order and one at a time, so it is the last of them, or of their parts, that has an attempt.
+        Tiles are read in order and one at a time, so it is the last of them, or of their quarters, with an attempt.
+
+        Args:
+            job: the job's id.
+            tiles: the tiles of the worker's batch, in order.
         """
         with self._broker.translate_errors():
             started = self._broker.redis.hkeys(self._keys.job(job).attempts)
@@ -71,16 +212,3 @@ class Attempts:
         own = [(order[name[: len(tiles[0])]], name) for name in map(str, started) if name[: len(tiles[0])] in order]
         if own:
             self.record_failure(job, max(own)[1])
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """What is known about a tile that was given up."""
-
-    reason: str
-    attempts: int = 1
-
-
-def parse_reason(data: bytes) -> str:
-    """Give the reason of a stored letter."""
-    return str(json.loads(data)["reason"])

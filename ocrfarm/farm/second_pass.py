@@ -11,7 +11,7 @@ from itertools import chain
 
 from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound
 from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
-from ocrfarm.farm.retries import DeadLetter
+from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.geometry import Box
 from ocrfarm.image import Pixels, decode_tile
 from ocrfarm.pipeline import PageOutcome, recognize_second_pass
@@ -115,35 +115,32 @@ class _RegionReader:
         self._cached_page = lru_cache(1)(self._load_page)
 
     def read_region(self, region: SecondPassRegion) -> bool:
-        """Read and store one place; False where that is done, given up, or its job has ended."""
-        name, attempts = str(region.tile.id), self._context.jobs.attempts
-        state = attempts.get_state(self._job, name)
+        """Read and store a region; returns False if it was read or given up before, or is given up now."""
+        name = str(region.tile.id)
+        state = self._context.jobs.attempts.get_state(self._job, name)
         if state.has_ended or self._context.store.exists(layout.fragments(self._job, name)):
             return False
-        if state.attempts >= self._context.settings.task_limits.max_attempts:
-            return self._record_failure(
-                region, f"took its worker down or all its time, {state.attempts} times", state.attempts
-            )
-        attempts.start(self._job, name)
-        try:
-            if not (shown := self._collect_pixels(region)):
-                return self._record_failure(region, "no tile shows it any more", state.attempts + 1)
-            reading = recognize_second_pass(self._engine, region, tile_pixels=shown, profile=self._profile)
-        except (EngineFailed, MemoryError) as error:
-            return self._record_failure(region, str(error) or "there was not enough memory", state.attempts + 1)
-        if counts := store_results(self._context, self._job, tile=region.tile, readings=(reading,)):
-            self._context.jobs.metrics.add(counts)
-        attempts.reset(self._job, name)
-        return True
-
-    def _record_failure(self, region: SecondPassRegion, reason: str, attempts: int) -> bool:
-        store_dead_letter(
-            self._context,
-            self._job,
-            tile=region.tile.id,
-            letter=DeadLetter(f"region {region.tile.id}: {reason}", attempts),
-        )
+        attempts, failures = state.attempts, 0
+        letter = DeadLetter.worn_out(f"region {name}", attempts)
+        while self._context.policy.decide("region", attempts, failures=failures) is Decision.READ:
+            attempts = self._context.jobs.attempts.start(self._job, name)
+            try:
+                reading = self._read(region)
+            except (EngineFailed, MemoryError) as error:
+                failures += 1
+                letter = DeadLetter(f"region {name}: {str(error) or 'there was not enough memory'}", attempts)
+                continue
+            if counts := store_results(self._context, self._job, tile=region.tile, readings=(reading,)):
+                self._context.jobs.metrics.add(counts)
+            self._context.jobs.attempts.reset(self._job, name)
+            return True
+        store_dead_letter(self._context, self._job, tile=region.tile.id, letter=letter)
         return False
+
+    def _read(self, region: SecondPassRegion) -> TileResult:
+        if not (shown := self._collect_pixels(region)):
+            raise EngineFailed("no tile shows it any more")
+        return recognize_second_pass(self._engine, region, tile_pixels=shown, profile=self._profile)
 
     def _collect_pixels(self, region: SecondPassRegion) -> list[tuple[Box, Pixels]]:
         """Give the stored tiles that show a part of the place."""
