@@ -21,7 +21,7 @@ from ocrfarm.cli.sources import content_key, find_images, is_multiple, list_buck
 from ocrfarm.client import Client, Job, JobMetadata, check_file
 from ocrfarm.errors import FarmBusy, InputError, NoImagesFound, ObjectNotFound
 from ocrfarm.farm import protocol
-from ocrfarm.farm.egress import validate_webhook_url
+from ocrfarm.public_http import validate_webhook_url
 from ocrfarm.settings import Settings
 
 DEFAULT_JOURNAL = Path("submitted.csv")

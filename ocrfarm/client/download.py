@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ocrfarm.errors import InputError, SettingsError, TooLarge
-from ocrfarm.farm.egress import open_connection, parse_https_url, redact_url, request_target
+from ocrfarm.public_http import open_connection, parse_https_url, redact_url, request_target
 from ocrfarm.settings import Security
 
 _CHUNK_BYTES = 1 << 16

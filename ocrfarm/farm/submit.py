@@ -11,9 +11,9 @@ from ocrfarm.errors import FarmBusy, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_publish_errors
 from ocrfarm.farm.context import open_job_store
-from ocrfarm.farm.egress import validate_webhook_url
 from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request, make_end_note, request_fields, restore_status
+from ocrfarm.public_http import validate_webhook_url
 from ocrfarm.settings import Admission, Settings
 from ocrfarm.storage import layout
 from ocrfarm.storage.store import Store

@@ -11,12 +11,12 @@ from ocrfarm._version import __version__
 from ocrfarm.client import AsyncClient
 from ocrfarm.errors import UnknownJob
 from ocrfarm.farm.protocol import new_job_id
-from ocrfarm.farm.webhooks import derive_secret, format_secret, parse_secret
 from ocrfarm.server import jobs, problems
 from ocrfarm.server.api_keys import ApiKeys
 from ocrfarm.server.dependencies import OwnerDep, ServerState, StateDep
 from ocrfarm.server.rate_limit import JobQuota, RateLimiter
 from ocrfarm.server.schemas import Health, WebhookSecret
+from ocrfarm.server.webhooks import derive_secret, format_secret, parse_secret
 from ocrfarm.settings import Settings
 
 _SECURITY_HEADERS = {

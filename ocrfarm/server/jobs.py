@@ -14,7 +14,6 @@ from starlette.background import BackgroundTask
 from ocrfarm.client import JobMetadata
 from ocrfarm.client.job import fetch_result
 from ocrfarm.errors import SettingsError, UnknownProfile
-from ocrfarm.farm.webhooks import parse_secret
 from ocrfarm.recognize.profiles import PROFILES
 from ocrfarm.result.formats import find_formats
 from ocrfarm.server import events, uploads
@@ -23,6 +22,7 @@ from ocrfarm.server.problems import Problem
 from ocrfarm.server.rate_limit import RateLimiter
 from ocrfarm.server.results import MEDIA_TYPES, ResultRequest, write_result
 from ocrfarm.server.schemas import CancelResponse, JobList, JobView
+from ocrfarm.server.webhooks import parse_secret
 
 _MAX_PAGE_SIZE = 1_000
 _RESULT_RETRY_AFTER = 2

@@ -1,6 +1,5 @@
 """url -> Store: where bytes live, in memory, in a folder or in an S3 bucket."""
 
-import importlib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,8 +23,9 @@ def open_store(url: str) -> Store:
         return MemoryStore()
     if url.startswith("s3://"):
         # boto3 takes 0.5 s to import: only those who keep bytes in S3 pay for it.
-        store: Store = importlib.import_module("ocrfarm.storage.s3").S3Store(url)
-        return store
+        from ocrfarm.storage.s3 import S3Store
+
+        return S3Store(url)
     return LocalStore(_folder(url))
 
 

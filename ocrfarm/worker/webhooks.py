@@ -1,4 +1,4 @@
-"""Tells the addresses that asked for it of the ends of jobs; the only process of a farm that needs a way out."""
+"""The worker that sends webhooks: the only process of a farm that needs access to the internet."""
 
 import logging
 import signal
@@ -7,21 +7,32 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ocrfarm.errors import OcrfarmError
-from ocrfarm.farm.webhooks import WebhookDispatcher
+from ocrfarm.server.webhooks import WebhookDispatcher
 from ocrfarm.settings import Settings
 from ocrfarm.worker import health
 
 _log = logging.getLogger(__name__)
 
 _THREAD_COUNT = 8
-"""A receiver that is slow holds up one of them."""
+"""A slow receiver blocks one of them."""
 
 _IDLE_DELAY = 1.0
-"""Between two looks where nothing is to be told."""
+"""Seconds between two polls of the outbox while no job is due."""
 
 
 def serve(settings: Settings, *, name: str) -> int:
-    """Tell until told to stop; `SettingsError` without a secret. NAME.alive among the health files is touched."""
+    """Send webhooks until SIGTERM or SIGINT.
+
+    Args:
+        settings: The farm's settings.
+        name: The name of the health file, NAME.alive, that is touched while the worker lives.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        SettingsError: The webhook secret is missing or malformed.
+    """
     signals, stop, dispatcher = {signal.SIGTERM, signal.SIGINT}, threading.Event(), WebhookDispatcher(settings)
     beat = health.make_heartbeat(settings.endpoints.health_dir, name)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # in the threads too
@@ -31,7 +42,7 @@ def serve(settings: Settings, *, name: str) -> int:
             while not signal.sigtimedwait(signals, _IDLE_DELAY):
                 for each in running:
                     if each.done():
-                        each.result()  # a fault: end with it, and be started again
+                        each.result()  # an unexpected error ends the process, and the supervisor starts it again
         finally:
             stop.set()
     return 0
@@ -39,7 +50,7 @@ def serve(settings: Settings, *, name: str) -> int:
 
 def _dispatch_loop(dispatcher: WebhookDispatcher, stop: threading.Event, *, beat: Callable[[], None]) -> None:
     while not stop.is_set():
-        beat()  # by whoever works: a process whose threads all hang is not alive
+        beat()  # each thread touches the file: a process whose threads all hang is not alive
         if not _dispatch_next(dispatcher):
             stop.wait(_IDLE_DELAY)
 
@@ -51,5 +62,5 @@ def _dispatch_next(dispatcher: WebhookDispatcher) -> bool:
         _log.warning("webhooks have to wait: %s", error)
         return False
     if event:
-        _log.info("webhook %s: %s, try %s: %s", event.id, event.state, event.attempts, event.response)
+        _log.info("webhook %s: %s, attempt %s: %s", event.id, event.state, event.attempts, event.response)
     return event is not None

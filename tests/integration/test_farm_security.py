@@ -29,8 +29,8 @@ from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue, make_app
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.submit import cancel
-from ocrfarm.farm.webhooks import WebhookDispatcher
 from ocrfarm.result.formats import FORMATS
+from ocrfarm.server.webhooks import WebhookDispatcher
 from ocrfarm.settings import Admission, Endpoints, Security, Settings, TaskLimits
 from ocrfarm.storage import layout
 from ocrfarm.storage.s3 import S3Store

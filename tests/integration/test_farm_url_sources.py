@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ocrfarm import public_http
 from ocrfarm.client.download import download_url
 from ocrfarm.errors import InputError, TooLarge
-from ocrfarm.farm import egress
 from ocrfarm.settings import Security
 from tests.support.certificates import create_certificate, make_server_context
 
@@ -131,8 +131,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.socket = make_server_context(file).wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        monkeypatch.setattr(egress, "_PORT", server.server_address[1])
-        monkeypatch.setattr(egress, "_is_public", lambda address: True)
+        monkeypatch.setattr(public_http, "_PORT", server.server_address[1])
+        monkeypatch.setattr(public_http, "_is_public", lambda address: True)
         monkeypatch.setattr(ssl, "create_default_context", lambda: trusting)
         monkeypatch.setattr(socket, "getaddrinfo", _resolving("127.0.0.1"))
         yield "localhost"

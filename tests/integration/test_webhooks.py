@@ -22,18 +22,18 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from ocrfarm.client import Client
 from ocrfarm.errors import JobFailed, SettingsError
-from ocrfarm.farm import outbox, webhooks
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.context import open_context, open_job_store
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.recovery import recover_stalled_jobs
 from ocrfarm.farm.submit import Submitter, cancel, fail_job, open_submitter, submit
-from ocrfarm.farm.webhooks import WebhookDispatcher, WebhookEvent, derive_secret, format_secret, parse_secret
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import find_profile
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
+from ocrfarm.server import webhooks
+from ocrfarm.server.webhooks import WebhookDispatcher, WebhookEvent, derive_secret, format_secret, parse_secret
 from ocrfarm.settings import Admission, Endpoints, Security, Settings
 from ocrfarm.storage import layout, open_store
 from tests.support.api_server import run_api_server
@@ -364,7 +364,7 @@ def _state(thread: Path) -> str:
 
 
 def test_leases_outlast_a_try() -> None:
-    assert outbox.CLAIM_TTL > 2 * webhooks._REQUEST_TIMEOUT + webhooks._RESPONSE_TIMEOUT
+    assert webhooks.CLAIM_TTL > 2 * webhooks._REQUEST_TIMEOUT + webhooks._RESPONSE_TIMEOUT
 
 
 def test_from_the_api_to_the_receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from ocrfarm.farm import egress, outbox, webhooks
+from ocrfarm import public_http
+from ocrfarm.server import webhooks
 from ocrfarm.worker.main import main
 from tests.support.certificates import create_certificate, make_server_context
 
@@ -102,8 +103,8 @@ def run_receiver(folder: Path) -> Iterator[WebhookReceiver]:
 def trust_localhost(port: int, file: Path, set_attribute: Callable[[Any, str, Any], None]) -> None:
     """Let this process take localhost for a public host that a receiver's certificate stands for."""
     context = ssl.create_default_context(cafile=file)
-    set_attribute(egress, "_PORT", port)
-    set_attribute(egress, "_is_public", lambda address: True)
+    set_attribute(public_http, "_PORT", port)
+    set_attribute(public_http, "_is_public", lambda address: True)
     set_attribute(ssl, "create_default_context", lambda: context)
     set_attribute(socket, "getaddrinfo", _make_resolver(port))
 
@@ -114,7 +115,7 @@ def _make_resolver(port: int) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    outbox.CLAIM_TTL = 3
+    webhooks.CLAIM_TTL = 3
     webhooks.RETRY_DELAYS = (1,) * 8
     port, file = sys.argv[1:]
     trust_localhost(int(port), Path(file), setattr)

@@ -1,4 +1,9 @@
-"""The way out of the farm: https to public addresses, and to the one that was checked, whatever a name means later."""
+"""HTTPS to public hosts only: the guard against server-side request forgery (SSRF).
+
+The farm fetches sources from URLs and posts webhooks to URLs that users choose. A user must not reach the farm's own
+network that way. A connection is therefore opened to the address that was checked, not to the name: a name that
+resolves to another address a moment later (DNS rebinding) gains nothing. Redirects are not followed.
+"""
 
 import http.client
 import ipaddress
@@ -9,11 +14,28 @@ from urllib.parse import SplitResult, urlsplit
 from ocrfarm.errors import InputError, SettingsError
 
 _PORT = 443
-"""The only one: on others listen services that were never meant for strangers."""
+"""The only port that is allowed: services that were never meant for strangers listen on others."""
 
 
 def parse_https_url(url: str, label: str) -> SplitResult:
-    """Give the parts of an address; `InputError`, which calls it `label`, for anything but plain https."""
+    """Parse a URL that a user chose.
+
+    Args:
+        url: The URL, as the user wrote it.
+        label: What the error message calls the URL, for example "a webhook".
+
+    Returns:
+        The parts of the URL.
+
+    Raises:
+        InputError: The URL is not plain `https://host/path`, or it names a user, a password or a port.
+
+    >>> parse_https_url("https://example.org/a.tif", "a source").hostname
+    'example.org'
+    >>> parse_https_url("http://example.org/", "a source")
+    Traceback (most recent call last):
+    ocrfarm.errors.InputError: a source must be https://host/path, without user, password or port
+    """
     try:
         parts = urlsplit(url)
         wrong = parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.port not in (None, _PORT)
@@ -25,7 +47,7 @@ def parse_https_url(url: str, label: str) -> SplitResult:
 
 
 def validate_webhook_url(url: str) -> str:
-    """Give the address back; `SettingsError` where nobody could be told there."""
+    """Return the URL of a webhook unchanged; raise `SettingsError` if it is not plain HTTPS."""
     try:
         parse_https_url(url, "a webhook")
     except InputError as error:
@@ -34,17 +56,25 @@ def validate_webhook_url(url: str) -> str:
 
 
 def redact_url(parts: SplitResult) -> str:
-    """Give the address without what may be a secret."""
+    """Return the URL without its query, which may hold a secret."""
     return f"https://{parts.hostname}{parts.path}"
 
 
 def request_target(parts: SplitResult) -> str:
-    """Give what stands in the first line of a request."""
+    """Return the path and the query, as the first line of a request names them."""
     return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
 
 def open_connection(parts: SplitResult, timeout: float) -> http.client.HTTPSConnection:
-    """Give a connection that opens when it is used; `InputError` where the host has an address that is not public."""
+    """Return a connection to the host of a URL; it opens when it is first used.
+
+    Args:
+        parts: The URL.
+        timeout: Seconds without an answer after which the connection fails.
+
+    Raises:
+        InputError: The host has an address that is not public.
+    """
     host = str(parts.hostname)
     return _PinnedConnection(host, _resolve_public_address(host), timeout=timeout)
 
@@ -60,11 +90,11 @@ class _PinnedConnection(http.client.HTTPSConnection):
 
 
 def _resolve_public_address(host: str) -> str:
-    """Give an address of the host; `InputError` where any of them is not public: one name can have several."""
+    """Return an address of the host; raise `InputError` if any of its addresses is not public."""
     found = {str(each[4][0]) for each in socket.getaddrinfo(host, _PORT, type=socket.SOCK_STREAM)}
     for address in found:
         if not _is_public(ipaddress.ip_address(address.partition("%")[0])):
-            raise InputError(f"https://{host}: leads to {address}, which is not a public address")
+            raise InputError(f"https://{host}: resolves to {address}, which is not a public address")
     return min(found)
 
 
@@ -72,9 +102,9 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         hidden = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if hidden or address.is_site_local or address in _NAT64_PREFIX:
-            return False  # whatever lies behind: nobody needs this form
+            return False  # such an address hides another one, and no public host needs it
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 _NAT64_PREFIX = ipaddress.ip_network("64:ff9b::/96")
-"""Addresses that a gateway turns into IPv4 ones, private ones too."""
+"""A gateway turns these addresses into IPv4 addresses, private ones included."""

@@ -1,4 +1,18 @@
-"""The end of a job -> a signed request, as Standard Webhooks has it, to the address that asked, until it is heard."""
+"""Webhooks: the end of a job becomes a signed POST request, which is repeated until the receiver accepts it.
+
+The requests follow the Standard Webhooks specification (https://www.standardwebhooks.com). Jobs whose end has to be
+reported stand in a transactional outbox: a sorted set in Redis, by the time of the next attempt. A dispatcher claims a
+job by moving that time `CLAIM_TTL` seconds ahead, so another dispatcher takes the job over if this one dies.
+
+```
+ job ends ---> outbox ---claim---> store event (if absent) ---> POST ---2xx, 410---> complete
+                  ^                                               |
+                  +------------- RETRY_DELAYS[attempts] ----------+ any other answer
+```
+
+Delivery is at least once: a dispatcher that dies between the request and `complete` causes a second request with the
+same event id.
+"""
 
 import base64
 import binascii
@@ -12,39 +26,51 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from threading import Timer
+from typing import NamedTuple
 
 from ocrfarm.errors import ObjectNotFound, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.context import open_job_store
-from ocrfarm.farm.egress import open_connection, parse_https_url, request_target
 from ocrfarm.farm.job_store import JobStatus, JobStore, WebhookState
 from ocrfarm.farm.keys import Keys
 from ocrfarm.farm.manifest import Request, restore_status
-from ocrfarm.farm.outbox import Claim, Outbox
+from ocrfarm.public_http import open_connection, parse_https_url, request_target
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store
 
+CLAIM_TTL = 120
+"""Seconds after which the claim of a dispatcher that died expires: three times what an attempt takes."""
+
 RETRY_DELAYS = (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
-"""Between tries: a receiver may be away for a day."""
+"""Seconds between attempts: a receiver may be away for a day."""
 
 _RESPONSE_TIMEOUT = 10.0
-"""The longest silence of a receiver."""
+"""Seconds without a byte from the receiver after which an attempt fails."""
 
 _REQUEST_TIMEOUT = 20.0
-"""A receiver that drips is hung up on."""
+"""Seconds for a whole request: a receiver that sends a byte now and then is cut off.
+
+With connecting, an attempt takes 40 seconds at most."""
 
 _SECRET_PREFIX = "whsec_"
 _SECRET_LENGTHS = range(24, 65)
+"""Bytes, as Standard Webhooks asks for."""
 
 _STATUS_FIELDS = ("id", "state", "name", "tiles", "blank", "done", "failed", "error", "error_kind")
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """What is told, in the store before the first try: whoever tells it again tells the same, under the same id.
+    """What a receiver is sent. It is in the store before the first attempt, so every attempt sends the same.
 
-    finished: when the job ended; another end is another event. response: what came of the last try.
+    Attributes:
+        id: The id that receivers use to drop duplicates.
+        finished: When the job ended, in seconds since the epoch. A job that ends again is another event.
+        body: The request's body, JSON.
+        attempts: How many requests were made.
+        state: `pending`, `delivered` or `failed`.
+        response: What the last attempt gave: an HTTP status or an error.
     """
 
     id: str
@@ -56,7 +82,7 @@ class WebhookEvent:
 
     @classmethod
     def from_status(cls, status: JobStatus) -> "WebhookEvent":
-        """Make the event of a job's end."""
+        """Return the event of a job that has ended."""
         data = {name: getattr(status, name) for name in _STATUS_FIELDS}
         times = {"submitted": _to_iso(status.submitted), "finished": _to_iso(status.finished)}
         body = {
@@ -67,31 +93,78 @@ class WebhookEvent:
         return cls(f"msg_{uuid.uuid4().hex}", status.finished, json.dumps(body, ensure_ascii=False))
 
     def to_bytes(self) -> bytes:
-        """Give JSON."""
+        """Return the event as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False).encode()
 
     def record_attempt(self, response: str, *, is_delivered: bool, is_final: bool) -> "WebhookEvent":
-        """Give what it is after one more try."""
+        """Return the event after one more attempt.
+
+        Args:
+            response: What the attempt gave, for people who look for the reason.
+            is_delivered: Whether the receiver accepted the event.
+            is_final: Whether no further attempt may follow.
+        """
         attempts = self.attempts + 1
         is_over = is_final or attempts > len(RETRY_DELAYS)
         state: WebhookState = "delivered" if is_delivered else "failed" if is_over else "pending"
         return replace(self, attempts=attempts, response=response, state=state)
 
 
+class Claim(NamedTuple):
+    """A job to report, which is this dispatcher's until the claim expires."""
+
+    job: str
+    lease: str
+
+
+class Outbox:
+    """Ended jobs whose end has to be reported; safe for threads.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
+
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        self._broker, self._keys = broker, keys
+        self._claim, self._complete = broker.load_script("claim_webhook"), broker.load_script("complete_webhook")
+
+    def claim(self) -> Claim | None:
+        """Claim the job that has been due for the longest time; return None if no job is due."""
+        with self._broker.translate_errors():
+            found = self._claim(keys=[self._keys.webhooks], args=[CLAIM_TTL])
+        return Claim(*found) if found else None
+
+    def complete(self, claim: Claim, state: WebhookState, *, retry_delay: float = 0) -> None:
+        """Record the outcome of a claim, unless the claim has expired.
+
+        Args:
+            claim: The claim.
+            state: `delivered`, `failed`, or `pending` if another attempt follows; "" if there was nothing to report.
+            retry_delay: Seconds until the next attempt, if the state is `pending`.
+        """
+        keys = [self._keys.webhooks, self._keys.job(claim.job).record]
+        with self._broker.translate_errors():
+            self._complete(keys=keys, args=[claim.job, claim.lease, state, retry_delay])
+
+
 class WebhookDispatcher:
-    """Tells of the ends of jobs, one at a time; several may do so side by side."""
+    """Reports the ends of jobs, one at a time. Several dispatchers may run side by side."""
 
     def __init__(self, settings: Settings) -> None:
-        """Contact nothing yet; `SettingsError` where the secret is none."""
+        """Contact nothing yet; raise `SettingsError` if the secret is missing or malformed."""
         self._secret = parse_secret(settings)
         self._store: Store = open_store(settings.endpoints.store)
         self._jobs: JobStore = open_job_store(settings)
         self._outbox = Outbox(Broker(settings.endpoints.broker), Keys(settings.endpoints.key_prefix))
 
     def dispatch_next(self) -> WebhookEvent | None:
-        """Tell of the next job whose turn has come and give what came of it; None where there is nothing to tell.
+        """Report the next job that is due.
 
-        StoreError and BrokerError pass through: the job's turn comes again when its lease ends.
+        Returns:
+            The event after the attempt, or None if no job is due.
+
+        Raises:
+            StoreError: The store failed. The job is due again when its claim expires.
+            BrokerError: The broker failed. The same holds.
         """
         if not (claim := self._outbox.claim()):
             return None
@@ -100,7 +173,7 @@ class WebhookDispatcher:
             request = Request.from_bytes(self._store.get(layout.request(claim.job)))
         except (UnknownJob, ObjectNotFound):
             status = None
-        if not status or not status.has_ended:  # it was removed, or taken up again: then it ends again
+        if not status or not status.has_ended:  # it was removed, or it was resumed and will end again
             self._outbox.complete(claim, "")
             return None
         return self._dispatch(claim, request, status=status)
@@ -115,12 +188,12 @@ class WebhookDispatcher:
         return event
 
     def _load_event(self, status: JobStatus) -> WebhookEvent:
-        """Give the event of the job's end, that of an earlier try where there was one."""
+        """Return the event of the job's end: that of an earlier attempt if there was one."""
         made, key = WebhookEvent.from_status(status), layout.webhook(status.id)
         if self._store.put(key, made.to_bytes(), if_absent=True):
             return made
         known = WebhookEvent(**json.loads(self._store.get(key)))
-        if status.finished in (0, known.finished):  # 0: the broker has forgotten when it was
+        if status.finished in (0, known.finished):  # 0: the broker has lost the time
             return known
         self._store.put(key, made.to_bytes())
         return made
@@ -133,7 +206,7 @@ class WebhookDispatcher:
 
 
 def parse_secret(settings: Settings) -> bytes:
-    """Give the farm's secret; `SettingsError` where there is none, or where it is not as it should be."""
+    """Return the farm's secret; raise `SettingsError` if it is missing or malformed."""
     text = settings.security.webhook_secret
     try:
         found = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
@@ -141,23 +214,43 @@ def parse_secret(settings: Settings) -> bytes:
         found = b""
     if not text.startswith(_SECRET_PREFIX) or len(found) not in _SECRET_LENGTHS:
         raise SettingsError(
-            f"webhooks need OCRFARM_WEBHOOK_SECRET: {_SECRET_PREFIX} and 24 to 64 bytes by chance as base64"
+            f"webhooks need OCRFARM_WEBHOOK_SECRET: {_SECRET_PREFIX} followed by 24 to 64 random bytes in base64"
         )
     return found
 
 
 def derive_secret(secret: bytes, owner: str) -> bytes:
-    """Give what signs for an owner: no owner can sign what another one believes."""
+    """Return the secret that signs for an owner, so that no owner can forge another owner's events.
+
+    Args:
+        secret: The farm's secret.
+        owner: The owner's name; "" returns the farm's secret itself.
+
+    >>> derive_secret(b"s" * 24, "") == b"s" * 24
+    True
+    >>> derive_secret(b"s" * 24, "a") == derive_secret(b"s" * 24, "b")
+    False
+    """
     return hmac.digest(secret, f"webhooks of {owner}".encode(), "sha256") if owner else secret
 
 
 def format_secret(secret: bytes) -> str:
-    """Write a secret as receivers' libraries read it."""
+    """Return a secret in the form that receivers' libraries read.
+
+    >>> format_secret(b"0123456789abcdefghijklmn")
+    'whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u'
+    """
     return _SECRET_PREFIX + base64.b64encode(secret).decode()
 
 
 def sign(event: WebhookEvent, timestamp: int, *, secret: bytes) -> str:
-    """Sign an event that is sent at this second."""
+    """Return the signature of an event: HMAC-SHA256 over id, time and body.
+
+    Args:
+        event: The event.
+        timestamp: When it is sent, in seconds since the epoch.
+        secret: The receiver's secret.
+    """
     mac = hmac.digest(secret, f"{event.id}.{timestamp}.{event.body}".encode(), "sha256")
     return f"v1,{base64.b64encode(mac).decode()}"
 
@@ -194,7 +287,7 @@ def _post(url: str, event: WebhookEvent, *, secret: bytes) -> int:
 
 
 def _hang_up(connection: socket.socket) -> None:
-    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # below TLS: whoever reads finds the end
+    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # below TLS: the blocked read returns
 
 
 def _to_iso(seconds: float) -> str | None:
