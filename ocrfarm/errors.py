@@ -56,7 +56,7 @@ class InputError(OcrfarmError):
 
 
 class UnidentifiedImage(InputError):
-    """The file is missing, empty or in no format that ocrfarm reads."""
+    """The file is empty or in no format that ocrfarm reads."""
 
 
 class DamagedImage(InputError):
@@ -80,7 +80,7 @@ class InvalidResult(InputError):
 
 
 class ImageNotFound(InputError):
-    """The image that a result was read from is not there, or it is another one."""
+    """There is no such image, or it is not the one that a result was read from."""
 
 
 class SettingsError(OcrfarmError):

@@ -3,14 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ocrfarm.cli.backends import Backend, ProgressListener, ReadResult
 from ocrfarm.cli.batch_plan import BatchPlan
@@ -19,6 +18,7 @@ from ocrfarm.cli.journal import JournalEntry
 from ocrfarm.cli.main import echo, print_error
 from ocrfarm.cli.output import describe_written_files, format_summary
 from ocrfarm.cli.sources import InputImage
+from ocrfarm.client.batch import run_concurrently
 from ocrfarm.document import Document
 from ocrfarm.errors import InputError, JobError, MissingPackage, ObjectNotFound, OcrfarmError, PartialResult
 from ocrfarm.export import export
@@ -27,9 +27,6 @@ from ocrfarm.result import SourceInfo
 
 IMAGE_ERRORS = (InputError, JobError, MissingPackage, ObjectNotFound)
 """Errors of one image; any other would meet the next image as well, and ends the batch."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class _ImageOutcome(NamedTuple):
@@ -167,24 +164,3 @@ def _error_text(error: OcrfarmError, file: str) -> str:
     """Say it of the file as it was named: a farm knows no more than the end of that."""
     name, _, what = str(error).partition(": ")
     return f"{file}: {what}" if what and name == Path(file).name else str(error)
-
-
-def run_concurrently(work: Callable[[T], R], items: Iterable[T], *, max_concurrent: int, stop: Event) -> Iterator[R]:
-    """Give `work(item)` for every item as it ends, at most so many at a time; items are drawn when there is room.
-
-    The first error passes through once `stop` is set and every thread has ended.
-    """
-    if max_concurrent == 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(max_concurrent, thread_name_prefix="image") as pool:
-        waiting: set[Future[R]] = set()
-        try:
-            for item in items:
-                waiting.add(pool.submit(work, item))
-                if len(waiting) == max_concurrent:
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    yield from (each.result() for each in done)
-            yield from (each.result() for each in as_completed(waiting))
-        finally:
-            stop.set()

@@ -11,7 +11,7 @@ import click
 from ocrfarm.cli.backends import make_no_worker_warning
 from ocrfarm.cli.output import describe_written_files, flower_tasks_url, format_summary, results_options
 from ocrfarm.client import Client
-from ocrfarm.client.source_info import make_source_info
+from ocrfarm.client.job import make_source_info
 from ocrfarm.errors import PartialResult
 from ocrfarm.export import Target, export
 from ocrfarm.settings import Settings

@@ -1,53 +1,59 @@
-"""What a client has open: the store, the job states and the submitter of one farm, each from its first use on."""
+"""The connections of a client: the store, the job store and the submitter of one farm, each opened on first use."""
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
 from ocrfarm.storage.store import Store
 
-if TYPE_CHECKING:  # celery and redis take 0.4 s to import: only a client that talks to a farm pays for them
+if TYPE_CHECKING:  # celery and redis take 0.4 s to import, so only a client that contacts a farm imports them
     from ocrfarm.farm.job_store import JobStore
     from ocrfarm.farm.submit import Submitter
 
-_T = TypeVar("_T")
-
 
 class Connections:
-    """To the farm of the settings; threads may share them."""
+    """Connections to one farm. Threads may share them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._open: dict[str, Any] = {}
         self._lock = RLock()
+        self._store: Store | None = None
+        self._job_store: JobStore | None = None
+        self._submitter: Submitter | None = None
 
     @property
     def store(self) -> Store:
-        """Where images and results are."""
-        return self._get_or_open("store", lambda: open_store(self.settings.endpoints.store))
+        """The store with images and results."""
+        with self._lock:
+            self._store = self._store or open_store(self.settings.endpoints.store)
+            return self._store
 
     @property
     def job_store(self) -> "JobStore":
-        """The states of jobs."""
-        return self._get_or_open("job_store", self._open_job_store)
+        """The status of every job."""
+        with self._lock:
+            self._job_store = self._job_store or self._open_job_store()
+            return self._job_store
 
     @property
     def submitter(self) -> "Submitter":
-        """Where jobs are handed in."""
-        return self._get_or_open("submitter", self._open_submitter)
+        """What accepts new jobs."""
+        with self._lock:
+            self._submitter = self._submitter or self._open_submitter()
+            return self._submitter
 
     def close(self) -> None:
-        """Close what is open; the next use opens it anew."""
+        """Close what is open; the next use opens it again."""
         with self._lock:
-            for name in ("submitter", "job_store"):
-                if opened := self._open.pop(name, None):
-                    opened.close()
-            self._open.clear()
+            if self._submitter:
+                self._submitter.close()
+            if self._job_store:
+                self._job_store.close()
+            self._submitter = self._job_store = self._store = None
 
     def _open_job_store(self) -> "JobStore":
         from ocrfarm.farm.context import open_job_store
@@ -62,20 +68,26 @@ class Connections:
         setup_tracing(self.settings, "client")
         return open_submitter(self.settings, app, store=self.store)
 
-    def _get_or_open(self, name: str, make: Callable[[], _T]) -> _T:
-        with self._lock:
-            if name not in self._open:
-                self._open[name] = make()
-            found: _T = self._open[name]
-            return found
-
 
 def connect(broker: str, store: str, *, settings: Settings | None) -> Connections:
-    """Give connections to what is named, else to what the settings or the environment name; `SettingsError` without."""
+    """Return connections that open nothing yet.
+
+    >>> connect("redis://localhost", "/tmp/store", settings=Settings()).settings.endpoints.store
+    '/tmp/store'
+
+    Args:
+        broker: URL of the broker; if empty, that of the settings.
+        store: URL or folder of the store; if empty, that of the settings.
+        settings: All other settings. Defaults to those of the environment.
+
+    Raises:
+        SettingsError: The broker or the store is neither passed nor set.
+
+    """
     settings = settings or Settings.from_env(os.environ)
     endpoints = settings.endpoints
     endpoints = replace(endpoints, broker=broker or endpoints.broker, store=store or endpoints.store)
     if not endpoints.broker or not endpoints.store:
-        advice = "`ocrfarm up` starts one here and prints both; in Python give broker= and store="
-        raise SettingsError(f"which farm? Set OCRFARM_BROKER and OCRFARM_STORE: {advice}")
+        advice = "`ocrfarm up` starts a farm on this machine and prints both; in Python, pass broker= and store="
+        raise SettingsError(f"no farm is named: set OCRFARM_BROKER and OCRFARM_STORE; {advice}")
     return Connections(replace(settings, endpoints=endpoints))

@@ -4,7 +4,7 @@ from enum import Enum
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from ocrfarm.errors import UnidentifiedImage
+from ocrfarm.errors import ImageNotFound, UnidentifiedImage
 
 _MAX_HEAD_BYTES = 1024
 """Bytes that are enough to tell every format below: the mark of a PDF may stand behind others."""
@@ -58,7 +58,7 @@ def _read_head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_MAX_HEAD_BYTES)
     except FileNotFoundError as error:
-        raise UnidentifiedImage(f"{path}: there is no such file; check the path") from error
+        raise ImageNotFound(f"{path}: there is no such file; check the path") from error
     except OSError as error:
         raise UnidentifiedImage(
             f"{path}: the file cannot be opened ({error.strerror}); check its permissions"

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ocrfarm.client import Job
-from ocrfarm.client.source_info import make_source_info
+from ocrfarm.client.job import make_source_info
 from ocrfarm.errors import SettingsError
 from ocrfarm.result import document_from_json
 from ocrfarm.result.formats import Format

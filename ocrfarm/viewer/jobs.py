@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from ocrfarm.client import Client, Job
-from ocrfarm.client.source_info import make_source_info
+from ocrfarm.client.job import make_source_info
 from ocrfarm.export import Target, export
 from ocrfarm.result.formats import FORMATS, find_formats
 from ocrfarm.viewer.bundle import STATIC_DIR, ViewerItem, write_viewer

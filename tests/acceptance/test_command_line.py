@@ -66,7 +66,12 @@ BAD_FILES = {
     "cut.tif": encode(make_noise(300, 300), "tif")[:-90_000],
     "huge.png": make_huge_png(),
 }
-KINDS = {"empty.png": "UnidentifiedImage", "text.png": "UnidentifiedImage", "huge.png": "TooLarge"}
+KINDS = {
+    "empty.png": "UnidentifiedImage",
+    "text.png": "UnidentifiedImage",
+    "huge.png": "TooLarge",
+    "missing.png": "ImageNotFound",
+}
 
 
 @pytest.mark.parametrize("where", [["--in-process"], []], ids=["in process", "over a farm"])
@@ -82,9 +87,7 @@ def test_bad_images_get_one_line_each_and_stop_nobody(tmp_path: Path, where: lis
     assert len(complaints) == len(BAD_FILES) + 1, ended.stderr
     for name in (*BAD_FILES, "missing.png"):
         (line,) = (line for line in complaints if name in line)
-        assert line.startswith(
-            f"ocrfarm: {KINDS.get(name, 'UnidentifiedImage' if 'missing' in name else 'DamagedImage')}: "
-        )
+        assert line.startswith(f"ocrfarm: {KINDS.get(name, 'DamagedImage')}: ")
     assert ended.returncode == 3
     assert read_texts(tmp_path / "out/good.json") == expected
     assert read_texts(tmp_path / "out/dot.json") == read_texts(tmp_path / "out/strip.json") == []

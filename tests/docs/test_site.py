@@ -55,7 +55,7 @@ def test_links_into_the_repository_lead_to_copies(site: Path) -> None:
 
 def test_the_reference_tells_what_the_docstrings_tell(site: Path) -> None:
     client = (site / "reference/client/index.html").read_text()
-    assert "Hand in an image: a path, its bytes" in client
+    assert "Submit an image for recognition" in client
     assert "&gt;&gt;&gt;" in client  # the example is code, not a quotation
     assert "<blockquote>" not in client
     settings = (site / "reference/settings/index.html").read_text()

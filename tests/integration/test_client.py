@@ -20,6 +20,7 @@ from ocrfarm.errors import (
     BrokerUnreachable,
     DamagedImage,
     FarmBusy,
+    ImageNotFound,
     JobCancelled,
     SettingsError,
     UnidentifiedImage,
@@ -122,7 +123,7 @@ def test_the_same_with_await(settings: Settings) -> None:
 def test_errors_are_the_same_on_both_sides(client: Client, settings: Settings) -> None:
     with pytest.raises(DamagedImage):
         client.submit(b"\x89PNG\r\n\x1a\nrubbish").result(60)
-    with pytest.raises(UnidentifiedImage):
+    with pytest.raises(ImageNotFound):
         client.submit("nowhere.png")
     with pytest.raises(UnknownJob):
         client.job("../etc")
@@ -133,7 +134,7 @@ def test_errors_are_the_same_on_both_sides(client: Client, settings: Settings) -
             for wait in (job.result(60), job.result()):
                 with pytest.raises(DamagedImage):
                     await wait
-            with pytest.raises(UnidentifiedImage):
+            with pytest.raises(ImageNotFound):
                 await client.submit("nowhere.png")
 
     asyncio.run(scenario())
@@ -142,7 +143,7 @@ def test_errors_are_the_same_on_both_sides(client: Client, settings: Settings) -
 def test_what_takes_too_long_is_a_typed_error_and_goes_on(client: Client, settings: Settings) -> None:
     data, _ = draw_image(3, side=3000, lines=60)
     job = client.submit(data, profile=PROFILE)
-    with pytest.raises(WaitTimeout, match="goes on"):
+    with pytest.raises(WaitTimeout, match="continues"):
         job.wait(0)
     with pytest.raises(WaitTimeout):
         asyncio.run(_result(settings, job.id, 0))
@@ -193,7 +194,7 @@ def _check_outcomes(
     by_name = {path.name: outcome for path, outcome in ended.items()}
     assert isinstance(by_name["bad.png"].error, UnidentifiedImage)
     assert by_name["bad.png"].job
-    assert isinstance(by_name["missing.png"].error, UnidentifiedImage)
+    assert isinstance(by_name["missing.png"].error, ImageNotFound)
     assert not by_name["missing.png"].job
 
 
@@ -278,7 +279,7 @@ def test_a_farm_that_is_busy_or_away_is_waited_for(
 ) -> None:
     data, _ = draw_image(7)
     errors = [FarmBusy("later", 0.1), BrokerUnreachable("away"), FarmBusy("later", 0.1)]
-    monkeypatch.setattr("ocrfarm.client.polling._RETRY_DELAYS", (0.1, 0.1))
+    monkeypatch.setattr("ocrfarm.client.progress._RETRY_DELAYS", (0.1, 0.1))
     monkeypatch.setattr(client, "submit", FailingSubmit(client, *errors))
     (outcome,) = client.submit_many([data], profile=PROFILE)
     assert outcome.status and outcome.status.state == "complete"
@@ -293,7 +294,7 @@ def test_a_farm_that_is_busy_or_away_is_waited_for(
             assert outcome.status and outcome.status.state == "complete"
 
     monkeypatch.undo()
-    monkeypatch.setattr("ocrfarm.client.polling._RETRY_DELAYS", (0.1, 0.1))
+    monkeypatch.setattr("ocrfarm.client.progress._RETRY_DELAYS", (0.1, 0.1))
     asyncio.run(scenario())
 
 

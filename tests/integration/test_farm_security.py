@@ -23,7 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ocrfarm.client import JobMetadata
-from ocrfarm.client.download import download_url
+from ocrfarm.client.sources import download_url
 from ocrfarm.errors import BrokerError, SettingsError, StoreDenied, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue, make_app

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ocrfarm import public_http
-from ocrfarm.client.download import download_url
+from ocrfarm.client.sources import download_url
 from ocrfarm.errors import InputError, TooLarge
 from ocrfarm.settings import Security
 from tests.support.certificates import create_certificate, make_server_context

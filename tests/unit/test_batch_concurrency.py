@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocrfarm.cli.batch import run_concurrently
+from ocrfarm.client.batch import run_concurrently
 
 
 @settings(max_examples=20)

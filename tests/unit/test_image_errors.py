@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ocrfarm.errors import DamagedImage, InputError, TooLarge, UnidentifiedImage
+from ocrfarm.errors import DamagedImage, ImageNotFound, InputError, TooLarge, UnidentifiedImage
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, open_source
 from tests.support.image_files import (
@@ -58,12 +58,12 @@ def test_not_an_image(kind: str, tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(UnidentifiedImage, match="no such file") as caught:
+    with pytest.raises(ImageNotFound, match="no such file") as missing:
         open_source(tmp_path / "gone.png")
-    assert_helpful(caught.value, tmp_path)
-    with pytest.raises(UnidentifiedImage, match="folder") as caught:
+    assert_helpful(missing.value, tmp_path)
+    with pytest.raises(UnidentifiedImage, match="folder") as folder:
         open_source(tmp_path)
-    assert_helpful(caught.value, tmp_path)
+    assert_helpful(folder.value, tmp_path)
 
 
 @pytest.mark.timeout(20)
