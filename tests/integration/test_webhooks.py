@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ import pytest
 import redis
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from ocrfarm.client import Client
-from ocrfarm.errors import JobFailed, SettingsError
+from ocrfarm.client import Client, JobMetadata
+from ocrfarm.errors import JobFailed, ObjectNotFound, SettingsError
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.context import open_context, open_job_store
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
@@ -367,38 +367,52 @@ def test_leases_outlast_a_try() -> None:
     assert webhooks.CLAIM_TTL > 2 * webhooks._REQUEST_TIMEOUT + webhooks._RESPONSE_TIMEOUT
 
 
-def test_from_the_api_to_the_receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A whole farm; its own dispatcher takes localhost for what it is, and ours for a public host."""
+def test_from_the_api_to_the_receiver(
+    synthetic_farm: EmbeddedFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The farm has no secret and so no dispatcher: the one of this test is the only one."""
+    settings = replace(synthetic_farm.settings, security=Security(webhook_secret=SECRET))
     pixels, _ = make_synthetic_page(Size(700, 700), seed=1, lines=4)
-    base = Settings(security=Security(webhook_secret=SECRET))
-    with run_receiver(tmp_path) as found, EmbeddedFarm("synthetic", layout=WorkerLayout(1), base_settings=base) as farm:
-        farm.wait_ready()
-        with run_api_server(farm.settings, tmp_path) as server, server.client("alice") as alice:
-            params = {"profile": "synthetic", "webhook": found.url}
+    with run_receiver(tmp_path) as receiver:
+        with run_api_server(settings, tmp_path) as server, server.client("alice") as alice:
+            params = {"profile": "synthetic", "webhook": receiver.url}
             job = alice.post("/v1/jobs", content=encode_tile(pixels), params=params).json()["id"]
             secret = alice.get("/v1/webhook-secret").json()["secret"]
             assert httpx.get(f"{server.url}/v1/webhook-secret").status_code == 401
             wrong = alice.post("/v1/jobs", content=b"x", params={"webhook": "http://example.org/"})
             assert (wrong.status_code, wrong.json()["code"]) == (400, "SettingsError")
-        with Client(settings=farm.settings) as client:
+        with Client(settings=settings) as client:
             client.job(job).wait(60)
-            _wait_until_tried(client, job, farm.logs_dir / "webhooks.log")
-        trust_localhost(found.port, found.certificate_file, monkeypatch.setattr)
-        assert not found.requests
-        with redis.Redis(unix_socket_path=farm.settings.endpoints.broker.removeprefix("redis+socket://")) as broker:
-            broker.zadd(f"{farm.settings.endpoints.key_prefix}webhooks", {job: 0})
-        event = WebhookDispatcher(farm.settings).dispatch_next()
+        trust_localhost(receiver.port, receiver.certificate_file, monkeypatch.setattr)
+        assert not receiver.requests
+        event = WebhookDispatcher(settings).dispatch_next()
         assert event
         assert event.state == "delivered"
-        (body,) = found.events(secret)
+        (body,) = receiver.events(secret)
         assert (body["type"], body["data"]["id"]) == ("job.complete", job)
-        assert "webhooks.log" in [path.name for path in farm.logs_dir.iterdir()]
 
 
-def _wait_until_tried(client: Client, job: str, log: Path) -> None:
-    """Wait until the farm's own dispatcher has tried, and was refused."""
+def test_a_farm_with_a_secret_dispatches_by_itself(tmp_path: Path) -> None:
+    """It takes localhost for what it is, and refuses it."""
+    base = Settings(security=Security(webhook_secret=SECRET))
+    pixels, _ = make_synthetic_page(Size(700, 700), seed=1, lines=4)
+    metadata = JobMetadata(webhook="https://localhost/hook")
+    with EmbeddedFarm("synthetic", layout=WorkerLayout(1), base_settings=base) as farm:
+        farm.wait_ready()
+        with Client(settings=farm.settings) as client:
+            job = client.submit(encode_tile(pixels), profile="synthetic", metadata=metadata)
+            job.wait(60)
+            event = _wait_until_attempted(client, job.id, farm.logs_dir / "webhooks.log")
+    assert "not a public address" in event.response
+
+
+def _wait_until_attempted(client: Client, job: str, log: Path) -> WebhookEvent:
     store, deadline = client._connections.store, time.monotonic() + 30
-    while not store.exists(layout.webhook(job)) or not json.loads(store.get(layout.webhook(job)))["attempts"]:
+    while True:
+        with suppress(ObjectNotFound):
+            event = WebhookEvent(**json.loads(store.get(layout.webhook(job))))
+            if event.attempts:
+                return event
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 
