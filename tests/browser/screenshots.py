@@ -26,6 +26,9 @@ from ocrfarm.viewer.server import serve
 from tests.support.chromium import Browser, run_chromium
 from tests.support.servers import find_free_ports
 
+LARGE_SIDE = 16384
+"""Pixels of the sheet that opens the README."""
+
 SIDE = 5120
 """Pixels: some seconds of work for each sheet, so that everything is busy when the screenshots are taken."""
 
@@ -56,6 +59,7 @@ def main(folder: Path) -> None:
         base = Settings.from_env(os.environ)
         with EmbeddedFarm("fast", layout=default_layout(port), base_settings=base) as farm, run_chromium() as browser:
             farm.wait_ready()
+            _capture_large_sheet(farm.settings, browser, folder)
             _take_screenshots(farm.settings, f"http://127.0.0.1:{port}", browser, sheet=sheet, folder=folder)
 
 
@@ -80,6 +84,25 @@ def _take_screenshots(settings: Settings, flower: str, browser: Browser, *, shee
     with tempfile.TemporaryDirectory() as scratch, open_jobs_page(farm, Path(scratch)) as find, serve(find) as address:
         _capture_jobs(browser, address, folder)
         _capture_viewer(browser, f"{address.partition('?')[0]}jobs/{jobs[0].id}/view/", folder)
+
+
+def _capture_large_sheet(settings: Settings, browser: Browser, folder: Path) -> None:
+    """Take the viewer with a whole large sheet and a search."""
+    client = Client(settings=settings)
+    farm = JobsPageConfig(client, settings.limits.overrides)
+    browser.driver.set_window_size(1400, 940)
+    with tempfile.TemporaryDirectory() as scratch:
+        sheet = Path(scratch) / "pumping-station.png"
+        write_sample(sheet, Size(LARGE_SIDE, LARGE_SIDE), seed=1, font=None)
+        job = client.submit(sheet)
+        job.wait()
+        with open_jobs_page(farm, Path(scratch)) as find, serve(find) as address:
+            browser.open(address)  # sets the cookie with the key
+            browser.open(f"{address.partition('?')[0]}jobs/{job.id}/view/")
+            browser.wait_until(partial(browser.run_script, "return !!globalThis.viewer"), "the viewer")
+            browser.run_script("viewer.state.set({words: 'pump'})")
+            time.sleep(4)  # tiles are on their way
+            _save(browser, folder / "sheet.webp")
 
 
 def _capture_jobs(browser: Browser, address: str, folder: Path) -> None:
