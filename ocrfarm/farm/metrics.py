@@ -54,7 +54,7 @@ class MetricsStore:
                 pipe.hincrby(self._key, name, more)
 
     def record_split(self, *, blank: int, seconds: float) -> None:
-        """Count that a picture was cut, and how many of its tiles hold nothing to read."""
+        """Count an image that was split, and how many of its tiles hold nothing to read."""
         self.add(_histogram_counts("stage split -", seconds) | {_counter_field("tiles", "blank"): blank})
 
     def record_stitch(self, *, lines: Iterable[Line], seconds: float) -> None:

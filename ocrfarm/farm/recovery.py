@@ -92,7 +92,7 @@ _CLEANUP_INTERVAL = 3600
 """Between two looks for jobs past their time: reading every job's record costs."""
 
 _UPLOAD_TIMEOUT = 24 * 3600
-"""What handing in a picture may take; a client that died in between never ends it."""
+"""What handing in an image may take; a client that died in between never ends it."""
 
 
 def recover_stalled_jobs(context: WorkerContext) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _list_active(context: WorkerContext) -> list[JobStatus]:
 
 
 def _should_requeue(context: WorkerContext, status: JobStatus, idle_seconds: float) -> bool:
-    """Say whether to take the job up; fail it where that has been no use, or its picture never came."""
+    """Say whether to take the job up; fail it where that has been no use, or its image never came."""
     # Asked of every job: where the store is away, this ends the look before anything is counted.
     handed_in = context.store.exists(layout.source(status.id))
     if status.state == "queued" and not handed_in:

@@ -61,17 +61,17 @@ def decode(
     middle of its run; its confidence is that of the run's first step, as in PaddleOCR.
     """
     runs = _find_runs(probabilities)
-    whites = [_gap_between(ink, before, run, step) / height for before, run in pairwise(runs)]
-    usual = median(whites or [0.0])
+    gaps = [_gap_between(ink, before, run, step) / height for before, run in pairwise(runs)]
+    usual = median(gaps or [0.0])
     text = "".join(alphabet.classes[run.best][:1] for run in runs)
     chars: list[Char] = []
     for index, run in enumerate(runs):
         if index and _can_have_space(alphabet, runs[index - 1], run) and not _is_in_number(text, index):
             before = runs[index - 1]
             space = float(probabilities[before.end - 1 : run.start + 1, alphabet.space].max())
-            white = whites[index - 1] - usual - DIGIT_ONE_MARGIN * text[index - 1 : index + 1].count("1")
+            gap = gaps[index - 1] - usual - DIGIT_ONE_MARGIN * text[index - 1 : index + 1].count("1")
             room = (run.start - before.end) * step / height
-            if math.log10(max(space, 1e-9)) + SPACE_PER_GAP * white + room > 0:
+            if math.log10(max(space, 1e-9)) + SPACE_PER_GAP * gap + room > 0:
                 chars.append(Char(" ", _relative_position(before.end, run.start, len(ink) / step), space))
         sure = float(probabilities[run.start, run.best])
         chars.append(Char(alphabet.classes[run.best], _relative_position(run.start, run.end, len(ink) / step), sure))

@@ -12,7 +12,7 @@ _INK_CONTRAST = 48
 """Grey levels by which ink differs from the paper of its column."""
 
 _MIN_HEIGHT, _MAX_HEIGHT = 6, 128
-"""Pixels. Shorter runs of ink are specks; longer ones are pictures, rules and titles, which coarse levels read."""
+"""Pixels. Shorter runs of ink are specks; longer ones are figures, rules and titles, which coarse levels read."""
 
 _HEIGHT_PERCENTILE = 95
 """Percent of the print that is at most as high as the height that is given."""

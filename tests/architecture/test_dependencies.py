@@ -1,7 +1,6 @@
 """What gets installed, and what the repository's own text may say."""
 
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -11,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ocrfarm import __version__
-from tests.support.source_tree import ROOT
+from tests.support.source_tree import ROOT, tracked_texts
 
 OPENCV = {"opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"}
 """All of them install the same folder, cv2; the last one wins."""
@@ -71,20 +70,9 @@ def test_every_locked_package_has_hashes() -> None:
     assert not re.search(r"://|^-", LOCK, re.MULTILINE)
 
 
-def _texts() -> Iterator[tuple[str, str]]:
-    """Name and content of every text file that is in the repository or about to be."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
-    for name in filter(None, listed.split("\0")):
-        path = ROOT / name
-        data = path.read_bytes() if path.is_file() else b""
-        if b"\0" not in data:
-            yield name, data.decode(errors="replace")
-
-
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")
 def test_repository_speaks_of_the_project_alone() -> None:
-    assert not [(name, found.group()) for name, text in _texts() for found in FOREIGN.finditer(text)]
+    assert not [(name, found.group()) for name, text in tracked_texts() for found in FOREIGN.finditer(text)]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def _take_screenshots(settings: Settings, flower: str, browser: Browser, *, shee
     while jobs[0].status().done < 3:
         time.sleep(0.2)
     _capture_top(settings, browser, folder / "top.png")
-    client.submit(b"no picture", name="minutes.docx")
+    client.submit(b"no image", name="minutes.docx")
     jobs[0].wait()
     browser.open(f"{flower}/workers")
     browser.wait_for("recognize@", "Showing 1 to 2")
@@ -126,8 +126,8 @@ def _capture_viewer(browser: Browser, address: str, folder: Path) -> None:
 
 def _save(browser: Browser, path: Path) -> None:
     """Keep what is shown: as WebP it takes a fifth of the bytes."""
-    with Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())) as picture:
-        picture.convert("RGB").save(path, quality=88, method=6)
+    with Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())) as image:
+        image.convert("RGB").save(path, quality=88, method=6)
 
 
 def _capture_top(settings: Settings, browser: Browser, path: Path) -> None:

@@ -50,7 +50,7 @@ def test_jobs_come_are_read_and_end(farm: tuple[ProcessFarm, str], browser: Brow
     assert "key=" not in browser.driver.current_url
     page = draw_page(2, 1)
     job = place.client.submit(page.png, profile=FARM_PROFILE, name=NASTY)
-    place.client.submit(b"no picture", profile=FARM_PROFILE, name="minutes.docx")
+    place.client.submit(b"no image", profile=FARM_PROFILE, name="minutes.docx")
     browser.wait_until(lambda: "recognizing" in _row(browser, NASTY), "the job")
     browser.wait_until(lambda: "no worker reads" in _row(browser, NASTY), "why it waits")
     browser.wait_until(lambda: "UnidentifiedImage" in _row(browser, "minutes.docx"), "why the other failed")

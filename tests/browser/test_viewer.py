@@ -44,8 +44,8 @@ DOCUMENT = Document((FIRST, SECOND))
 
 @contextmanager
 def shown(document: Document, folder: Path) -> Iterator[str]:
-    picture = save_image(document, folder / ("sheet.tif" if len(document.pages) > 1 else "sheet.png"))
-    write_viewer([ViewerItem(picture.name, document, picture)], folder / "viewer", limits={})
+    image = save_image(document, folder / ("sheet.tif" if len(document.pages) > 1 else "sheet.png"))
+    write_viewer([ViewerItem(image.name, document, image)], folder / "viewer", limits={})
     with serve(partial(reply_with_file, folder / "viewer")) as address:
         yield address
 
@@ -75,7 +75,7 @@ def opened(browser: Browser, address: str) -> None:
     browser.open(address)
     browser.wait_until(partial(browser.run_script, "return !!globalThis.viewer"), "the viewer")
     browser.wait_until(
-        partial(browser.run_script, "return performance.getEntriesByName('image drawn').length"), "the picture"
+        partial(browser.run_script, "return performance.getEntriesByName('image drawn').length"), "the image"
     )
 
 
@@ -88,7 +88,7 @@ def _rest(browser: Browser) -> None:
 
 
 def _at(browser: Browser, line: int) -> tuple[int, int]:
-    """Give where the middle of a line is, from the middle of the picture."""
+    """Give where the middle of a line is, from the middle of the image."""
     script = """
     const [x0, y0, x1, y1] = viewer.state.lines.bounds(arguments[0]);
     const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
@@ -114,7 +114,7 @@ def test_the_page_shows_what_was_read(browser: Browser, tmp_path: Path) -> None:
 
 
 def _inked(browser: Browser) -> int:
-    """Count pixels of the picture that are coloured: boxes are, the drawing is not."""
+    """Count pixels of the image that are coloured: boxes are, the drawing is not."""
     script = """
     const canvas = viewer.imageView.osd.drawer.canvas;
     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -209,19 +209,19 @@ def test_the_pointer_shows_the_text_of_a_line(browser: Browser) -> None:
     browser.wait_until(lambda: browser.texts("#tip") == ["upwards 7"], "the tip")
 
 
-def test_text_from_a_picture_is_text_wherever_it_is_shown(browser: Browser) -> None:
+def test_text_from_an_image_is_text_wherever_it_is_shown(browser: Browser) -> None:
     browser.run_script(
         "viewer.state.set({tool: 'text', layers: new Set(['boxes', 'text']), words: '<img'}); viewer.go(3)"
     )
     browser.wait_until(lambda: browser.texts("#line-text") == [NASTY], "the line")
     _mouse(browser, 3).perform()
     _rest(browser)
-    browser.wait_until(lambda: any(NASTY in text for text in browser.texts("#texts span")), "its text over the picture")
+    browser.wait_until(lambda: any(NASTY in text for text in browser.texts("#texts span")), "its text over the image")
     assert browser.run_script("return document.querySelectorAll('main script, aside script, img').length") == 0
     assert "taken" not in browser.driver.title
 
 
-def test_text_over_the_picture_can_be_selected(browser: Browser) -> None:
+def test_text_over_the_image_can_be_selected(browser: Browser) -> None:
     browser.run_script("viewer.go(1)")
     browser.press("t")
     _rest(browser)
@@ -230,7 +230,7 @@ def test_text_over_the_picture_can_be_selected(browser: Browser) -> None:
         span for span in browser.driver.find_elements(By.CSS_SELECTOR, "#texts span") if "Pump house" in span.text
     )
     width = browser.run_script("return arguments[0].getBoundingClientRect().width", span)
-    assert width == pytest.approx(_width(browser, 1), rel=0.05), "as wide as the line in the picture"
+    assert width == pytest.approx(_width(browser, 1), rel=0.05), "as wide as the line in the image"
     ActionChains(browser.driver).move_to_element(span).double_click().perform()
     assert browser.run_script("return getSelection().toString().trim()") in ("Pump", "house", "No", "No.", "7")
 
@@ -273,9 +273,9 @@ def test_the_slider_leaves_the_doubtful_lines(browser: Browser) -> None:
     browser.press(Keys.ESCAPE)
 
 
-def test_layers_change_the_picture_and_say_what_was_not_read(browser: Browser) -> None:
+def test_layers_change_the_image_and_say_what_was_not_read(browser: Browser) -> None:
     browser.run_script("viewer.state.set({layers: new Set()})")
-    browser.wait_until(lambda: _inked(browser) == 0, "the bare picture")
+    browser.wait_until(lambda: _inked(browser) == 0, "the bare image")
     for layer in ("boxes", "tiles", "seams", "gaps"):
         browser.run_script("viewer.state.set({layers: new Set([arguments[0]])})", layer)
         browser.wait_until(lambda: _inked(browser) > 50, layer)

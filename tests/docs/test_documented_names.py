@@ -14,8 +14,8 @@ import ocrfarm
 from ocrfarm.cli.main import ocrfarm as command_line
 from ocrfarm.settings import ENV_PREFIX, Settings
 from ocrfarm.worker.main import _build_parser
-from tests.architecture.test_words import ERRORS
 from tests.support.doc_pages import PAGES, code_lines, inline_code, iter_code, message_texts, page_name
+from tests.support.error_classes import ERRORS
 from tests.support.source_tree import ROOT
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=page_name)

@@ -235,7 +235,7 @@ def test_a_tile_that_is_damaged_in_the_store_is_a_gap(
 ) -> None:
     job = bench.submit(page[0])
     batches = list(handlers.split(bench.services, job))
-    bench.services.store.put(layout.tile(job, batches[0][0]), b"no picture")
+    bench.services.store.put(layout.tile(job, batches[0][0]), b"no image")
     for batch in batches:
         handlers.recognize(bench.services, job, batch=batch)
     assert len(bench.stitch(job).pages[0].coverage.gaps) == 1
@@ -257,7 +257,7 @@ def test_tiles_of_a_cancelled_job_are_skipped(bench: InProcessFarm, page: tuple[
     ("source", "kind"),
     [(b"", UnidentifiedImage), (b"just text", UnidentifiedImage), (b"\x89PNG\r\n\x1a\n" + b"x" * 99, DamagedImage)],
 )
-def test_bad_pictures_raise_typed_errors_with_the_users_name(
+def test_bad_images_raise_typed_errors_with_the_users_name(
     bench: InProcessFarm, source: bytes, kind: type[Exception]
 ) -> None:
     job = bench.submit(source, name="scan 7.png")

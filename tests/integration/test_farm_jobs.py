@@ -120,7 +120,7 @@ def test_a_bad_image_is_the_same_error_at_the_client(client: FarmClient, source:
     assert "\n" not in status.error
 
 
-def test_a_picture_cut_short_fails_though_some_batches_were_sent(client: FarmClient, large_page: bytes) -> None:
+def test_an_image_cut_short_fails_though_some_batches_were_sent(client: FarmClient, large_page: bytes) -> None:
     status = client.wait(client.submit(large_page[: len(large_page) // 2]))
     assert isinstance(status.make_error(), DamagedImage)
 

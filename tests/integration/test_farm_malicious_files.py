@@ -1,4 +1,4 @@
-"""Pictures that are made to harm: each fails with its reason, in bounded memory and time, and no worker is hurt."""
+"""Images that are made to harm: each fails with its reason, in bounded memory and time, and no worker is hurt."""
 
 import time
 import uuid
@@ -12,12 +12,12 @@ from tests.support.servers import ValkeyServer
 from tests.support.subprocesses import run_python
 
 MAX_MEGABYTES = 400
-"""What the splitter may have at most: less than it takes to hold the largest of these pictures, or to believe them."""
+"""What the splitter may have at most: less than it takes to hold the largest of these images, or to believe them."""
 
 MAX_SECONDS = 30
 
 
-def test_hostile_pictures_fail_with_a_reason_and_hurt_no_worker(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+def test_hostile_images_fail_with_a_reason_and_hurt_no_worker(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
     settings = Settings(
         places, task_limits=TaskLimits(job_time_limit=MAX_SECONDS), admission=Admission(split_memory_mb=MAX_MEGABYTES)
@@ -67,4 +67,4 @@ from ocrfarm.worker import celery_worker
 from ocrfarm.farm import handlers
 print(opens())
 """
-    assert run_python(script, str(tmp_path / "picture.v")) == "4 0"
+    assert run_python(script, str(tmp_path / "image.v")) == "4 0"

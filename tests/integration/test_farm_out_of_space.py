@@ -109,7 +109,7 @@ def watched(places: Endpoints, tmp_path: Path) -> Iterator[ProcessFarm]:
 
 def test_temporary_files_are_gone_however_a_job_ends(watched: ProcessFarm) -> None:
     _start(watched)
-    ended = [watched.submit(PAGE.png), watched.submit(b"no picture"), watched.submit(PAGE.png[:20_000])]
+    ended = [watched.submit(PAGE.png), watched.submit(b"no image"), watched.submit(PAGE.png[:20_000])]
     assert [watched.wait(job).state for job in ended] == ["complete", "failed", "failed"]
     cancelled = watched.submit(PAGE.png)
     watched.wait(cancelled, lambda status: status.tiles > 0)

@@ -157,7 +157,7 @@ def test_jobs_are_removed_when_their_time_is_over(valkey_server: ValkeyServer, t
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
         farm.wait_ready()
-        complete, cancelled, failed = farm.submit(PAGE.png), farm.submit(PAGE.png), farm.submit(b"no picture")
+        complete, cancelled, failed = farm.submit(PAGE.png), farm.submit(PAGE.png), farm.submit(b"no image")
         cancel(farm.submitter, cancelled)
         assert [farm.wait(job).state for job in (complete, cancelled, failed)] == ["complete", "cancelled", "failed"]
         farm.wait_until(_gone(farm, complete), seconds=20)

@@ -1,4 +1,4 @@
-"""The second look in the farm: what happens to it when something goes wrong."""
+"""The second pass in the farm: what happens to it when something goes wrong."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,7 +47,7 @@ def blind(bench: InProcessFarm) -> Iterator[InProcessFarm]:
 
 
 def submit_for_second_pass(blind: InProcessFarm) -> tuple[str, tuple[tuple[TileId, ...], ...]]:
-    """Bring a page to its second look."""
+    """Bring a page to its second pass."""
     pixels = np.full((600, 1600), 255, np.uint8)
     draw_synthetic_line(pixels, TEXT, x=100, y=300, height=24)
     job = blind.submit(encode_tile(pixels), profile=PROFILE)

@@ -330,7 +330,7 @@ def test_a_farm_of_roles_reads_a_page(
 
 
 def _every_format_is_written(farm: ProcessFarm, job: str, **key: str) -> None:
-    """Some need the picture as it was handed in, others the page shrunk."""
+    """Some need the image as it was handed in, others the page shrunk."""
     command = ["fetch", job, "--out", "results", "--formats", ",".join(FORMATS)]
     ended = run(*command, cwd=farm.folder, **farm.settings.to_env(), **key)
     assert ended.returncode == 0, ended.stderr

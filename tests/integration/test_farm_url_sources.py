@@ -1,4 +1,4 @@
-"""Pictures by address: from public https servers only, never by way of another, bounded in size and time."""
+"""Images by address: from public https servers only, never by way of another, bounded in size and time."""
 
 import http.server
 import socket
@@ -92,7 +92,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/elsewhere":
             self.send_response(302)
-            self.send_header("Location", "/picture")
+            self.send_header("Location", "/image")
             self.end_headers()
             return
         self.send_response(404 if path == "/nothing" else 200)
@@ -104,7 +104,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/drips":
             self._write_for_ever(b"x", 0.05)
         else:
-            self.wfile.write(b"picture")
+            self.wfile.write(b"image")
 
     def _write_for_ever(self, data: bytes, pause: float) -> None:
         for _ in range(1000):
@@ -141,8 +141,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_what_is_there_is_fetched(host: str, tmp_path: Path) -> None:
-    download_url(f"https://{host}/picture?signature=1", tmp_path / "a", access=ALLOWED)
-    assert (tmp_path / "a").read_bytes() == b"picture"
+    download_url(f"https://{host}/image?signature=1", tmp_path / "a", access=ALLOWED)
+    assert (tmp_path / "a").read_bytes() == b"image"
 
 
 @pytest.mark.parametrize(
@@ -167,4 +167,4 @@ def test_a_server_that_is_not_who_it_says_is_refused(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="certificate"):
-        download_url("https://another.example/picture", tmp_path / "a", access=ALLOWED)
+        download_url("https://another.example/image", tmp_path / "a", access=ALLOWED)

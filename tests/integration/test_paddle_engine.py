@@ -1,4 +1,4 @@
-"""The real models on small drawn pictures, and a test for each trap of PaddleOCR that a test can see."""
+"""The real models on small drawn images, and a test for each trap of PaddleOCR that a test can see."""
 
 import os
 from dataclasses import replace
@@ -34,11 +34,11 @@ def engine(folders: WeightsFolders) -> Any:
 
 def drawn(*texts: tuple[str, int, int], size: tuple[int, int] = (640, 256), height: int = 28) -> RgbPixels:
     """Black on white; each text with its left and upper edge."""
-    picture = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
     for text, x, y in texts:
         draw.text((x, y), text, "black", ImageFont.load_default(height))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def test_lines_are_read_at_their_place(engine: Any) -> None:
@@ -105,8 +105,8 @@ def test_a_saturated_tile_is_read_again_in_parts(engine: Any, monkeypatch: pytes
 
 def test_boxes_at_the_sides_are_not_clamped(engine: Any) -> None:
     """A clamped corner skews the crop of a rotated line; the quad may reach outside instead."""
-    picture = Image.fromarray(drawn(("Rotated line of text", 120, 240), size=(640, 512))).rotate(20, fillcolor="white")
-    cut = np.asarray(picture)[:, 200:].copy()
+    image = Image.fromarray(drawn(("Rotated line of text", 120, 240), size=(640, 512))).rotate(20, fillcolor="white")
+    cut = np.asarray(image)[:, 200:].copy()
     quads = [fragment.quad for fragment in engine.read(cut).fragments]
     assert quads
     for quad in quads:

@@ -76,8 +76,8 @@ def _run_collector() -> Iterator[Collector]:
             thread.join()
 
 
-def _submit(settings: Settings, picture: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ocrfarm.cli", "submit", str(picture), "--profile", "synthetic"]
+def _submit(settings: Settings, image: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ocrfarm.cli", "submit", str(image), "--profile", "synthetic"]
     return subprocess.run(command, env=os.environ | settings.to_env(), capture_output=True, text=True, check=False)
 
 

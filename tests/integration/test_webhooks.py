@@ -66,7 +66,7 @@ class WebhookFarm:
         request = Request(
             "page.png", find_profile("synthetic"), time.time(), owner=owner, webhook=url or self.receiver.url
         )
-        return submit(self.submitter, request, source=b"picture")
+        return submit(self.submitter, request, source=b"image")
 
     def fail_job(self, job: str) -> None:
         fail_job(self.submitter.jobs, job, error=JobFailed(f"job {job} broke"), store=self.submitter.store)
@@ -263,12 +263,12 @@ def test_an_emptied_broker_forgets_nobody(place: WebhookFarm) -> None:
 def test_a_job_that_is_taken_up_and_ends_again_is_told_again(place: WebhookFarm) -> None:
     job = place.submit_job()
     assert cancel(place.submitter, job)
-    upkeep = open_job_store(place.settings).recovery
-    upkeep.reset_job(job, done=set())
+    recovery = open_job_store(place.settings).recovery
+    recovery.reset_job(job, done=set())
     assert WebhookDispatcher(place.settings).dispatch_next() is None  # it goes on
     assert cancel(place.submitter, job)
     dispatch_events(place, 1)
-    upkeep.reset_job(job, done=set())
+    recovery.reset_job(job, done=set())
     place.fail_job(job)
     dispatch_events(place, 1)
     assert [event["type"] for event in place.receiver.events(SECRET)] == ["job.cancelled", "job.failed"]

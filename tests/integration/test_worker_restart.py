@@ -125,7 +125,7 @@ def test_a_disk_that_is_full_fails_the_job_with_the_reason(place: ProcessFarm) -
     assert place.wait(place.submit(PAGE.png)).state == "complete"
 
 
-def test_a_picture_that_needs_too_much_memory_fails_its_job_only(place: ProcessFarm) -> None:
+def test_an_image_that_needs_too_much_memory_fails_its_job_only(place: ProcessFarm) -> None:
     place.settings = replace(place.settings, admission=Admission(split_memory_mb=150))
     place.start("control", CONTROL)
     large = draw_page(14, 14)

@@ -1,4 +1,4 @@
-"""What a second look may change, and what it may not."""
+"""What a second pass may change, and what it may not."""
 
 import random
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def test_a_line_that_one_tile_missed_is_found_at_its_open_ends(seed: int) -> Non
 
 @fewer_examples
 @given(PAGES, GRIDS, SEEDS)
-def test_a_good_second_look_loses_and_doubles_nothing(lines: list[SyntheticLine], tiles: list[Tile], seed: int) -> None:
+def test_a_good_second_pass_loses_and_doubles_nothing(lines: list[SyntheticLine], tiles: list[Tile], seed: int) -> None:
     readings = simulate_readings(lines, tiles, SimulatedOcr(0.1, 1.0, 0.3, 0.0, True), seed)
     first = stitch(PAGE, readings)
     second = stitch(PAGE, readings, second_pass=read_regions(select_second_pass(PAGE, readings), lines))
@@ -75,7 +75,7 @@ def test_a_good_second_look_loses_and_doubles_nothing(lines: list[SyntheticLine]
 
 @fewer_examples
 @given(PAGES, GRIDS, SEEDS)
-def test_a_second_look_that_sees_rubbish_changes_no_letter(
+def test_a_second_pass_that_sees_rubbish_changes_no_letter(
     lines: list[SyntheticLine], tiles: list[Tile], seed: int
 ) -> None:
     readings = simulate_readings(lines, tiles, NOISY_OCR, seed)

@@ -1,6 +1,6 @@
-"""Damaged pictures by the thousand: python -m tests.support.fuzzed_files SEED... splits each and says what came of it.
+"""Damaged images by the thousand: python -m tests.support.fuzzed_files SEED... splits each and says what came of it.
 
-A seed names one file for ever: its format, the picture in it and what is broken. A line of output is "seed kind outcome
+A seed names one file for ever: its format, the image in it and what is broken. A line of output is "seed kind outcome
 milliseconds"; a process that dies in between leaves its last line unfinished, and so names the culprit.
 """
 

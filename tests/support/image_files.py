@@ -1,4 +1,4 @@
-"""Small test pictures, written without ocrfarm: arrays in, files of every format out."""
+"""Small test images, written without ocrfarm: arrays in, files of every format out."""
 
 import struct
 import zlib
@@ -69,7 +69,7 @@ def encode_with_pillow(image: Image.Image, **options: Any) -> bytes:
 
 def write_file(folder: Path, kind: str, data: bytes) -> Path:
     """Write the bytes of a file; the name ends in the kind."""
-    path = folder / f"picture.{kind}"
+    path = folder / f"image.{kind}"
     path.write_bytes(data)
     return path
 

@@ -22,8 +22,8 @@ def malicious_files() -> ExpectedErrors:
 
 def _headers() -> ExpectedErrors:
     """Give files whose headers claim what no decoder should believe."""
-    picture = make_noise(40, 40)
-    gif, webp, jp2 = (encode(picture, kind) for kind in ("gif", "webp", "jp2"))
+    image = make_noise(40, 40)
+    gif, webp, jp2 = (encode(image, kind) for kind in ("gif", "webp", "jp2"))
     return {
         "a PNG of 100,000 x 100,000": (png_with_claimed_size(100_000, 100_000), (TooLarge,)),
         "a PNG of 2^31 x 1": (png_with_claimed_size(2**31 - 1, 1), (DamagedImage, TooLarge)),
@@ -83,9 +83,9 @@ def _pdfs() -> ExpectedErrors:
         "a PDF that claims 900,000 pages": (make_pdf(b"", count=900_000), (TooLarge,)),
         "a PDF of 3,000 pages": (make_pdf(b"", kids=3_000, count=3_000), (TooLarge,)),
         "a PDF whose pages are in a circle": (make_pdf(b"", kid=b"2 0 R"), (DamagedImage,)),
-        "a PDF with a picture of 100,000 x 100,000": (_make_tiff_entries(100_000, flate, b"x"), (TooLarge,)),
-        "a PDF with a picture that is not there": (_make_tiff_entries(40_000, flate, b"x"), ()),
-        "a PDF with a picture that swells": (_make_tiff_entries(40, flate, swelling), ()),
+        "a PDF with an image of 100,000 x 100,000": (_make_tiff_entries(100_000, flate, b"x"), (TooLarge,)),
+        "a PDF with an image that is not there": (_make_tiff_entries(40_000, flate, b"x"), ()),
+        "a PDF with an image that swells": (_make_tiff_entries(40, flate, swelling), ()),
         "a PDF with a JPEG-2000 of 40,000 x 40,000": (
             _make_tiff_entries(40_000, b"/Filter /JPXDecode ", jp2),
             (TooLarge,),
@@ -104,7 +104,7 @@ def _pdfs() -> ExpectedErrors:
 
 
 def _make_tiff_entries(side: int, entries: bytes, data: bytes) -> bytes:
-    """Give a PDF whose page is a picture that claims to be so large."""
+    """Give a PDF whose page is an image that claims to be so large."""
     claim = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Width %d /Height %d "
     return make_pdf(b"200 0 0 200 0 0 cm /X Do", make_stream(claim % (side, side) + entries, data))
 
@@ -118,11 +118,11 @@ def _nested(levels: int) -> bytes:
 
 
 def _other_files() -> ExpectedErrors:
-    picture = make_noise(40, 40)
+    image = make_noise(40, 40)
     return {
-        "a GIF that ends early": (encode(picture, "gif")[:-20], (DamagedImage,)),
+        "a GIF that ends early": (encode(image, "gif")[:-20], (DamagedImage,)),
         "a GIF of 5,000 frames": (_frames(5_000), (TooLarge,)),
-        "a JPEG-2000 without its end": (encode(picture, "jp2")[:-200], (DamagedImage,)),
+        "a JPEG-2000 without its end": (encode(image, "jp2")[:-200], (DamagedImage,)),
         "a text": (b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", (UnidentifiedImage,)),
         "nothing": (b"", (UnidentifiedImage,)),
     }

@@ -1,4 +1,4 @@
-"""Small PDFs for tests: pages of text and pictures, and files that are made to harm."""
+"""Small PDFs for tests: pages of text and images, and files that are made to harm."""
 
 import io
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class PdfBuilder:
         return b"BT /F %g Tf %d Tr %g %g Td (%b) Tj ET\n" % (size, mode, x, y, text.encode())
 
     def add_image(self, pixels: Array, size: tuple[float, float], *, kind: str = "png", **entries: Any) -> Any:
-        """Add a page that is one picture, as raw pixels (deflated), JPEG or JPEG-2000."""
+        """Add a page that is one image, as raw pixels (deflated), JPEG or JPEG-2000."""
         page = self.add_page(size, b"q %g 0 0 %g 0 0 cm /I Do Q\n" % size)
         stream = pikepdf.Stream(self.pdf, pixels.tobytes())
         if kind != "png":

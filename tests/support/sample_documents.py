@@ -1,4 +1,4 @@
-"""Documents of every kind that a format must hold, each with the picture that it was read from."""
+"""Documents of every kind that a format must hold, each with the image that it was read from."""
 
 import io
 import math
@@ -89,14 +89,14 @@ DOCUMENTS = {
 
 def draw_outlines(page: Page) -> Image.Image:
     """Draw the outlines of the page's lines."""
-    picture = Image.new("L", (page.size.width, page.size.height), 255)
+    image = Image.new("L", (page.size.width, page.size.height), 255)
     for line in page.lines:
-        ImageDraw.Draw(picture).polygon(list(line.quad.points), outline=0)
-    return picture
+        ImageDraw.Draw(image).polygon(list(line.quad.points), outline=0)
+    return image
 
 
 def save_image(document: Document, path: Path) -> Path:
-    """Write the document's picture: a TIFF of as many pages, or whatever one page may be."""
+    """Write the document's image: a TIFF of as many pages, or whatever one page may be."""
     first, *others = (draw_outlines(page) for page in document.pages)
     if others:
         first.save(path, save_all=True, append_images=others)
@@ -106,7 +106,7 @@ def save_image(document: Document, path: Path) -> Path:
 
 
 def draw_origin(document: Document, folder: Path) -> SourceInfo:
-    """Give the origin of a document, whose picture is drawn in the folder."""
+    """Give the origin of a document, whose image is drawn in the folder."""
     path = save_image(document, folder / ("sheet.tif" if len(document.pages) > 1 else "sheet.png"))
     return make_origin(path, document)
 

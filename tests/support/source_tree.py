@@ -1,6 +1,7 @@
 """The project's own modules as the architecture tests see them: path, dotted name and syntax tree."""
 
 import ast
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,17 @@ class Module:
 
 
 MODULES = tuple(Module(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
+
+
+def tracked_texts() -> Iterator[tuple[str, str]]:
+    """Return name and content of every text file that is in the repository or about to be."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        data = path.read_bytes() if path.is_file() else b""
+        if b"\0" not in data:
+            yield name, data.decode(errors="replace")
 
 
 def methods(node: ast.ClassDef) -> list[Function]:

@@ -41,7 +41,7 @@ def draw_line(ground: Grey, contrast: int, where: tuple[slice, slice]) -> Grey:
 
 
 def in_channel(grey: Grey, channel: int) -> Grey:
-    """The picture in one colour channel of a white page."""
+    """The image in one colour channel of a white page."""
     colour = np.full((*grey.shape, 3), 255, np.uint8)
     colour[..., channel] = grey
     return colour
@@ -71,8 +71,8 @@ def reference_is_blank(pixels: Grey) -> bool:
 
 def reference_has_ink(plane: Grey) -> bool:
     whole = np.pad(plane, [(0, -side % 16) for side in plane.shape], mode="edge").astype(int)
-    for picture in (whole, whole.T):
-        runs = picture.reshape(-1, 4, picture.shape[1]).sum(axis=1) / 4
+    for image in (whole, whole.T):
+        runs = image.reshape(-1, 4, image.shape[1]).sum(axis=1) / 4
         windows = [
             np.ptp(runs[top : top + 4, left : left + 16])
             for top in range(0, len(runs) - 2, 2)

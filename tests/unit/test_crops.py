@@ -12,7 +12,7 @@ TALL = Quad((40, 10), (40, 110), (20, 110), (20, 10))  # runs downwards
 NARROW = Quad((30, 10), (30, 50), (10, 50), (10, 10))  # twice as tall as wide: perhaps one glyph
 
 
-def picture() -> BgrPixels:
+def image() -> BgrPixels:
     """Every pixel tells its place: blue is x, green is y."""
     y, x = np.mgrid[0:120, 0:120]
     return np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
@@ -32,7 +32,7 @@ def test_a_tall_box_runs_downwards() -> None:
 
 
 def test_a_crop_runs_in_reading_direction() -> None:
-    wide, tall = extract_crop(picture(), WIDE), extract_crop(picture(), TALL)
+    wide, tall = extract_crop(image(), WIDE), extract_crop(image(), TALL)
     assert wide.shape == tall.shape == (20, 100, 3)
     assert wide[0, 0].tolist() == pytest.approx([10, 20, 0], abs=1)
     assert wide[-1, -1].tolist() == pytest.approx([109, 39, 0], abs=1)
@@ -40,8 +40,8 @@ def test_a_crop_runs_in_reading_direction() -> None:
     assert tall[-1, -1].tolist() == pytest.approx([21, 109, 0], abs=2)
 
 
-def test_a_crop_beyond_the_picture_repeats_its_edge() -> None:
-    beyond = extract_crop(picture(), Quad.from_bounds(100, 100, 140, 110))
+def test_a_crop_beyond_the_image_repeats_its_edge() -> None:
+    beyond = extract_crop(image(), Quad.from_bounds(100, 100, 140, 110))
     assert beyond.shape == (10, 40, 3)
     assert beyond[0, -1].tolist() == [119, 100, 0]
 
@@ -69,6 +69,6 @@ def test_the_surest_way_wins(box: Quad, readings: list[Chars], text: str, quad: 
     def read(crops: list[BgrPixels]) -> list[Chars]:
         return [left.pop(0) for _ in crops]
 
-    ((found, best),) = read_lines(picture(), [box], read=read)
+    ((found, best),) = read_lines(image(), [box], read=read)
     assert ("".join(char.text for char in best), found) == (text, quad)
     assert not left

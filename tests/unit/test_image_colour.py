@@ -34,9 +34,9 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_alpha_lies_on_white(kind: str, mode: str, tmp_path: Path) -> None:
     raw = np.random.default_rng(1).integers(0, 256, (H, W, len(mode)), np.uint8)
-    picture = Image.fromarray(raw, mode) if mode == "RGBA" else Image.fromarray(raw)
+    image = Image.fromarray(raw, mode) if mode == "RGBA" else Image.fromarray(raw)
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-    found = read(tmp_path, encode_with_pillow(picture, format=kind, **options))
+    found = read(tmp_path, encode_with_pillow(image, format=kind, **options))
     expected = on_white(raw)
     if found.ndim > expected.ndim:
         expected = np.dstack([expected] * 3)  # WebP has no grey
@@ -116,38 +116,38 @@ def test_sixteen_bit_grey_jpeg2000(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP"])
 def test_palette(kind: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(make_noise(W, H)).quantize(32)
+    image = Image.fromarray(make_noise(W, H)).quantize(32)
     assert np.array_equal(
-        to_rgb(read(tmp_path, encode_with_pillow(picture, format=kind))), np.asarray(picture.convert("RGB"))
+        to_rgb(read(tmp_path, encode_with_pillow(image, format=kind))), np.asarray(image.convert("RGB"))
     )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_transparent_palette_entries_are_white(kind: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(make_noise(W, H)).quantize(16)
-    data = encode_with_pillow(picture, format=kind, transparency=3)
+    image = Image.fromarray(make_noise(W, H)).quantize(16)
+    data = encode_with_pillow(image, format=kind, transparency=3)
     rgba = np.asarray(Image.open(BytesIO(data)).convert("RGBA"))
     assert np.abs(to_rgb(read(tmp_path, data)) - on_white(rgba)).max() <= 1
 
 
 _BITS: dict[str, Callable[[Image.Image], bytes]] = {
-    "png": lambda picture: encode_with_pillow(picture, format="PNG"),
-    "bmp": lambda picture: encode_with_pillow(picture, format="BMP"),
-    "raw tiff": lambda picture: encode_with_pillow(picture, format="TIFF"),
-    "group 4": lambda picture: encode_with_pillow(picture, format="TIFF", compression="group4"),
-    "group 4, black is 0": lambda picture: encode_with_pillow(
-        picture, format="TIFF", compression="group4", tiffinfo={262: 1}
+    "png": lambda image: encode_with_pillow(image, format="PNG"),
+    "bmp": lambda image: encode_with_pillow(image, format="BMP"),
+    "raw tiff": lambda image: encode_with_pillow(image, format="TIFF"),
+    "group 4": lambda image: encode_with_pillow(image, format="TIFF", compression="group4"),
+    "group 4, black is 0": lambda image: encode_with_pillow(
+        image, format="TIFF", compression="group4", tiffinfo={262: 1}
     ),
-    "group 3, white is 0": lambda picture: encode_with_pillow(
-        picture, format="TIFF", compression="group3", tiffinfo={262: 0}
+    "group 3, white is 0": lambda image: encode_with_pillow(
+        image, format="TIFF", compression="group3", tiffinfo={262: 0}
     ),
 }
 
 
 @pytest.mark.parametrize("kind", _BITS)
 def test_one_bit(kind: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(np.kron(make_noise(5, 4, grey=True) // 128 * 255, np.ones((8, 9), np.uint8))).convert("1")
-    data = _BITS[kind](picture)
+    image = Image.fromarray(np.kron(make_noise(5, 4, grey=True) // 128 * 255, np.ones((8, 9), np.uint8))).convert("1")
+    data = _BITS[kind](image)
     assert np.array_equal(read(tmp_path, data), np.asarray(Image.open(BytesIO(data)).convert("L")))
 
 

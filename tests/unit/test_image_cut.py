@@ -1,4 +1,4 @@
-"""Cutting gives the very pixels that a decoder gives which holds the whole picture."""
+"""Cutting gives the very pixels that a decoder gives which holds the whole image."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def assert_same(raster: Raster, boxes: list[Box], whole: Array) -> None:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pictures")
+    return tmp_path_factory.mktemp("images")
 
 
 @pytest.mark.parametrize("kind", FORMATS)

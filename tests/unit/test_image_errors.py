@@ -82,7 +82,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_truncated_file_gives_the_whole_picture_or_an_error(kind: str, tmp_path: Path) -> None:
+def test_a_truncated_file_gives_the_whole_image_or_an_error(kind: str, tmp_path: Path) -> None:
     data = encode(np.kron(make_noise(23, 17), np.ones((9, 8, 1), np.uint8)), kind)
     whole = read(write_file(tmp_path, kind, data))
     lengths = {1, 4, 8, 12, 16, 20, 30, 60, len(data) - 4, len(data) - 1, *(len(data) * n // 16 for n in range(1, 16))}

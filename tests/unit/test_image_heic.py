@@ -1,4 +1,4 @@
-"""HEIC, the pictures of phones: decoded within the same limits, and what is wrong with it is said."""
+"""HEIC, the images of phones: decoded within the same limits, and what is wrong with it is said."""
 
 import io
 import sys
@@ -16,11 +16,11 @@ from ocrfarm.image import Limits, open_source
 
 def heic(path: Path, *, size: tuple[int, int] = (200, 120), orientation: int = 1) -> Path:
     x, y = np.meshgrid(np.linspace(0, 255, size[0]), np.linspace(0, 255, size[1]))
-    picture = Image.fromarray(np.stack([x, y, np.full_like(x, 99)], axis=2).astype(np.uint8))
+    image = Image.fromarray(np.stack([x, y, np.full_like(x, 99)], axis=2).astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = orientation
     packed = io.BytesIO()
-    pillow_heif.from_pillow(picture).save(packed, quality=95, exif=exif.tobytes())
+    pillow_heif.from_pillow(image).save(packed, quality=95, exif=exif.tobytes())
     path.write_bytes(packed.getvalue())
     return path
 

@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, data: bytes, error: type[InputErr
     assert "\n" not in str(caught.value)
 
 
-def test_pictures_that_must_be_held_in_memory_have_a_limit(tmp_path: Path) -> None:
+def test_images_that_must_be_held_in_memory_have_a_limit(tmp_path: Path) -> None:
     claim = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Width 90 /Height 90 "
     path = tmp_path / "x.pdf"
     path.write_bytes(make_pdf(b"200 0 0 200 0 0 cm /X Do", make_stream(claim + b"/Filter /JPXDecode", b"x")))

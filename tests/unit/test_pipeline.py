@@ -102,7 +102,7 @@ def test_a_line_that_two_tiles_show_whole_is_read_once(shared: Path) -> None:
     assert page.coverage.second_pass_count == 0
 
 
-def test_a_line_that_the_neighbour_does_not_find_is_read_by_a_second_look(shared: Path) -> None:
+def test_a_line_that_the_neighbour_does_not_find_is_read_by_a_second_pass(shared: Path) -> None:
     (page,) = run_pipeline(shared, NeighbourEngine(blind=True), profile=SYNTHETIC_PROFILE).document.pages
     assert [line.text for line in page.lines] == ["shared", "other"]
     assert page.coverage.second_pass_count == 1
@@ -126,7 +126,7 @@ class BlindEngine(SyntheticEngine):
         return replace(found, fragments=tuple(seen))
 
 
-def test_what_one_tile_missed_is_found_at_a_second_look(tmp_path: Path) -> None:
+def test_what_one_tile_missed_is_found_at_a_second_pass(tmp_path: Path) -> None:
     pixels = np.full((600, 1600), 255, np.uint8)
     text = "".join(chr(0x4E00 + k) for k in range(120))
     quad = draw_synthetic_line(pixels, text, x=100, y=300, height=24)
@@ -139,7 +139,7 @@ def test_what_one_tile_missed_is_found_at_a_second_look(tmp_path: Path) -> None:
     assert len(page.lines) == page.coverage.second_pass_count == 2
 
 
-def test_a_second_look_that_fails_costs_nothing(tmp_path: Path) -> None:
+def test_a_second_pass_that_fails_costs_nothing(tmp_path: Path) -> None:
     class BreaksAgain(BlindEngine):
         def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
             if pixels.shape[1] != 640:
@@ -221,11 +221,11 @@ def test_a_stronger_model_that_is_much_less_sure_is_not_believed(doubtful: Path)
 
 def draw_page(path: Path, height: int) -> Path:
     """Write a page with rows of print of this height."""
-    picture = Image.new("L", (2400, 1000), 255)
+    image = Image.new("L", (2400, 1000), 255)
     font = ImageFont.load_default(height)
     for y in range(10, 990 - height, 2 * height):
-        ImageDraw.Draw(picture).text((20, y), "HEIGHT OF PRINT " * 20, 0, font)
-    picture.save(path)
+        ImageDraw.Draw(image).text((20, y), "HEIGHT OF PRINT " * 20, 0, font)
+    image.save(path)
     return path
 
 
@@ -243,9 +243,9 @@ def test_an_overlap_that_is_set_stays(tmp_path: Path) -> None:
 
 def coarse_levels(tmp_path: Path, letters: int) -> set[int]:
     """Give the levels on which a page with letters of this height is looked at."""
-    picture = Image.new("L", (3000, 3000), 255)
-    ImageDraw.Draw(picture).text((100, 100), "LARGE", 0, ImageFont.load_default(letters), stroke_width=letters // 40)
-    picture.save(tmp_path / "page.png")
+    image = Image.new("L", (3000, 3000), 255)
+    ImageDraw.Draw(image).text((100, 100), "LARGE", 0, ImageFont.load_default(letters), stroke_width=letters // 40)
+    image.save(tmp_path / "page.png")
     profile = Profile("test", "PP-OCRv6_tiny_det", "PP-OCRv6_tiny_rec", Tiling(side=512, overlap=96))
     raster = open_source(tmp_path / "page.png").page(0)
     tiles = tile_page(raster.size, replace(profile, detector_scale=0.5), number=0)

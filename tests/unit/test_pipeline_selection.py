@@ -1,4 +1,4 @@
-"""Parts of pictures: what is asked for is read, what is not is left out on purpose, and the rest stays as it was."""
+"""Parts of images: what is asked for is read, what is not is left out on purpose, and the rest stays as it was."""
 
 from pathlib import Path
 

@@ -26,7 +26,7 @@ def read(document: Document, path: Path) -> dict[str, Any]:
     return data
 
 
-def picture(path: Path, tags: Mapping[int, tuple[float, ...] | int]) -> Path:
+def image(path: Path, tags: Mapping[int, tuple[float, ...] | int]) -> Path:
     """Write an empty TIFF with these tags."""
     directory = ImageFileDirectory_v2()
     for tag, values in tags.items():
@@ -61,13 +61,13 @@ def test_shapely_reads_every_line_as_a_valid_polygon(document: Document, tmp_pat
 
 
 def test_pixels_have_no_system(tmp_path: Path) -> None:
-    assert "crs" not in read(BOX, picture(tmp_path / "plain.tif", {}))
+    assert "crs" not in read(BOX, image(tmp_path / "plain.tif", {}))
 
 
 @pytest.mark.parametrize("raster", [1, 2], ids=["area", "point"])
 def test_scale_and_tie_point(raster: int, tmp_path: Path) -> None:
     placing = {SCALE: (0.5, 0.5, 0.0), TIEPOINT: (10.0, 20.0, 0.0, 450_000.0, 5_400_000.0, 0.0)}
-    path = picture(tmp_path / "map.tif", placing | {KEYS: keys(raster=raster, projected=32632)})
+    path = image(tmp_path / "map.tif", placing | {KEYS: keys(raster=raster, projected=32632)})
     data = read(BOX, path)
     assert data["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32632"
     shape = shapely.from_geojson(json.dumps(data["features"][0]["geometry"]))
@@ -82,7 +82,7 @@ def test_a_transformation_may_turn(tmp_path: Path) -> None:
     turn = math.radians(30)
     a, b = 2 * math.cos(turn), 2 * math.sin(turn)
     matrix = (a, b, 0.0, 7.0, b, -a, 0.0, 48.0, *[0.0] * 4, 0.0, 0.0, 0.0, 1.0)
-    path = picture(tmp_path / "map.tif", {TRANSFORMATION: matrix, KEYS: keys(geographic=4326)})
+    path = image(tmp_path / "map.tif", {TRANSFORMATION: matrix, KEYS: keys(geographic=4326)})
     data = read(BOX, path)
     assert data["crs"]["properties"]["name"] == "urn:ogc:def:crs:OGC:1.3:CRS84"
     ring = np.array(data["features"][0]["geometry"]["coordinates"][0])
@@ -100,7 +100,7 @@ def test_a_world_file_tells_of_the_middle_of_the_first_pixel(kind: str, world: s
 
 
 def test_the_tags_count_for_more_than_the_world_file(tmp_path: Path) -> None:
-    path = picture(tmp_path / "map.tif", {SCALE: (1.0, 1.0, 0.0), TIEPOINT: (0.0, 0.0, 0.0, 5.0, 0.0, 0.0)})
+    path = image(tmp_path / "map.tif", {SCALE: (1.0, 1.0, 0.0), TIEPOINT: (0.0, 0.0, 0.0, 5.0, 0.0, 0.0)})
     (tmp_path / "map.tfw").write_text("2 0 0 -2 1 -1")
     shape = shapely.from_geojson(json.dumps(read(BOX, path)["features"][0]["geometry"]))
     assert shape.bounds == pytest.approx((105, -260, 305, -200))
@@ -116,11 +116,11 @@ def test_the_tags_count_for_more_than_the_world_file(tmp_path: Path) -> None:
     ids=["no tie point", "a warp", "stored turned"],
 )
 def test_what_does_not_tell_a_place_leaves_pixels(tags: dict[int, Any], tmp_path: Path) -> None:
-    data = read(BOX, picture(tmp_path / "map.tif", tags))
+    data = read(BOX, image(tmp_path / "map.tif", tags))
     assert data["features"][0]["geometry"]["coordinates"][0][2] == [300, 260]
 
 
-@pytest.mark.parametrize("content", [b"II*\0\xff\xff\xff\x7f", b"II*\0", b"MM\0+\0\0\0\0", b"no picture"])
+@pytest.mark.parametrize("content", [b"II*\0\xff\xff\xff\x7f", b"II*\0", b"MM\0+\0\0\0\0", b"no image"])
 def test_broken_tags_leave_pixels(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "map.tif").write_bytes(content)
     (tmp_path / "map.tfw").write_text("not a world file")

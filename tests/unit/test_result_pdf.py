@@ -1,4 +1,4 @@
-"""Searchable PDF: pdfium finds every word in its place and draws the picture as it was; qpdf finds no fault."""
+"""Searchable PDF: pdfium finds every word in its place and draws the image as it was; qpdf finds no fault."""
 
 import ctypes
 import io
@@ -65,9 +65,9 @@ def render_page(data: bytes, size: Size, page: int = 0) -> Image.Image:
     with closing(pypdfium2.PdfDocument(data)) as pdf:
         shown = pdf[page]
         scale = (size.width - 1e-3) / shown.get_size()[0]  # pdfium rounds up
-        picture: Image.Image = shown.render(scale=scale).to_pil()
-    assert picture.size == (size.width, size.height)
-    return picture
+        image: Image.Image = shown.render(scale=scale).to_pil()
+    assert image.size == (size.width, size.height)
+    return image
 
 
 def looks_similar(one: Image.Image, other: Image.Image, max_difference: float = 3.0) -> bool:
@@ -95,7 +95,7 @@ def test_qpdf_finds_no_fault(document: Document, tmp_path: Path) -> None:
 
 
 @every_document
-def test_the_picture_is_seen_and_the_text_is_not(document: Document, tmp_path: Path) -> None:
+def test_the_image_is_seen_and_the_text_is_not(document: Document, tmp_path: Path) -> None:
     origin = draw_origin(document, tmp_path)
     data = write_format("pdf", document, origin)
     with Image.open(origin.image_path()) as source:
@@ -108,11 +108,11 @@ SOURCE = Size(300, 200)
 
 
 def coloured() -> Image.Image:
-    """Draw a picture that looks different in every corner, with soft colours and a hard edge."""
+    """Draw an image that looks different in every corner, with soft colours and a hard edge."""
     across, down = np.meshgrid(np.linspace(0, 200, SOURCE.width), np.linspace(0, 200, SOURCE.height))
-    picture = Image.fromarray(np.stack([across, down, (across + down) / 2], axis=2).astype(np.uint8))
-    ImageDraw.Draw(picture).rectangle([20, 10, 120, 40], (255, 255, 255), (200, 0, 0), 3)
-    return picture
+    image = Image.fromarray(np.stack([across, down, (across + down) / 2], axis=2).astype(np.uint8))
+    ImageDraw.Draw(image).rectangle([20, 10, 120, 40], (255, 255, 255), (200, 0, 0), 3)
+    return image
 
 
 def sixteen_bits() -> Image.Image:
@@ -124,9 +124,9 @@ def two_colours() -> Image.Image:
 
 
 def half_transparent() -> Image.Image:
-    picture = coloured().convert("RGBA")
-    picture.putalpha(coloured().convert("L"))
-    return picture
+    image = coloured().convert("RGBA")
+    image.putalpha(coloured().convert("L"))
+    return image
 
 
 EMBEDDED_AS_IS: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
@@ -155,13 +155,13 @@ EMBEDDED_IN_TILES: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "BMP": ("bmp", coloured(), {}),
 }
 _MAX_JPEG_DIFFERENCE = 6.0
-"""Grey levels that a lossy picture may be off, on average."""
+"""Grey levels that a lossy image may be off, on average."""
 
 
-def source(folder: Path, form: str, picture: Image.Image, options: dict[str, Any]) -> tuple[Path, Image.Image]:
-    """Write the picture; give its path, and how it looks on white paper."""
+def source(folder: Path, form: str, image: Image.Image, options: dict[str, Any]) -> tuple[Path, Image.Image]:
+    """Write the image; give its path, and how it looks on white paper."""
     path = folder / f"source.{form}"
-    picture.save(path, **options)
+    image.save(path, **options)
     with Image.open(path) as seen:
         if seen.mode == "I;16":
             return path, coloured().convert("L")
@@ -170,16 +170,14 @@ def source(folder: Path, form: str, picture: Image.Image, options: dict[str, Any
         return path, Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
 
 
-@pytest.mark.parametrize(("form", "picture", "options"), EMBEDDED_AS_IS.values(), ids=EMBEDDED_AS_IS.keys())
-def test_pictures_that_go_in_as_they_are(
-    form: str, picture: Image.Image, options: dict[str, Any], tmp_path: Path
-) -> None:
-    path, seen = source(tmp_path, form, picture, options)
+@pytest.mark.parametrize(("form", "image", "options"), EMBEDDED_AS_IS.values(), ids=EMBEDDED_AS_IS.keys())
+def test_images_that_go_in_as_they_are(form: str, image: Image.Image, options: dict[str, Any], tmp_path: Path) -> None:
+    path, seen = source(tmp_path, form, image, options)
     document = Document((make_page(make_line("word", x=20), size=SOURCE),))
     data = write_format(
         "pdf", document, replace(make_origin(path, document), image_tiles=lambda page: [].__getitem__(0))
     )
-    lossy = 20.0 if picture.mode == "CMYK" else _MAX_JPEG_DIFFERENCE  # each program has inks of its own
+    lossy = 20.0 if image.mode == "CMYK" else _MAX_JPEG_DIFFERENCE  # each program has inks of its own
     assert looks_similar(render_page(data, SOURCE), seen, lossy if form in ("jpg", "jp2") else 0.02)
     if form in ("jpg", "jp2"):
         assert path.read_bytes() in data
@@ -187,12 +185,12 @@ def test_pictures_that_go_in_as_they_are(
 
 
 @pytest.mark.parametrize("side", [2048, 128], ids=["one piece", "six pieces"])
-@pytest.mark.parametrize(("form", "picture", "options"), EMBEDDED_IN_TILES.values(), ids=EMBEDDED_IN_TILES.keys())
-def test_pictures_that_are_cut(
-    form: str, picture: Image.Image, options: dict[str, Any], side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("form", "image", "options"), EMBEDDED_IN_TILES.values(), ids=EMBEDDED_IN_TILES.keys())
+def test_images_that_are_cut(
+    form: str, image: Image.Image, options: dict[str, Any], side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf_image_tiles, "_TILE_SIDE", side)
-    path, seen = source(tmp_path, form, picture, options)
+    path, seen = source(tmp_path, form, image, options)
     data = make_pdf(Document((make_page(make_line("word", x=20), size=SOURCE),)), path)
     lossy = form == "webp" or options.get("compression") == "jpeg"
     assert looks_similar(render_page(data, SOURCE), seen, _MAX_JPEG_DIFFERENCE if lossy else 0.6)
@@ -204,17 +202,17 @@ def test_pictures_that_are_cut(
 @pytest.mark.parametrize("white", [0, 255], ids=["white is zero", "black is zero"])
 def test_a_fax_is_not_turned_into_its_negative(white: int, tmp_path: Path) -> None:
     path = tmp_path / "fax.tif"
-    picture = coloured().convert("1")
+    image = coloured().convert("1")
     photometric = 0 if white == 0 else 1
-    picture.save(path, compression="group4", strip_size=1 << 20, tiffinfo={262: photometric})
+    image.save(path, compression="group4", strip_size=1 << 20, tiffinfo={262: photometric})
     data = make_pdf(Document((make_page(size=SOURCE),)), path)
     assert b"/CCITTFaxDecode" in data
-    assert looks_similar(render_page(data, SOURCE), picture, 0.01)
+    assert looks_similar(render_page(data, SOURCE), image, 0.01)
 
 
 @pytest.mark.parametrize("form", ["jpg", "tif"])
 @pytest.mark.parametrize("code", range(1, 9))
-def test_a_picture_that_is_stored_turned_is_seen_upright(code: int, form: str, tmp_path: Path) -> None:
+def test_an_image_that_is_stored_turned_is_seen_upright(code: int, form: str, tmp_path: Path) -> None:
     path = tmp_path / f"turned.{form}"
     exif = Image.Exif()
     exif[274] = code
@@ -244,7 +242,7 @@ def test_a_colour_profile_goes_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dpi", "points"), [(150, 144.0), (None, 72.0), (1, 72.0)], ids=["told", "not told", "senseless"]
 )
-def test_the_page_is_as_large_as_the_picture_says(dpi: int | None, points: float, tmp_path: Path) -> None:
+def test_the_page_is_as_large_as_the_image_says(dpi: int | None, points: float, tmp_path: Path) -> None:
     path = tmp_path / "sized.png"
     options: dict[str, Any] = {"dpi": (dpi, dpi)} if dpi else {}
     coloured().save(path, **options)
@@ -315,12 +313,12 @@ def test_a_pdf_keeps_its_pages_and_gets_the_text(rotate: int, crop: list[float],
     with closing(pypdfium2.PdfDocument(path)) as before:
         width, height = (round(side) for side in before[0].get_size())
         size = Size(2 * width, 2 * height)
-        picture = before[0].render(scale=2).to_pil()
+        image = before[0].render(scale=2).to_pil()
     document = Document(
         (make_page(make_line("PUMP", x=60, y=80), make_line("slanted", x=90, y=250, angle=30), size=size),)
     )
     data = make_pdf(document, path)
-    assert looks_similar(render_page(data, size), picture, 0.01)
+    assert looks_similar(render_page(data, size), image, 0.01)
     with closing(pypdfium2.PdfDocument(data)) as after:
         assert [round(side) for side in after[0].get_size()] == [width, height]
         for line in document.lines:

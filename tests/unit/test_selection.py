@@ -100,8 +100,8 @@ def test_a_request_of_an_older_client_wants_everything() -> None:
     assert Selection.from_json({}) == SELECT_ALL
 
 
-def mask_of(path: Path, picture: Image.Image) -> Mask:
-    picture.save(path)
+def mask_of(path: Path, image: Image.Image) -> Mask:
+    image.save(path)
     return read_mask(path)
 
 
@@ -113,10 +113,10 @@ def test_white_is_wanted(tmp_path: Path, kind: str, mode: str) -> None:
     white = np.zeros((30, 40), bool)
     white[10:20, 5:9] = True
     if mode == "I;16":
-        picture = Image.fromarray(white.astype(np.uint16) * 65535)
+        image = Image.fromarray(white.astype(np.uint16) * 65535)
     else:
-        picture = Image.fromarray(white.astype(np.uint8) * 255).convert(mode)
-    mask = mask_of(tmp_path / f"m.{kind}", picture)
+        image = Image.fromarray(white.astype(np.uint8) * 255).convert(mode)
+    mask = mask_of(tmp_path / f"m.{kind}", image)
     assert mask == Mask(Size(40, 30), tuple(0b1111 << 5 if 10 <= row < 20 else 0 for row in range(30)))
 
 
@@ -132,9 +132,9 @@ def test_a_large_mask_loses_no_white_pixel(tmp_path: Path) -> None:
 
 
 def test_what_is_transparent_is_not_wanted(tmp_path: Path) -> None:
-    picture = Image.new("RGBA", (4, 1), (255, 255, 255, 0))
-    picture.putpixel((1, 0), (255, 255, 255, 255))
-    assert mask_of(tmp_path / "m.png", picture) == Mask(Size(4, 1), (0b10,))
+    image = Image.new("RGBA", (4, 1), (255, 255, 255, 0))
+    image.putpixel((1, 0), (255, 255, 255, 255))
+    assert mask_of(tmp_path / "m.png", image) == Mask(Size(4, 1), (0b10,))
 
 
 @pytest.mark.parametrize("data", [b"", b"no mask", b"\x89PNG\r\n\x1a\n broken", None])

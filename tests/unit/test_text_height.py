@@ -27,7 +27,7 @@ def test_a_page_without_print_has_no_height(pixels: NDArray[np.uint8]) -> None:
     assert estimate_text_height(pixels) is None
 
 
-def test_pictures_and_titles_do_not_count() -> None:
+def test_figures_and_titles_do_not_count() -> None:
     pixels = draw_text_rows(20)
     pixels[:600, :400] = 0
     assert estimate_text_height(pixels) == 20

@@ -1,4 +1,4 @@
-"""The viewer's folder: what a browser gets of a document and its picture."""
+"""The viewer's folder: what a browser gets of a document and its image."""
 
 import json
 from dataclasses import replace
@@ -55,14 +55,14 @@ def test_more_models_than_a_byte_tells_apart_are_no_error() -> None:
 
 
 def _written(document: Document, place: Path) -> dict[str, Any]:
-    picture = save_image(document, place / ("sheet.tif" if len(document.pages) > 1 else "sheet.png"))
-    write_viewer([ViewerItem("sheet", document, picture)], place / "viewer", limits={})
+    image = save_image(document, place / ("sheet.tif" if len(document.pages) > 1 else "sheet.png"))
+    write_viewer([ViewerItem("sheet", document, image)], place / "viewer", limits={})
     about: dict[str, Any] = json.loads((place / "viewer" / "viewer.json").read_bytes())
     return about
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_page_has_its_picture_and_its_lines(name: str, tmp_path: Path) -> None:
+def test_every_page_has_its_image_and_its_lines(name: str, tmp_path: Path) -> None:
     document = DOCUMENTS[name]
     about = _written(document, tmp_path)
     assert json.loads((tmp_path / "viewer" / "texts.json").read_bytes()) == [line.text for line in document.lines]
@@ -96,20 +96,20 @@ def test_half_of_a_surrogate_pair_is_no_error(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "viewer" / "texts.json").read_bytes()) == ["a?b"]
 
 
-def test_another_picture_is_refused(tmp_path: Path) -> None:
-    picture = save_image(DOCUMENTS["ordinary"], tmp_path / "sheet.png")
+def test_another_image_is_refused(tmp_path: Path) -> None:
+    image = save_image(DOCUMENTS["ordinary"], tmp_path / "sheet.png")
     with pytest.raises(ImageNotFound, match="other sizes"):
-        write_viewer([ViewerItem("other", DOCUMENTS["several"], picture)], tmp_path / "viewer", limits={})
+        write_viewer([ViewerItem("other", DOCUMENTS["several"], image)], tmp_path / "viewer", limits={})
 
 
-def test_a_disk_without_room_is_not_called_a_damaged_picture(tmp_path: Path) -> None:
+def test_a_disk_without_room_is_not_called_a_damaged_image(tmp_path: Path) -> None:
     (tmp_path / "sheet.png").write_bytes(encode(make_noise(1500, 1500), "png"))
     sheet = ViewerItem("sheet", Document((make_page(size=Size(1500, 1500)),)), tmp_path / "sheet.png")
     with mount_small_disk(tmp_path / "disk", 1200) as disk, pytest.raises(StoreFull):
         write_viewer([sheet], disk.folder, limits={})
 
 
-def test_a_damaged_picture_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_damaged_image_is_said_to_be_one(tmp_path: Path) -> None:
     data = encode(make_noise(1500, 1500), "png")
     (tmp_path / "sheet.png").write_bytes(data[: len(data) // 2])
     sheet = ViewerItem("sheet", Document((make_page(size=Size(1500, 1500)),)), tmp_path / "sheet.png")
@@ -141,7 +141,7 @@ def test_tiles_that_are_not_told_are_not_made_up() -> None:
 
 
 @pytest.mark.parametrize("code", range(1, 9))
-def test_a_turned_picture_stands_upright(code: int, tmp_path: Path) -> None:
+def test_a_turned_image_stands_upright(code: int, tmp_path: Path) -> None:
     pixels = np.zeros((60, 90), np.uint8)
     pixels[:20, :30] = 255
     exif = Image.Exif()
@@ -149,8 +149,8 @@ def test_a_turned_picture_stands_upright(code: int, tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
     raster = open_source(tmp_path / "turned.png").page(0)
     raster.save_pyramid(tmp_path / "image")
-    with Image.open(tmp_path / "image_files" / "7" / "0_0.jpg") as picture:
-        shown = np.asarray(picture.convert("L"))
+    with Image.open(tmp_path / "image_files" / "7" / "0_0.jpg") as image:
+        shown = np.asarray(image.convert("L"))
     assert np.abs(shown.astype(int) - raster.overview()).max() < 40
 
 
@@ -166,7 +166,7 @@ def _result(place: Path, name: str, document: Document = DOCUMENTS["ordinary"]) 
     return path
 
 
-def test_the_picture_is_found_beside_the_result_and_above(tmp_path: Path) -> None:
+def test_the_image_is_found_beside_the_result_and_above(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "results"):
         result = _result(tmp_path / "results", "sheet")
         save_image(DOCUMENTS["ordinary"], place / "sheet.PNG")
@@ -179,16 +179,16 @@ def _listed(place: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("here", [".", "elsewhere", "results"])
-def test_the_picture_is_found_by_the_table_of_outcomes(
+def test_the_image_is_found_by_the_table_of_outcomes(
     here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `ocrfarm read scans --out results` leaves it, whatever the folder from which it is looked at."""
     with Journal(tmp_path / "results" / JOURNAL_NAME) as table:
         for name in ("1911/p1", "1912/p1"):
             _result(tmp_path / "results", name)
-            picture = tmp_path / "scans" / f"{name}.png"
-            picture.parent.mkdir(parents=True)
-            save_image(DOCUMENTS["ordinary"], picture)
+            image = tmp_path / "scans" / f"{name}.png"
+            image.parent.mkdir(parents=True)
+            save_image(DOCUMENTS["ordinary"], image)
             table.add(JournalEntry(file=f"scans/{name}.png", state="complete", result=name))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / here)
