@@ -1,7 +1,7 @@
-"""ocrfarm reads images of any size: an image becomes tiles, tiles become lines, lines become a page.
+"""ocrfarm reads the text in images of any size: it splits them into tiles, recognizes these and stitches the results.
 
-The stages are one folder each: image, split, recognize, stitch, result. `pipeline` runs them in one process, `farm`
-spreads them over workers, and `Client` hands images to a farm.
+Each stage is one package: image, split, recognize, stitch, result. `pipeline` runs them in one process, `farm`
+distributes them over workers, and `Client` submits images to a farm.
 """
 
 import importlib

@@ -1,8 +1,8 @@
-"""How many cores of the processor this process may use."""
+"""The number of CPUs that this process may use."""
 
 import os
 
 
 def usable_cpus() -> int:
-    """Give the cores that the system lets this process run on; a container's limit of time is not counted."""
+    """Return the number of CPUs that this process may run on; a container's CPU quota is not taken into account."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

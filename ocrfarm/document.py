@@ -1,4 +1,4 @@
-"""Word, Line, Coverage, Page and Document: what OCR yields, and what it is asked."""
+"""Document, Page, Line, Word and Coverage: the result of reading an image, and how to search it."""
 
 import re
 from collections.abc import Iterator
@@ -14,19 +14,31 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 COLUMNS = ("page", "line", "text", "confidence", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3", "model")
-"""Of tables: pages and lines count from 1; the corners go clockwise from the start of the text."""
+"""Columns of the table of lines. Pages and lines count from 1; the corners go clockwise from the start of the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A run of characters without a space (a single character in Han text), and its place."""
+    """A run of characters without a space, or a single character in Han text.
+
+    Attributes:
+        text: The characters.
+        quad: Place of the word, in page pixels.
+    """
 
     text: str
     quad: Quad
 
 
 class WordSpan(NamedTuple):
-    """A word of a line, its place, and which characters start <= i < end of the line's text it is."""
+    """A word and its position in the text of its line.
+
+    Attributes:
+        text: The characters.
+        quad: Place of the word, in page pixels.
+        start: Index of its first character in the line's text.
+        end: Index after its last character.
+    """
 
     text: str
     quad: Quad
@@ -35,12 +47,29 @@ class WordSpan(NamedTuple):
 
 
 SecondPassOutcome = Literal["", "confirmed", "corrected", "uncertain"]
-"""What came of reading a line again as a whole: the same letters, better ones, or other ones that were not taken."""
+"""Result of reading a line a second time: the same text, a better text that replaced the first, or a different text
+that was not accepted. Empty: the line was read once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text: quad in page pixels, confidence 0..1, its words, which recognizer read it, its second pass."""
+    """One line of text.
+
+    Attributes:
+        text: The text of the line.
+        quad: Place of the line, in page pixels.
+        confidence: Mean confidence of its characters, 0 to 1.
+        words: The words in reading order.
+        model: Official name of the recognizer that read the line.
+        second_pass: Result of reading the line a second time.
+
+    Examples:
+        >>> line = Line("Valve DN80", Quad.from_bounds(0, 0, 200, 30), confidence=0.97)
+        >>> [span.text for span in line.word_spans()]
+        ['Valve', 'DN80']
+        >>> line.locate(6, 10).bounds()
+        Box(x0=120, y0=0, x1=200, y1=30)
+    """
 
     text: str
     quad: Quad
@@ -50,7 +79,7 @@ class Line:
     second_pass: SecondPassOutcome = ""
 
     def word_spans(self) -> tuple[WordSpan, ...]:
-        """Give the words with their places in the text; where they do not make it up, it is cut at spaces."""
+        """Return the words with their positions in the text; if `words` does not match the text, split it at spaces."""
         if "".join(word.text for word in self.words) != "".join(self.text.split()):
             found = (match.span() for match in re.finditer(r"\S+", self.text))
             return tuple(
@@ -65,7 +94,15 @@ class Line:
         return tuple(spans)
 
     def locate(self, start: int, end: int) -> Quad:
-        """Give the place of the characters start <= i < end, as the boxes of their words have it."""
+        """Return the place of a part of the text, derived from the quads of its words.
+
+        Args:
+            start: Index of the first character.
+            end: Index after the last character.
+
+        Returns:
+            The quad, in page pixels.
+        """
         spans = [span for span in self.word_spans() if span.start < end and start < span.end]
         if not spans:
             return self._proportional_quad(start, end)
@@ -78,14 +115,22 @@ class Line:
 
 
 def _quad_of_span(span: WordSpan, start: int, *, end: int) -> Quad:
-    """Give the part of a word's place that these characters of its line take."""
+    """Return the part of a word's quad that holds the characters start <= i < end of its line."""
     length = span.end - span.start
     return span.quad.segment((max(start, span.start) - span.start) / length, (min(end, span.end) - span.start) / length)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a search found: page (0 = first), line, which characters start <= i < end of its text, and their place."""
+    """One match of `Document.search`.
+
+    Attributes:
+        page: Index of the page (0 = first).
+        line: The line that contains the match.
+        start: Index of the first matching character in the line's text.
+        end: Index after the last matching character.
+        quad: Place of the match, in page pixels.
+    """
 
     page: int
     line: Line
@@ -95,13 +140,18 @@ class Hit:
 
     @property
     def text(self) -> str:
-        """What was found, as it was read."""
+        """The matching text, as it was read."""
         return self.line.text[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of the page that was not read (in page pixels), and why."""
+    """A part of the page that was not read.
+
+    Attributes:
+        box: The part, in page pixels.
+        reason: Why it was not read, as a sentence.
+    """
 
     box: Box
     reason: str
@@ -109,14 +159,28 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What of a page was really read.
+    """Which parts of a page were read, and how.
 
-    `fraction_read` is the share (0..1) of the page's pixels that were read or found blank; `scale` is the detector's
-    pixels per page pixel, and `scales` says which share of the page it saw at which scale: small text enlarged, large
-    letters shrunk; `overlong_lines` counts lines longer than the recognizer's widest input; `overflowed_tiles` counts
-    tiles that held more contours than the detector lists even after they were cut in four; `tiling` says how the page
-    was cut and why; `second_pass_count` counts the regions that were read a second time, `retries` how often a tile had
-    to be started again. `excluded` is what nobody wanted read: it is no gap, and no part of `fraction_read`.
+    Attributes:
+        tiles: Number of tiles.
+        blank: Number of tiles without text.
+        read: Number of tiles that were recognized.
+        fraction_read: Fraction (0 to 1) of the selected pixels that were read or found blank.
+        scale: Detector pixels per page pixel.
+        overlong_lines: Number of lines longer than the recognizer's widest input; they were read at a lower resolution.
+        overflowed_tiles: Number of tiles that held more contours than the detector lists, even in quarters.
+        gaps: The parts that were not read, and why.
+        tiling: How the page was cut into tiles and why, as a sentence.
+        second_pass_count: Number of regions that were read a second time.
+        scales: Pairs of (scale, fraction of the page that the detector saw at this scale): small text is enlarged and
+            large letters are reduced.
+        retries: How often a tile was started again.
+        excluded: The parts that were not selected. They are neither gaps nor part of `fraction_read`.
+
+    Examples:
+        >>> coverage = Coverage(tiles=4, blank=1, read=2, gaps=(Gap(Box(0, 0, 9, 9), "the engine failed"),))
+        >>> coverage.failed, coverage.is_complete
+        (1, False)
     """
 
     tiles: int
@@ -135,12 +199,12 @@ class Coverage:
 
     @property
     def failed(self) -> int:
-        """Tiles that were neither read nor blank."""
+        """Number of tiles that were neither read nor blank."""
         return self.tiles - self.blank - self.read
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is known to be missing."""
+        """Whether no text is known to be missing."""
         return not self.gaps and not self.overflowed_tiles
 
 
@@ -148,8 +212,10 @@ class Coverage:
 class PageSource:
     """Where a page comes from.
 
-    `number` (0 = first) is given where not all pages of the source were read. Of a page of a PDF, `dpi` says how many
-    pixels an inch it was drawn with, and `has_text` that it brought text of its own, seen or hidden.
+    Attributes:
+        number: Index of the page in the source (0 = first); None if all pages of the source were read.
+        dpi: Resolution at which a PDF page was rendered, in pixels per inch; 0 for an image.
+        has_text: Whether a PDF page contains text of its own, visible or hidden.
     """
 
     number: int | None = None
@@ -159,7 +225,14 @@ class PageSource:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One raster of the source with its lines in reading order."""
+    """One page of the source with its lines.
+
+    Attributes:
+        size: Width and height, in pixels.
+        lines: The lines in reading order.
+        coverage: Which parts of the page were read.
+        source: Where the page comes from.
+    """
 
     size: Size
     lines: tuple[Line, ...]
@@ -167,7 +240,7 @@ class Page:
     source: PageSource = field(default_factory=PageSource)
 
     def lines_in(self, box: Box) -> tuple[Line, ...]:
-        """Give the lines whose middle lies in the box."""
+        """Return the lines whose centre lies in the box (page pixels)."""
         return tuple(line for line in self.lines if _is_in(line.quad.centre, box))
 
 
@@ -178,38 +251,59 @@ def _is_in(point: tuple[float, float], box: Box) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Every page of one source; `timing` holds seconds by name (`wall`, `split`, `engine`, `stitch`)."""
+    """The result of reading one source: all its pages.
+
+    Attributes:
+        pages: The pages in order.
+        timing: Seconds by name: `wall`, `split`, `engine` and `stitch`.
+
+    Examples:
+        >>> line = Line("Total 12.50", Quad.from_bounds(40, 60, 260, 90), confidence=0.99)
+        >>> document = Document((Page(Size(600, 800), (line,), Coverage(tiles=1, read=1)),))
+        >>> document.text
+        'Total 12.50'
+        >>> document.is_complete
+        True
+        >>> [hit.text for hit in document.search("TOTAL")]
+        ['Total']
+        >>> document.lines_in(Box(0, 0, 300, 100)) == (line,)
+        True
+    """
 
     pages: tuple[Page, ...]
     timing: dict[str, float] = field(default_factory=dict)
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The lines of all pages in order."""
+        """The lines of all pages, in order."""
         return tuple(line for page in self.pages for line in page.lines)
 
     @property
     def page_numbers(self) -> tuple[int, ...]:
-        """The number of each page in the source, 0 = first."""
+        """The index of each page in the source (0 = first)."""
         return tuple(
-            place if page.source.number is None else page.source.number for place, page in enumerate(self.pages)
+            index if page.source.number is None else page.source.number for index, page in enumerate(self.pages)
         )
 
     @property
     def text(self) -> str:
-        """All lines in reading order, one a row, an empty row between pages."""
+        """The text of all lines in reading order, one per row, with an empty row between pages."""
         return "\n\n".join("\n".join(line.text for line in page.lines) for page in self.pages)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every page is complete; otherwise the document is partial and the coverage says where."""
+        """Whether every page is complete; if not, the document is partial and the coverage of its pages says where."""
         return all(page.coverage.is_complete for page in self.pages)
 
     def search(self, query: str | re.Pattern[str]) -> tuple[Hit, ...]:
-        """Find a text, whatever its capitals, widths and spaces (NFKC), or what a regular expression matches.
+        """Find a text or a regular expression in the lines of the document.
 
-        Hits stand within one line each, in reading order. A regular expression, as `re.compile` gives it, sees each
-        line's text in NFKC.
+        Args:
+            query: A text, matched regardless of case, character width (NFKC) and the number of spaces, or a compiled
+                regular expression, matched against each line's text in NFKC.
+
+        Returns:
+            The matches in reading order; a match never spans two lines.
         """
         find = compile_search(query)
         return tuple(
@@ -220,18 +314,34 @@ class Document:
         )
 
     def lines_in(self, box: Box, page: int = 0) -> tuple[Line, ...]:
-        """Give the lines of a page (0 = first) whose middle lies in the box; IndexError where there is no such page."""
+        """Return the lines of a page whose centre lies in a box.
+
+        Args:
+            box: The box, in page pixels.
+            page: Index of the page (0 = first).
+
+        Raises:
+            IndexError: The document has no such page.
+        """
         return self.pages[page].lines_in(box)
 
     def rows(self, first: int = 0) -> Iterator[tuple[object, ...]]:
-        """Give a row a line, as `COLUMNS` names them: tenths of a pixel; `first` is the number of the first page."""
+        """Yield one row per line, with the columns that `COLUMNS` names; coordinates are rounded to 0.1 pixels.
+
+        Args:
+            first: Index of the first page (0 = first), if the document is a part of a longer one.
+        """
         for number, page in zip(self.page_numbers, self.pages, strict=True):
             for order, line in enumerate(page.lines, 1):
                 corners = [round(value, 1) for point in line.quad.points for value in point]
                 yield 1 + first + number, order, line.text, round(line.confidence, 4), *corners, line.model
 
     def to_dataframe(self) -> "DataFrame":
-        """Give a row a line, as `rows` does; `MissingPackage` without pandas (`ocrfarm[pandas]`)."""
+        """Return a table of the lines with the columns that `COLUMNS` names.
+
+        Raises:
+            MissingPackage: pandas is not installed (`pip install 'ocrfarm[pandas]'`).
+        """
         try:
             from pandas import DataFrame
         except ImportError as error:
@@ -240,9 +350,15 @@ class Document:
         return frame
 
     def show(self, page: int = 0, image: bytes = b"") -> None:
-        """Show a page (0 = first) in a notebook, over its image where one is given, as by `Job.overview(page)`.
+        """Show a page in a notebook: the outlines of its lines, over the image of the page if there is one.
 
-        IndexError where there is no such page; `MissingPackage` where there is no notebook.
+        Args:
+            page: Index of the page (0 = first).
+            image: The page as PNG of any size, for example from `Job.overview(page)`.
+
+        Raises:
+            IndexError: The document has no such page.
+            MissingPackage: IPython is not installed.
         """
         try:
             from IPython.display import HTML, display

@@ -1,6 +1,7 @@
-"""Every error that ocrfarm raises: the message says what, where and what to do; the number is the exit code.
+"""Every error that ocrfarm raises, as one tree with exit codes.
 
-1 is an error of ocrfarm's own, 2 a wrong command line.
+A message says what happened, where, and what to do about it. The numbers are the exit codes of the command line; 1 is
+an error in ocrfarm itself and 2 a wrong command line. After a `retryable` error the same call may succeed later.
 
 OcrfarmError                 1
 |-- InputError               3  the image cannot be read
@@ -11,13 +12,13 @@ OcrfarmError                 1
 |   |-- NoImagesFound
 |   |-- InvalidResult
 |   `-- ImageNotFound
-|-- SettingsError            4  a setting, profile or model name makes no sense
+|-- SettingsError            4  a setting, profile or model name is invalid
 |   |-- UnknownProfile
 |   |-- UnknownModel
 |   |-- UnknownFormat
 |   `-- MissingPackage
-|-- WeightsError             5  weights are missing or not what they should be
-|-- EngineError              6  the engine cannot start or broke (`EngineFailed` may pass: retryable)
+|-- WeightsError             5  weights are missing or have the wrong hash
+|-- EngineError              6  the engine cannot start or failed (`EngineFailed` is retryable)
 |   `-- EngineFailed
 |-- StoreError               7  the store cannot be used
 |   |-- ObjectNotFound
@@ -27,23 +28,34 @@ OcrfarmError                 1
 |-- BrokerError              8  the broker cannot be used
 |   |-- BrokerUnreachable       (retryable)
 |   `-- BrokerFull              (retryable)
-|-- FarmError                9  the embedded farm cannot start (a port is taken, a server died)
+|-- FarmError                9  the embedded farm cannot start (a port is in use, a server exited)
 |-- JobError                 10 the job is unknown, failed or was cancelled
 |   |-- UnknownJob
 |   |-- JobFailed
 |   `-- JobCancelled
-|-- WaitTimeout          11 what was waited for did not come in time
-|-- PartialResult           12 the result is there, but a part of the page was not read
-`-- FarmBusy                13 the farm has enough to do; `retry_after` says when to come back
+|-- WaitTimeout             11 the job or event did not arrive in time
+|-- PartialResult           12 the result was written, but a part of the page was not read
+`-- FarmBusy                13 the farm is at capacity; `retry_after` says when to try again
 
-TaskTimeLimit stands apart: it stops whatever runs, so that no `except Exception` of an engine holds it back.
+`TaskTimeLimit` is a `BaseException` outside the tree, so that an `except Exception` in an engine cannot catch it.
 """
 
 from typing import ClassVar
 
 
 class OcrfarmError(Exception):
-    """Something that a person can understand and act on went wrong."""
+    """Base class of all errors that a user can understand and act on.
+
+    Attributes:
+        exit_code: Exit code of the command line.
+        retryable: Whether the same call may succeed later.
+
+    Examples:
+        >>> StoreUnreachable("cannot read jobs/a1/source: the store does not answer").exit_code
+        7
+        >>> StoreUnreachable.retryable, StoreDenied.retryable
+        (True, False)
+    """
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
@@ -56,11 +68,11 @@ class InputError(OcrfarmError):
 
 
 class UnidentifiedImage(InputError):
-    """The file is empty or in no format that ocrfarm reads."""
+    """The file is empty or in a format that ocrfarm does not read."""
 
 
 class DamagedImage(InputError):
-    """The file begins like an image but its pixels cannot be decoded."""
+    """The file starts like an image, but its pixels cannot be decoded."""
 
 
 class TooLarge(InputError):
@@ -68,15 +80,15 @@ class TooLarge(InputError):
 
 
 class EncryptedFile(InputError):
-    """The file asks for a password."""
+    """The file requires a password."""
 
 
 class NoImagesFound(InputError):
-    """A folder or a list holds no image at all."""
+    """The folder or list contains no image."""
 
 
 class InvalidResult(InputError):
-    """The file is missing or holds no result of ocrfarm."""
+    """The file is missing or is not a result of ocrfarm."""
 
 
 class ImageNotFound(InputError):
@@ -84,17 +96,17 @@ class ImageNotFound(InputError):
 
 
 class SettingsError(OcrfarmError):
-    """A setting, a profile or a model name makes no sense."""
+    """A setting, a profile or a model name is invalid."""
 
     exit_code = 4
 
 
 class UnknownProfile(SettingsError):
-    """No profile has this name and no profile file lies at this path."""
+    """No profile has this name, and there is no profile file at this path."""
 
 
 class UnknownModel(SettingsError):
-    """No model in the table has this name."""
+    """No model in the registry has this name."""
 
 
 class UnknownFormat(SettingsError):
@@ -102,7 +114,7 @@ class UnknownFormat(SettingsError):
 
 
 class MissingPackage(SettingsError):
-    """What was asked for needs a package that is not installed."""
+    """The requested feature needs a package that is not installed."""
 
 
 class WeightsError(OcrfarmError):
@@ -112,13 +124,13 @@ class WeightsError(OcrfarmError):
 
 
 class EngineError(OcrfarmError):
-    """The engine cannot do what was asked: no such device, provider or package."""
+    """The engine cannot start: a device, a provider or a package is missing."""
 
     exit_code = 6
 
 
 class EngineFailed(EngineError):
-    """The engine failed on one tile; another try may do."""
+    """The engine failed on one tile; another attempt may succeed."""
 
     retryable = True
 
@@ -130,15 +142,15 @@ class StoreError(OcrfarmError):
 
 
 class ObjectNotFound(StoreError):
-    """The store holds no object of this name."""
+    """The store has no object of this name."""
 
 
 class StoreDenied(StoreError):
-    """The store refuses these credentials or this action."""
+    """The store rejects the credentials or does not permit the operation."""
 
 
 class StoreFull(StoreError):
-    """There is no room left for the object."""
+    """The store has no space left for the object."""
 
 
 class StoreUnreachable(StoreError):
@@ -160,13 +172,13 @@ class BrokerUnreachable(BrokerError):
 
 
 class BrokerFull(BrokerError):
-    """The broker has no memory left for what it was told."""
+    """The broker has no memory left for new messages or job states."""
 
     retryable = True
 
 
 class FarmError(OcrfarmError):
-    """The embedded farm cannot start or a part of it died."""
+    """The embedded farm cannot start, or one of its processes exited."""
 
     exit_code = 9
 
@@ -182,7 +194,7 @@ class UnknownJob(JobError):
 
 
 class JobFailed(JobError):
-    """The job ended without a result; the message holds the reason."""
+    """The job ended without a result; the message contains the reason."""
 
 
 class JobCancelled(JobError):
@@ -190,19 +202,23 @@ class JobCancelled(JobError):
 
 
 class WaitTimeout(OcrfarmError):
-    """What was waited for did not come in time."""
+    """The job or event that was waited for did not arrive in time."""
 
     exit_code = 11
 
 
 class PartialResult(OcrfarmError):
-    """The result was written, but a part of the page was not read; its coverage says which and why."""
+    """The result was written, but a part of the page was not read; its coverage says which part and why."""
 
     exit_code = 12
 
 
 class FarmBusy(OcrfarmError):
-    """The farm takes no more work now; nothing was handed in, and `retry_after` seconds later there may be room."""
+    """The farm is at capacity and did not accept the job.
+
+    Attributes:
+        retry_after: Seconds after which another attempt is likely to succeed.
+    """
 
     exit_code = 13
 

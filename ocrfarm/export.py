@@ -1,4 +1,4 @@
-"""A document -> its files: the formats that were asked for, beside one another in a folder, each whole or not there."""
+"""Document -> files: one file per requested format in one folder, each written atomically."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,41 +13,68 @@ from ocrfarm.storage.atomic import atomic_write, translate_os_errors
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where results go, in which formats, and the URL (ending in `/`) under which the folder will be found."""
+    """Where results are written.
+
+    Attributes:
+        folder: Folder of the results.
+        formats: Formats to write.
+        base_url: URL at which the folder will be published, with a slash at its end; for formats that contain links.
+    """
 
     folder: Path
     formats: tuple[Format, ...]
     base_url: str = ""
 
     def check(self, stems: Collection[str], images: Iterable[Path]) -> None:
-        """`SettingsError` where a result could take the place of an image."""
-        here = self.folder.resolve()
+        """Check that no result can overwrite an image.
+
+        Args:
+            stems: Names of the results, without extension.
+            images: Paths of the images that are read.
+
+        Raises:
+            SettingsError: A result would overwrite one of the images.
+        """
+        folder = self.folder.resolve()
         for path in images:
-            place = path.resolve()
-            if place.is_relative_to(here) and (
-                stem := self._find_overwriting_stem(place.relative_to(here).as_posix(), stems)
+            image = path.resolve()
+            if image.is_relative_to(folder) and (
+                stem := self._find_overwriting_stem(image.relative_to(folder).as_posix(), stems)
             ):
-                raise SettingsError(f"{path}: would be replaced by a result of {stem}; name another folder")
+                raise SettingsError(f"{path}: would be overwritten by a result of {stem}; choose another folder")
 
     def result_paths(self, stem: str, pages: Sequence[int]) -> list[Path]:
-        """Give the paths of all results of an image of which these pages (0 = first) were read."""
+        """Return the paths of all results of an image.
+
+        Args:
+            stem: Name of the results, without extension.
+            pages: Indexes of the pages that were read (0 = first), for formats with one file per page.
+        """
         each = ((form, pages if form.is_per_page else (0,)) for form in self.formats)
         return [self.folder / form.file_name(stem, page) for form, numbers in each for page in numbers]
 
     def has_results(self, stem: str) -> bool:
-        """Say whether the results of an image are there, those of single pages aside, which may be any."""
+        """Return whether all results of an image exist, not counting formats with one file per page."""
         return all(path.is_file() for path in self.result_paths(stem, ()))
 
     def _find_overwriting_stem(self, name: str, stems: Collection[str]) -> str | None:
-        """Give the stem that has a result of this name."""
+        """Return the stem whose results include a file of this name."""
         return next((stem for form in self.formats for stem in form.possible_stems(name) if stem in stems), None)
 
 
 def export(document: Document, target: Target, *, source: SourceInfo) -> None:
-    """Write the document in every format, then raise the first error that one of them ended with.
+    """Write a document in every format of the target; if formats fail, raise the first error at the end.
 
-    `StoreDenied` where a file cannot be written; `StoreFull` ends it at once. A format that needs the image may raise
-    what opening it raises, and `MissingPackage`.
+    Args:
+        document: The document.
+        target: Folder and formats.
+        source: Name and image of the source, and how to open it.
+
+    Raises:
+        StoreFull: The disk is full; the remaining formats are not written.
+        StoreDenied: A file cannot be written.
+        MissingPackage: A format needs a package that is not installed.
+        InputError: A format needs the image, and it cannot be opened.
     """
     errors = []
     for form in target.formats:

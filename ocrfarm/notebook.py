@@ -1,4 +1,4 @@
-"""A page as static HTML of bounded size for notebooks: outlines, texts beside them and on hover; asks no host."""
+"""A page as static HTML for notebooks: the outlines of its lines and their text, of bounded size and self-contained."""
 
 import base64
 import html
@@ -8,17 +8,18 @@ from typing import NamedTuple
 from ocrfarm.geometry import Quad, Size
 
 _MAX_OUTLINES, _MAX_ROWS, _MAX_CHARACTERS = 1_000, 50, 200
-"""At most so many outlines and texts, so long: 400 kB, where a page may have 100,000 lines."""
+"""Maximum number of outlines, of rows of text, and of characters in a row: together 400 kB, although a page may have
+100,000 lines."""
 
 _MAX_IMAGE_BYTES = 8_000_000
-"""A larger image is left out: a notebook keeps all that it shows."""
+"""A larger image is left out, because a notebook file stores everything that it shows."""
 
 _MAX_WIDTH, _MAX_HEIGHT = 900, 700
-"""Pixels on the screen, at most."""
+"""Maximum size on the screen, in pixels."""
 
 
 class Mark(NamedTuple):
-    """One line: where it is, what it says, how sure that is (0..1)."""
+    """One line to draw: its place in page pixels, its text, and its confidence (0 to 1)."""
 
     quad: Quad
     text: str
@@ -26,7 +27,17 @@ class Mark(NamedTuple):
 
 
 def render_html(size: Size, marks: Sequence[Mark], *, caption: str, image: bytes = b"") -> str:
-    """Give the HTML; `image` is the page as PNG, of any size."""
+    """Return a page as HTML.
+
+    Args:
+        size: Width and height of the page, in pixels.
+        marks: The lines in reading order; only the first ones are drawn if there are many.
+        caption: Text above the page.
+        image: The page as PNG, of any size; empty for a white page.
+
+    Returns:
+        A `<figure>` without scripts and without references to other hosts.
+    """
     rows = "".join(f"<li>{_escape_text(mark.text)}</li>" for mark in marks[:_MAX_ROWS])
     more = f"<p>... and {len(marks) - _MAX_ROWS:,} more lines</p>" if len(marks) > _MAX_ROWS else ""
     width = min(_MAX_WIDTH, round(_MAX_HEIGHT * size.width / size.height))
@@ -47,7 +58,7 @@ def _image_element(size: Size, image: bytes) -> str:
 
 
 def _outline_element(mark: Mark) -> str:
-    """Draw a line's quad, red where it is unsure, green where it is sure."""
+    """Return a line's quad as an SVG polygon: red for low confidence, green for high confidence."""
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in mark.quad.points)
     hue = round(120 * min(max((mark.confidence - 0.5) * 2, 0), 1))
     colour = f"fill:hsl({hue} 90% 45%/.15);stroke:hsl({hue} 90% 35%)"
@@ -56,6 +67,6 @@ def _outline_element(mark: Mark) -> str:
 
 
 def _escape_text(text: str) -> str:
-    """Give the text as HTML, cut short; half surrogates, which no file can hold, become question marks."""
+    """Return the text as HTML, truncated; lone surrogates, which cannot be encoded, become question marks."""
     short = text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
     return html.escape(short.encode("utf-8", "replace").decode())

@@ -1,4 +1,4 @@
-"""A page -> tiles that a PDF can hold, for images that it cannot hold as they are."""
+"""Page -> image tiles for a PDF, for image formats that a PDF cannot embed as they are."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -18,31 +18,44 @@ if TYPE_CHECKING:  # numpy and libvips are needed for few images only
     from ocrfarm.image import Pixels
 
 _TILE_SIDE = 2048
-"""Pixels of a tile: 12 MB of RGB, and a band of them is what the decoder holds."""
+"""Side of a tile in pixels: 12 MB of RGB. The decoder holds one row of tiles."""
 
 _TILE_OVERLAP = 1
-"""Pixels that a tile reaches into the next one, so that no viewer shows the paper between them."""
+"""Pixels that neighbouring tiles share, so that viewers show no gap between them."""
 
 _JPEG_QUALITY = 85
-"""Of a tile of an image that was lossy before: what is lost now is less than what was."""
+"""Quality of JPEG tiles, used only if the image was lossy before; this loses less than the first compression did."""
 
 _PNG_COMPRESS_LEVEL = 3
-"""Of 9, for PNG: 6 takes three times as long for a tenth of the bytes."""
+"""Compression level of PNG, 0 to 9: level 6 takes three times as long and saves a tenth of the bytes."""
 
 _COMPRESSION_TAG = 259
 _LOSSY_COMPRESSIONS = (6, 7, 33003, 33005, 34712, 50001)
-"""The tag of TIFF, and its values for JPEG, JPEG-2000 and WebP."""
+"""TIFF's Compression tag, and its values for JPEG, JPEG-2000 and WebP."""
 
 
 def iter_image_tiles(get_image: Callable[[], Path], page: int, *, limits: Mapping[str, int]) -> ImageTiles:
-    """Cut a page (0 = first) into squares as fax TIFF, PNG or, where the image was lossy before, JPEG.
+    """Cut a page into encoded tiles.
 
-    `InputError` where it cannot be decoded, `MissingPackage` where nothing is installed that could.
+    A tile is a TIFF with fax compression if it is black and white, a JPEG if the image was lossy before, and a PNG
+    otherwise.
+
+    Args:
+        get_image: Returns the path of the image.
+        page: Index of the page (0 = first).
+        limits: Limits that differ from the defaults, as keyword arguments of `ocrfarm.image.Limits`.
+
+    Returns:
+        Iterator of the box of each tile (page pixels) and its encoded bytes.
+
+    Raises:
+        InputError: The image cannot be decoded.
+        MissingPackage: pyvips is not installed.
     """
     path = get_image()
     if not find_spec("pyvips"):
-        advice = "a PDF of it needs pyvips; pip install 'ocrfarm[pdf]'"
-        raise MissingPackage(f"{path.name}: cannot go into a PDF as it is; {advice}")
+        advice = "converting it needs pyvips; pip install 'ocrfarm[pdf]'"
+        raise MissingPackage(f"{path.name}: cannot be embedded in a PDF as it is; {advice}")
     from ocrfarm.image import Limits, open_source
 
     raster = open_source(path, Limits(**limits)).page(page)

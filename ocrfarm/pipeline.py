@@ -1,7 +1,10 @@
-"""The stages in order, in one process: what it gives is right by definition, and the farm must give the same.
+"""The stages in order, in one process: image -> tiles -> tile results -> document.
 
-The farm's tasks are made of the same steps: `tile_pages`, `iter_tiles`, `recognize_tile`, `select_second_pass`,
-`recognize_second_pass`, `assemble`.
+    open_source -> tile_pages -> iter_tiles -> recognize_tile -> select_second_pass
+                                                  -> recognize_second_pass -> assemble
+
+The farm's tasks call the same functions. The result of the pipeline defines what is correct: the farm must produce the
+same document.
 """
 
 import math
@@ -25,34 +28,68 @@ from ocrfarm.stitch import SecondPassCriteria, compute_coverage, mark_excluded, 
 from ocrfarm.tile import DETECTOR_STRIDE, SecondPassRegion, Tile, TileId, TileResult
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with how many tiles are done and how many there are."""
+"""Called with the number of tiles that are done and the total number of tiles."""
 
 
 def resolve_overlap(source: ImageSource, profile: Profile) -> Profile:
-    """Choose the overlap by the text at the top of the first page that is larger than a tile, unless it is set."""
+    """Choose the overlap of the tiles, unless the profile sets it.
+
+    The overlap depends on the text height at the top of the first page that is larger than a tile.
+
+    Args:
+        source: The opened image.
+        profile: The profile.
+
+    Returns:
+        The profile with an overlap, in pixels, and the reason for it.
+    """
     tiling = profile.tiling
     if tiling.overlap:
         return profile
     large = [number for number, size in enumerate(source.page_sizes) if max(size.width, size.height) > tiling.side]
     height = estimate_text_height(source.top_rows(large[0], rows=tiling.side)) if large else None
-    seen = f"print up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any print was seen"
+    reason = f"text up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any text was found"
     overlap = min(overlap_for(height), (tiling.side // 2 - 1) // DETECTOR_STRIDE * DETECTOR_STRIDE)
-    return replace(profile, tiling=replace(tiling, overlap=overlap, reason=seen))
+    return replace(profile, tiling=replace(tiling, overlap=overlap, reason=reason))
 
 
 def tile_pages(source: ImageSource, profile: Profile, *, selection: Selection) -> list[tuple[Tile, ...]]:
-    """Give the tiles of every page that touch what is wanted; `InputError` where no tile of any page does."""
+    """Return the tiles of every page that contain a part of the selection.
+
+    Args:
+        source: The opened image.
+        profile: The profile, with an overlap (`resolve_overlap`).
+        selection: Regions and mask that restrict what is read.
+
+    Returns:
+        One tuple of tiles for each page of the source; it may be empty.
+
+    Raises:
+        InputError: No tile of any page contains a part of the selection.
+    """
     pages = [tile_page(size, profile, number=number) for number, size in enumerate(source.page_sizes)]
-    wanted = [tuple(tile for tile in tiles if selection.intersects(tile.box, tile.page)) for tiles in pages]
-    if not any(wanted):
-        raise InputError(f"{source.path}: no region or mask touches any of its pages; give pixels of the page")
-    return wanted
+    selected = [tuple(tile for tile in tiles if selection.intersects(tile.box, tile.page)) for tiles in pages]
+    if not any(selected):
+        raise InputError(f"{source.path}: the regions or the mask lie outside all pages; regions are in page pixels")
+    return selected
 
 
 def tile_page(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
-    """Give the tiles of a page (numbered from 0) as the profile wants them, those of coarse levels last.
+    """Return the tiles of one page: those of native resolution first, then those of coarse pyramid levels.
 
-    The detector sees coarse tiles at their full size, so they are as much smaller as it shrinks the native ones.
+    The detector sees coarse tiles at full size, so they are smaller than native tiles by the profile's detector scale.
+
+    Args:
+        page: Size of the page, in pixels.
+        profile: The profile, with an overlap (`resolve_overlap`).
+        number: Index of the page (0 = first).
+
+    Examples:
+        >>> from ocrfarm.recognize import find_profile
+        >>> profile = find_profile("fast").with_tiling(side=2048, overlap=128)
+        >>> tiles = tile_page(Size(4000, 2048), profile, number=0)
+        >>> [str(tile.id) for tile in tiles]
+        ['p0000-l0-r0000-c0000', 'p0000-l0-r0000-c0001', 'p0000-l0-r0000-c0002', 'p0000-l3-r0000-c0000']
     """
     side, overlap = profile.tiling.side, profile.tiling.overlap
     native = tile_grid(page, side=side, overlap=overlap, page_number=number)
@@ -66,16 +103,41 @@ def tile_page(page: Size, profile: Profile, *, number: int) -> tuple[Tile, ...]:
 
 
 def iter_tiles(raster: Raster, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, Pixels | None]]:
-    """Decode the page once and give each tile with its pixels, or with None where it holds nothing to read."""
-    at = {tile.box: tile for tile in tiles}
+    """Decode a page once and yield each of its tiles.
+
+    Args:
+        raster: The page.
+        tiles: Tiles of this page, of any level.
+
+    Yields:
+        A tile and its pixels, height x width (grey) or height x width x 3 (RGB), uint8; None instead of pixels if the
+        tile is blank.
+
+    Raises:
+        DamagedImage: The page cannot be decoded.
+    """
+    by_box = {tile.box: tile for tile in tiles}
     factors = {tile.box: 1 << tile.id.level for tile in tiles if tile.id.level}
-    for box, pixels in raster.cut(list(at), factors=factors):
-        empty = not has_large_text(pixels) if box in factors else is_blank(pixels)
-        yield at[box], None if empty else pixels
+    for box, pixels in raster.cut(list(by_box), factors=factors):
+        blank = not has_large_text(pixels) if box in factors else is_blank(pixels)
+        yield by_box[box], None if blank else pixels
 
 
 def recognize_tile(engine: Engine, tile: Tile, *, pixels: Pixels, profile: Profile) -> tuple[TileResult, ...]:
-    """Read one tile; `EngineFailed` when the engine cannot."""
+    """Recognize one tile.
+
+    Args:
+        engine: The engine of the first pass.
+        tile: The tile.
+        pixels: Its pixels, height x width or height x width x 3, RGB, uint8.
+        profile: The profile, with an overlap (`resolve_overlap`).
+
+    Returns:
+        One result for the tile, or one for each part of it if it had to be split.
+
+    Raises:
+        EngineFailed: The engine failed.
+    """
     parts = partial(split_tile, overlap=profile.tiling.overlap)
     return read_tile(engine, tile, pixels=to_rgb(pixels), split_tile=parts, detector_scale=profile.detector_scale)
 
@@ -83,17 +145,35 @@ def recognize_tile(engine: Engine, tile: Tile, *, pixels: Pixels, profile: Profi
 def recognize_second_pass(
     engine: Engine, region: SecondPassRegion, *, tile_pixels: Sequence[tuple[Box, Pixels]], profile: Profile
 ) -> TileResult:
-    """Read a place a second time, cut from the tiles that show it; `EngineFailed` when the engine cannot."""
+    """Recognize a region a second time.
+
+    Args:
+        engine: The engine of the second pass.
+        region: The region.
+        tile_pixels: Boxes (page pixels) and pixels of the tiles that show the region, see `PageOutcome.tiles_showing`.
+        profile: The profile of the second pass.
+
+    Raises:
+        EngineFailed: The engine failed.
+    """
     pixels = to_rgb(mosaic(region.tile.box, tile_pixels))
     return read_region(engine, region, pixels=pixels, detector_scale=profile.detector_scale)
 
 
 @dataclass(slots=True)
 class PageOutcome:
-    """What became of the tiles of one page: read, found blank, or failed for a reason; and of the second pass.
+    """The results of all tiles of one page, from which the page is assembled.
 
-    `second_pass` are the regions that brought something to read, `second_pass_failed` those that failed; `selection`
-    says what of the page is wanted, `source` where it comes from.
+    Attributes:
+        size: Size of the page, in pixels.
+        tiles: All tiles of the page.
+        tile_results: Results of the tiles that were recognized.
+        blank: Tiles without text.
+        failed: Tiles that could not be read, and why.
+        second_pass: Regions that were read a second time, with their results.
+        second_pass_failed: Regions that could not be read a second time.
+        selection: Which part of the page is read.
+        source: Where the page comes from.
     """
 
     size: Size
@@ -107,7 +187,10 @@ class PageOutcome:
     source: PageSource = field(default_factory=PageSource)
 
     def select_second_pass(self, cascade: Cascade) -> tuple[SecondPassRegion, ...]:
-        """Give the places that deserve a second pass; none that touches a gap, where a line ends for a known reason."""
+        """Return the regions to read a second time.
+
+        Regions at a gap are left out unless their lines are known, because there a line ends for a known reason.
+        """
         criteria = (
             SecondPassCriteria(cascade.min_confidence, cascade.max_fraction)
             if cascade.recognizer
@@ -125,19 +208,18 @@ class PageOutcome:
         )
 
     def tiles_showing(self, region: SecondPassRegion) -> list[Tile]:
-        """Give the native tile that shows all of the place, or those, with text on them, that show a part of it."""
+        """Return the native tile that contains the region, or else all tiles with text that show a part of it."""
         native = [tile for tile in self.tiles if not tile.id.level and tile.id not in self.blank]
-        whole = (tile for tile in native if tile.box.contains(region.tile.box))
-        found = next(whole, None)
-        return [found] if found else [tile for tile in native if tile.box.intersection(region.tile.box)]
+        whole = next((tile for tile in native if tile.box.contains(region.tile.box)), None)
+        return [whole] if whole else [tile for tile in native if tile.box.intersection(region.tile.box)]
 
     @property
     def engine_seconds(self) -> float:
-        """Seconds inside the engine."""
-        return sum(reading.seconds for reading in (*self.tile_results, *(reading for _, reading in self.second_pass)))
+        """Seconds spent in the engine."""
+        return sum(result.seconds for result in (*self.tile_results, *(result for _, result in self.second_pass)))
 
     def assemble(self, profile: Profile) -> Page:
-        """Stitch what was read and say what was not."""
+        """Stitch the results into a page and compute its coverage."""
         coverage = compute_coverage(
             self.size,
             self.tiles,
@@ -156,14 +238,14 @@ class PageOutcome:
         return Page(self.size, lines, coverage, self.source)
 
     def _unread_line_gaps(self) -> Iterator[Gap]:
-        """Give the places of lines that were left to a neighbour which has them not, and could not be read later."""
+        """Yield the places of deferred lines that no neighbour found and the second pass could not read."""
         page = Box(0, 0, self.size.width, self.size.height)
         for region in self.second_pass_failed:
             if region.kind == "deferred" and (box := region.lines[0].bounds().intersection(page)):
-                yield Gap(box, "a line was found there but could not be read")
+                yield Gap(box, "a line was detected but could not be read")
 
     def _is_selected(self, line: Line) -> bool:
-        """Say whether a line has a word whose middle is wanted; it then counts whole."""
+        """Return whether the centre of one of the line's words is selected; the whole line is kept then."""
         quads = [word.quad for word in line.words] or [line.quad]
         return any(self.selection.intersects(_pixel_box(*quad.centre), self.size) for quad in quads)
 
@@ -175,7 +257,12 @@ def _pixel_box(x: float, y: float) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """What the pipeline gives: the document, and each page shrunk (height x width or height x width x 3)."""
+    """The result of the pipeline.
+
+    Attributes:
+        document: The document.
+        overviews: Each page, reduced to at most 2048 pixels a side: height x width or height x width x 3, RGB, uint8.
+    """
 
     document: Document
     overviews: tuple[Pixels, ...]
@@ -190,13 +277,25 @@ def run_pipeline(
     limits: Limits | None = None,
     on_tile: ProgressCallback | None = None,
 ) -> PipelineResult:
-    """Read what is wanted of the pages of an image; `InputError` where it cannot be decoded."""
+    """Read an image in this process, without a farm.
+
+    Args:
+        path: The image file.
+        engine: The engine, or a pair of engines if the second pass uses another one.
+        profile: The profile that the engine was loaded for.
+        selection: Pages and regions to read.
+        limits: Limits on the image; None: the defaults.
+        on_tile: Called after each tile.
+
+    Raises:
+        InputError: The image cannot be decoded, or nothing of it is selected.
+    """
     light, strong = engine if isinstance(engine, EnginePair) else (engine, engine)
     started = time.perf_counter()
     source = open_source(path, limits or Limits(), selection=selection)
     profile = resolve_overlap(source, profile)
-    found = zip(source.page_sizes, tile_pages(source, profile, selection=selection), source.page_sources, strict=True)
-    outcomes = [PageOutcome(size, tiles, selection=selection, source=page_source) for size, tiles, page_source in found]
+    pages = zip(source.page_sizes, tile_pages(source, profile, selection=selection), source.page_sources, strict=True)
+    outcomes = [PageOutcome(size, tiles, selection=selection, source=page_source) for size, tiles, page_source in pages]
     total, done, overviews = sum(len(outcome.tiles) for outcome in outcomes), 0, []
     for number, outcome in enumerate(outcomes):
         raster = source.page(number)
@@ -208,7 +307,7 @@ def run_pipeline(
         overviews.append(raster.overview())
         _run_second_pass(outcome, raster, engine=strong, profile=profile)
     stitching = time.perf_counter()
-    pages = tuple(outcome.assemble(profile) for outcome in outcomes)
+    document_pages = tuple(outcome.assemble(profile) for outcome in outcomes)
     ended = time.perf_counter()
     engine_seconds = sum(outcome.engine_seconds for outcome in outcomes)
     timing = {
@@ -217,7 +316,7 @@ def run_pipeline(
         "engine": engine_seconds,
         "stitch": ended - stitching,
     }
-    return PipelineResult(Document(pages, timing), tuple(overviews))
+    return PipelineResult(Document(document_pages, timing), tuple(overviews))
 
 
 def _recognize_into(outcome: PageOutcome, engine: Engine, tile: Tile, pixels: Pixels | None, profile: Profile) -> None:
@@ -231,18 +330,18 @@ def _recognize_into(outcome: PageOutcome, engine: Engine, tile: Tile, pixels: Pi
 
 
 def _run_second_pass(outcome: PageOutcome, raster: Raster, *, engine: Engine, profile: Profile) -> None:
-    """Decode the page once more where regions of it deserve it; where that fails, the first reading stands."""
+    """Decode the page again if regions of it are read a second time; if a region fails, its first result is kept."""
     regions = outcome.select_second_pass(profile.cascade)
     waiting = {region: {tile.box for tile in outcome.tiles_showing(region)} for region in regions}
-    there: dict[Box, Pixels] = {}
-    wanted = {box for boxes in waiting.values() for box in boxes}
-    for box, pixels in raster.cut(sorted(wanted)) if wanted else ():
-        there[box] = pixels.copy()
-        for region in [region for region, boxes in waiting.items() if boxes <= there.keys()]:
-            shown = [(each, there[each]) for each in sorted(waiting.pop(region))]
+    cached: dict[Box, Pixels] = {}
+    needed = {box for boxes in waiting.values() for box in boxes}
+    for box, pixels in raster.cut(sorted(needed)) if needed else ():
+        cached[box] = pixels.copy()
+        for region in [region for region, boxes in waiting.items() if boxes <= cached.keys()]:
+            tile_pixels = [(each, cached[each]) for each in sorted(waiting.pop(region))]
             try:
-                result = recognize_second_pass(engine, region, tile_pixels=shown, profile=profile)
+                result = recognize_second_pass(engine, region, tile_pixels=tile_pixels, profile=profile)
                 outcome.second_pass.append((region, result))
             except EngineFailed:
                 outcome.second_pass_failed.append(region)
-        there = {each: kept for each, kept in there.items() if any(each in boxes for boxes in waiting.values())}
+        cached = {each: kept for each, kept in cached.items() if any(each in boxes for boxes in waiting.values())}

@@ -1,4 +1,4 @@
-"""Which part of a source is read, and at which resolution pages that have no pixels of their own are drawn."""
+"""Selection: which pages and regions of a source are read, and at which resolution PDF pages are rendered."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,12 @@ _RANGE = re.compile(r"\s*(\d{1,9})\s*(?:(-)\s*(\d{0,9})\s*)?")
 
 @dataclass(frozen=True, slots=True)
 class PageRange:
-    """Pages from `first` to `last` inclusive, counted from 1; None: to the end."""
+    """A range of pages, counted from 1.
+
+    Attributes:
+        first: First page.
+        last: Last page, inclusive; None: up to the last page of the source.
+    """
 
     first: int
     last: int | None
@@ -27,16 +32,30 @@ class PageRange:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """A raster of cells that is stretched over each page: which of them are wanted.
+    """A grid of cells that is stretched over each page and marks the parts to read.
 
-    Each row is a number whose bit x says whether the cell of column x is.
+    Attributes:
+        size: Number of columns and rows.
+        rows: One integer per row, top to bottom; bit x is set if the cell in column x is selected.
+
+    Examples:
+        >>> left_half = Mask(Size(2, 1), (0b01,))
+        >>> left_half.intersects(Box(0, 0, 10, 10), page=Size(100, 100))
+        True
+        >>> left_half.intersects(Box(50, 0, 60, 10), page=Size(100, 100))
+        False
     """
 
     size: Size
     rows: tuple[int, ...]
 
     def intersects(self, box: Box, page: Size) -> bool:
-        """Say whether a box of the page shares a pixel with a wanted cell."""
+        """Return whether a box shares a pixel with a selected cell.
+
+        Args:
+            box: The box, in page pixels.
+            page: Size of the page over which the mask is stretched, in pixels.
+        """
         x0, x1 = box.x0 * self.size.width // page.width, -(-box.x1 * self.size.width // page.width)
         y0, y1 = box.y0 * self.size.height // page.height, -(-box.y1 * self.size.height // page.height)
         across = (1 << x1) - (1 << x0)
@@ -45,9 +64,24 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The pages that are read (none named: all), the dpi at which a PDF is drawn (0: as suits each page), and where.
+    """The part of a source that is read; the default is everything.
 
-    Of a page, what regions (boxes of page pixels) or the mask touch is read; without both, all of it.
+    Attributes:
+        pages: Ranges of pages; empty: all pages.
+        dpi: Resolution at which PDF pages are rendered, in pixels per inch; 0: chosen for each page.
+        regions: Boxes in page pixels, the same on every page. A line is read if the centre of one of its words lies in
+            one of them.
+        mask: Grid that is stretched over each page and selects lines in the same way. Without regions and mask, all of
+            each page is read.
+
+    Examples:
+        >>> selection = Selection(pages=parse_page_ranges("1-2,5-"), regions=(Box(0, 0, 500, 200),))
+        >>> selection.select_pages(6, source="plan.pdf")
+        [0, 1, 4, 5]
+        >>> selection.intersects(Box(400, 100, 900, 300), page=Size(2000, 1000))
+        True
+        >>> Selection.from_json(selection.to_json()) == selection
+        True
     """
 
     pages: tuple[PageRange, ...] = ()
@@ -57,24 +91,40 @@ class Selection:
 
     @property
     def has_whole_pages(self) -> bool:
-        """Whether all of each page is wanted."""
+        """Whether pages are read without a restriction to regions or a mask."""
         return not self.regions and self.mask is None
 
     def select_pages(self, count: int, *, source: str) -> list[int]:
-        """Give the numbers (0 = first) of the wanted pages of so many; `InputError` where none of them is wanted."""
-        found = [number for number in range(count) if not self.pages or any(number + 1 in each for each in self.pages)]
-        if not found:
-            asked = ",".join(map(str, self.pages))
-            raise InputError(f"{source}: has {count} pages, and none of them is among those asked for ({asked})")
-        return found
+        """Return which pages of a source are selected.
+
+        Args:
+            count: Number of pages that the source has.
+            source: Name of the source, for the error message.
+
+        Returns:
+            Indexes of the pages (0 = first), in order.
+
+        Raises:
+            InputError: None of the pages is selected.
+        """
+        chosen = [number for number in range(count) if not self.pages or any(number + 1 in each for each in self.pages)]
+        if not chosen:
+            ranges = ",".join(map(str, self.pages))
+            raise InputError(f"{source}: has {count} pages, and none of them is in the selected range {ranges}")
+        return chosen
 
     def intersects(self, box: Box, page: Size) -> bool:
-        """Say whether a box of a page of this size holds anything that is wanted."""
+        """Return whether a box of a page contains anything that is selected.
+
+        Args:
+            box: The box, in page pixels.
+            page: Size of the page, in pixels.
+        """
         by_region = any(box.intersection(region) for region in self.regions)
         return self.has_whole_pages or by_region or (self.mask is not None and self.mask.intersects(box, page))
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain JSON values."""
+        """Return the selection as plain JSON values."""
         mask = self.mask and {
             "size": [self.mask.size.width, self.mask.size.height],
             "rows": [f"{row:x}" for row in self.mask.rows],
@@ -85,7 +135,7 @@ class Selection:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Selection":
-        """Read what `to_json` gave."""
+        """Create a selection from what `to_json` returns."""
         mask = data.get("mask")
         return cls(
             tuple(PageRange(*each) for each in data.get("pages", ())),
@@ -96,11 +146,24 @@ class Selection:
 
 
 SELECT_ALL = Selection()
-"""Everything."""
+"""Every page, as a whole."""
 
 
 def parse_page_ranges(text: str) -> tuple[PageRange, ...]:
-    """Read ranges like 1-3,7,9- (from 9 to the end); `SettingsError` for anything else. Nothing gives none."""
+    """Parse page ranges such as 1-3,7,9- (from page 9 to the end); an empty text has no ranges.
+
+    Raises:
+        SettingsError: The text is not a list of page ranges.
+
+    Examples:
+        >>> parse_page_ranges("1-3,7")
+        (PageRange(first=1, last=3), PageRange(first=7, last=7))
+        >>> parse_page_ranges("9-")
+        (PageRange(first=9, last=None),)
+        >>> parse_page_ranges("3-1")
+        Traceback (most recent call last):
+        ocrfarm.errors.SettingsError: '3-1' is not a range of pages; count upwards from 1
+    """
     return tuple(_iter_page_ranges(text)) if text.strip() else ()
 
 
@@ -108,19 +171,27 @@ def _iter_page_ranges(text: str) -> Iterator[PageRange]:
     for part in text.split(","):
         match = _RANGE.fullmatch(part)
         if not match:
-            raise SettingsError(f"{part!r} are no pages; write 1-3,7 or 9- for all from the ninth on")
+            raise SettingsError(f"{part!r} is not a range of pages; write 1-3,7, or 9- for page 9 and all later ones")
         first, last = int(match[1]), int(match[3]) if match[3] else None if match[2] else int(match[1])
         if first < 1 or (last is not None and last < first):
-            raise SettingsError(f"{part!r} are no pages: they count from 1, and upwards")
+            raise SettingsError(f"{part!r} is not a range of pages; count upwards from 1")
         yield PageRange(first, last)
 
 
 def parse_region(text: str) -> Box:
-    """Read a box like 100,200,1500,900 (x0,y0,x1,y1 in page pixels); `SettingsError` for anything else."""
+    """Parse a box such as 100,200,1500,900 (x0,y0,x1,y1 in page pixels).
+
+    Raises:
+        SettingsError: The text is not a box.
+
+    Examples:
+        >>> parse_region("100,200,1500,900")
+        Box(x0=100, y0=200, x1=1500, y1=900)
+    """
     try:
         x0, y0, x1, y1 = (int(part) for part in text.split(","))
     except ValueError as error:
-        raise SettingsError(f"{text!r} is no region; write x0,y0,x1,y1 in pixels of the page") from error
+        raise SettingsError(f"{text!r} is not a region; write x0,y0,x1,y1 in pixels of the page") from error
     if not (0 <= x0 < x1 and 0 <= y0 < y1):
-        raise SettingsError(f"{text!r} is no region: x0 and y0 are its upper left corner, x1 and y1 lie beyond it")
+        raise SettingsError(f"{text!r} is not a region: x0,y0 is its top left corner, and x1,y1 must be greater")
     return Box(x0, y0, x1, y1)

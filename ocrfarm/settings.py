@@ -1,4 +1,4 @@
-"""Every setting, its default and the reason for it; the environment is read here and nowhere else."""
+"""Every setting, its default and the reason for it; no other module reads the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -17,15 +17,16 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where things are; empty means: not set.
+    """Addresses of services and folders; an empty text means that the setting is not set.
 
-    broker: URL of the Redis or Valkey that carries messages and job states.
-    store: URL or folder of the store that holds images and results.
-    key_prefix: begins every Redis key, so that one server can be shared and an ACL can be limited to it.
-    models_dir, cache_dir: folders with weights: the user's own (never written to), and the one that they are fetched
-        into.
-    health_dir: folder that workers put their ready and heartbeat files in.
-    otlp_endpoint: URL of an OpenTelemetry collector (OTLP over HTTP, http://host:4318); needs ocrfarm[traces].
+    Attributes:
+        broker: URL of the Redis or Valkey server that carries messages and job states.
+        store: URL or folder of the store that holds images and results.
+        key_prefix: Prefix of every Redis key, so that one server can be shared and an ACL can be limited to it.
+        models_dir: Folder with the user's own weights; it is never written to.
+        cache_dir: Folder that weights are downloaded to.
+        health_dir: Folder in which workers write their ready and heartbeat files.
+        otlp_endpoint: URL of an OpenTelemetry collector (OTLP over HTTP, http://host:4318); needs ocrfarm[traces].
     """
 
     broker: str = ""
@@ -39,10 +40,14 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What an image may claim before anything is decoded; 0: as `ocrfarm.image.Limits` has it, with the reasons.
+    """Limits on what the header of an image may claim; 0 means the default of `ocrfarm.image.Limits`.
 
-    limit_pixels: of one page. limit_side: pixels of one side. limit_bytes: of the file. limit_pages: of one file.
-    limit_buffered_pixels: of a page that its format makes the decoder hold as a whole.
+    Attributes:
+        limit_pixels: Maximum number of pixels of one page.
+        limit_side: Maximum width and height of one page, in pixels.
+        limit_bytes: Maximum size of the file, in bytes.
+        limit_pages: Maximum number of pages of one file.
+        limit_buffered_pixels: Maximum number of pixels of a page that must be decoded as a whole.
     """
 
     limit_pixels: int = 0
@@ -53,24 +58,24 @@ class ImageLimits:
 
     @property
     def overrides(self) -> dict[str, int]:
-        """The limits that were set, named as `ocrfarm.image.Limits` names them."""
+        """The limits that are set, by the names of the fields of `ocrfarm.image.Limits`."""
         values = {item.name.removeprefix("limit_"): getattr(self, item.name) for item in fields(self)}
         return {name: value for name, value in values.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLimits:
-    """How work is cut, and how long it may take.
+    """Size and time limits of tasks; times are in seconds.
 
-    batch_pixels: of one message; 32 megapixels is about 8 tiles, 5 to 30 seconds on a CPU and 1 on a GPU, against
-        10 milliseconds that a message costs.
-    max_attempts: how often a tile may take its worker down with it before it is given up.
-    batch_time_limit: hard limit of any batch, whose own limit comes from its pixels and its model.
-    job_time_limit: hard limit of splitting or stitching one job.
-    shutdown_timeout: what a running batch gets to end after SIGTERM before it is put back in its queue.
-    model_load_timeout: what a worker gets to load its models; a replacement for a dead one is killed when it takes
-        longer.
-    job_ttl: how long the broker remembers a job after its last change.
+    Attributes:
+        batch_pixels: Maximum total number of pixels of the tiles in one task message. 32 megapixels are about 8 tiles,
+            which take 5 to 30 seconds on a CPU and 1 second on a GPU; a message costs 10 milliseconds.
+        max_attempts: How often a tile may be started, if its worker dies each time, before the tile fails.
+        batch_time_limit: Hard time limit of any batch; the limit of a batch is derived from its pixels and its model.
+        job_time_limit: Hard time limit of splitting or stitching one job.
+        shutdown_timeout: Time for a running batch to finish after SIGTERM before it is requeued.
+        model_load_timeout: Time for a worker to load its models; a replacement process that takes longer is killed.
+        job_ttl: How long the broker keeps a job after its last change.
     """
 
     batch_pixels: int = 32_000_000
@@ -84,10 +89,13 @@ class TaskLimits:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long after its end a job stays in the store and the broker; then both forget it. 0: for ever.
+    """How long the store and the broker keep a job after its end, in seconds; 0 keeps it for ever.
 
-    retention_complete, retention_partial: seconds that results can be fetched; whoever wants them longer copies them.
-    retention_failed, retention_cancelled: seconds, shorter because there is only the image to keep.
+    Attributes:
+        retention_complete: For jobs with a complete result.
+        retention_partial: For jobs with a partial result.
+        retention_failed: For failed jobs; shorter, because only the image is kept.
+        retention_cancelled: For cancelled jobs.
     """
 
     retention_complete: int = 30 * _DAY
@@ -98,17 +106,20 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """How much the farm takes on, and how it looks after what it has taken.
+    """How much work the farm accepts, and how it recovers jobs; times are in seconds.
 
-    max_active_jobs, max_pending_tiles: unfinished jobs and unread tiles from which on a new job is refused: 1,000 jobs
-        are 4 MB of the broker's memory, and 200,000 tiles some 25,000 messages of 1.3 kB.
-    reconcile_interval: between two looks for jobs that lost a message.
-    stalled_timeout: a job without progress and without a message in any queue for so long is taken up again.
-    max_requeues: how often in a row that may bring no progress before the job fails.
-    no_worker_timeout: how long a job waits for a worker with its recognizer before it fails; 0: for ever.
-    recognize_memory_mb: a recognizer's child that had more memory than this is replaced after its batch, and on a CPU
-        it gets no more than twice as much; 4 GB are three times what the largest built-in profile takes.
-    split_memory_mb: memory that splitting an image may take; the limits on images allow 1.3 GB.
+    Attributes:
+        max_active_jobs: Number of unfinished jobs at which new jobs are refused; 1,000 jobs take 4 MB of the broker's
+            memory.
+        max_pending_tiles: Number of unread tiles at which new jobs are refused; 200,000 tiles are about 25,000 messages
+            of 1.3 kB.
+        reconcile_interval: Interval between two searches for jobs that lost a message.
+        stalled_timeout: A job that makes no progress and has no message in any queue for this long is requeued.
+        max_requeues: How often in a row a job is requeued without progress before it fails.
+        no_worker_timeout: How long a job waits for a worker with its recognizer before it fails; 0 waits for ever.
+        recognize_memory_mb: A recognizer process that used more memory than this is replaced after its batch; on a CPU
+            twice this value is a hard limit. 4 GB are three times the memory of the largest built-in profile.
+        split_memory_mb: Maximum memory for splitting an image; the limits on images allow 1.3 GB.
     """
 
     max_active_jobs: int = 1_000
@@ -123,13 +134,15 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What is let in, and who.
+    """Access to the dashboard, URL sources and webhooks.
 
-    flower_password: of the user `ocrfarm` of the dashboard, which does not start without one.
-    flower_url: where people find it; the command line then shows a link for each job.
-    allow_url_sources: 1 lets the client fetch https:// sources; 0 refuses them.
-    url_max_bytes, url_timeout: what such a source may take at most.
-    webhook_secret: signs what is told of a job's end: whsec_ and 24 to 64 bytes by chance as base64.
+    Attributes:
+        flower_password: Password of the user `ocrfarm` of the dashboard, which does not start without one.
+        flower_url: Public URL of the dashboard; if it is set, the command line prints a link for each job.
+        allow_url_sources: 1 allows https:// sources, which the client downloads; 0 refuses them.
+        url_max_bytes: Maximum size of such a source, in bytes.
+        url_timeout: Maximum time to download it, in seconds.
+        webhook_secret: Key that signs webhooks: whsec_ followed by 24 to 64 random bytes in base64.
     """
 
     flower_password: str = ""
@@ -142,14 +155,17 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Who may use the HTTP API, and how much.
+    """Keys and limits of the HTTP API; the limits apply to each owner of a key.
 
-    api_keys: owner:SHA-256 of a key, commas between them. api_keys_file: a file that has one a line.
-    api_max_upload_bytes, api_upload_timeout: what an upload may take at most.
-    api_rate_limit: requests a minute of one owner.
-    api_max_concurrent: uploads and streams of events of one owner at the same time.
-    api_max_jobs: unfinished jobs of one owner; half of what the farm takes (`Admission.max_active_jobs`) is left to the
-        others.
+    Attributes:
+        api_keys: Comma-separated list of owner:SHA-256 of the key.
+        api_keys_file: File with one such entry per line.
+        api_max_upload_bytes: Maximum size of an upload, in bytes.
+        api_upload_timeout: Maximum time for an upload, in seconds.
+        api_rate_limit: Maximum number of requests per minute.
+        api_max_concurrent: Maximum number of simultaneous uploads and event streams.
+        api_max_jobs: Maximum number of unfinished jobs; the default is half of `Admission.max_active_jobs`, so that
+            one owner cannot fill the farm.
     """
 
     api_keys: str = ""
@@ -163,7 +179,24 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings; each field of a group is read from OCRFARM_ and its name in capitals."""
+    """All settings, in groups; each field is read from the variable OCRFARM_ followed by its name in capitals.
+
+    Attributes:
+        endpoints: Addresses of services and folders.
+        limits: Limits on images.
+        task_limits: Size and time limits of tasks.
+        retention: How long jobs are kept.
+        admission: How much work is accepted.
+        security: Dashboard, URL sources and webhooks.
+        api: The HTTP API.
+
+    Examples:
+        >>> settings = Settings.from_env({"OCRFARM_BROKER": "redis://localhost", "OCRFARM_MAX_ATTEMPTS": "5"})
+        >>> settings.task_limits.max_attempts
+        5
+        >>> settings.to_env()["OCRFARM_BROKER"]
+        'redis://localhost'
+    """
 
     endpoints: Endpoints = field(default_factory=Endpoints)
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -175,13 +208,17 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the OCRFARM_ variables; `SettingsError` for an unknown name or an impossible value."""
-        given = {name: value for name, value in environ.items() if name.startswith(ENV_PREFIX)}
-        for name in given.keys() - _VARIABLES.keys():
+        """Create the settings from the OCRFARM_ variables of an environment.
+
+        Raises:
+            SettingsError: A variable is unknown or its value is invalid.
+        """
+        variables = {name: value for name, value in environ.items() if name.startswith(ENV_PREFIX)}
+        for name in variables.keys() - _VARIABLES.keys():
             near = get_close_matches(name, _VARIABLES, n=3) or sorted(_VARIABLES)
             raise SettingsError(f"there is no setting {name}; did you mean {', '.join(near)}?")
         groups: dict[str, dict[str, Any]] = {group.name: {} for group in fields(cls)}
-        for name, value in given.items():
+        for name, value in variables.items():
             group, key, kind = _VARIABLES[name]
             groups[group][key] = _parse(name, value, kind)
         settings = cls(**{name: kind(**groups[name]) for name, kind in _GROUPS.items()})
@@ -189,23 +226,23 @@ class Settings:
         return settings
 
     def to_env(self) -> dict[str, str]:
-        """Give the variables that `from_env` makes the same settings of."""
+        """Return the variables from which `from_env` creates the same settings."""
         values = {name: getattr(getattr(self, group), key) for name, (group, key, _) in _VARIABLES.items()}
         return {name: str(value) for name, value in values.items() if value or name in _ZERO_ALLOWED}
 
     @property
     def cache_path(self) -> Path:
-        """Where fetched weights are kept."""
+        """Folder for downloaded weights."""
         return Path(self.endpoints.cache_dir or "~/.cache/ocrfarm/models").expanduser()
 
     @property
     def models_path(self) -> Path | None:
-        """The user's own weights, where there are any."""
+        """Folder with the user's own weights, or None."""
         return Path(self.endpoints.models_dir).expanduser() if self.endpoints.models_dir else None
 
 
 def is_colour_disabled(environ: Mapping[str, str]) -> bool:
-    """Say whether the user wants none, by the variable on which programs have agreed (no-color.org)."""
+    """Return whether the user wants output without colour, by the convention of no-color.org."""
     return bool(environ.get("NO_COLOR"))
 
 
@@ -223,14 +260,14 @@ _VARIABLES: dict[str, tuple[str, str, Any]] = {
     for group, kind in _GROUPS.items()
     for item in fields(kind)
 }
-"""Variable -> group, field and type."""
+"""Variable -> (group, field, type)."""
 
 
 _ZERO_ALLOWED = {f"{ENV_PREFIX}{item.name.upper()}" for item in fields(Retention)} | {
     f"{ENV_PREFIX}NO_WORKER_TIMEOUT",
     f"{ENV_PREFIX}ALLOW_URL_SOURCES",
 }
-"""0 means for ever, or no."""
+"""Settings whose value may be 0, which means "for ever" or "no"."""
 
 
 def _parse(name: str, value: str, kind: type[int] | type[str]) -> int | str:
@@ -242,7 +279,7 @@ def _parse(name: str, value: str, kind: type[int] | type[str]) -> int | str:
         number = -1
     least = 0 if name in _ZERO_ALLOWED else 1
     if number < least:
-        raise SettingsError(f"{name}={value!r} must be a whole number of {least} or more")
+        raise SettingsError(f"{name}={value!r} must be a whole number, at least {least}")
     return number
 
 
@@ -250,5 +287,5 @@ def _check_broker(url: str) -> None:
     scheme = urlsplit(url).scheme
     if url and scheme not in BROKER_SCHEMES:
         raise SettingsError(
-            f"{ENV_PREFIX}BROKER begins with {scheme or url!r}; it must be {'://, '.join(BROKER_SCHEMES)}://..."
+            f"{ENV_PREFIX}BROKER starts with {scheme or url!r}; it must start with {'://, '.join(BROKER_SCHEMES)}://"
         )

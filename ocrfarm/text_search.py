@@ -1,4 +1,4 @@
-"""Text as a search sees it: NFKC, without capitals, and where each of its characters came from."""
+"""Search that ignores case, character width and spacing, and reports positions in the original text."""
 
 import re
 import unicodedata
@@ -6,21 +6,30 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 SearchFunction = Callable[[str], list[tuple[int, int]]]
-"""Gives the places start <= i < end of what it looks for in a text, from left to right."""
+"""Returns the (start, end) positions of all matches in a text, from left to right."""
 
 _nfkc = partial(unicodedata.normalize, "NFKC")
 
 
 def compile_search(query: str | re.Pattern[str]) -> SearchFunction:
-    """Give what finds a text, whatever its capitals, widths and spaces, or what a regular expression matches.
+    """Return a function that finds a text or a regular expression.
 
-    A regular expression sees the text in NFKC, and minds capitals unless its own flags say otherwise. Nothing is found
-    where nothing is looked for.
+    A text is matched regardless of case, character width (NFKC) and the number of spaces; an empty text matches
+    nothing. A regular expression is matched against the text in NFKC, and its own flags decide about case.
+
+    Examples:
+        >>> find = compile_search("dn 80")
+        >>> find("Valve DN  80")
+        [(6, 12)]
+        >>> find("\uff24\uff2e 80")  # full-width letters
+        [(0, 5)]
+        >>> compile_search(re.compile(r"[0-9]+"))("DN80, DN100")
+        [(2, 4), (8, 11)]
     """
     if isinstance(query, re.Pattern):
         return partial(_find, query, str)
-    wanted, _ = _fold(query, str.casefold)
-    return partial(_find, re.compile(r"\s+".join(map(re.escape, wanted.split()))), str.casefold)
+    folded, _ = _fold(query, str.casefold)
+    return partial(_find, re.compile(r"\s+".join(map(re.escape, folded.split()))), str.casefold)
 
 
 def _find(pattern: re.Pattern[str], transform: Callable[[str], str], text: str) -> list[tuple[int, int]]:
@@ -30,7 +39,7 @@ def _find(pattern: re.Pattern[str], transform: Callable[[str], str], text: str) 
 
 
 def _fold(text: str, transform: Callable[[str], str]) -> tuple[str, list[tuple[int, int]]]:
-    """Give the text in NFKC and changed, and from where in the original each character is; [] where none moved."""
+    """Return the text in NFKC, transformed, and the original span of each character; [] if no character moved."""
     changed = transform(text)
     same = len(changed) == len(text) and all(unicodedata.is_normalized("NFKC", each) for each in (text, changed))
     if same:
@@ -40,7 +49,12 @@ def _fold(text: str, transform: Callable[[str], str]) -> tuple[str, list[tuple[i
 
 
 def iter_clusters(text: str) -> Iterator[tuple[int, int]]:
-    """Part the text where NFKC of the parts, put together, is NFKC of the whole."""
+    """Yield the spans of clusters: normalizing each by itself and joining them gives the normalized text.
+
+    Examples:
+        >>> list(iter_clusters("e\u0301a"))  # e, combining acute accent, a
+        [(0, 2), (2, 3)]
+    """
     start = 0
     for end in range(1, len(text)):
         if _is_boundary(text[start:end], text[end]):

@@ -87,7 +87,7 @@ def test_results_do_not_take_the_place_of_images(part: str, tmp_path: Path) -> N
         page(1)[0].save(tmp_path / name)
     before = (tmp_path / preview).read_bytes()
     ended = run("read", ".", "--out", ".", *IN_PROCESS, cwd=tmp_path)
-    assert (ended.returncode, "would be replaced" in ended.stderr) == (4, True), ended.stderr
+    assert (ended.returncode, "would be overwritten" in ended.stderr) == (4, True), ended.stderr
     assert names(tmp_path) == sorted(["sheet.png", preview])
     assert (tmp_path / preview).read_bytes() == before
 

@@ -94,5 +94,5 @@ def test_a_page_that_no_region_touches_is_left_out_as_a_whole(tmp_path: Path) ->
     assert document.pages[0].coverage.excluded == (Box(0, 0, 100, 100),)
     assert document.pages[0].coverage.fraction_read == 0
     assert document.pages[1].lines
-    with pytest.raises(InputError, match="no region or mask touches any of its pages"):
+    with pytest.raises(InputError, match="the regions or the mask lie outside all pages"):
         read_document(tmp_path / "x.tif", Selection(regions=(Box(5000, 5000, 6000, 6000),)))

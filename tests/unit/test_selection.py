@@ -34,18 +34,18 @@ def test_pages(text: str, count: int, numbers: list[int]) -> None:
 
 @pytest.mark.parametrize("text", ["0", "3-1", "-2", "a", "1,,2", "1;2", "1-2-3", ",", "9" * 30 + "-1"])
 def test_what_are_no_pages(text: str) -> None:
-    with pytest.raises(SettingsError, match="no pages"):
+    with pytest.raises(SettingsError, match="not a range of pages"):
         parse_page_ranges(text)
 
 
 def test_none_of_the_pages_is_there() -> None:
-    with pytest.raises(InputError, match=r"x: has 2 pages, and none .* \(3-5,7\)"):
+    with pytest.raises(InputError, match=r"x: has 2 pages, and none .* 3-5,7"):
         Selection(parse_page_ranges("3-5,7")).select_pages(2, source="x")
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "5,0,5,9", "0,9,5,3", "-1,0,5,5", "", "1,2,3,4,5", "0,0,1.5,2"])
 def test_what_is_no_region(text: str) -> None:
-    with pytest.raises(SettingsError, match="no region"):
+    with pytest.raises(SettingsError, match="not a region"):
         parse_region(text)
 
 
