@@ -1,4 +1,4 @@
-"""For the reference: docstrings as Markdown, with examples and trees as code and described fields as lists."""
+"""For the reference: examples and trees that stand outside a section of a docstring become code blocks."""
 
 import re
 
@@ -6,19 +6,16 @@ import griffe
 
 _EXAMPLE = re.compile(r"(?:^>>> .*\n?(?:^(?!>>> )\S.*\n?)*)+", re.MULTILINE)
 _TREE = re.compile(r"^\w.*\n(?:^(?:\||`--).*\n?)+", re.MULTILINE)
-_FIELD = re.compile(r"(?:^|(?<=\.) )((?:[a-z]\w*)(?:, [a-z]\w*)*): ", re.MULTILINE)
-_ERROR = re.compile(r"^(?=`[A-Z]\w+` (?:where|for|when))", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
-    """Rewrites each docstring once it is known."""
+    """Rewrites each docstring as soon as it is loaded."""
 
     def on_object(self, *, obj: griffe.Object, **_: object) -> None:
-        """Put examples and trees into blocks, and `name: what it is` at the beginning of a line into a list."""
+        """Put examples and trees into code blocks; text in sections such as `Examples:` is indented and not changed."""
         if obj.docstring:
-            text = _EXAMPLE.sub(_block, _TREE.sub(_block, obj.docstring.value))
-            obj.docstring.value = _ERROR.sub("\n", _FIELD.sub(r"\n- `\1`: ", text))
+            obj.docstring.value = _EXAMPLE.sub(_to_block, _TREE.sub(_to_block, obj.docstring.value))
 
 
-def _block(found: re.Match[str]) -> str:
-    return f"\n```{'python' if found[0].startswith('>') else 'text'}\n{found[0].rstrip()}\n```\n"
+def _to_block(match: re.Match[str]) -> str:
+    return f"\n```{'pycon' if match[0].startswith('>') else 'text'}\n{match[0].rstrip()}\n```\n"

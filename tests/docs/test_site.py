@@ -59,7 +59,7 @@ def test_the_reference_tells_what_the_docstrings_tell(site: Path) -> None:
     assert "&gt;&gt;&gt;" in client  # the example is code, not a quotation
     assert "<blockquote>" not in client
     settings = (site / "reference/settings/index.html").read_text()
-    assert re.search(r"<li>\s*<p>?<code>batch_pixels</code>|<li><code>batch_pixels</code>", settings)
+    assert re.search(r"<td><code>(?:<span[^>]*>)?batch_pixels(?:</span>)?</code></td>", settings)
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
