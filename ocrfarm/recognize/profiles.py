@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -195,50 +196,47 @@ def _check_type(kind: type[Any], key: str, value: object) -> None:
 
 
 def _validate(profile: Profile) -> Profile:
-    """Refuse impossible values, each with a sentence."""
-    tiling, runtime, cascade = profile.tiling, profile.runtime, profile.cascade
-    rules = (
-        (
-            tiling.side % DETECTOR_STRIDE == 0 and tiling.side >= 256,
-            f"tile side {tiling.side} must be a multiple of 32 from 256 up",
-        ),
-        (tiling.overlap % DETECTOR_STRIDE == 0, f"overlap {tiling.overlap} must be a multiple of 32"),
-        (
-            0 <= tiling.overlap < tiling.side / 2,
-            f"overlap {tiling.overlap} must be more than 0 and under half of the tile side",
-        ),
-        (0.1 <= profile.detector_scale <= 4, f"detector_scale {profile.detector_scale} must be between 0.1 and 4"),
-        (
-            tiling.side * profile.detector_scale <= MAX_DETECTOR_SIDE,
-            f"tile side x detector_scale must be at most {MAX_DETECTOR_SIDE} pixels",
-        ),
-        (1 <= runtime.batch <= 256, f"batch {runtime.batch} must be between 1 and 256"),
-        (0 <= cascade.min_confidence <= 1, f"min_confidence {cascade.min_confidence} must be between 0 and 1"),
-        (0 <= cascade.max_fraction <= 1, f"max_fraction {cascade.max_fraction} must be a share between 0 and 1"),
-        (
-            cascade.recognizer != profile.recognizer,
-            f"the cascade's recognizer {cascade.recognizer} is the profile's own; name a stronger one",
-        ),
-        (320 <= profile.max_width <= 3200, f"max_width {profile.max_width} must be between 320 and 3200 pixels"),
-        (runtime.engine in ("onnxruntime", "paddle", "synthetic"), f"no engine is named {runtime.engine!r}"),
-        (_is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"),
-        (runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"),
-        (runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_join_names(PRECISIONS)}"),
-        (runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_join_names(PROVIDERS)}"),
-        (runtime.processes >= 0, f"processes {runtime.processes} must be 0 (as the machine has cores) or more"),
-        (
-            runtime.precision != "fp16" or runtime.device != "cpu",
-            "precision fp16 needs a GPU; on a processor use auto, bf16 or fp32",
-        ),
-    )
-    for holds, sentence in rules:
+    """Return the profile, or raise `SettingsError` with the first rule that it breaks."""
+    for holds, sentence in (*_tiling_rules(profile), *_model_rules(profile), *_runtime_rules(profile.runtime)):
         if not holds:
             raise SettingsError(sentence)
-    if runtime.engine != "synthetic":
+    if profile.runtime.engine != "synthetic":
         find_model(profile.detector, "detector")
         find_model(profile.recognizer, "recognizer")
         find_model(profile.second_pass_profile.recognizer, "recognizer")
     return profile
+
+
+def _tiling_rules(profile: Profile) -> Iterator[tuple[bool, str]]:
+    """Yield whether each rule holds, and the sentence for a user who breaks it."""
+    side, overlap = profile.tiling.side, profile.tiling.overlap
+    yield side % DETECTOR_STRIDE == 0 and side >= 256, f"tile side {side} must be a multiple of 32 from 256 up"
+    yield overlap % DETECTOR_STRIDE == 0, f"overlap {overlap} must be a multiple of 32"
+    yield 0 <= overlap < side / 2, f"overlap {overlap} must be more than 0 and under half of the tile side"
+    yield 0.1 <= profile.detector_scale <= 4, f"detector_scale {profile.detector_scale} must be between 0.1 and 4"
+    fits = side * profile.detector_scale <= MAX_DETECTOR_SIDE
+    yield fits, f"tile side x detector_scale must be at most {MAX_DETECTOR_SIDE} pixels"
+
+
+def _model_rules(profile: Profile) -> Iterator[tuple[bool, str]]:
+    cascade = profile.cascade
+    stronger = cascade.recognizer != profile.recognizer
+    yield 0 <= cascade.min_confidence <= 1, f"min_confidence {cascade.min_confidence} must be between 0 and 1"
+    yield 0 <= cascade.max_fraction <= 1, f"max_fraction {cascade.max_fraction} must be a share between 0 and 1"
+    yield stronger, f"the cascade's recognizer {cascade.recognizer} is the profile's own; name a stronger one"
+    yield 320 <= profile.max_width <= 3200, f"max_width {profile.max_width} must be between 320 and 3200 pixels"
+
+
+def _runtime_rules(runtime: Runtime) -> Iterator[tuple[bool, str]]:
+    runs_here = runtime.precision != "fp16" or runtime.device != "cpu"
+    yield 1 <= runtime.batch <= 256, f"batch {runtime.batch} must be between 1 and 256"
+    yield runtime.engine in ("onnxruntime", "paddle", "synthetic"), f"no engine is named {runtime.engine!r}"
+    yield _is_device(runtime.device), f"device {runtime.device!r} must be cpu or gpu:N"
+    yield runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"
+    yield runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_join_names(PRECISIONS)}"
+    yield runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_join_names(PROVIDERS)}"
+    yield runtime.processes >= 0, f"processes {runtime.processes} must be 0 (as the machine has cores) or more"
+    yield runs_here, "precision fp16 needs a GPU; on a processor use auto, bf16 or fp32"
 
 
 def _join_names(names: tuple[str, ...]) -> str:

@@ -64,8 +64,7 @@ def encode_json(data: object) -> bytes:
 def write_array(file: BinaryIO, items: Iterable[object]) -> None:
     """Write a JSON array item by item."""
     file.write(b"[")
-    for number, item in enumerate(items):
-        file.write((b",\n" if number else b"\n") + encode_json(item))
+    file.writelines((b",\n" if number else b"\n") + encode_json(item) for number, item in enumerate(items))
     file.write(b"]")
 
 

@@ -10,8 +10,7 @@ from ocrfarm.result.source_info import SourceInfo, enumerate_pages
 
 def write_jsonl(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write objects with the names of ocrfarm/1 and a `kind`: document, page or line; numbers count from 1."""
-    for row in _iter_rows(document, source):
-        file.write(encode_json(row) + b"\n")
+    file.writelines(encode_json(row) + b"\n" for row in _iter_rows(document, source))
 
 
 def _iter_rows(document: Document, source: SourceInfo) -> Iterator[Json]:

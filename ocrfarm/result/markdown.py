@@ -22,8 +22,7 @@ def write_markdown(document: Document, file: BinaryIO, *, source: SourceInfo) ->
     for number, page in enumerate_pages(document, source.page_offset):
         if len(document.pages) > 1:
             file.write(f"\n## Page {number}\n".encode())
-        for paragraph in _build_paragraphs(page):
-            file.write(f"\n{paragraph}\n".encode())
+        file.writelines(f"\n{paragraph}\n".encode() for paragraph in _build_paragraphs(page))
 
 
 def _build_paragraphs(page: Page) -> list[str]:

@@ -21,5 +21,5 @@ def write_csv(document: Document, file: BinaryIO, *, source: SourceInfo) -> None
 
 def write_tsv(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
     """Write tabs between values and nothing quoted; a control character in a text becomes a space."""
-    for row in chain([COLUMNS], document.rows(source.page_offset)):
-        file.write(("\t".join(_CONTROL.sub(" ", str(value)) for value in row) + "\n").encode())
+    rows = chain([COLUMNS], document.rows(source.page_offset))
+    file.writelines(("\t".join(_CONTROL.sub(" ", str(value)) for value in row) + "\n").encode() for row in rows)

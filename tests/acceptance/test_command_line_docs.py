@@ -14,7 +14,8 @@ PAGE = (DOCS / "command-line.md").read_text()
 
 def test_exit_codes() -> None:
     table = PAGE.partition("## Exit codes")[2]
-    assert {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", table, re.M)} == exit_codes()
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)
+    assert {int(code): meaning for code, meaning in rows} == exit_codes()
 
 
 def test_every_option_that_is_named_exists(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +24,9 @@ from tests.support.servers import ValkeyServer
 
 
 @pytest.fixture
-def farm(tmp_path: Path, valkey_server: ValkeyServer) -> Iterator[dict[str, str]]:
+def farm(tmp_path: Path, valkey_server: ValkeyServer) -> dict[str, str]:
     """Give the environment of a farm without workers: what is handed in stays."""
-    yield {
+    return {
         "OCRFARM_BROKER": valkey_server.url,
         "OCRFARM_STORE": str(tmp_path / "store"),
         "OCRFARM_KEY_PREFIX": f"{tmp_path.name}:",

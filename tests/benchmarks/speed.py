@@ -127,7 +127,8 @@ def _rival(python: str, name: str, size: str, sheet: Path) -> Iterator[Callable[
     command = [python, rivals.__file__, name, size, str(sheet)]
     pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
     with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe, stderr=quiet) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         answers, orders = process.stdout, process.stdin
         _expect_answer(answers, name, lambda line: line == "ready\n")
 

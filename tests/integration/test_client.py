@@ -190,7 +190,8 @@ def _check_outcomes(
     assert len(ended) == len(outcomes) == 11
     for path in expected:
         status = ended.pop(path).status
-        assert status and status.state == "complete"
+        assert status
+        assert status.state == "complete"
     by_name = {path.name: outcome for path, outcome in ended.items()}
     assert isinstance(by_name["bad.png"].error, UnidentifiedImage)
     assert by_name["bad.png"].job
@@ -282,7 +283,8 @@ def test_a_farm_that_is_busy_or_away_is_waited_for(
     monkeypatch.setattr("ocrfarm.client.progress._RETRY_DELAYS", (0.1, 0.1))
     monkeypatch.setattr(client, "submit", FailingSubmit(client, *errors))
     (outcome,) = client.submit_many([data], profile=PROFILE)
-    assert outcome.status and outcome.status.state == "complete"
+    assert outcome.status
+    assert outcome.status.state == "complete"
     monkeypatch.setattr(client, "submit", FailingSubmit(client, *[BrokerUnreachable("away")] * 3))
     (outcome,) = client.submit_many([data], profile=PROFILE)
     assert isinstance(outcome.error, BrokerUnreachable)
@@ -291,7 +293,8 @@ def test_a_farm_that_is_busy_or_away_is_waited_for(
         async with AsyncClient(settings=settings) as other:
             monkeypatch.setattr(other._client, "submit", FailingSubmit(client, *errors))
             (outcome,) = [each async for each in other.submit_many([data], profile=PROFILE)]
-            assert outcome.status and outcome.status.state == "complete"
+            assert outcome.status
+            assert outcome.status.state == "complete"
 
     monkeypatch.undo()
     monkeypatch.setattr("ocrfarm.client.progress._RETRY_DELAYS", (0.1, 0.1))

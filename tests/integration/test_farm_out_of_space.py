@@ -65,7 +65,7 @@ def test_a_store_on_a_full_disk(places: Endpoints, tmp_path: Path) -> None:
         disk.resize(64 * MEGABYTE)
         _assert_resumes(farm, job)
         assert farm.children("control") + farm.children("reader") == children
-        assert not [path for path in (tmp_path / "store").rglob("*.part")]
+        assert not list((tmp_path / "store").rglob("*.part"))
 
 
 def test_a_splitter_whose_temporary_folder_is_full(places: Endpoints, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The second pass in the farm: what happens to it when something goes wrong."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +40,9 @@ class BlindEngine(CountingEngine):
 
 
 @pytest.fixture
-def blind(bench: InProcessFarm) -> Iterator[InProcessFarm]:
+def blind(bench: InProcessFarm) -> InProcessFarm:
     engine = BlindEngine()
-    yield InProcessFarm(replace(bench.services, load_engine=lambda _: engine), engine)
+    return InProcessFarm(replace(bench.services, load_engine=lambda _: engine), engine)
 
 
 def submit_for_second_pass(blind: InProcessFarm) -> tuple[str, tuple[tuple[TileId, ...], ...]]:
@@ -82,7 +81,7 @@ def test_a_look_that_breaks_the_engine_costs_nothing_but_itself(blind: InProcess
         raise EngineFailed("on purpose")
 
     job, batches = submit_for_second_pass(blind)
-    first = [reading for reading in handlers.stitch(blind.services, job)]
+    first = list(handlers.stitch(blind.services, job))
     assert first == list(batches)
     blind.engine.before_read = breaks
     document = blind.stitch(job)

@@ -83,7 +83,8 @@ def test_neighbours_overlap_enough_and_no_tile_is_useless(page: Size, setting: d
     for axis in "xy":
         for before, after in pairwise(spans(tiles, axis)):
             assert before[1] - after[0] >= (setting["overlap"] << level) - (1 << level) + 1
-            assert before[0] < after[0] and before[1] < after[1]
+            assert before[0] < after[0]
+            assert before[1] < after[1]
 
 
 @given(sizes, settings())

@@ -70,14 +70,3 @@ def methods(node: ast.ClassDef) -> list[Function]:
 def body(function: Function) -> list[ast.stmt]:
     """The statements of a function after its docstring."""
     return function.body[1:] if ast.get_docstring(function) is not None else function.body
-
-
-def is_dataclass(node: ast.ClassDef) -> bool:
-    """Whether the class is decorated with @dataclass or @dataclass(...)."""
-    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
-
-
-def fields(node: ast.ClassDef) -> list[str]:
-    """Names that the class annotates in its body, class variables left out."""
-    annotated = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-    return [ast.unparse(item.target) for item in annotated if "ClassVar" not in ast.unparse(item.annotation)]
