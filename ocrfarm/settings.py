@@ -26,7 +26,7 @@ class Endpoints:
         models_dir: Folder with the user's own weights; it is never written to.
         cache_dir: Folder that weights are downloaded to.
         health_dir: Folder in which workers write their ready and heartbeat files.
-        otlp_endpoint: URL of an OpenTelemetry collector (OTLP over HTTP, http://host:4318); needs ocrfarm[traces].
+        otlp_endpoint: URL of an OpenTelemetry collector (OTLP over HTTP, http://host:4318); needs ocrfarm[tracing].
     """
 
     broker: str = ""

@@ -20,7 +20,7 @@ GROUPS = {
     "The client": "",
     "Workers on CPUs, and what they bring": "cpu",
     "The extra `parquet`": "parquet",
-    "The extra `traces`": "traces",
+    "The extra `tracing`": "tracing",
     "Tests, checks and this site": "dev",
 }
 """Heading -> the extra that asks for the packages below it; each package stands below the first that does."""

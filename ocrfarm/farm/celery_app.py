@@ -244,7 +244,7 @@ def setup_tracing(settings: Settings, service: str) -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise SettingsError(f"OCRFARM_OTLP_ENDPOINT is set, but {error}: install ocrfarm[traces]") from error
+        raise SettingsError(f"OCRFARM_OTLP_ENDPOINT is set, but {error}: install ocrfarm[tracing]") from error
     resource = Resource.create({"service.name": f"ocrfarm-{service}"})
     provider = TracerProvider(resource=resource)  # at its end the process sends what is left
     exporter = OTLPSpanExporter(endpoint=f"{collector.rstrip('/')}/v1/traces")

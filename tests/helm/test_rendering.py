@@ -8,9 +8,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+import ocrfarm
 from tests.support.helm_cases import CASES
 from tests.support.helm_chart import CHART, MINIMAL_VALUES, Helm, Object, schema, select_kind
-from tests.support.source_tree import ROOT
 
 VERSIONS = ("1.31", "1.34", "1.37")
 """Of Kubernetes, image volumes being known from 1.31 on; 1.28 is tried without them."""
@@ -121,6 +121,6 @@ def test_versions_agree() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     version = chart["appVersion"]
-    assert f'version = "{version}"' in (ROOT / "pyproject.toml").read_text()
+    assert version == ocrfarm.__version__
     assert values["images"]["cpu"] == f"ocrfarm:{version}-cpu"
     assert values["images"]["gpu"] == f"ocrfarm:{version}-gpu"

@@ -70,7 +70,7 @@ def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
 def _scaler(helm: Helm, farm: ProcessFarm, server: ValkeyServer, recognizer: str) -> Scaler:
     prefix = farm.settings.endpoints.key_prefix
     values = with_pool(keda={"enabled": True}, recognizer=recognizer)
-    values = values | {"broker": {"host": "127.0.0.1", "prefix": prefix}}
+    values = values | {"broker": {"host": "127.0.0.1", "keyPrefix": prefix}}
     (scaled,) = select_kind(helm.render(values), "ScaledObject")
     return Scaler(scaled, server)
 

@@ -125,7 +125,7 @@ def test_a_collector_that_is_away_costs_no_job(valkey_server: ValkeyServer, tmp_
         assert time.monotonic() - began < 30
 
 
-def test_traces_without_their_packages_are_told(tmp_path: Path) -> None:
+def test_missing_tracing_packages_are_reported(tmp_path: Path) -> None:
     (tmp_path / "opentelemetry").mkdir()
     (tmp_path / "opentelemetry" / "__init__.py").write_text("raise ImportError('there is no opentelemetry here')\n")
     (tmp_path / "page.png").write_bytes(draw_page(1, 1).png)
@@ -134,4 +134,4 @@ def test_traces_without_their_packages_are_told(tmp_path: Path) -> None:
     environment = os.environ | settings.to_env() | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (SettingsError.exit_code, 1)
-    assert "ocrfarm[traces]" in done.stderr
+    assert "ocrfarm[tracing]" in done.stderr

@@ -26,8 +26,8 @@ POOLS["recognize"]["pools"][2]["resources"] = {"limits": {"memory": "8Gi", "cpu"
 CASES: dict[str, Object] = {
     "least": MINIMAL_VALUES,
     "pools": MINIMAL_VALUES | POOLS,
-    "scaled": with_pool(keda={"enabled": True, "min": 1, "max": 40, "messagesPerReplica": 2}),
-    "slice of a GPU": with_pool(gpu={"resource": "nvidia.com/mig-1g.10gb"}, processes=2, processMegabytes=2000),
+    "scaled": with_pool(keda={"enabled": True, "minReplicas": 1, "maxReplicas": 40, "messagesPerReplica": 2}),
+    "slice of a GPU": with_pool(gpu={"resource": "nvidia.com/mig-1g.10gb"}, processes=2, processMemoryMB=2000),
     "paddle": with_pool(gpu={"resource": "nvidia.com/gpu"}, engine="paddle", precision="fp16"),
     "claim": MINIMAL_VALUES | {"weights": {"from": "pvc", "claim": "weights"}},
     "image volume": MINIMAL_VALUES | {"weights": {"from": "imageVolume", "image": "registry.example/weights:6"}},

@@ -48,15 +48,15 @@ The schema has looked at names, types and ranges before.
 {{/* Settings, times, Flower and metrics. */}}
 {{- define "ocrfarm.checks.parts" -}}
 {{- $wrong := list }}
-{{- $homes := dict "OCRFARM_BROKER" "broker" "OCRFARM_STORE" "store.url" "OCRFARM_KEY_PREFIX" "broker.prefix" "OCRFARM_FLOWER_PASSWORD" "flower.secret" "OCRFARM_SHUTDOWN_TIMEOUT" "termination.requeueSeconds" "OCRFARM_MODEL_LOAD_TIMEOUT" "probes.loadSeconds" "OCRFARM_RECOGNIZE_MEMORY_MB" "processMegabytes of a pool" "OCRFARM_MODELS_DIR" "weights" "OCRFARM_CACHE_DIR" "weights" "OCRFARM_HEALTH_DIR" "probes" }}
+{{- $homes := dict "OCRFARM_BROKER" "broker" "OCRFARM_STORE" "store.url" "OCRFARM_KEY_PREFIX" "broker.keyPrefix" "OCRFARM_FLOWER_PASSWORD" "flower.secret" "OCRFARM_SHUTDOWN_TIMEOUT" "termination.shutdownTimeout" "OCRFARM_MODEL_LOAD_TIMEOUT" "probes.modelLoadTimeout" "OCRFARM_RECOGNIZE_MEMORY_MB" "processMemoryMB of a pool" "OCRFARM_MODELS_DIR" "weights" "OCRFARM_CACHE_DIR" "weights" "OCRFARM_HEALTH_DIR" "probes" }}
 {{- range $name, $value := .Values.settings }}
 {{- with get $homes $name }}
 {{- $wrong = append $wrong (printf "settings.%s has a place of its own: %s" $name .) }}
 {{- end }}
 {{- end }}
 {{- with .Values.termination }}
-{{- if lt (int .graceSeconds) (add 15 .requeueSeconds) }}
-{{- $wrong = append $wrong (printf "termination.graceSeconds is %d: with requeueSeconds %d it must be %d or more, else pods are killed before their batch is back in its queue" (int .graceSeconds) (int .requeueSeconds) (add 15 .requeueSeconds)) }}
+{{- if lt (int .gracePeriod) (add 15 .shutdownTimeout) }}
+{{- $wrong = append $wrong (printf "termination.gracePeriod is %d: with shutdownTimeout %d it must be %d or more, else pods are killed before their batch is back in its queue" (int .gracePeriod) (int .shutdownTimeout) (add 15 .shutdownTimeout)) }}
 {{- end }}
 {{- end }}
 {{- with .Values.flower }}
@@ -95,16 +95,16 @@ The schema has looked at names, types and ranges before.
 {{- if .hpa.enabled }}
 {{- $wrong = append $wrong (printf "pool %q has both keda and hpa: two scalers of one deployment undo each other's work" .name) }}
 {{- end }}
-{{- if gt (int .keda.min) (int .keda.max) }}
-{{- $wrong = append $wrong (printf "pool %q: keda.min %d is more than keda.max %d" .name (int .keda.min) (int .keda.max)) }}
+{{- if gt (int .keda.minReplicas) (int .keda.maxReplicas) }}
+{{- $wrong = append $wrong (printf "pool %q: keda.minReplicas %d is more than keda.maxReplicas %d" .name (int .keda.minReplicas) (int .keda.maxReplicas)) }}
 {{- end }}
-{{- if gt (int .keda.fallbackReplicas) (int .keda.max) }}
-{{- $wrong = append $wrong (printf "pool %q: keda.fallbackReplicas %d is more than keda.max %d" .name (int .keda.fallbackReplicas) (int .keda.max)) }}
+{{- if gt (int .keda.fallbackReplicas) (int .keda.maxReplicas) }}
+{{- $wrong = append $wrong (printf "pool %q: keda.fallbackReplicas %d is more than keda.maxReplicas %d" .name (int .keda.fallbackReplicas) (int .keda.maxReplicas)) }}
 {{- end }}
 {{- end }}
 {{- if .hpa.enabled }}
-{{- if gt (int .hpa.min) (int .hpa.max) }}
-{{- $wrong = append $wrong (printf "pool %q: hpa.min %d is more than hpa.max %d" .name (int .hpa.min) (int .hpa.max)) }}
+{{- if gt (int .hpa.minReplicas) (int .hpa.maxReplicas) }}
+{{- $wrong = append $wrong (printf "pool %q: hpa.minReplicas %d is more than hpa.maxReplicas %d" .name (int .hpa.minReplicas) (int .hpa.maxReplicas)) }}
 {{- end }}
 {{- if .gpu.resource }}
 {{- $wrong = append $wrong (printf "pool %q: hpa goes by the CPU, which idles while a GPU works: take keda" .name) }}
@@ -125,9 +125,9 @@ The schema has looked at names, types and ranges before.
 {{- $wrong = append $wrong (printf "pool %q has gpu.runtimeClassName, but no gpu.resource: it would get no GPU" .name) }}
 {{- end }}
 {{- $limits := .resources.limits | default dict }}
-{{- $needed := mul (int .processes) (int .processMegabytes) }}
+{{- $needed := mul (int .processes) (int .processMemoryMB) }}
 {{- if and $limits.memory (lt (include "ocrfarm.megabytes" $limits.memory | int64) $needed) }}
-{{- $wrong = append $wrong (printf "pool %q: processes x processMegabytes is %d MB, but resources.limits.memory is %v: the pod would be killed before a process is replaced" .name $needed $limits.memory) }}
+{{- $wrong = append $wrong (printf "pool %q: processes x processMemoryMB is %d MB, but resources.limits.memory is %v: the pod would be killed before a process is replaced" .name $needed $limits.memory) }}
 {{- end }}
 {{- if and $limits.cpu (not .gpu.resource) (gt (mulf .processes .threads) (include "ocrfarm.cpu" $limits.cpu | float64)) }}
 {{- $wrong = append $wrong (printf "pool %q: processes x threads is %d, but resources.limits.cpu is %v: they would wait for each other" .name (mul (int .processes) (int .threads)) $limits.cpu) }}

@@ -14,7 +14,7 @@ spec:
     metadata: {{- include "ocrfarm.podMetadata" $names | nindent 6 }}
     spec:
       {{- include "ocrfarm.podSpec" $names | nindent 6 }}
-      terminationGracePeriodSeconds: {{ $values.termination.graceSeconds }}
+      terminationGracePeriodSeconds: {{ $values.termination.gracePeriod }}
       containers:
         - name: {{ .stage }}
           image: {{ $values.images.cpu | quote }}
@@ -22,7 +22,7 @@ spec:
           command: [ocrfarm, worker, {{ .stage }}, --concurrency, {{ $work.concurrency | quote }}]
           env:
             {{- include "ocrfarm.env" $names | trim | nindent 12 }}
-            - {name: OCRFARM_SHUTDOWN_TIMEOUT, value: {{ $values.termination.requeueSeconds | quote }}}
+            - {name: OCRFARM_SHUTDOWN_TIMEOUT, value: {{ $values.termination.shutdownTimeout | quote }}}
           resources: {{- toYaml $work.resources | nindent 12 }}
           securityContext: {{- include "ocrfarm.containerSecurity" . | nindent 12 }}
           {{- include "ocrfarm.probes" $names | nindent 10 }}

@@ -69,7 +69,7 @@ capabilities: {drop: [ALL]}
 - name: OCRFARM_BROKER
   value: {{ printf "%s://$(BROKER_USERNAME):$(BROKER_PASSWORD)@%s:%d/%d%s" (ternary "rediss" "redis" $tls.enabled) $values.broker.host (int $values.broker.port) (int $values.broker.database) (ternary "?ssl_ca_certs=/etc/ocrfarm/broker/ca.crt" "" (ne $tls.caSecret "")) | quote }}
 - name: OCRFARM_KEY_PREFIX
-  value: {{ $values.broker.prefix | quote }}
+  value: {{ $values.broker.keyPrefix | quote }}
 {{- end }}
 
 {{/* dict root, role: where broker and store are, and all settings. */}}
@@ -118,9 +118,9 @@ startupProbe:
   exec: {command: [sh, -c, {{ .ready | quote }}]}
   periodSeconds: 5
   timeoutSeconds: 5
-  failureThreshold: {{ add 12 (div (int .root.Values.probes.loadSeconds) 5) }}
+  failureThreshold: {{ add 12 (div (int .root.Values.probes.modelLoadTimeout) 5) }}
 livenessProbe:
-  exec: {command: [sh, -c, {{ printf "test -n \"$(find /run/ocrfarm -name '*.alive' -newermt '%d seconds ago')\"" (int .root.Values.probes.heartbeatSeconds) | quote }}]}
+  exec: {command: [sh, -c, {{ printf "test -n \"$(find /run/ocrfarm -name '*.alive' -newermt '%d seconds ago')\"" (int .root.Values.probes.heartbeatTimeout) | quote }}]}
   periodSeconds: 30
   timeoutSeconds: 5
   failureThreshold: 3
