@@ -17,7 +17,7 @@ from PIL import Image
 from ocrfarm.cli.journal import JOURNAL_NAME, Journal, JournalEntry
 from ocrfarm.geometry import Size
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
-from tests.acceptance.test_command_line import OCRFARM, SYNTHETIC, run
+from tests.support.command_line import OCRFARM, SYNTHETIC, run_ocrfarm
 from tests.support.servers import ValkeyServer
 
 COUNT = 200
@@ -83,11 +83,11 @@ def test_a_batch_that_is_killed_half_way_goes_on(tmp_path: Path, valkey_server: 
     if lasting:
         with run_farm(tmp_path / "store", valkey_server) as environment:
             before = run_and_kill(tmp_path, *command, **environment)
-            ended = run(*command, cwd=tmp_path, **environment)
+            ended = run_ocrfarm(*command, cwd=tmp_path, **environment)
         assert len(list((tmp_path / "store/jobs").glob("*/source"))) == COUNT  # those under way are not begun anew
     else:
         before = run_and_kill(tmp_path, *command)
-        ended = run(*command, cwd=tmp_path)
+        ended = run_ocrfarm(*command, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     after = read_rows(tmp_path / "out")
     assert sorted(after) == sorted(written)
@@ -105,7 +105,7 @@ def test_what_is_done_is_told_by_content_and_options(tmp_path: Path) -> None:
     command = ["read", "in", "--out", "out", "--formats", "json", "--json", *IN_PROCESS]
 
     def skipped(*more: str) -> list[str]:
-        ended = run(*command, *more, cwd=tmp_path)
+        ended = run_ocrfarm(*command, *more, cwd=tmp_path)
         assert ended.returncode == 0, ended.stderr
         events = [json.loads(line) for line in ended.stdout.splitlines()]
         return sorted(each["result"] for each in events if each["event"] == "skipped")
@@ -128,7 +128,7 @@ def test_failures_have_a_row_and_are_tried_again(tmp_path: Path) -> None:
     draw_images(tmp_path / "in", 1)
     (tmp_path / "in/bad.png").write_bytes(b"")
     for _ in range(2):
-        ended = run("read", "in", "gone.png", "--out", "out", *IN_PROCESS, cwd=tmp_path)
+        ended = run_ocrfarm("read", "in", "gone.png", "--out", "out", *IN_PROCESS, cwd=tmp_path)
         assert (ended.returncode, ended.stderr.count("\n")) == (3, 2), ended.stderr
         table = read_rows(tmp_path / "out")
         assert {name: row["state"] for name, row in table.items()} == {
@@ -143,7 +143,7 @@ def test_a_farm_that_has_enough_to_do_is_waited_for(tmp_path: Path, valkey_serve
     written = draw_images(tmp_path / "in", 6)
     with run_farm(tmp_path / "store", valkey_server) as environment:
         command = ["read", "in", "--out", "out", "--formats", "json", "--json", *SYNTHETIC]
-        ended = run(*command, cwd=tmp_path, **environment, OCRFARM_MAX_ACTIVE_JOBS="1")
+        ended = run_ocrfarm(*command, cwd=tmp_path, **environment, OCRFARM_MAX_ACTIVE_JOBS="1")
     assert ended.returncode == 0, ended.stderr
     assert {name: read_texts(tmp_path / f"out/{name}.json") for name in written} == written
     events = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -156,7 +156,7 @@ def test_a_file_that_a_farm_cannot_read_is_named_as_it_was_given(tmp_path: Path,
     draw_images(tmp_path / "in", 1)
     (tmp_path / "in/a/bad.png").write_bytes(b"no image")
     with run_farm(tmp_path / "store", valkey_server) as environment:
-        ended = run("read", "in", "--out", "out", *SYNTHETIC, cwd=tmp_path, **environment)
+        ended = run_ocrfarm("read", "in", "--out", "out", *SYNTHETIC, cwd=tmp_path, **environment)
     assert ended.stderr.startswith("ocrfarm: UnidentifiedImage: in/a/bad.png: its first bytes are"), ended.stderr
     assert read_rows(tmp_path / "out")["a/bad"]["reason"].startswith("UnidentifiedImage: in/a/bad.png: its")
 
@@ -165,13 +165,13 @@ def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
     draw_images(tmp_path / "in", 1)
     with Journal(tmp_path / "out" / JOURNAL_NAME) as first:
         first.add(JournalEntry(file="x.png", state="submitted", result="x"))
-        second = run("read", "in", "--out", "out", *IN_PROCESS, cwd=tmp_path)
+        second = run_ocrfarm("read", "in", "--out", "out", *IN_PROCESS, cwd=tmp_path)
     assert (second.returncode, "another ocrfarm works in this folder" in second.stderr) == (4, True), second.stderr
-    assert run("read", "in", "--out", "out", *IN_PROCESS, cwd=tmp_path).returncode == 0
+    assert run_ocrfarm("read", "in", "--out", "out", *IN_PROCESS, cwd=tmp_path).returncode == 0
 
 
 def test_nothing_but_what_goes_wrong_is_said_when_asked(tmp_path: Path) -> None:
     draw_images(tmp_path / "in", 2)
-    ended = run("read", "in", "nothing.png", "--out", "out", "--quiet", *IN_PROCESS, cwd=tmp_path)
+    ended = run_ocrfarm("read", "in", "nothing.png", "--out", "out", "--quiet", *IN_PROCESS, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("ocrfarm: UnidentifiedImage: nothing.png")

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import zlib
 from pathlib import Path
@@ -18,23 +17,9 @@ from PIL import Image
 from ocrfarm.geometry import Quad, Size
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from ocrfarm.storage.s3 import S3Store
+from tests.support.command_line import OCRFARM, SYNTHETIC, run_ocrfarm
 from tests.support.image_files import encode, make_noise
 from tests.support.servers import S3Server, ValkeyServer, require
-
-OCRFARM = [sys.executable, "-m", "ocrfarm.cli"]
-SYNTHETIC = ["--profile", "synthetic"]
-
-
-def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*OCRFARM, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def draw_page(path: Path, *, lines: int = 30) -> list[str]:
@@ -82,7 +67,7 @@ def test_bad_images_get_one_line_each_and_stop_nobody(tmp_path: Path, where: lis
     Image.new("L", (1, 1), 255).save(tmp_path / "dot.png")
     Image.new("L", (1, 60_000), 255).save(tmp_path / "strip.png")
     names = [*BAD_FILES, "missing.png", "dot.png", "strip.png", "good.png"]
-    ended = run("read", *names, "--out", "out", *SYNTHETIC, *where, cwd=tmp_path)
+    ended = run_ocrfarm("read", *names, "--out", "out", *SYNTHETIC, *where, cwd=tmp_path)
     complaints = [line for line in ended.stderr.splitlines() if line]
     assert len(complaints) == len(BAD_FILES) + 1, ended.stderr
     for name in (*BAD_FILES, "missing.png"):
@@ -97,7 +82,7 @@ def test_bad_images_get_one_line_each_and_stop_nobody(tmp_path: Path, where: lis
 
 def test_the_results_of_one_image(tmp_path: Path) -> None:
     expected = draw_page(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", *SYNTHETIC, "--in-process", cwd=tmp_path)
+    ended = run_ocrfarm("read", "sheet.png", "--out", "out", *SYNTHETIC, "--in-process", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert f"lines     {len(expected)}" in ended.stdout
     assert "coverage  100.00%" in ended.stdout
@@ -118,7 +103,7 @@ def test_a_folder_is_read_whole_and_equal_stems_do_not_collide(tmp_path: Path) -
     draw_page(tmp_path / "in/a.png")
     draw_page(tmp_path / "in/a.tif")
     (tmp_path / "in/notes.md").write_text("no image")
-    assert run("read", "in", "--out", "out", *SYNTHETIC, "--in-process", cwd=tmp_path).returncode == 0
+    assert run_ocrfarm("read", "in", "--out", "out", *SYNTHETIC, "--in-process", cwd=tmp_path).returncode == 0
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"a.json", "a.tif.json"}
 
 
@@ -139,7 +124,7 @@ def test_mistakes_have_an_exit_code_and_a_sentence(tmp_path: Path, arguments: li
     (tmp_path / "folder").mkdir()
     (tmp_path / "model.toml").write_text('detector = "PP-OCRv6_tiny_det"\nrecognizer = "PP-OCRv6_tiny"')
     draw_page(tmp_path / "x.png", lines=1)
-    ended = run(*arguments, cwd=tmp_path)
+    ended = run_ocrfarm(*arguments, cwd=tmp_path)
     assert (ended.returncode, words in ended.stderr) == (code, True), ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "out").exists()
@@ -149,7 +134,7 @@ def test_a_farm_that_is_not_there(tmp_path: Path) -> None:
     draw_page(tmp_path / "x.png", lines=1)
     nowhere = {"OCRFARM_BROKER": "redis://127.0.0.1:1/0", "OCRFARM_STORE": str(tmp_path / "store")}
     started = time.monotonic()
-    ended = run("read", "x.png", "--out", "out", *SYNTHETIC, cwd=tmp_path, **nowhere)
+    ended = run_ocrfarm("read", "x.png", "--out", "out", *SYNTHETIC, cwd=tmp_path, **nowhere)
     assert ended.returncode == 8
     assert ended.stderr.startswith("ocrfarm: BrokerUnreachable: ")
     assert ended.stderr.count("\n") == 1
@@ -159,7 +144,7 @@ def test_a_farm_that_is_not_there(tmp_path: Path) -> None:
 def test_a_wrong_key_for_the_store(tmp_path: Path, aws: S3Server, valkey_server: ValkeyServer) -> None:
     draw_page(tmp_path / "x.png", lines=1)
     farm = {"OCRFARM_BROKER": valkey_server.url, "OCRFARM_STORE": aws.url("tests")}
-    ended = run("submit", "x.png", *SYNTHETIC, cwd=tmp_path, **farm, AWS_SECRET_ACCESS_KEY="wrong")
+    ended = run_ocrfarm("submit", "x.png", *SYNTHETIC, cwd=tmp_path, **farm, AWS_SECRET_ACCESS_KEY="wrong")
     assert (ended.returncode, ended.stderr.count("\n")) == (7, 1), ended.stderr
     assert ended.stderr.startswith("ocrfarm: StoreDenied: ")
 
@@ -171,7 +156,7 @@ def test_no_room_for_the_results(tmp_path: Path) -> None:
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", small], check=True)
     try:
-        ended = run("read", "x.png", "--out", small, *SYNTHETIC, "--in-process", cwd=tmp_path)
+        ended = run_ocrfarm("read", "x.png", "--out", small, *SYNTHETIC, "--in-process", cwd=tmp_path)
         left = list(small.iterdir())
     finally:
         subprocess.run(["umount", small], check=True)
@@ -183,7 +168,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ended = run("up", *SYNTHETIC, "--flower-port", taken.getsockname()[1], cwd=tmp_path)
+        ended = run_ocrfarm("up", *SYNTHETIC, "--flower-port", taken.getsockname()[1], cwd=tmp_path)
     assert ended.returncode == 9
     assert ended.stderr.startswith("ocrfarm: FarmError: ")
 
@@ -199,13 +184,13 @@ def test_up_serves_other_command_lines_and_ends_with_ctrl_c(tmp_path: Path) -> N
         assert up.stdout
         exports = [up.stdout.readline().removeprefix("export ").strip().partition("=") for _ in range(2)]
         farm = {name: value for name, _, value in exports}
-        job = run("submit", "sheet.png", *SYNTHETIC, cwd=tmp_path, **farm).stdout.strip()
-        assert run("wait", job, "--timeout", 60, cwd=tmp_path, **farm).returncode == 0
-        assert run("fetch", job, "--out", "out", cwd=tmp_path, **farm).returncode == 0
-        assert f"{job}  " in run("jobs", cwd=tmp_path, **farm).stdout
-        assert "complete" in run("status", job, cwd=tmp_path, **farm).stdout
-        assert run("cancel", job, cwd=tmp_path, **farm).stdout == "had ended before\n"
-        assert run("status", "0" * 26, cwd=tmp_path, **farm).returncode == 10
+        job = run_ocrfarm("submit", "sheet.png", *SYNTHETIC, cwd=tmp_path, **farm).stdout.strip()
+        assert run_ocrfarm("wait", job, "--timeout", 60, cwd=tmp_path, **farm).returncode == 0
+        assert run_ocrfarm("fetch", job, "--out", "out", cwd=tmp_path, **farm).returncode == 0
+        assert f"{job}  " in run_ocrfarm("jobs", cwd=tmp_path, **farm).stdout
+        assert "complete" in run_ocrfarm("status", job, cwd=tmp_path, **farm).stdout
+        assert run_ocrfarm("cancel", job, cwd=tmp_path, **farm).stdout == "had ended before\n"
+        assert run_ocrfarm("status", "0" * 26, cwd=tmp_path, **farm).returncode == 10
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 130
     assert read_texts(tmp_path / "out" / f"{job}.json") == expected
@@ -234,23 +219,25 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_models_are_listed_and_verified(tmp_path: Path) -> None:
-    shown = run("models", "list", cwd=tmp_path).stdout
+    shown = run_ocrfarm("models", "list", cwd=tmp_path).stdout
     assert "PP-OCRv6_small_rec" in shown
     copy = tmp_path / "mine" / "PP-OCRv6_tiny_det"
     folder = Path(next(line.split()[-1] for line in shown.splitlines() if line.startswith("PP-OCRv6_tiny_det")))
     shutil.copytree(folder, copy)
     (copy / "inference.yml").write_text("tampered")
-    ended = run("models", "verify", "PP-OCRv6_tiny_det", cwd=tmp_path, OCRFARM_MODELS_DIR=str(tmp_path / "mine"))
+    ended = run_ocrfarm(
+        "models", "verify", "PP-OCRv6_tiny_det", cwd=tmp_path, OCRFARM_MODELS_DIR=str(tmp_path / "mine")
+    )
     assert ended.returncode == 5
     assert str(copy / "inference.yml") in ended.stderr
 
 
 def test_a_sample_page_comes_with_its_truth(tmp_path: Path) -> None:
-    ended = run("sample", "s.png", "--size", 1024, cwd=tmp_path)
+    ended = run_ocrfarm("sample", "s.png", "--size", 1024, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     truth = json.loads((tmp_path / "s.png.json").read_text())
     assert (truth["width"], truth["height"]) == (1024, 1024)
-    assert run("sample", "no/such/folder/s.png", "--size", 1024, cwd=tmp_path).returncode == 7
+    assert run_ocrfarm("sample", "no/such/folder/s.png", "--size", 1024, cwd=tmp_path).returncode == 7
 
 
 def test_an_image_in_a_bucket_is_read_over_a_farm(tmp_path: Path, s3: S3Store, valkey_server: ValkeyServer) -> None:
@@ -264,8 +251,10 @@ def test_an_image_in_a_bucket_is_read_over_a_farm(tmp_path: Path, s3: S3Store, v
     ]
     started = [subprocess.Popen(command, env=os.environ | farm, stderr=subprocess.DEVNULL) for command in commands]
     try:
-        job = run("submit", f"{bucket.rstrip('/')}/scans/sheet.png", *SYNTHETIC, cwd=tmp_path, **farm).stdout.strip()
-        ended = run("fetch", job, "--out", "out", "--timeout", 60, cwd=tmp_path, **farm)
+        job = run_ocrfarm(
+            "submit", f"{bucket.rstrip('/')}/scans/sheet.png", *SYNTHETIC, cwd=tmp_path, **farm
+        ).stdout.strip()
+        ended = run_ocrfarm("fetch", job, "--out", "out", "--timeout", 60, cwd=tmp_path, **farm)
     finally:
         for process in started:
             process.terminate()
@@ -276,7 +265,9 @@ def test_an_image_in_a_bucket_is_read_over_a_farm(tmp_path: Path, s3: S3Store, v
 
 def test_a_load_test_leaves_a_report(tmp_path: Path) -> None:
     draw_page(tmp_path / "page.png")
-    done = run("bench", "page.png", *SYNTHETIC, "--count", 3, "--concurrency", 2, "--out", "load.html", cwd=tmp_path)
+    done = run_ocrfarm(
+        "bench", "page.png", *SYNTHETIC, "--count", 3, "--concurrency", 2, "--out", "load.html", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "3 complete" in done.stdout
     assert "p99" in done.stdout
@@ -285,10 +276,10 @@ def test_a_load_test_leaves_a_report(tmp_path: Path) -> None:
 
 def test_tuning_leaves_a_profile_that_reads_as_before(tmp_path: Path) -> None:
     lines = draw_page(tmp_path / "page.png")
-    done = run("tune", "page.png", *SYNTHETIC, "--time-budget", 0.2, "--out", "mine.toml", cwd=tmp_path)
+    done = run_ocrfarm("tune", "page.png", *SYNTHETIC, "--time-budget", 0.2, "--out", "mine.toml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "accepted" in done.stdout
     assert "Every trial" in (tmp_path / "mine.html").read_text()
-    read = run("read", "page.png", "--profile", "mine.toml", "--out", "out", "--formats", "json", cwd=tmp_path)
+    read = run_ocrfarm("read", "page.png", "--profile", "mine.toml", "--out", "out", "--formats", "json", cwd=tmp_path)
     assert read.returncode == 0, read.stderr
     assert read_texts(tmp_path / "out" / "page.json") == lines

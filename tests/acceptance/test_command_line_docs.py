@@ -6,7 +6,7 @@ from pathlib import Path
 from ocrfarm.cli.display import Totals
 from ocrfarm.cli.journal import JournalEntry
 from ocrfarm.cli.main import exit_codes
-from tests.acceptance.test_command_line import run
+from tests.support.command_line import run_ocrfarm
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "command-line.md").read_text()
@@ -19,7 +19,7 @@ def test_exit_codes() -> None:
 
 
 def test_every_option_that_is_named_exists(tmp_path: Path) -> None:
-    helps = "".join(run(command, "--help", cwd=tmp_path).stdout for command in ("read", "submit"))
+    helps = "".join(run_ocrfarm(command, "--help", cwd=tmp_path).stdout for command in ("read", "submit"))
     named = set(re.findall(r"--[a-z][a-z-]*", PAGE + (DOCS / "inputs.md").read_text())) - {"--help"}
     assert named <= set(re.findall(r"--[a-z][a-z-]*", helps))
 

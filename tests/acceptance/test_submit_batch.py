@@ -19,7 +19,7 @@ from ocrfarm.geometry import Box
 from ocrfarm.selection import PageRange, Selection
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.s3 import S3Store
-from tests.acceptance.test_command_line import OCRFARM, SYNTHETIC, run
+from tests.support.command_line import OCRFARM, SYNTHETIC, run_ocrfarm
 from tests.support.servers import ValkeyServer
 
 
@@ -53,21 +53,21 @@ def test_a_folder_a_glob_and_a_manifest(tmp_path: Path, farm: dict[str, str]) ->
     draw_images(tmp_path, "in/a.png", "in/sub/b.png", "more/c.png", "d.png", "e.png")
     (tmp_path / "list.txt").write_text("# what came today\nd.png\n\n  e.png\nd.png\ngone.png\n")
     command = ["submit", "in", "more/*.png", "--manifest", "list.txt", *SYNTHETIC]
-    first = run(*command, cwd=tmp_path, **farm)
+    first = run_ocrfarm(*command, cwd=tmp_path, **farm)
     assert (first.returncode, first.stderr.count("\n"), "gone.png" in first.stderr) == (3, 1, True), first.stderr
     told = {source: job for job, _, source in (line.partition("  ") for line in first.stdout.splitlines())}
     assert sorted(told) == ["d.png", "e.png", "in/a.png", "in/sub/b.png", "more/c.png"]
     assert {job: request.name for job, request in read_requests(farm["OCRFARM_STORE"]).items()} == {
         job: Path(source).name for source, job in told.items()
     }
-    again = run(*command, cwd=tmp_path, **farm)
+    again = run_ocrfarm(*command, cwd=tmp_path, **farm)
     assert (again.returncode, again.stdout) == (3, "")
     assert len(read_requests(farm["OCRFARM_STORE"])) == 5
     assert {row["file"]: (row["state"], row["job"]) for row in read_rows(tmp_path / DEFAULT_JOURNAL)} == {
         source: ("submitted", job) for source, job in told.items()
     }
     draw_images(tmp_path, "x/e.png", "e.png")  # other bytes under the old name
-    changed = run(*command, "--json", cwd=tmp_path, **farm)
+    changed = run_ocrfarm(*command, "--json", cwd=tmp_path, **farm)
     assert [json.loads(line)["source"] for line in changed.stdout.splitlines()] == ["e.png"]
 
 
@@ -80,7 +80,7 @@ def test_what_was_cut_off_is_handed_in_under_its_id(tmp_path: Path, farm: dict[s
             assert handing_in.poll() is None
             time.sleep(0.01)
         handing_in.send_signal(signal.SIGKILL)
-    assert run("submit", "in", *SYNTHETIC, cwd=tmp_path, **farm).returncode == 0
+    assert run_ocrfarm("submit", "in", *SYNTHETIC, cwd=tmp_path, **farm).returncode == 0
     found = read_requests(farm["OCRFARM_STORE"])
     assert Counter(request.name for request in found.values()) == Counter(Path(name).name for name in names)
     table = read_rows(tmp_path / DEFAULT_JOURNAL)
@@ -91,7 +91,7 @@ def test_what_was_cut_off_is_handed_in_under_its_id(tmp_path: Path, farm: dict[s
 def test_options_go_with_the_job(tmp_path: Path, farm: dict[str, str]) -> None:
     draw_images(tmp_path, "a.png")
     options = ["--pages", "2-", "--dpi", "150", "--region", "1,2,3,4", "--tile-size", "512", "--priority", "9"]
-    ended = run("submit", "a.png", *options, *SYNTHETIC, cwd=tmp_path, **farm)
+    ended = run_ocrfarm("submit", "a.png", *options, *SYNTHETIC, cwd=tmp_path, **farm)
     (request,) = read_requests(farm["OCRFARM_STORE"]).values()
     assert ended.stdout.strip() in read_requests(farm["OCRFARM_STORE"])
     assert request.selection == Selection((PageRange(2, None),), 150, (Box(1, 2, 3, 4),))
@@ -102,11 +102,13 @@ def test_options_go_with_the_job(tmp_path: Path, farm: dict[str, str]) -> None:
 @pytest.mark.parametrize("names", [["a.png"], ["a.png", "b.png"]], ids=["one", "several"])
 def test_a_webhook_goes_with_each_job(tmp_path: Path, farm: dict[str, str], names: list[str]) -> None:
     draw_images(tmp_path, *names)
-    ended = run("submit", *names, "--webhook", "https://example.org/ocr?for=42", *SYNTHETIC, cwd=tmp_path, **farm)
+    ended = run_ocrfarm(
+        "submit", *names, "--webhook", "https://example.org/ocr?for=42", *SYNTHETIC, cwd=tmp_path, **farm
+    )
     assert ended.returncode == 0, ended.stderr
     found = read_requests(farm["OCRFARM_STORE"]).values()
     assert [request.webhook for request in found] == ["https://example.org/ocr?for=42"] * len(names)
-    told = run("status", ended.stdout.split()[0], cwd=tmp_path, **farm).stdout
+    told = run_ocrfarm("status", ended.stdout.split()[0], cwd=tmp_path, **farm).stdout
     assert told.endswith("\n    webhook: pending\n")
 
 
@@ -115,7 +117,7 @@ def test_a_webhook_that_is_none_is_refused_before_anything_is_handed_in(
     tmp_path: Path, farm: dict[str, str], url: str
 ) -> None:
     draw_images(tmp_path, "a.png", "b.png")
-    ended = run("submit", "a.png", "b.png", "--webhook", url, *SYNTHETIC, cwd=tmp_path, **farm)
+    ended = run_ocrfarm("submit", "a.png", "b.png", "--webhook", url, *SYNTHETIC, cwd=tmp_path, **farm)
     assert (ended.returncode, ended.stdout) == (SettingsError.exit_code, "")
     assert ended.stderr.startswith("ocrfarm: SettingsError: a webhook must be https://host/path")
     assert not (tmp_path / DEFAULT_JOURNAL).exists()
@@ -129,26 +131,26 @@ def test_a_part_of_a_bucket(tmp_path: Path, s3: S3Store, valkey_server: ValkeySe
     for name in ("scans/a.png", "scans/deep/b.PNG", "scans/notes.txt", "others/c.png", "jobs/01/tiles/t.png"):
         s3.put_file(name, tmp_path / "a.png")
     farm = {"OCRFARM_BROKER": valkey_server.url, "OCRFARM_STORE": s3.url, "OCRFARM_KEY_PREFIX": f"{tmp_path.name}:"}
-    ended = run("submit", "--prefix", f"{bucket}/", *SYNTHETIC, cwd=tmp_path, **farm)
+    ended = run_ocrfarm("submit", "--prefix", f"{bucket}/", *SYNTHETIC, cwd=tmp_path, **farm)
     assert ended.returncode == 0, ended.stderr
     names = ["others/c.png", "scans/a.png", "scans/deep/b.PNG"]
     assert [line.partition("  ")[2] for line in ended.stdout.splitlines()] == [f"{bucket}/{name}" for name in names]
-    assert run("submit", "--prefix", f"{bucket}/scans", *SYNTHETIC, cwd=tmp_path, **farm).stdout == ""
+    assert run_ocrfarm("submit", "--prefix", f"{bucket}/scans", *SYNTHETIC, cwd=tmp_path, **farm).stdout == ""
     for prefix, words in ((f"{bucket}/empty", "no image has such a name"), ("scans/", "s3://bucket/prefix")):
-        ended = run("submit", "--prefix", prefix, *SYNTHETIC, cwd=tmp_path, **farm)
+        ended = run_ocrfarm("submit", "--prefix", prefix, *SYNTHETIC, cwd=tmp_path, **farm)
         assert (ended.returncode in (3, 4), words in ended.stderr) == (True, True), ended.stderr
 
 
 def test_nothing_to_hand_in(tmp_path: Path, farm: dict[str, str]) -> None:
     (tmp_path / "list.txt").write_text("# nothing\n")
-    ended = run("submit", "--manifest", "list.txt", cwd=tmp_path, **farm)
+    ended = run_ocrfarm("submit", "--manifest", "list.txt", cwd=tmp_path, **farm)
     assert (ended.returncode, "nothing to hand in" in ended.stderr) == (3, True)
 
 
 def test_who_waits_hears_that_nobody_reads(tmp_path: Path, farm: dict[str, str]) -> None:
     """Else it would look like a job that takes long."""
     draw_images(tmp_path, "a.png")
-    job = run("submit", "a.png", *SYNTHETIC, cwd=tmp_path, **farm).stdout.strip()
-    waited = run("wait", job, "--timeout", 13, cwd=tmp_path, **farm)
+    job = run_ocrfarm("submit", "a.png", *SYNTHETIC, cwd=tmp_path, **farm).stdout.strip()
+    waited = run_ocrfarm("wait", job, "--timeout", 13, cwd=tmp_path, **farm)
     assert waited.returncode == 11
     assert waited.stderr.count("a.png waits: no worker reads recognize.synthetic") == 1

@@ -14,7 +14,7 @@ from PIL import Image
 from ocrfarm.cli.main import exit_codes
 from ocrfarm.geometry import Size
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
-from tests.acceptance.test_command_line import OCRFARM, SYNTHETIC, run
+from tests.support.command_line import OCRFARM, SYNTHETIC, run_ocrfarm
 
 IN_PROCESS = [*SYNTHETIC, "--in-process", "--tile-size", "512"]
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
@@ -63,7 +63,7 @@ def test_bars_are_for_terminals(folder: Path) -> None:
     assert _COLOUR.search(shown)
     assert "\x1b" not in printed
     assert printed.startswith("a.png -> out/a.json, .txt, .preview.png  (20 lines, ")
-    ended = run("read", "a.png", "b.png", "--out", "new", *IN_PROCESS, cwd=folder)
+    ended = run_ocrfarm("read", "a.png", "b.png", "--out", "new", *IN_PROCESS, cwd=folder)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -135,7 +135,7 @@ def test_a_name_does_not_steer_the_terminal(folder: Path) -> None:
 
 
 def test_no_command_is_told_in_half_a_sentence(folder: Path) -> None:
-    commands = run("--help", cwd=folder).stdout.partition("Commands:")[2].partition("Exit codes:")[0]
+    commands = run_ocrfarm("--help", cwd=folder).stdout.partition("Commands:")[2].partition("Exit codes:")[0]
     assert "  read " in commands
     assert "..." not in commands
 
@@ -150,7 +150,7 @@ def test_no_colour_where_it_is_not_wanted(folder: Path) -> None:
 
 def test_a_machine_gets_an_object_for_each_event(folder: Path) -> None:
     (folder / "bad.png").write_bytes(b"")
-    ended = run("read", ".", "--out", "out", "--formats", "txt,preview", "--json", *IN_PROCESS, cwd=folder)
+    ended = run_ocrfarm("read", ".", "--out", "out", "--formats", "txt,preview", "--json", *IN_PROCESS, cwd=folder)
     events = [json.loads(line) for line in ended.stdout.splitlines()]
     assert events[0] == {"event": "start", "files": 3}
     assert {"event", "file", "stage", "done", "tiles", "pixels"} == set(events[1])
@@ -163,36 +163,36 @@ def test_a_machine_gets_an_object_for_each_event(folder: Path) -> None:
 
 
 def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
-    ended = run("read", ".", "--out", "out", "--dry-run", *IN_PROCESS, cwd=folder)
+    ended = run_ocrfarm("read", ".", "--out", "out", "--dry-run", *IN_PROCESS, cwd=folder)
     assert (ended.returncode, (folder / "out").exists()) == (0, False), ended.stderr
     assert "a.png: 1 page, 6.0 megapixels, 54 tiles, nobody knows how long" in ended.stdout
     assert "nothing has been read with synthetic yet" in ended.stdout
-    ended = run("read", "a.png", "--out", "out", "--dry-run", "--profile", "fast", cwd=folder)
+    ended = run_ocrfarm("read", "a.png", "--out", "out", "--dry-run", "--profile", "fast", cwd=folder)
     origin = r"\((\d+\.\d) MP/s, measured on 2 cores of another machine, for (\d+) cores\)"
     told = re.search(rf"(?:about \d+|less than 1) s {origin}", ended.stdout)
     assert told
     assert float(told[1]) == pytest.approx(9.8 * int(told[2]) / 2)
-    run("read", "a.png", "--out", "out", *IN_PROCESS, cwd=folder)
-    ended = run("read", ".", "--out", "out", "--dry-run", "--json", *IN_PROCESS, cwd=folder)
+    run_ocrfarm("read", "a.png", "--out", "out", *IN_PROCESS, cwd=folder)
+    ended = run_ocrfarm("read", ".", "--out", "out", "--dry-run", "--json", *IN_PROCESS, cwd=folder)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [row.get("file") for row in rows] == ["b.png", None]  # the other one is done
     assert rows[-1]["origin"] == "1 image read into this folder with synthetic"
     assert rows[-1]["seconds"] > 0
     (folder / "bad.png").write_bytes(b"no image")
-    assert run("read", ".", "--out", "out", "--dry-run", *IN_PROCESS, cwd=folder).returncode == 3
+    assert run_ocrfarm("read", ".", "--out", "out", "--dry-run", *IN_PROCESS, cwd=folder).returncode == 3
 
 
 def test_exit_codes_are_told(tmp_path: Path) -> None:
-    told = run("--help", cwd=tmp_path).stdout.partition("Exit codes:")[2]
+    told = run_ocrfarm("--help", cwd=tmp_path).stdout.partition("Exit codes:")[2]
     assert {int(code): meaning for code, meaning in re.findall(r"(\d+)  (\S.*)", told)} == exit_codes()
     assert exit_codes().keys() == {*range(14), 130}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_learn_to_complete(shell: str, tmp_path: Path) -> None:
-    assert "_OCRFARM_COMPLETE" in run("completion", shell, cwd=tmp_path).stdout
+    assert "_OCRFARM_COMPLETE" in run_ocrfarm("completion", shell, cwd=tmp_path).stdout
 
 
 def test_completion_of_a_command_and_an_option(tmp_path: Path) -> None:
     words = {"COMP_WORDS": "ocrfarm read --dry", "COMP_CWORD": "2", "_OCRFARM_COMPLETE": "bash_complete"}
-    assert run(cwd=tmp_path, **words).stdout == "plain,--dry-run\n"
+    assert run_ocrfarm(cwd=tmp_path, **words).stdout == "plain,--dry-run\n"

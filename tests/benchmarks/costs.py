@@ -8,8 +8,8 @@ from pathlib import Path
 
 import redis
 
+from tests.support.engines import count_requests
 from tests.support.farm_fixture import ProcessFarm
-from tests.support.noop_engine import count_requests
 from tests.support.servers import S3Server, ValkeyServer
 
 _TICKS = os.sysconf("SC_CLK_TCK")

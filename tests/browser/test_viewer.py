@@ -57,18 +57,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     with run_chromium() as browser:
         browser.driver.set_window_size(1400, 900)
         yield browser
 
 
 @pytest.fixture
-def browser(window: Browser, address: str) -> Iterator[Browser]:
-    window.open("about:blank")
-    opened(window, address)
-    yield window
-    assert not window.console_errors()
+def browser(chromium: Browser, address: str) -> Iterator[Browser]:
+    chromium.open("about:blank")
+    opened(chromium, address)
+    yield chromium
+    assert not chromium.console_errors()
 
 
 def opened(browser: Browser, address: str) -> None:
@@ -319,25 +319,25 @@ def test_what_is_selected_is_exported(browser: Browser) -> None:
     assert len(files["csv"].splitlines()) == 3
 
 
-def test_many_lines_are_a_list_of_few_rows(window: Browser, tmp_path: Path) -> None:
+def test_many_lines_are_a_list_of_few_rows(chromium: Browser, tmp_path: Path) -> None:
     lines = [make_line(f"line {n}", x=10 + n % 20 * 45, y=10 + n // 20 * 3, height=2) for n in range(5000)]
     with shown(Document((make_page(*lines, size=Size(1000, 900)),)), tmp_path) as address:
-        opened(window, address)
-        assert len(_listed(window)) < 60
-        window.run_script("document.getElementById('list').scrollTop = 1e9")
-        window.wait_until(lambda: "line 4999" in _listed(window), "the last line")
-        assert _inked(window) > 1000
-        window.press("/", *"line 4321", Keys.ENTER)
-        window.wait_until(lambda: window.texts("#line-text") == ["line 4321"], "the hit")
-    assert not window.console_errors()
+        opened(chromium, address)
+        assert len(_listed(chromium)) < 60
+        chromium.run_script("document.getElementById('list').scrollTop = 1e9")
+        chromium.wait_until(lambda: "line 4999" in _listed(chromium), "the last line")
+        assert _inked(chromium) > 1000
+        chromium.press("/", *"line 4321", Keys.ENTER)
+        chromium.wait_until(lambda: chromium.texts("#line-text") == ["line 4321"], "the hit")
+    assert not chromium.console_errors()
 
 
-def test_a_viewer_without_its_files_says_so(window: Browser, tmp_path: Path) -> None:
+def test_a_viewer_without_its_files_says_so(chromium: Browser, tmp_path: Path) -> None:
     with shown(Document((SECOND,)), tmp_path) as address:
         (tmp_path / "viewer" / "lines.bin").unlink()
-        window.open(address)
-        window.wait_for("This cannot be shown: lines.bin: 404")
+        chromium.open(address)
+        chromium.wait_for("This cannot be shown: lines.bin: 404")
         (tmp_path / "viewer" / "viewer.json").write_text('{"format": "other/2"}', encoding="utf-8")
-        window.open(address)
-        window.wait_for("This cannot be shown: viewer.json has the format other/2")
-    assert all("404" in complaint for complaint in window.console_errors())
+        chromium.open(address)
+        chromium.wait_for("This cannot be shown: viewer.json has the format other/2")
+    assert all("404" in complaint for complaint in chromium.console_errors())

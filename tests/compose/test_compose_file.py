@@ -120,7 +120,7 @@ def _readme_example() -> str:
 
 
 @pytest.fixture
-def drawing(tmp_path: Path) -> Path:
+def drawing_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "client"
     folder.mkdir()
     command = [str(Path(sys.executable).with_name("ocrfarm")), "sample", "page.png", "--size", "1024"]
@@ -130,7 +130,7 @@ def drawing(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_readmes_example_works_as_written(tmp_path: Path, drawing: Path) -> None:
+def test_the_readmes_example_works_as_written(tmp_path: Path, drawing_folder: Path) -> None:
     """Broker with its users, store, splitter, the recognizer of the example's profile, stitcher and Flower."""
     stack, all_services = ComposeStack(tmp_path), load_services()
     ready = {
@@ -143,7 +143,7 @@ def test_the_readmes_example_works_as_written(tmp_path: Path, drawing: Path) -> 
         variables = {name: stack.localize(value) for name, value in documented_exports().items()}
         done = subprocess.run(
             [sys.executable, "-c", _readme_example()],
-            cwd=drawing,
+            cwd=drawing_folder,
             env=os.environ | variables,
             check=False,
             capture_output=True,

@@ -73,7 +73,7 @@ def bob(server: ApiServer) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def done(server: ApiServer) -> tuple[str, list[str]]:
+def finished_job(server: ApiServer) -> tuple[str, list[str]]:
     """Give a job of Alice's that has ended, and its texts."""
     data, expected = draw_image(1)
     with server.client("alice") as client:
@@ -102,8 +102,8 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     return found
 
 
-def test_a_job_from_upload_to_result(alice: httpx.Client, done: tuple[str, list[str]]) -> None:
-    job, expected = done
+def test_a_job_from_upload_to_result(alice: httpx.Client, finished_job: tuple[str, list[str]]) -> None:
+    job, expected = finished_job
     view = alice.get(f"/v1/jobs/{job}").json()
     assert (view["state"], view["name"], view["failed"]) == ("complete", "drawing.png", 0)
     assert view["submitted"] <= view["started"] <= view["finished"]
@@ -114,8 +114,8 @@ def test_a_job_from_upload_to_result(alice: httpx.Client, done: tuple[str, list[
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_result_in_every_format(alice: httpx.Client, done: tuple[str, list[str]], form: str) -> None:
-    job, expected = done
+def test_the_result_in_every_format(alice: httpx.Client, finished_job: tuple[str, list[str]], form: str) -> None:
+    job, expected = finished_job
     answer = alice.get(f"/v1/jobs/{job}/result", params={"format": form})
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == MEDIA_TYPES[form]
@@ -146,9 +146,13 @@ def _check_content(form: str, content: bytes, expected: list[str]) -> None:
             assert expected[0].split()[0].encode() in content.replace(b"\\", b"")
 
 
-def test_every_format_has_a_media_type_and_another_tag(alice: httpx.Client, done: tuple[str, list[str]]) -> None:
+def test_every_format_has_a_media_type_and_another_tag(
+    alice: httpx.Client, finished_job: tuple[str, list[str]]
+) -> None:
     assert MEDIA_TYPES.keys() == FORMATS.keys()
-    tags = {alice.get(f"/v1/jobs/{done[0]}/result", params={"format": form}).headers["etag"] for form in FORMATS}
+    tags = {
+        alice.get(f"/v1/jobs/{finished_job[0]}/result", params={"format": form}).headers["etag"] for form in FORMATS
+    }
     assert len(tags) == len(FORMATS)
 
 
@@ -178,17 +182,17 @@ def test_pages_of_an_image_with_several(alice: httpx.Client) -> None:
     ],
 )
 def test_another_owner_sees_no_job_of_mine(
-    bob: httpx.Client, server: ApiServer, done: tuple[str, list[str]], method: str, path: str
+    bob: httpx.Client, server: ApiServer, finished_job: tuple[str, list[str]], method: str, path: str
 ) -> None:
-    mine = assert_problem(bob.request(method, path.format(job=done[0])), 404, "UnknownJob")
+    mine = assert_problem(bob.request(method, path.format(job=finished_job[0])), 404, "UnknownJob")
     nobodys = protocol.new_job_id()
     unknown = assert_problem(bob.request(method, path.format(job=nobodys)), 404, "UnknownJob")
-    assert mine["detail"].replace(done[0], "") == unknown["detail"].replace(nobodys, "")
+    assert mine["detail"].replace(finished_job[0], "") == unknown["detail"].replace(nobodys, "")
     assert mine["title"] == unknown["title"]
-    assert done[0] not in [job["id"] for job in bob.get("/v1/jobs").json()["jobs"]]
+    assert finished_job[0] not in [job["id"] for job in bob.get("/v1/jobs").json()["jobs"]]
     for key in ("", "Bearer", "Bearer wrong", f"Basic {KEYS['alice']}", f"Bearer {key_digest(KEYS['alice'])}"):
         headers = {"Authorization": key} if key else {}
-        answer = httpx.request(method, f"{server.url}{path.format(job=done[0])}", headers=headers)
+        answer = httpx.request(method, f"{server.url}{path.format(job=finished_job[0])}", headers=headers)
         assert_problem(answer, 401, "Unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -225,8 +229,8 @@ def test_a_parameter_that_makes_no_sense(alice: httpx.Client, params: dict[str, 
 
 
 @pytest.mark.parametrize("form", ["nonsense", "", "json,txt", "../x"])
-def test_a_format_that_is_none(alice: httpx.Client, done: tuple[str, list[str]], form: str) -> None:
-    assert alice.get(f"/v1/jobs/{done[0]}/result", params={"format": form}).status_code == 400
+def test_a_format_that_is_none(alice: httpx.Client, finished_job: tuple[str, list[str]], form: str) -> None:
+    assert alice.get(f"/v1/jobs/{finished_job[0]}/result", params={"format": form}).status_code == 400
 
 
 def test_an_image_that_cannot_be_read_is_the_same_error_as_everywhere(alice: httpx.Client) -> None:
@@ -378,7 +382,7 @@ def test_requests_have_a_rate(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def idle(valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
+def workerless_settings(valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
     """Give a farm without workers: what is handed in waits."""
     return Settings(Endpoints(valkey_server.url, str(tmp_path / "store"), key_prefix=f"{uuid.uuid4().hex}:"))
 
@@ -387,8 +391,12 @@ def submit_job(client: httpx.Client) -> httpx.Response:
     return client.post("/v1/jobs", content=b"image", params=SYNTHETIC)
 
 
-def test_jobs_are_listed_page_by_page(idle: Settings, tmp_path: Path) -> None:
-    with run_api_server(idle, tmp_path) as server, server.client("alice") as alice, server.client("bob") as bob:
+def test_jobs_are_listed_page_by_page(workerless_settings: Settings, tmp_path: Path) -> None:
+    with (
+        run_api_server(workerless_settings, tmp_path) as server,
+        server.client("alice") as alice,
+        server.client("bob") as bob,
+    ):
         mine = [submit_job(alice).json()["id"] for _ in range(5)][::-1]
         theirs = submit_job(bob).json()["id"]
 
@@ -406,14 +414,14 @@ def test_jobs_are_listed_page_by_page(idle: Settings, tmp_path: Path) -> None:
             assert_problem(alice.get("/v1/jobs", params={"after": stranger}), 404, "UnknownJob")
         for limit in (0, 1_001):
             assert_problem(alice.get("/v1/jobs", params={"limit": limit}), 400, "BadRequest")
-        open_job_store(idle).recovery.delete_job(mine[1])
+        open_job_store(workerless_settings).recovery.delete_job(mine[1])
         assert page(2, mine[1]) == (mine[2:4], mine[3])  # the store still knows when it was
 
 
-def test_an_owner_has_so_many_unfinished_jobs(idle: Settings, tmp_path: Path) -> None:
+def test_an_owner_has_so_many_unfinished_jobs(workerless_settings: Settings, tmp_path: Path) -> None:
     limited = Api(api_max_jobs=3)
     with (
-        run_api_server(idle, tmp_path, api=limited) as server,
+        run_api_server(workerless_settings, tmp_path, api=limited) as server,
         server.client("alice") as alice,
         server.client("bob") as bob,
         ThreadPoolExecutor(8) as threads,
@@ -426,7 +434,7 @@ def test_an_owner_has_so_many_unfinished_jobs(idle: Settings, tmp_path: Path) ->
                 found = assert_problem(answer, 429, "TooManyRequests")
                 assert (found["retryable"], "3 unfinished jobs" in found["detail"]) == (True, True)
                 assert int(answer.headers["retry-after"]) > 0
-        assert {key.split("/")[1] for key in open_store(idle.endpoints.store).list("jobs/")} == {*taken}
+        assert {key.split("/")[1] for key in open_store(workerless_settings.endpoints.store).list("jobs/")} == {*taken}
         assert {job["id"] for job in alice.get("/v1/jobs").json()["jobs"]} == {*taken}
         assert submit_job(bob).status_code == 202
         assert alice.delete(f"/v1/jobs/{taken[0]}").json() == {"cancelled": True}
@@ -519,9 +527,9 @@ def test_it_ends_when_it_is_told_to(synthetic_farm: EmbeddedFarm, tmp_path: Path
     st.text(),
 )
 def test_no_request_is_too_strange(
-    server: ApiServer, done: tuple[str, list[str]], path: str, params: dict[str, str], text: str
+    server: ApiServer, finished_job: tuple[str, list[str]], path: str, params: dict[str, str], text: str
 ) -> None:
-    url = path.format(job=done[0], text=quote(text, safe=""))
+    url = path.format(job=finished_job[0], text=quote(text, safe=""))
     with server.client("alice") as client:
         for method in ("GET", "POST"):
             answer = client.request(method, url, params=params, headers={"If-None-Match": quote(text)})

@@ -29,7 +29,7 @@ PAGE = draw_page(4, 3)
 
 
 @pytest.fixture
-def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
     places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
     work, load = TaskLimits(batch_time_limit=20, shutdown_timeout=1), Admission(reconcile_interval=1, stalled_timeout=3)
     with run_farm(
@@ -41,72 +41,72 @@ def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
         yield farm
 
 
-def _reading(place: ProcessFarm) -> str:
-    job = place.submit(PAGE.png, profile=SMALL_TILES)
-    place.wait(job, lambda status: status.done > 2)
+def _reading(farm: ProcessFarm) -> str:
+    job = farm.submit(PAGE.png, profile=SMALL_TILES)
+    farm.wait(job, lambda status: status.done > 2)
     return job
 
 
-def _reading_behind(line: TcpProxy, place: ProcessFarm) -> str:
+def _reading_behind(line: TcpProxy, farm: ProcessFarm) -> str:
     """Start workers that reach the broker by this line only, and let them read a job."""
     for name, command in (("control", CONTROL), ("reader", RECOGNIZER)):
-        place.start(name, command, OCRFARM_BROKER=f"redis://127.0.0.1:{line.port}/0")
-    place.wait_ready()
-    return _reading(place)
+        farm.start(name, command, OCRFARM_BROKER=f"redis://127.0.0.1:{line.port}/0")
+    farm.wait_ready()
+    return _reading(farm)
 
 
-def _assert_whole(place: ProcessFarm, job: str) -> None:
-    assert place.wait(job, seconds=90).state == "complete", place.logs()
-    assert find_lost_and_duplicated(place.document(job), PAGE.lines) == ([], [])
+def _assert_whole(farm: ProcessFarm, job: str) -> None:
+    assert farm.wait(job, seconds=90).state == "complete", farm.logs()
+    assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
 
 
 @pytest.mark.parametrize("harm", [TcpProxy.cut, TcpProxy.stall], ids=["cut", "silent"])
 def test_workers_outlast_a_bad_line_to_the_broker(
-    place: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None]
+    farm: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None]
 ) -> None:
     with run_tcp_proxy(valkey_server.port) as line:
-        job = _reading_behind(line, place)
-        children = place.children("reader")
+        job = _reading_behind(line, farm)
+        children = farm.children("reader")
         harm(line, 5)
-        _assert_whole(place, job)
-        assert place.children("reader") == children  # with the models that they have loaded
-        assert place.stop("reader") == 0
+        _assert_whole(farm, job)
+        assert farm.children("reader") == children  # with the models that they have loaded
+        assert farm.stop("reader") == 0
 
 
 @pytest.mark.parametrize(("harm", "codes"), [(TcpProxy.cut, {0}), (TcpProxy.stall, {0, 1})], ids=["cut", "silent"])
 def test_workers_leave_in_time_though_the_broker_is_away(
-    place: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None], codes: set[int]
+    farm: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None], codes: set[int]
 ) -> None:
     """To one that is silent they cannot give back what they have, and say by their exit code that they did not."""
     with run_tcp_proxy(valkey_server.port) as line:
-        job = _reading_behind(line, place)
+        job = _reading_behind(line, farm)
         away = threading.Thread(target=harm, args=(line, 25))
         away.start()
         time.sleep(1)
-        assert {place.stop(name, seconds=15) for name in ("reader", "control")} <= codes
+        assert {farm.stop(name, seconds=15) for name in ("reader", "control")} <= codes
         line.restore()
         away.join()
     for name, command in (("control-2", CONTROL), ("reader-2", RECOGNIZER)):
-        place.start(name, command)
-    _assert_whole(place, job)
+        farm.start(name, command)
+    _assert_whole(farm, job)
 
 
 def test_a_worker_without_a_network_is_done_without_and_comes_back(
-    place: ProcessFarm, valkey_server: ValkeyServer
+    farm: ProcessFarm, valkey_server: ValkeyServer
 ) -> None:
     with create_namespace() as away, run_tcp_proxy(valkey_server.port, host=away.host) as line:
-        place.start("control", CONTROL)
-        place.start("near", RECOGNIZER)
-        place.start_inside(away.command_prefix, "far", RECOGNIZER, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
-        place.wait_ready()
-        children = place.children("far")
-        job = _reading(place)
+        farm.start("control", CONTROL)
+        farm.start("near", RECOGNIZER)
+        farm.start_inside(away.command_prefix, "far", RECOGNIZER, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
+        farm.wait_ready()
+        children = farm.children("far")
+        job = _reading(farm)
         away.unplug()
         unplugged = time.monotonic()
-        _assert_whole(place, job)
+        _assert_whole(farm, job)
         time.sleep(max(0.0, unplugged + 12 - time.monotonic()))
-        place.stop("near")
-        other = place.submit(PAGE.png, profile=SMALL_TILES)
+        farm.stop("near")
+        other = farm.submit(PAGE.png, profile=SMALL_TILES)
         away.plug_in()
-        _assert_whole(place, other)
-        assert place.children("far") == children
+        _assert_whole(farm, other)
+        assert farm.children("far") == children

@@ -24,13 +24,13 @@ DISK_KILOBYTES = 512 * MEGABYTE
 
 
 @pytest.fixture
-def places(valkey_server: ValkeyServer, tmp_path: Path) -> Endpoints:
+def endpoints(valkey_server: ValkeyServer, tmp_path: Path) -> Endpoints:
     return Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
 
 
-def _settings(places: Endpoints) -> Settings:
+def _settings(endpoints: Endpoints) -> Settings:
     work = TaskLimits(batch_time_limit=10, shutdown_timeout=1)
-    return Settings(places, task_limits=work, admission=Admission(reconcile_interval=1, stalled_timeout=3))
+    return Settings(endpoints, task_limits=work, admission=Admission(reconcile_interval=1, stalled_timeout=3))
 
 
 def _start(farm: ProcessFarm) -> None:
@@ -50,11 +50,11 @@ def _assert_resumes(farm: ProcessFarm, job: str) -> None:
     _assert_whole(farm, job)
 
 
-def test_a_store_on_a_full_disk(places: Endpoints, tmp_path: Path) -> None:
+def test_a_store_on_a_full_disk(endpoints: Endpoints, tmp_path: Path) -> None:
     (tmp_path / "farm").mkdir()
     with (
         mount_small_disk(tmp_path / "store", DISK_KILOBYTES) as disk,
-        run_farm(_settings(places), tmp_path / "farm") as farm,
+        run_farm(_settings(endpoints), tmp_path / "farm") as farm,
     ):
         _start(farm)
         disk.resize(200)
@@ -68,11 +68,11 @@ def test_a_store_on_a_full_disk(places: Endpoints, tmp_path: Path) -> None:
         assert not list((tmp_path / "store").rglob("*.part"))
 
 
-def test_a_splitter_whose_temporary_folder_is_full(places: Endpoints, tmp_path: Path) -> None:
+def test_a_splitter_whose_temporary_folder_is_full(endpoints: Endpoints, tmp_path: Path) -> None:
     (tmp_path / "farm").mkdir()
     with (
         mount_small_disk(tmp_path / "tmp", DISK_KILOBYTES) as disk,
-        run_farm(_settings(places), tmp_path / "farm", TMPDIR=str(disk.folder)) as farm,
+        run_farm(_settings(endpoints), tmp_path / "farm", TMPDIR=str(disk.folder)) as farm,
     ):
         _start(farm)
         disk.resize(60)
@@ -84,11 +84,11 @@ def test_a_splitter_whose_temporary_folder_is_full(places: Endpoints, tmp_path: 
         _assert_resumes(farm, job)
 
 
-def test_a_bucket_without_room(places: Endpoints, aws: S3Server, tmp_path: Path) -> None:
+def test_a_bucket_without_room(endpoints: Endpoints, aws: S3Server, tmp_path: Path) -> None:
     with run_faulty_s3_proxy(aws.endpoint) as (endpoint, mood):
         store = f"s3://{BUCKET}/{uuid.uuid4().hex}?endpoint={endpoint}"
         S3Store(store).create_bucket()
-        with run_farm(_settings(Endpoints(places.broker, store, key_prefix=places.key_prefix)), tmp_path) as farm:
+        with run_farm(_settings(Endpoints(endpoints.broker, store, key_prefix=endpoints.key_prefix)), tmp_path) as farm:
             _start(farm)
             job = farm.submit(PAGE.png)
             farm.wait(job, lambda status: status.tiles > 0)
@@ -100,32 +100,32 @@ def test_a_bucket_without_room(places: Endpoints, aws: S3Server, tmp_path: Path)
 
 
 @pytest.fixture
-def watched(places: Endpoints, tmp_path: Path) -> Iterator[ProcessFarm]:
+def farm(endpoints: Endpoints, tmp_path: Path) -> Iterator[ProcessFarm]:
     """Give a farm whose temporary files a test can see."""
     (tmp_path / "tmp").mkdir()
-    with run_farm(_settings(places), tmp_path, TMPDIR=str(tmp_path / "tmp"), FAKE_WORKER_TILE_SECONDS="0.1") as farm:
+    with run_farm(_settings(endpoints), tmp_path, TMPDIR=str(tmp_path / "tmp"), FAKE_WORKER_TILE_SECONDS="0.1") as farm:
         yield farm
 
 
-def test_temporary_files_are_gone_however_a_job_ends(watched: ProcessFarm) -> None:
-    _start(watched)
-    ended = [watched.submit(PAGE.png), watched.submit(b"no image"), watched.submit(PAGE.png[:20_000])]
-    assert [watched.wait(job).state for job in ended] == ["complete", "failed", "failed"]
-    cancelled = watched.submit(PAGE.png)
-    watched.wait(cancelled, lambda status: status.tiles > 0)
-    watched.client.job(cancelled).cancel()
-    _assert_whole(watched, watched.submit(PAGE.png))
-    assert _leftover_objects(watched) == []
+def test_temporary_files_are_gone_however_a_job_ends(farm: ProcessFarm) -> None:
+    _start(farm)
+    ended = [farm.submit(PAGE.png), farm.submit(b"no image"), farm.submit(PAGE.png[:20_000])]
+    assert [farm.wait(job).state for job in ended] == ["complete", "failed", "failed"]
+    cancelled = farm.submit(PAGE.png)
+    farm.wait(cancelled, lambda status: status.tiles > 0)
+    farm.client.job(cancelled).cancel()
+    _assert_whole(farm, farm.submit(PAGE.png))
+    assert _leftover_objects(farm) == []
 
 
 @pytest.mark.parametrize("place", ["split", "store", "stitch"])
-def test_temporary_files_of_a_killed_process_are_gone_after_the_next_job(watched: ProcessFarm, place: str) -> None:
+def test_temporary_files_of_a_killed_process_are_gone_after_the_next_job(farm: ProcessFarm, place: str) -> None:
     """What it was writing in the store stays there for a day."""
-    watched.environment["FAKE_WORKER_KILL_AT"] = place
-    _start(watched)
-    _assert_whole(watched, watched.submit(PAGE.png))
-    assert (watched.folder / f"died-{place}").exists()
-    assert _list_files(watched.folder / "tmp") == []
+    farm.environment["FAKE_WORKER_KILL_AT"] = place
+    _start(farm)
+    _assert_whole(farm, farm.submit(PAGE.png))
+    assert (farm.folder / f"died-{place}").exists()
+    assert _list_files(farm.folder / "tmp") == []
 
 
 def _leftover_objects(farm: ProcessFarm) -> list[str]:

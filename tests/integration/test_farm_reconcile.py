@@ -1,7 +1,6 @@
 """Messages, chords and whole brokers get lost: the store knows what is missing, and the job ends."""
 
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,29 +10,26 @@ import redis
 from ocrfarm.errors import JobFailed, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.submit import cancel, resume
-from ocrfarm.settings import Admission, Endpoints, Retention, Settings, TaskLimits
+from ocrfarm.settings import Retention
 from ocrfarm.storage import layout
-from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, find_lost_and_duplicated, run_farm
+from tests.support.farm_fixture import (
+    CONTROL,
+    RECOGNIZER,
+    ProcessFarm,
+    draw_page,
+    find_lost_and_duplicated,
+    make_reconciling_settings,
+    run_farm,
+)
 from tests.support.servers import ValkeyServer
 
 PAGE = draw_page(5, 4)
-FAST_RECONCILE = Admission(reconcile_interval=1, stalled_timeout=2, no_worker_timeout=6)
-
-
-def make_settings(server: ValkeyServer, folder: Path, *, keep: Retention | None = None) -> Settings:
-    places = Endpoints(server.url, f"{folder}/store", key_prefix=f"{uuid.uuid4().hex}:")
-    return Settings(
-        places,
-        task_limits=TaskLimits(batch_time_limit=20, shutdown_timeout=1),
-        admission=FAST_RECONCILE,
-        retention=keep or Retention(),
-    )
 
 
 @pytest.fixture(scope="module")
-def place(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessFarm]:
+def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessFarm]:
     folder = tmp_path_factory.mktemp("reconcile")
-    with run_farm(make_settings(valkey_server, folder), folder, FAKE_WORKER_TILE_SECONDS="0.1") as farm:
+    with run_farm(make_reconciling_settings(valkey_server, folder), folder, FAKE_WORKER_TILE_SECONDS="0.1") as farm:
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
         farm.wait_ready()
@@ -57,34 +53,34 @@ def _assert_whole(farm: ProcessFarm, job: str) -> None:
 @pytest.mark.parametrize(
     "lost", [("*",), ("recognize.synthetic*",), ("*batches*",), ("celery-task-meta-*",)], ids=lambda lost: str(lost[0])
 )
-def test_what_the_broker_loses_costs_time_only(place: ProcessFarm, lost: tuple[str, ...]) -> None:
-    job = place.submit(PAGE.png)
-    place.wait(job, lambda status: status.done > 2)
-    _remove(place, *lost)
-    _assert_whole(place, job)
+def test_what_the_broker_loses_costs_time_only(farm: ProcessFarm, lost: tuple[str, ...]) -> None:
+    job = farm.submit(PAGE.png)
+    farm.wait(job, lambda status: status.done > 2)
+    _remove(farm, *lost)
+    _assert_whole(farm, job)
 
 
-def test_the_message_of_a_new_job_is_lost(place: ProcessFarm) -> None:
-    place.stop("control")
-    job = place.submit(PAGE.png)
-    _remove(place, "split*")
-    place.start("control", CONTROL)
-    _assert_whole(place, job)
+def test_the_message_of_a_new_job_is_lost(farm: ProcessFarm) -> None:
+    farm.stop("control")
+    job = farm.submit(PAGE.png)
+    _remove(farm, "split*")
+    farm.start("control", CONTROL)
+    _assert_whole(farm, job)
 
 
-def test_a_job_whose_messages_wait_is_left_alone(place: ProcessFarm) -> None:
+def test_a_job_whose_messages_wait_is_left_alone(farm: ProcessFarm) -> None:
     """However long: only messages that are nowhere are sent again."""
-    first, second = place.submit(PAGE.png, priority=9), place.submit(PAGE.png, priority=9)
-    place.wait(first)
-    _assert_whole(place, second)
-    with redis.Redis.from_url(place.settings.endpoints.broker, decode_responses=True) as server:
-        record = server.hgetall(f"{place.settings.endpoints.key_prefix}job:{second}")
+    first, second = farm.submit(PAGE.png, priority=9), farm.submit(PAGE.png, priority=9)
+    farm.wait(first)
+    _assert_whole(farm, second)
+    with redis.Redis.from_url(farm.settings.endpoints.broker, decode_responses=True) as server:
+        record = server.hgetall(f"{farm.settings.endpoints.key_prefix}job:{second}")
     assert "requeues" not in record
 
 
 def test_processes_that_die_at_bad_moments_cost_time_only(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     with run_farm(
-        make_settings(valkey_server, tmp_path), tmp_path, FAKE_WORKER_KILL_AT="split,stitch,store,count"
+        make_reconciling_settings(valkey_server, tmp_path), tmp_path, FAKE_WORKER_KILL_AT="split,stitch,store,count"
     ) as farm:
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
@@ -93,51 +89,51 @@ def test_processes_that_die_at_bad_moments_cost_time_only(valkey_server: ValkeyS
         assert len(list(tmp_path.glob("died-*"))) == 4
 
 
-def test_a_cancelled_job_is_taken_up_again_by_hand(place: ProcessFarm) -> None:
-    job = place.submit(PAGE.png)
-    place.wait(job, lambda status: status.done > 2)
-    assert cancel(place.submitter, job)
-    place.wait(job)
-    resume(place.submitter, job)
-    place.wait(job, lambda status: status.state != "cancelled")
-    _assert_whole(place, job)
+def test_a_cancelled_job_is_taken_up_again_by_hand(farm: ProcessFarm) -> None:
+    job = farm.submit(PAGE.png)
+    farm.wait(job, lambda status: status.done > 2)
+    assert cancel(farm.submitter, job)
+    farm.wait(job)
+    resume(farm.submitter, job)
+    farm.wait(job, lambda status: status.state != "cancelled")
+    _assert_whole(farm, job)
 
 
-def test_what_was_given_up_is_tried_again_by_hand(place: ProcessFarm) -> None:
-    place.stop("reader")
-    job = place.submit(PAGE.png)
+def test_what_was_given_up_is_tried_again_by_hand(farm: ProcessFarm) -> None:
+    farm.stop("reader")
+    job = farm.submit(PAGE.png)
     tiles = f"{layout.job_prefix(job)}tiles/"
-    place.wait_until(lambda: len(list(place.store.list(tiles))) == 20)
-    tile = next(place.store.list(tiles))
-    pixels = place.store.get(tile)
-    place.store.put(tile, b"damaged")
-    place.start("reader", RECOGNIZER)
-    assert place.wait(job).state == "partial"
-    assert "tile" in place.document(job).pages[0].coverage.gaps[0].reason
-    place.store.put(tile, pixels)
-    place.client.job(job).resume()
-    place.wait(job, lambda status: status.state == "complete")
-    _assert_whole(place, job)
-    assert place.status(job).failed == 0
+    farm.wait_until(lambda: len(list(farm.store.list(tiles))) == 20)
+    tile = next(farm.store.list(tiles))
+    pixels = farm.store.get(tile)
+    farm.store.put(tile, b"damaged")
+    farm.start("reader", RECOGNIZER)
+    assert farm.wait(job).state == "partial"
+    assert "tile" in farm.document(job).pages[0].coverage.gaps[0].reason
+    farm.store.put(tile, pixels)
+    farm.client.job(job).resume()
+    farm.wait(job, lambda status: status.state == "complete")
+    _assert_whole(farm, job)
+    assert farm.status(job).failed == 0
 
 
-def test_nobody_takes_up_what_nobody_knows(place: ProcessFarm) -> None:
+def test_nobody_takes_up_what_nobody_knows(farm: ProcessFarm) -> None:
     with pytest.raises(UnknownJob, match="neither the broker nor the store"):
-        place.client.job(protocol.new_job_id()).resume()
+        farm.client.job(protocol.new_job_id()).resume()
 
 
-def test_a_forgotten_job_is_told_from_the_store(place: ProcessFarm) -> None:
-    cancelled, complete = place.submit(PAGE.png), place.submit(PAGE.png)
-    cancel(place.submitter, cancelled)
-    place.wait(complete)
-    _remove(place, f"job:{cancelled}*", f"job:{complete}*")
-    assert place.client.job(cancelled).status().state == "cancelled"
-    status = place.client.job(complete).status()
+def test_a_forgotten_job_is_told_from_the_store(farm: ProcessFarm) -> None:
+    cancelled, complete = farm.submit(PAGE.png), farm.submit(PAGE.png)
+    cancel(farm.submitter, cancelled)
+    farm.wait(complete)
+    _remove(farm, f"job:{cancelled}*", f"job:{complete}*")
+    assert farm.client.job(cancelled).status().state == "cancelled"
+    status = farm.client.job(complete).status()
     assert (status.state, status.done) == ("complete", 20)
 
 
 def test_a_job_that_no_worker_can_read_says_so_and_ends(valkey_server: ValkeyServer, tmp_path: Path) -> None:
-    with run_farm(make_settings(valkey_server, tmp_path), tmp_path) as farm:
+    with run_farm(make_reconciling_settings(valkey_server, tmp_path), tmp_path) as farm:
         farm.start("control", CONTROL)
         farm.wait_ready()
         job = farm.submit(PAGE.png)
@@ -153,7 +149,7 @@ def _gone(farm: ProcessFarm, job: str) -> Callable[[], bool]:
 
 def test_jobs_are_removed_when_their_time_is_over(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     keep = Retention(retention_complete=3, retention_cancelled=0)
-    with run_farm(make_settings(valkey_server, tmp_path, keep=keep), tmp_path) as farm:
+    with run_farm(make_reconciling_settings(valkey_server, tmp_path, keep=keep), tmp_path) as farm:
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
         farm.wait_ready()

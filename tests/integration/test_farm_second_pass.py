@@ -17,14 +17,17 @@ from ocrfarm.recognize.engine import LineFilter, accept_all
 from ocrfarm.recognize.synthetic_engine import SyntheticEngine, draw_synthetic_line, make_synthetic_page
 from ocrfarm.storage import layout
 from ocrfarm.tile import TileId
-from tests.integration.test_farm_handlers import CountingEngine, InProcessFarm, bench
-from tests.integration.test_farm_reconcile import make_settings
-from tests.support.farm_fixture import CONTROL, RECOGNIZER, find_lost_and_duplicated, run_farm
-from tests.support.farm_fixture import FARM_PROFILE as YARD_PROFILE
+from tests.support.engines import CountingEngine, UncertainEngine
+from tests.support.farm_fixture import (
+    CONTROL,
+    FARM_PROFILE,
+    RECOGNIZER,
+    find_lost_and_duplicated,
+    make_reconciling_settings,
+    run_farm,
+)
+from tests.support.in_process_farm import InProcessFarm
 from tests.support.servers import ValkeyServer
-from tests.unit.test_pipeline import UncertainEngine
-
-__all__ = ["bench"]  # the fixture
 
 TEXT = "".join(chr(0x4E00 + k) for k in range(120))
 PROFILE = replace(find_profile("synthetic").with_tiling(side=640, overlap=160), name="blind")
@@ -40,81 +43,80 @@ class BlindEngine(CountingEngine):
 
 
 @pytest.fixture
-def blind(bench: InProcessFarm) -> InProcessFarm:
+def blind_farm(in_process_farm: InProcessFarm) -> InProcessFarm:
     engine = BlindEngine()
-    return InProcessFarm(replace(bench.services, load_engine=lambda _: engine), engine)
+    return InProcessFarm(replace(in_process_farm.services, load_engine=lambda _: engine), engine)
 
 
-def submit_for_second_pass(blind: InProcessFarm) -> tuple[str, tuple[tuple[TileId, ...], ...]]:
+def submit_for_second_pass(blind_farm: InProcessFarm) -> tuple[str, tuple[tuple[TileId, ...], ...]]:
     """Bring a page to its second pass."""
     pixels = np.full((600, 1600), 255, np.uint8)
     draw_synthetic_line(pixels, TEXT, x=100, y=300, height=24)
-    job = blind.submit(encode_tile(pixels), profile=PROFILE)
-    for batch in handlers.split(blind.services, job):
-        handlers.recognize(blind.services, job, batch=batch)
-    return job, handlers.stitch(blind.services, job)
+    job = blind_farm.submit(encode_tile(pixels), profile=PROFILE)
+    for batch in handlers.split(blind_farm.services, job):
+        handlers.recognize(blind_farm.services, job, batch=batch)
+    return job, handlers.stitch(blind_farm.services, job)
 
 
-def test_what_one_tile_missed_is_found(blind: InProcessFarm) -> None:
-    job, batches = submit_for_second_pass(blind)
+def test_what_one_tile_missed_is_found(blind_farm: InProcessFarm) -> None:
+    job, batches = submit_for_second_pass(blind_farm)
     assert [len(batch) for batch in batches] == [2]
-    assert blind.status(job).state == "recognizing"
-    document = blind.stitch(job)
+    assert blind_farm.status(job).state == "recognizing"
+    document = blind_farm.stitch(job)
     assert [line.text for line in document.lines] == [TEXT]
     assert document.pages[0].coverage.second_pass_count == 2
-    status = blind.status(job)
+    status = blind_farm.status(job)
     assert (status.state, status.done) == ("complete", status.tiles - status.blank)
 
 
-def test_looks_that_are_read_are_not_read_again(blind: InProcessFarm) -> None:
-    job, (batch,) = submit_for_second_pass(blind)
-    assert recognize_regions(blind.services, job, batch=batch[:1]) == 1
-    assert handlers.stitch(blind.services, job) == (batch[1:],)
-    reads = blind.engine.reads
-    assert recognize_regions(blind.services, job, batch=batch) == 1
-    assert blind.engine.reads == reads + 1
-    assert handlers.stitch(blind.services, job) == ()
+def test_looks_that_are_read_are_not_read_again(blind_farm: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind_farm)
+    assert recognize_regions(blind_farm.services, job, batch=batch[:1]) == 1
+    assert handlers.stitch(blind_farm.services, job) == (batch[1:],)
+    reads = blind_farm.engine.reads
+    assert recognize_regions(blind_farm.services, job, batch=batch) == 1
+    assert blind_farm.engine.reads == reads + 1
+    assert handlers.stitch(blind_farm.services, job) == ()
 
 
-def test_a_look_that_breaks_the_engine_costs_nothing_but_itself(blind: InProcessFarm) -> None:
+def test_a_look_that_breaks_the_engine_costs_nothing_but_itself(blind_farm: InProcessFarm) -> None:
     def breaks(read: int) -> None:
         raise EngineFailed("on purpose")
 
-    job, batches = submit_for_second_pass(blind)
-    first = list(handlers.stitch(blind.services, job))
-    assert first == list(batches)
-    blind.engine.before_read = breaks
-    document = blind.stitch(job)
+    job, batches = submit_for_second_pass(blind_farm)
+    assert handlers.stitch(blind_farm.services, job) == batches
+    blind_farm.engine.before_read = breaks
+    document = blind_farm.stitch(job)
     assert len(document.lines) == 2
     assert document.is_complete
-    assert blind.status(job).state == "complete"
-    assert len(list(blind.services.store.list(f"{layout.job_prefix(job)}dead_letters/"))) == 2
+    assert blind_farm.status(job).state == "complete"
+    assert len(list(blind_farm.services.store.list(f"{layout.job_prefix(job)}dead_letters/"))) == 2
 
 
-def test_a_look_that_takes_its_workers_down_is_given_up(blind: InProcessFarm) -> None:
-    job, (batch,) = submit_for_second_pass(blind)
+def test_a_look_that_takes_its_workers_down_is_given_up(blind_farm: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind_farm)
     for name in batch:
-        for _ in range(blind.services.settings.task_limits.max_attempts):
-            blind.services.jobs.attempts.start(job, str(name))
-    assert recognize_regions(blind.services, job, batch=batch) == 0
-    assert handlers.stitch(blind.services, job) == ()
+        for _ in range(blind_farm.services.settings.task_limits.max_attempts):
+            blind_farm.services.jobs.attempts.start(job, str(name))
+    assert recognize_regions(blind_farm.services, job, batch=batch) == 0
+    assert handlers.stitch(blind_farm.services, job) == ()
 
 
-def test_tiles_that_are_gone_are_no_crash(blind: InProcessFarm) -> None:
-    job, (batch,) = submit_for_second_pass(blind)
-    blind.services.store.delete(list(blind.services.store.list(f"{layout.job_prefix(job)}tiles/")))
-    assert recognize_regions(blind.services, job, batch=batch) == 0
-    assert blind.stitch(job).is_complete
+def test_tiles_that_are_gone_are_no_crash(blind_farm: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind_farm)
+    blind_farm.services.store.delete(list(blind_farm.services.store.list(f"{layout.job_prefix(job)}tiles/")))
+    assert recognize_regions(blind_farm.services, job, batch=batch) == 0
+    assert blind_farm.stitch(job).is_complete
 
 
-def test_a_job_that_has_ended_is_looked_at_no_more(blind: InProcessFarm) -> None:
-    job, (batch,) = submit_for_second_pass(blind)
-    blind.services.jobs.update(job, state="cancelled")
-    assert recognize_regions(blind.services, job, batch=batch) == 0
-    assert not [key for key in blind.services.store.list(f"{layout.job_prefix(job)}fragments/") if "-qx" in key]
+def test_a_job_that_has_ended_is_looked_at_no_more(blind_farm: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind_farm)
+    blind_farm.services.jobs.update(job, state="cancelled")
+    assert recognize_regions(blind_farm.services, job, batch=batch) == 0
+    assert not [key for key in blind_farm.services.store.list(f"{layout.job_prefix(job)}fragments/") if "-qx" in key]
 
 
-def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(bench: InProcessFarm) -> None:
+def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(in_process_farm: InProcessFarm) -> None:
     light, strong = UncertainEngine(), SyntheticEngine("strong")
     asked: list[str] = []
 
@@ -122,7 +124,7 @@ def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(bench: InProcessFa
         asked.append(profile.recognizer)
         return strong if profile.recognizer == "strong" else light
 
-    farm = InProcessFarm(replace(bench.services, load_engine=engine), bench.engine)
+    farm = InProcessFarm(replace(in_process_farm.services, load_engine=engine), in_process_farm.engine)
     pixels = np.full((600, 1600), 255, np.uint8)
     for y, text in ((100, "doubtful"), (160, "plain"), (220, "doubtful"), (400, "plain")):
         draw_synthetic_line(pixels, text, x=100, y=y, height=24)
@@ -145,11 +147,13 @@ def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(bench: InProcessFa
 
 def test_processes_that_die_during_a_second_pass_cost_time_only(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     pixels, lines = make_synthetic_page(Size(512 + 4 * 448, 512 + 2 * 448), seed=5, lines=25)
-    with run_farm(make_settings(valkey_server, tmp_path), tmp_path, FAKE_WORKER_KILL_AT="doubt,region") as farm:
+    with run_farm(
+        make_reconciling_settings(valkey_server, tmp_path), tmp_path, FAKE_WORKER_KILL_AT="doubt,region"
+    ) as farm:
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
         farm.wait_ready()
-        job = farm.submit(encode_tile(pixels), profile=YARD_PROFILE.with_tiling(overlap=64))
+        job = farm.submit(encode_tile(pixels), profile=FARM_PROFILE.with_tiling(overlap=64))
         assert farm.wait(job).state == "complete"
         document = farm.document(job)
     assert {path.name for path in tmp_path.glob("died-*")} == {"died-doubt", "died-region"}
@@ -157,9 +161,9 @@ def test_processes_that_die_during_a_second_pass_cost_time_only(valkey_server: V
     assert find_lost_and_duplicated(document, [line.text for line in lines]) == ([], [])
 
 
-def test_a_resumed_job_decides_anew_where_to_look(blind: InProcessFarm) -> None:
-    job, (batch,) = submit_for_second_pass(blind)
-    recognize_regions(blind.services, job, batch=batch)
-    clear_dead_letters(blind.services.store, job)
-    assert not blind.services.store.exists(layout.second_pass(job))
-    assert handlers.stitch(blind.services, job) == (batch,)
+def test_a_resumed_job_decides_anew_where_to_look(blind_farm: InProcessFarm) -> None:
+    job, (batch,) = submit_for_second_pass(blind_farm)
+    recognize_regions(blind_farm.services, job, batch=batch)
+    clear_dead_letters(blind_farm.services.store, job)
+    assert not blind_farm.services.store.exists(layout.second_pass(job))
+    assert handlers.stitch(blind_farm.services, job) == (batch,)

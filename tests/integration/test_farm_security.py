@@ -34,9 +34,9 @@ from ocrfarm.server.webhooks import WebhookDispatcher
 from ocrfarm.settings import Admission, Endpoints, Security, Settings, TaskLimits
 from ocrfarm.storage import layout
 from ocrfarm.storage.s3 import S3Store
-from tests.acceptance.test_command_line import run
 from tests.conftest import BUCKET
 from tests.support.certificates import create_certificate, make_server_context
+from tests.support.command_line import run_ocrfarm
 from tests.support.farm_fixture import (
     CONTROL,
     FARM_PROFILE,
@@ -64,7 +64,7 @@ SECRETS = (
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[ValkeyServer]:
+def acl_broker(tmp_path: Path) -> Iterator[ValkeyServer]:
     """Give a broker that has docs/security/redis.acl as its ACL file, and in it one more user who may do all."""
     users = (SECURITY / "redis.acl").read_text(encoding="utf-8")
     for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD), ("SCALER", SCALER_PASSWORD)):
@@ -89,8 +89,8 @@ def _tls_farm(server: ValkeyServer, folder: Path) -> Iterator[ProcessFarm]:
             yield farm
 
 
-def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServer, tmp_path: Path) -> None:
-    with _tls_farm(guarded, tmp_path) as farm:
+def test_a_farm_works_with_users_that_may_do_little_over_tls(acl_broker: ValkeyServer, tmp_path: Path) -> None:
+    with _tls_farm(acl_broker, tmp_path) as farm:
         port = find_free_ports(1)[0]
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
@@ -109,7 +109,7 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(guarded: ValkeyServ
         _the_dashboard_shows_and_changes_nothing(port)
         _no_secret_is_told(farm)
         assert farm.stop("reader") == farm.stop("control") == 0
-        with redis.Redis.from_url(guarded.url, username="admin", password="admin") as admin:
+        with redis.Redis.from_url(acl_broker.url, username="admin", password="admin") as admin:
             refused = admin.execute_command("ACL", "LOG")
         assert not refused, refused
 
@@ -162,11 +162,11 @@ def _no_secret_in(text: str, where: str) -> None:
     assert not [secret for secret in SECRETS if secret in text], where
 
 
-def test_no_secret_is_told_when_everything_goes_wrong(guarded: ValkeyServer, aws: S3Server, tmp_path: Path) -> None:
+def test_no_secret_is_told_when_everything_goes_wrong(acl_broker: ValkeyServer, aws: S3Server, tmp_path: Path) -> None:
     """Errors of the broker and the store are where passwords and keys get into logs."""
 
     def url(password: str) -> str:
-        return guarded.url.replace("redis://", f"redis://ocrfarm-worker:{password}@")
+        return acl_broker.url.replace("redis://", f"redis://ocrfarm-worker:{password}@")
 
     store = aws.url(BUCKET, uuid.uuid4().hex)
     S3Store(store).create_bucket()
@@ -180,7 +180,7 @@ def test_no_secret_is_told_when_everything_goes_wrong(guarded: ValkeyServer, aws
         farm.wait_ready("control", "reader")
         job = farm.submit(PAGE.png)
         farm.wait(job, lambda status: status.tiles > 0)
-        guarded.restart()
+        acl_broker.restart()
         ended = [farm.wait(job), farm.wait(farm.submit(b"no image"))]
         assert "invalid username-password pair" in farm.log("stranger")
         told = "\n".join([*map(str, ended), *(status.error for status in ended)])
@@ -188,9 +188,9 @@ def test_no_secret_is_told_when_everything_goes_wrong(guarded: ValkeyServer, aws
         _no_secret_is_told(farm)
 
 
-def test_users_reach_nothing_but_the_farms_keys(guarded: ValkeyServer) -> None:
+def test_users_reach_nothing_but_the_farms_keys(acl_broker: ValkeyServer) -> None:
     for user, password in (("ocrfarm-worker", WORKER_PASSWORD), ("ocrfarm-client", CLIENT_PASSWORD)):
-        with redis.Redis.from_url(guarded.url, username=user, password=password) as server:
+        with redis.Redis.from_url(acl_broker.url, username=user, password=password) as server:
             assert server.set("ocrfarm:mine", 1)
             for command in (
                 ("GET", "other:key"),
@@ -201,14 +201,14 @@ def test_users_reach_nothing_but_the_farms_keys(guarded: ValkeyServer) -> None:
             ):
                 with pytest.raises(redis.exceptions.NoPermissionError):
                     server.execute_command(*command)
-    url = guarded.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
+    url = acl_broker.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
     other = open_job_store(Settings(Endpoints(url, key_prefix="other:")))
     with pytest.raises(BrokerError, match="refused"):
         other.list_recent()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(guarded: ValkeyServer, tmp_path: Path) -> None:
-    with run_tls_proxy(guarded.port, make_server_context(create_certificate(tmp_path))) as port:
+def test_a_certificate_that_nobody_vouches_for_is_refused(acl_broker: ValkeyServer, tmp_path: Path) -> None:
+    with run_tls_proxy(acl_broker.port, make_server_context(create_certificate(tmp_path))) as port:
         places = Endpoints(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
         with pytest.raises(BrokerError, match="certificate"):
             open_job_store(Settings(places), retries=0).list_recent()
@@ -244,7 +244,7 @@ ALLOWED_ACTIONS = {
 
 
 @pytest.fixture(scope="module")
-def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+def role_keys_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Give a store with one key for each role, limited as docs/security/s3-ROLE.json says."""
     folder = tmp_path_factory.mktemp("roles")
     admin = {"name": "admin", "credentials": [_key("ocrfarm")], "actions": ["Admin"]}
@@ -271,7 +271,7 @@ def _s3(server: S3Server, role: str) -> Any:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str) -> None:
+def test_a_role_may_do_what_it_must_and_nothing_else(role_keys_store: S3Server, role: str) -> None:
     job = protocol.new_job_id()
     tile = "p0000-l0-r0000-c0000"
     names = {
@@ -288,8 +288,8 @@ def test_a_role_may_do_what_it_must_and_nothing_else(roles: S3Server, role: str)
         "final status": layout.final_status(job),
     }
     for name in names.values():
-        _s3(roles, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")
-    client = _s3(roles, role)
+        _s3(role_keys_store, "ocrfarm").put_object(Bucket=BUCKET, Key=name, Body=b"x")
+    client = _s3(role_keys_store, role)
     tries: dict[str, tuple[Any, dict[str, Any]]] = {
         f"get {what}": (client.get_object, {"Key": name}) for what, name in names.items()
     }
@@ -310,14 +310,14 @@ def _allowed(call: Any, arguments: dict[str, Any]) -> bool:
 
 
 def test_a_farm_of_roles_reads_a_page(
-    roles: S3Server, valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    role_keys_store: S3Server, valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def key_of(role: str) -> dict[str, str]:
         return {"AWS_ACCESS_KEY_ID": role, "AWS_SECRET_ACCESS_KEY": f"{role}-secret"}
 
     for name, value in (key_of("client") | {"AWS_EC2_METADATA_DISABLED": "true"}).items():
         monkeypatch.setenv(name, value)
-    places = Endpoints(valkey_server.url, roles.url(BUCKET), key_prefix=f"{uuid.uuid4().hex}:")
+    places = Endpoints(valkey_server.url, role_keys_store.url(BUCKET), key_prefix=f"{uuid.uuid4().hex}:")
     with run_farm(Settings(places, task_limits=WORK, admission=Admission(reconcile_interval=2)), tmp_path) as farm:
         for role, command in (("split", "split"), ("stitch", "stitch"), ("recognize", RECOGNIZER)):
             farm.start(role, command, **key_of(role))
@@ -334,7 +334,7 @@ def test_a_farm_of_roles_reads_a_page(
 def _every_format_is_written(farm: ProcessFarm, job: str, **key: str) -> None:
     """Some need the image as it was handed in, others the page shrunk."""
     command = ["fetch", job, "--out", "results", "--formats", ",".join(FORMATS)]
-    ended = run(*command, cwd=farm.folder, **farm.settings.to_env(), **key)
+    ended = run_ocrfarm(*command, cwd=farm.folder, **farm.settings.to_env(), **key)
     assert ended.returncode == 0, ended.stderr
     assert (farm.folder / f"results/{job}.pdf").read_bytes().startswith(b"%PDF-")
     written = {path.name for path in (farm.folder / "results").iterdir()}

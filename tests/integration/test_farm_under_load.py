@@ -23,7 +23,7 @@ SLOW = {"FAKE_WORKER_TILE_SECONDS": "0.05"}
 
 
 @pytest.fixture
-def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
     places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
     settings = Settings(
         places,
@@ -36,66 +36,66 @@ def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
         yield farm
 
 
-def test_two_thousand_queued_tiles_drain_in_five_seconds(place: ProcessFarm) -> None:
+def test_two_thousand_queued_tiles_drain_in_five_seconds(farm: ProcessFarm) -> None:
     """Each in a message of its own, which is the worst there can be."""
-    job = place.submit(draw_page(21, 17).png, profile=SMALL_TILES)
-    tiles = place.wait(job, lambda status: status.tiles > 0).tiles
+    job = farm.submit(draw_page(21, 17).png, profile=SMALL_TILES)
+    tiles = farm.wait(job, lambda status: status.tiles > 0).tiles
     assert tiles >= 2000
     queue = protocol.recognize_queue("synthetic")
-    place.wait_until(lambda: not place.submitter.jobs.queues.find_jobs([]))  # it is split
-    place.start("reader", f"{RECOGNIZER} --concurrency 2")
-    place.wait(job, lambda status: status.done > 0)
-    written = _objects(place, job)
+    farm.wait_until(lambda: not farm.submitter.jobs.queues.find_jobs([]))  # it is split
+    farm.start("reader", f"{RECOGNIZER} --concurrency 2")
+    farm.wait(job, lambda status: status.done > 0)
+    written = _objects(farm, job)
     started = time.monotonic()
-    assert cancel(place.submitter, job)
-    place.wait_until(lambda: not place.submitter.jobs.queues.find_jobs(["synthetic"]))
+    assert cancel(farm.submitter, job)
+    farm.wait_until(lambda: not farm.submitter.jobs.queues.find_jobs(["synthetic"]))
     assert time.monotonic() - started <= 5
-    assert not place.submitter.jobs.queues.has_higher_priority(queue, 10)
-    assert place.status(job).state == "cancelled"
-    assert len(_objects(place, job) - written) <= 1 + 2  # the note, and what was on its way
+    assert not farm.submitter.jobs.queues.has_higher_priority(queue, 10)
+    assert farm.status(job).state == "cancelled"
+    assert len(_objects(farm, job) - written) <= 1 + 2  # the note, and what was on its way
 
 
-def _objects(place: ProcessFarm, job: str) -> set[str]:
-    return set(place.store.list(layout.job_prefix(job)))
+def _objects(farm: ProcessFarm, job: str) -> set[str]:
+    return set(farm.store.list(layout.job_prefix(job)))
 
 
-def test_a_small_job_does_not_wait_for_a_large_one(place: ProcessFarm) -> None:
+def test_a_small_job_does_not_wait_for_a_large_one(farm: ProcessFarm) -> None:
     """Not even for the rest of a batch."""
-    place.settings = replace(place.settings, task_limits=TaskLimits(shutdown_timeout=1))
-    place.stop("control")
-    place.start("control", CONTROL)
-    place.start("reader", f"{RECOGNIZER} --concurrency 2")
-    place.wait_ready()
+    farm.settings = replace(farm.settings, task_limits=TaskLimits(shutdown_timeout=1))
+    farm.stop("control")
+    farm.start("control", CONTROL)
+    farm.start("reader", f"{RECOGNIZER} --concurrency 2")
+    farm.wait_ready()
     small = draw_page(5, 4)
-    alone = _seconds(place, small.png)
-    large = place.submit(draw_page(12, 9).png, profile=SMALL_TILES)
-    assert place.wait(large, lambda status: status.done > 0).tiles >= 600
-    behind = _seconds(place, small.png)
-    assert not place.status(large).has_ended
+    alone = _seconds(farm, small.png)
+    large = farm.submit(draw_page(12, 9).png, profile=SMALL_TILES)
+    assert farm.wait(large, lambda status: status.done > 0).tiles >= 600
+    behind = _seconds(farm, small.png)
+    assert not farm.status(large).has_ended
     assert behind <= alone + 2
-    cancel(place.submitter, large)
+    cancel(farm.submitter, large)
 
 
-def _seconds(place: ProcessFarm, page: bytes) -> float:
+def _seconds(farm: ProcessFarm, page: bytes) -> float:
     started = time.monotonic()
-    assert place.wait(place.submit(page)).state == "complete"
+    assert farm.wait(farm.submit(page)).state == "complete"
     return time.monotonic() - started
 
 
-def test_what_is_too_much_is_refused_and_says_when_to_come_back(place: ProcessFarm) -> None:
+def test_what_is_too_much_is_refused_and_says_when_to_come_back(farm: ProcessFarm) -> None:
     page = draw_page(2, 2).png
-    jobs = [place.submit(page) for _ in range(3)]
-    before = sorted(place.store.list("jobs/"))
+    jobs = [farm.submit(page) for _ in range(3)]
+    before = sorted(farm.store.list("jobs/"))
     with pytest.raises(FarmBusy, match="3 jobs") as caught:
-        place.client.submit(page, profile="synthetic")
+        farm.client.submit(page, profile="synthetic")
     assert 5 <= caught.value.retry_after <= 600
-    assert {status.id for status in place.client.jobs()} == set(jobs)
-    assert {name.split("/")[1] for name in before} == {name.split("/")[1] for name in place.store.list("jobs/")}
+    assert {status.id for status in farm.client.jobs()} == set(jobs)
+    assert {name.split("/")[1] for name in before} == {name.split("/")[1] for name in farm.store.list("jobs/")}
     for job in jobs[1:]:
-        cancel(place.submitter, job)
-    large = place.submit(draw_page(13, 10).png, profile=SMALL_TILES)
-    place.wait(large, lambda status: status.tiles > MAX_TILES)
+        cancel(farm.submitter, job)
+    large = farm.submit(draw_page(13, 10).png, profile=SMALL_TILES)
+    farm.wait(large, lambda status: status.tiles > MAX_TILES)
     with pytest.raises(FarmBusy, match=f"{MAX_TILES} are allowed"):
-        place.submit(page)
-    cancel(place.submitter, large)
-    place.submit(page)
+        farm.submit(page)
+    cancel(farm.submitter, large)
+    farm.submit(page)

@@ -123,7 +123,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def https_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Give the name of a server that is trusted and taken for a public one."""
     file = create_certificate(tmp_path)
     trusting = ssl.create_default_context(cafile=file)
@@ -140,8 +140,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
-def test_what_is_there_is_fetched(host: str, tmp_path: Path) -> None:
-    download_url(f"https://{host}/image?signature=1", tmp_path / "a", access=ALLOWED)
+def test_what_is_there_is_fetched(https_host: str, tmp_path: Path) -> None:
+    download_url(f"https://{https_host}/image?signature=1", tmp_path / "a", access=ALLOWED)
     assert (tmp_path / "a").read_bytes() == b"image"
 
 
@@ -156,15 +156,15 @@ def test_what_is_there_is_fetched(host: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_a_plain_small_quick_answer_is_refused(
-    host: str, path: str, kind: type[Exception], words: str, tmp_path: Path
+    https_host: str, path: str, kind: type[Exception], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(kind, match=words) as caught:
-        download_url(f"https://{host}/{path}", tmp_path / "a", access=ALLOWED)
+        download_url(f"https://{https_host}/{path}", tmp_path / "a", access=ALLOWED)
     assert "secret" not in str(caught.value)
 
 
 def test_a_server_that_is_not_who_it_says_is_refused(
-    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    https_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="certificate"):
         download_url("https://another.example/image", tmp_path / "a", access=ALLOWED)

@@ -15,7 +15,7 @@ from ocrfarm.geometry import Size
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from ocrfarm.result.formats import FORMATS
 from ocrfarm.storage import layout, open_store
-from tests.acceptance.test_command_line import run
+from tests.support.command_line import run_ocrfarm
 
 ALL = ",".join(FORMATS)
 IN_PROCESS = ["--profile", "synthetic", "--in-process"]
@@ -33,7 +33,7 @@ def names(folder: Path) -> list[str]:
 def test_all_formats_of_one_image(tmp_path: Path) -> None:
     image, texts = page(1)
     image.save(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", "--formats", ALL, *IN_PROCESS, cwd=tmp_path)
+    ended = run_ocrfarm("read", "sheet.png", "--out", "out", "--formats", ALL, *IN_PROCESS, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert names(tmp_path / "out") == sorted(form.file_name("sheet") for form in FORMATS.values())
     assert all(path.stat().st_size for path in (tmp_path / "out").iterdir())
@@ -45,7 +45,10 @@ def test_all_formats_of_one_image(tmp_path: Path) -> None:
 
 def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
     page(1)[0].save(tmp_path / "sheet.png")
-    assert run("read", "sheet.png", "--out", "out", "--formats", "csv, hocr", *IN_PROCESS, cwd=tmp_path).returncode == 0
+    assert (
+        run_ocrfarm("read", "sheet.png", "--out", "out", "--formats", "csv, hocr", *IN_PROCESS, cwd=tmp_path).returncode
+        == 0
+    )
     assert names(tmp_path / "out") == ["sheet.csv", "sheet.hocr"]
 
 
@@ -53,7 +56,7 @@ def test_pages_of_one_image(tmp_path: Path) -> None:
     first, second = page(1), page(2)
     first[0].save(tmp_path / "book.tif", save_all=True, append_images=[second[0]], compression="tiff_lzw")
     arguments = ["--formats", "pdf,page,preview,alto,iiif", "--base-url", "https://library.example/scans"]
-    ended = run("read", "book.tif", "--out", "out", *arguments, *IN_PROCESS, cwd=tmp_path)
+    ended = run_ocrfarm("read", "book.tif", "--out", "out", *arguments, *IN_PROCESS, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     each = ["book.p0001.page.xml", "book.p0001.preview.png", "book.page.xml", "book.preview.png"]
     assert names(tmp_path / "out") == sorted(["book.alto.xml", "book.iiif.json", "book.pdf", *each])
@@ -75,7 +78,7 @@ def test_pages_of_one_image(tmp_path: Path) -> None:
 )
 def test_mistakes_are_told_before_anything_is_read(arguments: list[str], words: str, tmp_path: Path) -> None:
     page(1)[0].save(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", *arguments, *IN_PROCESS, cwd=tmp_path)
+    ended = run_ocrfarm("read", "sheet.png", "--out", "out", *arguments, *IN_PROCESS, cwd=tmp_path)
     assert (ended.returncode, words in ended.stderr, ended.stderr.count("\n")) == (4, True, 1), ended.stderr
     assert names(tmp_path) == ["sheet.png"]
 
@@ -86,7 +89,7 @@ def test_results_do_not_take_the_place_of_images(part: str, tmp_path: Path) -> N
     for name in ("sheet.png", preview):
         page(1)[0].save(tmp_path / name)
     before = (tmp_path / preview).read_bytes()
-    ended = run("read", ".", "--out", ".", *IN_PROCESS, cwd=tmp_path)
+    ended = run_ocrfarm("read", ".", "--out", ".", *IN_PROCESS, cwd=tmp_path)
     assert (ended.returncode, "would be overwritten" in ended.stderr) == (4, True), ended.stderr
     assert names(tmp_path) == sorted(["sheet.png", preview])
     assert (tmp_path / preview).read_bytes() == before
@@ -109,7 +112,7 @@ def test_results_of_a_job_fetch_the_image_only_where_a_format_needs_it(farm: Emb
     }
     job = Client(settings=farm.settings).submit(tmp_path / "sheet.png", profile="synthetic")
     job.wait(60)
-    ended = run("fetch", job.id, "--out", "out", "--formats", "pdf,geojson,hocr", cwd=tmp_path, **settings)
+    ended = run_ocrfarm("fetch", job.id, "--out", "out", "--formats", "pdf,geojson,hocr", cwd=tmp_path, **settings)
     assert ended.returncode == 0, ended.stderr
     assert names(tmp_path / "out") == [f"{job.id}.{kind}" for kind in ("geojson", "hocr", "pdf")]
     packed = (tmp_path / "sheet.png").read_bytes().partition(b"IDAT")[2][:1000]
@@ -119,8 +122,11 @@ def test_results_of_a_job_fetch_the_image_only_where_a_format_needs_it(farm: Emb
         assert sorted(pdf[0].get_textpage().get_text_bounded().split()) == sorted(" ".join(texts).split())
     open_store(endpoints.store).delete([layout.source(job.id)])
     assert (
-        run("fetch", job.id, "--out", "more", "--formats", "json,csv,preview", cwd=tmp_path, **settings).returncode == 0
+        run_ocrfarm(
+            "fetch", job.id, "--out", "more", "--formats", "json,csv,preview", cwd=tmp_path, **settings
+        ).returncode
+        == 0
     )
-    ended = run("fetch", job.id, "--out", "some", "--formats", "pdf,txt", cwd=tmp_path, **settings)
+    ended = run_ocrfarm("fetch", job.id, "--out", "some", "--formats", "pdf,txt", cwd=tmp_path, **settings)
     assert (ended.returncode, "ObjectNotFound" in ended.stderr) == (7, True), ended.stderr
     assert names(tmp_path / "some") == [f"{job.id}.txt"]  # what can be written is

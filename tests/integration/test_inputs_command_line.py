@@ -13,7 +13,7 @@ from PIL import Image
 
 from ocrfarm.geometry import Size
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
-from tests.acceptance.test_command_line import run
+from tests.support.command_line import run_ocrfarm
 from tests.support.pdf_files import PdfBuilder
 
 SYNTHETIC_PROFILE = ["--profile", "synthetic", "--tile-size", "512"]
@@ -47,7 +47,7 @@ def lines(page: dict[str, Any]) -> list[str]:
 @each_backend
 def test_a_pdf_is_read_and_keeps_its_pages(tmp_path: Path, where: list[str]) -> None:
     texts = write_book(tmp_path / "book.pdf", 3)
-    ended = run(
+    ended = run_ocrfarm(
         "read", "book.pdf", "--out", "out", "--formats", "json,pdf,preview", *SYNTHETIC_PROFILE, *where, cwd=tmp_path
     )
     assert ended.returncode == 0, ended.stderr
@@ -82,7 +82,7 @@ def assert_text_position(page: Any, read: dict[str, Any]) -> None:
 def test_some_pages_of_a_pdf(tmp_path: Path, where: list[str]) -> None:
     texts = write_book(tmp_path / "book.pdf", 4)
     arguments = ["--formats", "json,csv,pdf,preview,hocr,iiif", "--pages", "2,4-"]
-    ended = run("read", "book.pdf", "--out", "out", *arguments, *SYNTHETIC_PROFILE, *where, cwd=tmp_path)
+    ended = run_ocrfarm("read", "book.pdf", "--out", "out", *arguments, *SYNTHETIC_PROFILE, *where, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     found = read_pages(tmp_path / "out/book.json")
     assert [(page["number"], lines(page)) for page in found] == [(2, texts[1]), (4, texts[3])]
@@ -97,7 +97,7 @@ def test_some_pages_of_a_pdf(tmp_path: Path, where: list[str]) -> None:
     with pypdfium2.PdfDocument(tmp_path / "out/book.pdf") as pdf:
         words = [pdf[number].get_textpage().get_text_bounded().split() for number in range(4)]
     assert [bool(each) for each in words] == [False, True, False, True]
-    ended = run("read", "book.pdf", "--out", "out", "--pages", "7", *SYNTHETIC_PROFILE, *where, cwd=tmp_path)
+    ended = run_ocrfarm("read", "book.pdf", "--out", "out", "--pages", "7", *SYNTHETIC_PROFILE, *where, cwd=tmp_path)
     assert (ended.returncode, "has 4 pages, and none of them" in ended.stderr) == (3, True), ended.stderr
 
 
@@ -109,7 +109,7 @@ def test_regions_and_masks(tmp_path: Path, where: list[str]) -> None:
     white[90:, :40] = 255
     Image.fromarray(white).save(tmp_path / "mask.png")
     arguments = ["--region", "1500,0,2000,400", "--region", "0,0,400,300", "--mask", "mask.png"]
-    ended = run(
+    ended = run_ocrfarm(
         "read", "sheet.png", "--out", "out", "--formats", "json", *arguments, *SYNTHETIC_PROFILE, *where, cwd=tmp_path
     )
     assert ended.returncode == 0, ended.stderr
@@ -134,6 +134,6 @@ def test_regions_and_masks(tmp_path: Path, where: list[str]) -> None:
 )
 def test_mistakes_are_told_before_anything_is_read(tmp_path: Path, arguments: list[str], words: str) -> None:
     Image.new("L", (9, 9)).save(tmp_path / "sheet.png")
-    ended = run("read", "sheet.png", "--out", "out", *arguments, *SYNTHETIC_PROFILE, cwd=tmp_path)
+    ended = run_ocrfarm("read", "sheet.png", "--out", "out", *arguments, *SYNTHETIC_PROFILE, cwd=tmp_path)
     assert (ended.returncode, words in ended.stderr, ended.stderr.count("\n")) == (4, True, 1), ended.stderr
     assert not (tmp_path / "out").exists()

@@ -86,7 +86,7 @@ class WebhookFarm:
 
 
 @pytest.fixture
-def place(valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookFarm]:
+def farm(valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookFarm]:
     places = Endpoints(valkey_server.url, str(tmp_path / "store"), key_prefix=f"{uuid.uuid4().hex}:")
     settings = Settings(places, security=Security(webhook_secret=SECRET), admission=Admission(reconcile_interval=1))
     with run_receiver(tmp_path) as found:
@@ -97,9 +97,9 @@ def place(valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.Monke
         submitter.close()
 
 
-def dispatch_events(place: WebhookFarm, tries: int) -> list[WebhookEvent]:
+def dispatch_events(farm: WebhookFarm, tries: int) -> list[WebhookEvent]:
     """Tell so many times."""
-    dispatcher, events = WebhookDispatcher(place.settings), list[WebhookEvent]()
+    dispatcher, events = WebhookDispatcher(farm.settings), list[WebhookEvent]()
     deadline = time.monotonic() + 30
     while len(events) < tries:
         assert time.monotonic() < deadline, events
@@ -108,29 +108,29 @@ def dispatch_events(place: WebhookFarm, tries: int) -> list[WebhookEvent]:
     return events
 
 
-def test_a_receiver_that_fails_twice_is_told_a_third_time(place: WebhookFarm) -> None:
-    place.receiver.planned_answers = [respond_with_status(500), hang_up]
-    job = place.submit_job()
-    assert WebhookDispatcher(place.settings).dispatch_next() is None
-    assert place.webhook_state(job) == "pending"
-    place.fail_job(job)
-    tries = dispatch_events(place, 3)
+def test_a_receiver_that_fails_twice_is_told_a_third_time(farm: WebhookFarm) -> None:
+    farm.receiver.planned_answers = [respond_with_status(500), hang_up]
+    job = farm.submit_job()
+    assert WebhookDispatcher(farm.settings).dispatch_next() is None
+    assert farm.webhook_state(job) == "pending"
+    farm.fail_job(job)
+    tries = dispatch_events(farm, 3)
     assert [event.state for event in tries] == ["pending", "pending", "delivered"]
     assert tries[0].response == "HTTP 500"
-    assert len(set(place.receiver.ids)) == 1
-    events = place.receiver.events(SECRET)
+    assert len(set(farm.receiver.ids)) == 1
+    events = farm.receiver.events(SECRET)
     assert events[0] == events[1] == events[2]
     assert events[0]["type"] == "job.failed"
     assert events[0]["data"].items() >= {"id": job, "state": "failed", "error_kind": "JobFailed"}.items()
-    assert place.webhook_state(job) == "delivered"
-    assert place.stored_event(job).response == "HTTP 200"
-    assert WebhookDispatcher(place.settings).dispatch_next() is None
+    assert farm.webhook_state(job) == "delivered"
+    assert farm.stored_event(job).response == "HTTP 200"
+    assert WebhookDispatcher(farm.settings).dispatch_next() is None
 
 
-def test_what_is_signed_is_what_was_sent(place: WebhookFarm) -> None:
-    place.fail_job(place.submit_job())
-    dispatch_events(place, 1)
-    headers, body = place.receiver.requests[0]
+def test_what_is_signed_is_what_was_sent(farm: WebhookFarm) -> None:
+    farm.fail_job(farm.submit_job())
+    dispatch_events(farm, 1)
+    headers, body = farm.receiver.requests[0]
     assert headers["content-type"] == "application/json"
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"failed", b"complete"), headers)
@@ -140,10 +140,10 @@ def test_what_is_signed_is_what_was_sent(place: WebhookFarm) -> None:
         Webhook(SECRET).verify(body, headers | {"webhook-timestamp": str(int(time.time()) - 3600)})
 
 
-def test_the_check_that_the_docs_show_is_right(place: WebhookFarm) -> None:
-    place.fail_job(place.submit_job())
-    dispatch_events(place, 1)
-    headers, body = place.receiver.requests[0]
+def test_the_check_that_the_docs_show_is_right(farm: WebhookFarm) -> None:
+    farm.fail_job(farm.submit_job())
+    dispatch_events(farm, 1)
+    headers, body = farm.receiver.requests[0]
     (example,) = parse_steps(ROOT / "docs/webhooks.md")
     names: dict[str, Any] = {}
     exec(example.code, names)
@@ -152,36 +152,36 @@ def test_the_check_that_the_docs_show_is_right(place: WebhookFarm) -> None:
     assert not names["is_genuine"](SECRET, headers | {"webhook-timestamp": "1700000000"}, body)
 
 
-def test_each_owner_has_a_secret_of_his_own(place: WebhookFarm) -> None:
-    place.fail_job(place.submit_job(owner="alice"))
-    dispatch_events(place, 1)
-    own = [format_secret(derive_secret(parse_secret(place.settings), owner)) for owner in ("alice", "bob", "")]
+def test_each_owner_has_a_secret_of_his_own(farm: WebhookFarm) -> None:
+    farm.fail_job(farm.submit_job(owner="alice"))
+    dispatch_events(farm, 1)
+    own = [format_secret(derive_secret(parse_secret(farm.settings), owner)) for owner in ("alice", "bob", "")]
     assert len(set(own)) == 3
     assert own[2] == SECRET
-    assert place.receiver.events(own[0])
+    assert farm.receiver.events(own[0])
     for other in own[1:]:
         with pytest.raises(WebhookVerificationError):
-            place.receiver.events(other)
+            farm.receiver.events(other)
 
 
 @pytest.mark.parametrize(
     ("answers", "told"), [([410], "failed"), ([500] * 4, "failed"), ([302], "pending"), ([204], "delivered")]
 )
-def test_what_is_heard_and_what_is_given_up(place: WebhookFarm, answers: list[int], told: str) -> None:
-    place.receiver.planned_answers = [respond_with_status(answer) for answer in answers]
-    job = place.submit_job()
-    place.fail_job(job)
-    dispatch_events(place, len(answers))
-    assert place.webhook_state(job) == told
-    assert len(place.receiver.requests) == len(answers)
+def test_what_is_heard_and_what_is_given_up(farm: WebhookFarm, answers: list[int], told: str) -> None:
+    farm.receiver.planned_answers = [respond_with_status(answer) for answer in answers]
+    job = farm.submit_job()
+    farm.fail_job(job)
+    dispatch_events(farm, len(answers))
+    assert farm.webhook_state(job) == told
+    assert len(farm.receiver.requests) == len(answers)
 
 
-def test_a_receiver_that_drips_is_hung_up_on(place: WebhookFarm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_that_drips_is_hung_up_on(farm: WebhookFarm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "_REQUEST_TIMEOUT", 0.5)
-    place.receiver.planned_answers = [respond_slowly]
-    place.fail_job(place.submit_job())
+    farm.receiver.planned_answers = [respond_slowly]
+    farm.fail_job(farm.submit_job())
     started = time.monotonic()
-    (event,) = dispatch_events(place, 1)
+    (event,) = dispatch_events(farm, 1)
     assert time.monotonic() - started < 5
     assert event.state == "pending"
 
@@ -190,38 +190,38 @@ def test_a_receiver_that_drips_is_hung_up_on(place: WebhookFarm, monkeypatch: py
     "url", ["https://localhost/hook", "https://127.0.0.1/hook", "https://[::1]/", "https://10.1.2.3/"]
 )
 def test_no_private_address_is_told_anything(
-    place: WebhookFarm, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    farm: WebhookFarm, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.undo()
-    job = place.submit_job(url=url)
-    place.fail_job(job)
-    (event,) = dispatch_events(place, 1)
+    job = farm.submit_job(url=url)
+    farm.fail_job(job)
+    (event,) = dispatch_events(farm, 1)
     assert "not a public address" in event.response
-    assert place.webhook_state(job) == "pending"
-    assert not place.receiver.requests
+    assert farm.webhook_state(job) == "pending"
+    assert not farm.receiver.requests
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "https://u:p@example.org/", "https://example.org:8443/", "x"])
-def test_an_address_that_is_none_is_refused_at_once(place: WebhookFarm, url: str) -> None:
+def test_an_address_that_is_none_is_refused_at_once(farm: WebhookFarm, url: str) -> None:
     with pytest.raises(SettingsError, match="a webhook must be https"):
-        place.submit_job(url=url)
-    assert not place.submitter.jobs.list_active()
+        farm.submit_job(url=url)
+    assert not farm.submitter.jobs.list_active()
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "plain", "whsec_!!", "whsec_" + base64.b64encode(b"short").decode()])
-def test_a_secret_that_is_none_is_refused_without_being_shown(place: WebhookFarm, secret: str) -> None:
+def test_a_secret_that_is_none_is_refused_without_being_shown(farm: WebhookFarm, secret: str) -> None:
     with pytest.raises(SettingsError, match="OCRFARM_WEBHOOK_SECRET") as caught:
-        WebhookDispatcher(replace(place.settings, security=Security(webhook_secret=secret)))
+        WebhookDispatcher(replace(farm.settings, security=Security(webhook_secret=secret)))
     assert secret in ("", "whsec_") or secret not in str(caught.value)
 
 
-def test_the_broker_knows_neither_the_address_nor_the_secret(place: WebhookFarm) -> None:
-    job = place.submit_job()
-    place.receiver.planned_answers = [respond_with_status(500)]
-    place.fail_job(job)
-    dispatch_events(place, 1)
-    with redis.Redis.from_url(place.settings.endpoints.broker) as server:
-        names = list(server.scan_iter(f"{place.settings.endpoints.key_prefix}*"))
+def test_the_broker_knows_neither_the_address_nor_the_secret(farm: WebhookFarm) -> None:
+    job = farm.submit_job()
+    farm.receiver.planned_answers = [respond_with_status(500)]
+    farm.fail_job(job)
+    dispatch_events(farm, 1)
+    with redis.Redis.from_url(farm.settings.endpoints.broker) as server:
+        names = list(server.scan_iter(f"{farm.settings.endpoints.key_prefix}*"))
         held = b"".join(repr(_held(server, name)).encode() for name in names)
     assert job.encode() in held
     for secret in (b"secret-of-a-url", b"localhost", SECRET.encode(), SECRET.removeprefix("whsec_").encode()):
@@ -242,121 +242,121 @@ def _held(server: redis.Redis, name: bytes) -> object:
             return server.get(name)
 
 
-def test_an_emptied_broker_forgets_nobody(place: WebhookFarm) -> None:
-    heard, unheard = place.submit_job(), place.submit_job()
-    place.fail_job(heard)
-    dispatch_events(place, 1)
-    place.receiver.planned_answers = [respond_with_status(500)]
-    place.fail_job(unheard)
-    (first,) = dispatch_events(place, 1)
-    with redis.Redis.from_url(place.settings.endpoints.broker) as server:
-        server.delete(*server.scan_iter(f"{place.settings.endpoints.key_prefix}*"))
-    assert not list(recover_stalled_jobs(open_context(place.settings)))
-    dispatcher = WebhookDispatcher(place.settings)
+def test_an_emptied_broker_forgets_nobody(farm: WebhookFarm) -> None:
+    heard, unheard = farm.submit_job(), farm.submit_job()
+    farm.fail_job(heard)
+    dispatch_events(farm, 1)
+    farm.receiver.planned_answers = [respond_with_status(500)]
+    farm.fail_job(unheard)
+    (first,) = dispatch_events(farm, 1)
+    with redis.Redis.from_url(farm.settings.endpoints.broker) as server:
+        server.delete(*server.scan_iter(f"{farm.settings.endpoints.key_prefix}*"))
+    assert not list(recover_stalled_jobs(open_context(farm.settings)))
+    dispatcher = WebhookDispatcher(farm.settings)
     told = [event for _ in range(4) if (event := dispatcher.dispatch_next())]
     assert {event.id for event in told if event.attempts > first.attempts} == {first.id}
-    assert place.receiver.ids.count(first.id) == 2
-    assert len(place.receiver.requests) == 3
-    assert (place.webhook_state(heard), place.webhook_state(unheard)) == ("delivered", "delivered")
+    assert farm.receiver.ids.count(first.id) == 2
+    assert len(farm.receiver.requests) == 3
+    assert (farm.webhook_state(heard), farm.webhook_state(unheard)) == ("delivered", "delivered")
 
 
-def test_a_job_that_is_taken_up_and_ends_again_is_told_again(place: WebhookFarm) -> None:
-    job = place.submit_job()
-    assert cancel(place.submitter, job)
-    recovery = open_job_store(place.settings).recovery
+def test_a_job_that_is_taken_up_and_ends_again_is_told_again(farm: WebhookFarm) -> None:
+    job = farm.submit_job()
+    assert cancel(farm.submitter, job)
+    recovery = open_job_store(farm.settings).recovery
     recovery.reset_job(job, done=set())
-    assert WebhookDispatcher(place.settings).dispatch_next() is None  # it goes on
-    assert cancel(place.submitter, job)
-    dispatch_events(place, 1)
+    assert WebhookDispatcher(farm.settings).dispatch_next() is None  # it goes on
+    assert cancel(farm.submitter, job)
+    dispatch_events(farm, 1)
     recovery.reset_job(job, done=set())
-    place.fail_job(job)
-    dispatch_events(place, 1)
-    assert [event["type"] for event in place.receiver.events(SECRET)] == ["job.cancelled", "job.failed"]
-    assert len(set(place.receiver.ids)) == 2
+    farm.fail_job(job)
+    dispatch_events(farm, 1)
+    assert [event["type"] for event in farm.receiver.events(SECRET)] == ["job.cancelled", "job.failed"]
+    assert len(set(farm.receiver.ids)) == 2
 
 
-def test_a_removed_job_is_forgotten(place: WebhookFarm) -> None:
-    job, other = place.submit_job(), place.submit_job()
-    place.fail_job(job)
-    place.fail_job(other)
-    place.submitter.store.delete(list(place.submitter.store.list(layout.job_prefix(job))))
-    place.submitter.jobs.recovery.delete_job(job)
-    place.submitter.store.delete([layout.request(other)])
-    dispatcher = WebhookDispatcher(place.settings)
+def test_a_removed_job_is_forgotten(farm: WebhookFarm) -> None:
+    job, other = farm.submit_job(), farm.submit_job()
+    farm.fail_job(job)
+    farm.fail_job(other)
+    farm.submitter.store.delete(list(farm.submitter.store.list(layout.job_prefix(job))))
+    farm.submitter.jobs.recovery.delete_job(job)
+    farm.submitter.store.delete([layout.request(other)])
+    dispatcher = WebhookDispatcher(farm.settings)
     assert [dispatcher.dispatch_next() for _ in range(3)] == [None] * 3
-    assert not place.receiver.requests
+    assert not farm.receiver.requests
 
 
-def test_many_tellers_tell_each_job_once(place: WebhookFarm) -> None:
-    jobs = [place.submit_job() for _ in range(30)]
+def test_many_tellers_tell_each_job_once(farm: WebhookFarm) -> None:
+    jobs = [farm.submit_job() for _ in range(30)]
     for job in jobs:
-        place.fail_job(job)
-    dispatcher = WebhookDispatcher(place.settings)
+        farm.fail_job(job)
+    dispatcher = WebhookDispatcher(farm.settings)
     with ThreadPoolExecutor(6) as threads:
         told = list(threads.map(lambda _: dispatcher.dispatch_next(), range(36)))
     assert sum(event is not None for event in told) == 30
-    assert sorted(event["data"]["id"] for event in place.receiver.events(SECRET)) == sorted(jobs)
+    assert sorted(event["data"]["id"] for event in farm.receiver.events(SECRET)) == sorted(jobs)
 
 
 @contextmanager
-def run_dispatcher(place: WebhookFarm) -> Iterator[subprocess.Popen[bytes]]:
+def run_dispatcher(farm: WebhookFarm) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable,
         "-m",
         "tests.support.webhook_receiver",
-        str(place.receiver.port),
-        str(place.receiver.certificate_file),
+        str(farm.receiver.port),
+        str(farm.receiver.certificate_file),
     ]
-    with subprocess.Popen(command, env=os.environ | place.settings.to_env(), stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=os.environ | farm.settings.to_env(), stderr=subprocess.DEVNULL) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def test_whoever_tells_may_die_while_he_speaks(place: WebhookFarm) -> None:
-    place.receiver.planned_answers = [respond_never]
-    job = place.submit_job()
-    place.fail_job(job)
-    with run_dispatcher(place) as process:
-        place.wait_until(lambda: place.receiver.requests)
+def test_whoever_tells_may_die_while_he_speaks(farm: WebhookFarm) -> None:
+    farm.receiver.planned_answers = [respond_never]
+    job = farm.submit_job()
+    farm.fail_job(job)
+    with run_dispatcher(farm) as process:
+        farm.wait_until(lambda: farm.receiver.requests)
         process.kill()
         process.wait()
-    assert place.webhook_state(job) == "pending"
-    with run_dispatcher(place) as process:
-        place.wait_until(lambda: place.webhook_state(job) == "delivered")
+    assert farm.webhook_state(job) == "pending"
+    with run_dispatcher(farm) as process:
+        farm.wait_until(lambda: farm.webhook_state(job) == "delivered")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
-    assert len(place.receiver.requests) == 2
-    assert len(set(place.receiver.ids)) == 1
-    assert place.receiver.events(SECRET)
+    assert len(farm.receiver.requests) == 2
+    assert len(set(farm.receiver.ids)) == 1
+    assert farm.receiver.events(SECRET)
 
 
-def test_whoever_tells_is_healthy_for_as_long_as_he_works(place: WebhookFarm, tmp_path: Path) -> None:
-    places = replace(place.settings.endpoints, health_dir=str(tmp_path / "health"))
-    place.settings = replace(place.settings, endpoints=places)
+def test_whoever_tells_is_healthy_for_as_long_as_he_works(farm: WebhookFarm, tmp_path: Path) -> None:
+    places = replace(farm.settings.endpoints, health_dir=str(tmp_path / "health"))
+    farm.settings = replace(farm.settings, endpoints=places)
     alive = tmp_path / "health/webhooks.alive"
 
     def healthy() -> bool:
-        variables = os.environ | place.settings.to_env()
+        variables = os.environ | farm.settings.to_env()
         return subprocess.run(health_check_command(), check=False, env=variables, timeout=10).returncode == 0
 
-    with run_dispatcher(place) as process:
-        place.wait_until(alive.exists)
+    with run_dispatcher(farm) as process:
+        farm.wait_until(alive.exists)
         assert healthy()
         process.send_signal(signal.SIGSTOP)
-        _wait_until_stopped(place, process)
+        _wait_until_stopped(farm, process)
         os.utime(alive, (0, 0))
         assert not healthy()
         process.send_signal(signal.SIGCONT)
-        place.wait_until(healthy)
+        farm.wait_until(healthy)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 
 
-def _wait_until_stopped(place: WebhookFarm, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_stopped(farm: WebhookFarm, process: subprocess.Popen[bytes]) -> None:
     threads = Path(f"/proc/{process.pid}/task")
-    place.wait_until(lambda: all(_state(thread) == "T" for thread in threads.iterdir()))
+    farm.wait_until(lambda: all(_state(thread) == "T" for thread in threads.iterdir()))
 
 
 def _state(thread: Path) -> str:

@@ -31,7 +31,7 @@ PAGE = draw_page(6, 4)
 
 
 @pytest.fixture
-def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
+def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
     places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
     work = TaskLimits(batch_time_limit=5, shutdown_timeout=1)
     load = Admission(reconcile_interval=2, stalled_timeout=4)
@@ -44,42 +44,42 @@ def place(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
         yield farm
 
 
-def _start(place: ProcessFarm, **commands: str) -> None:
+def _start(farm: ProcessFarm, **commands: str) -> None:
     for name, command in commands.items():
-        place.start(name, command)
-    place.wait_ready()
+        farm.start(name, command)
+    farm.wait_ready()
 
 
-def test_every_worker_is_replaced_under_load_and_nothing_is_lost_or_doubled(place: ProcessFarm) -> None:
-    _start(place, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
-    job = place.submit(PAGE.png, profile=SMALL_TILES)
-    place.wait(job, lambda status: status.done > 2)
+def test_every_worker_is_replaced_under_load_and_nothing_is_lost_or_doubled(farm: ProcessFarm) -> None:
+    _start(farm, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
+    job = farm.submit(PAGE.png, profile=SMALL_TILES)
+    farm.wait(job, lambda status: status.done > 2)
     for name, command in (("one", RECOGNIZER), ("control", CONTROL), ("two", RECOGNIZER)):
-        children = place.children(name)
-        place.start(f"new-{name}", command)
-        place.wait_ready(f"new-{name}")
-        assert place.stop(name) == 0
+        children = farm.children(name)
+        farm.start(f"new-{name}", command)
+        farm.wait_ready(f"new-{name}")
+        assert farm.stop(name) == 0
         assert not any(Path(f"/proc/{child}").exists() for child in children)
-    status = place.wait(job)
+    status = farm.wait(job)
     assert status.state == "complete"
-    assert find_lost_and_duplicated(place.document(job), PAGE.lines) == ([], [])
-    assert len(place.list_reads()) <= status.tiles + 2  # what was running when its worker left runs again
+    assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
+    assert len(farm.list_reads()) <= status.tiles + 2  # what was running when its worker left runs again
 
 
-def test_workers_that_are_killed_leave_no_children_and_cost_time_only(place: ProcessFarm) -> None:
-    _start(place, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
-    job = place.submit(PAGE.png, profile=SMALL_TILES)
-    place.wait(job, lambda status: status.done > 2)
-    children = [child for name in place.running for child in place.children(name)]
-    for process in place.running.values():
+def test_workers_that_are_killed_leave_no_children_and_cost_time_only(farm: ProcessFarm) -> None:
+    _start(farm, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
+    job = farm.submit(PAGE.png, profile=SMALL_TILES)
+    farm.wait(job, lambda status: status.done > 2)
+    children = [child for name in farm.running for child in farm.children(name)]
+    for process in farm.running.values():
         process.kill()
         process.wait()
-    place.wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), seconds=5)
-    place.running.clear()
-    place.start("control-2", CONTROL)
-    place.start("three", RECOGNIZER)
-    assert place.wait(job, seconds=90).state == "complete"
-    assert find_lost_and_duplicated(place.document(job), PAGE.lines) == ([], [])
+    farm.wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), seconds=5)
+    farm.running.clear()
+    farm.start("control-2", CONTROL)
+    farm.start("three", RECOGNIZER)
+    assert farm.wait(job, seconds=90).state == "complete"
+    assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
 
 
 def test_a_killed_split_leaves_its_temporary_files_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,40 +116,40 @@ for _ in range(300):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_disk_that_is_full_fails_the_job_with_the_reason(place: ProcessFarm) -> None:
-    place.start("control", CONTROL, FAKE_WORKER_MAX_FILE_BYTES="50000")
-    failure = place.wait(place.submit(PAGE.png)).make_error()
+def test_a_disk_that_is_full_fails_the_job_with_the_reason(farm: ProcessFarm) -> None:
+    farm.start("control", CONTROL, FAKE_WORKER_MAX_FILE_BYTES="50000")
+    failure = farm.wait(farm.submit(PAGE.png)).make_error()
     assert isinstance(failure, StoreFull), failure
-    place.stop("control")
-    _start(place, control=CONTROL, one=RECOGNIZER)
-    assert place.wait(place.submit(PAGE.png)).state == "complete"
+    farm.stop("control")
+    _start(farm, control=CONTROL, one=RECOGNIZER)
+    assert farm.wait(farm.submit(PAGE.png)).state == "complete"
 
 
-def test_an_image_that_needs_too_much_memory_fails_its_job_only(place: ProcessFarm) -> None:
-    place.settings = replace(place.settings, admission=Admission(split_memory_mb=150))
-    place.start("control", CONTROL)
+def test_an_image_that_needs_too_much_memory_fails_its_job_only(farm: ProcessFarm) -> None:
+    farm.settings = replace(farm.settings, admission=Admission(split_memory_mb=150))
+    farm.start("control", CONTROL)
     large = draw_page(14, 14)
-    failure = place.wait(place.submit(large.png)).make_error()
+    failure = farm.wait(farm.submit(large.png)).make_error()
     assert isinstance(failure, JobFailed), failure
     assert "memory" in str(failure)
-    assert place.running["control"].poll() is None
+    assert farm.running["control"].poll() is None
 
 
-def test_models_that_leave_no_memory_for_tiles_are_reported(place: ProcessFarm) -> None:
-    place.settings = replace(place.settings, admission=Admission(recognize_memory_mb=20))
-    place.start("fat", RECOGNIZER)
-    place.wait_until((place.health / "fat.broken").exists)
-    assert "OCRFARM_RECOGNIZE_MEMORY_MB" in (place.health / "fat.broken").read_text()
+def test_models_that_leave_no_memory_for_tiles_are_reported(farm: ProcessFarm) -> None:
+    farm.settings = replace(farm.settings, admission=Admission(recognize_memory_mb=20))
+    farm.start("fat", RECOGNIZER)
+    farm.wait_until((farm.health / "fat.broken").exists)
+    assert "OCRFARM_RECOGNIZE_MEMORY_MB" in (farm.health / "fat.broken").read_text()
 
 
-def test_a_task_that_takes_longer_than_a_lease_is_given_to_nobody_else(place: ProcessFarm) -> None:
+def test_a_task_that_takes_longer_than_a_lease_is_given_to_nobody_else(farm: ProcessFarm) -> None:
     """Not even to a worker whose clock is ahead by five minutes."""
-    place.settings = replace(place.settings, task_limits=TaskLimits(batch_time_limit=60, shutdown_timeout=1))
-    place.start("control", CONTROL)
-    place.start("slow", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6")
-    place.wait_ready()
-    place.start("fast", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6", FAKE_WORKER_CLOCK_SKEW="300")
-    place.wait_ready()
-    job = place.submit(draw_page(2, 2).png)
-    assert place.wait(job).state == "complete"
-    assert len(place.list_reads()) == 4
+    farm.settings = replace(farm.settings, task_limits=TaskLimits(batch_time_limit=60, shutdown_timeout=1))
+    farm.start("control", CONTROL)
+    farm.start("slow", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6")
+    farm.wait_ready()
+    farm.start("fast", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6", FAKE_WORKER_CLOCK_SKEW="300")
+    farm.wait_ready()
+    job = farm.submit(draw_page(2, 2).png)
+    assert farm.wait(job).state == "complete"
+    assert len(farm.list_reads()) == 4

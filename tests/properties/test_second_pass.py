@@ -9,7 +9,7 @@ from hypothesis import given
 from ocrfarm.geometry import Size
 from ocrfarm.stitch import select_second_pass, stitch
 from ocrfarm.tile import Char, Fragment, SecondPassRegion, Tile, TileResult
-from tests.properties.test_stitch import GRIDS, PAGE, PAGES, SEEDS, fewer_examples, texts, words
+from tests.support.line_strategies import GRIDS, PAGE, PAGES, SEEDS, count_texts, count_words, fewer_examples
 from tests.support.synthetic_lines import (
     MODEL,
     NOISY_OCR,
@@ -56,10 +56,10 @@ def test_a_line_that_one_tile_missed_is_found_at_its_open_ends(seed: int) -> Non
     readings = simulate_readings([line], make_grid(size, 640, 160), PERFECT_OCR)
     lost = rng.choice(readings[1:-1])
     left = [replace(reading, fragments=()) if reading is lost else reading for reading in readings]
-    assert texts(stitch(size, left)) != texts([line])
+    assert count_texts(stitch(size, left)) != count_texts([line])
     regions = select_second_pass(size, left)
     assert [region.kind for region in regions] == ["open_end", "open_end"]
-    assert texts(stitch(size, left, second_pass=read_regions(regions, [line]))) == texts([line])
+    assert count_texts(stitch(size, left, second_pass=read_regions(regions, [line]))) == count_texts([line])
 
 
 @fewer_examples
@@ -68,8 +68,8 @@ def test_a_good_second_pass_loses_and_doubles_nothing(lines: list[SyntheticLine]
     readings = simulate_readings(lines, tiles, SimulatedOcr(0.1, 1.0, 0.3, 0.0, True), seed)
     first = stitch(PAGE, readings)
     second = stitch(PAGE, readings, second_pass=read_regions(select_second_pass(PAGE, readings), lines))
-    right = texts(lines)
-    assert (texts(first) & right).total() <= (texts(second) & right).total()
+    right = count_texts(lines)
+    assert (count_texts(first) & right).total() <= (count_texts(second) & right).total()
     assert len(second) <= len(first)
 
 
@@ -85,7 +85,7 @@ def test_a_second_pass_that_sees_rubbish_changes_no_letter(
         chars = tuple(Char(rng.choice("-~_."), (k + 0.5) / 40, 0.99) for k in range(40))
         fragments = (Fragment(region.lines[0], chars, 0.99),) if region.kind != "open_end" else ()
         again.append((region, TileResult(region.tile, fragments, MODEL)))
-    assert texts(stitch(PAGE, readings, second_pass=again)) == texts(stitch(PAGE, readings))
+    assert count_texts(stitch(PAGE, readings, second_pass=again)) == count_texts(stitch(PAGE, readings))
 
 
 @fewer_examples
@@ -112,4 +112,4 @@ def test_text_away_from_the_places_stays_as_it_was(lines: list[SyntheticLine], t
     second = set(stitch(PAGE, readings, second_pass=read_regions(regions, lines)))
     away = [line for line in first if not any(line.quad.bounds().intersection(box) for box in boxes)]
     assert set(away) <= second
-    assert words(away) <= words(second)
+    assert count_words(away) <= count_words(second)

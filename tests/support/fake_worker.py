@@ -32,7 +32,7 @@ from ocrfarm.recognize.synthetic_engine import SyntheticEngine
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Fragment
 from ocrfarm.worker.main import main
-from tests.support.noop_engine import CountingStore, NoopEngine
+from tests.support.engines import CountingStore, NoopEngine
 
 WHOLE_TILE_SIZE = 500
 """Pixels: an array that is as wide and high is a whole tile of the tests."""

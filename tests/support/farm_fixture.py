@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,9 +26,10 @@ from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Profile, Tiling, find_profile
 from ocrfarm.recognize.synthetic_engine import draw_synthetic_line
 from ocrfarm.result import document_from_json
-from ocrfarm.settings import Settings
+from ocrfarm.settings import Admission, Endpoints, Retention, Settings, TaskLimits
 from ocrfarm.storage import layout, open_store
 from tests.support.fake_worker import list_reads
+from tests.support.servers import ValkeyServer
 
 SIDE, OVERLAP = 512, 128
 STRIDE = SIDE - OVERLAP
@@ -174,6 +176,26 @@ def find_lost_and_duplicated(document: Document, lines: Iterable[str]) -> tuple[
     """Give the lines that are missing, and those that are there more than once (or were never written)."""
     found, wanted = Counter(line.text for line in document.lines), set(lines)
     return sorted(wanted - found.keys()), sorted(text for text, times in found.items() if times > 1)
+
+
+FAST_RECONCILE = Admission(reconcile_interval=1, stalled_timeout=2, no_worker_timeout=6)
+
+
+def make_reconciling_settings(server: ValkeyServer, folder: Path, *, keep: Retention | None = None) -> Settings:
+    """Return the settings of a farm that looks for stalled jobs every second.
+
+    Args:
+        server: The broker; the keys get a prefix of their own.
+        folder: The store lies in it.
+        keep: How long jobs are kept.
+    """
+    places = Endpoints(server.url, f"{folder}/store", key_prefix=f"{uuid.uuid4().hex}:")
+    return Settings(
+        places,
+        task_limits=TaskLimits(batch_time_limit=20, shutdown_timeout=1),
+        admission=FAST_RECONCILE,
+        retention=keep or Retention(),
+    )
 
 
 @contextmanager

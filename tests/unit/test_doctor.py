@@ -115,7 +115,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 @pytest.fixture
-def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def cuda_build_info(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Give the file in which an installed onnxruntime-gpu says for which CUDA it was built."""
     file = tmp_path / "onnxruntime" / "capi" / "build_and_package_info.py"
     file.parent.mkdir(parents=True)
@@ -131,14 +131,14 @@ def _on(device: str, concurrency: int = 1) -> dict[str, str]:
     return {each.name: each.state for each in check_gpu(replace(CASE, profile=profile, concurrency=concurrency))}
 
 
-@pytest.mark.usefixtures("build")
+@pytest.mark.usefixtures("cuda_build_info")
 def test_a_gpu_that_fits_is_fine(nvml: SimpleNamespace) -> None:
     assert _on("gpu:0") == {"gpu": "ok", "gpu.memory": "ok", "gpu.cuda": "ok"}
     nvml.cuda = 12020  # within one major version any driver will do
     assert _on("gpu:0")["gpu.cuda"] == "ok"
 
 
-@pytest.mark.usefixtures("build")
+@pytest.mark.usefixtures("cuda_build_info")
 def test_a_driver_that_is_older_than_the_engines_cuda_is_found(nvml: SimpleNamespace) -> None:
     nvml.cuda = 11040
     assert _on("gpu:0")["gpu.cuda"] == "failure"
@@ -150,12 +150,12 @@ def test_a_build_without_cuda_is_found() -> None:
 
 
 @pytest.mark.usefixtures("nvml")
-def test_a_build_that_says_nothing_is_odd(build: Path) -> None:
-    build.write_text("package_name = 'onnxruntime-gpu'\n")
+def test_a_build_that_says_nothing_is_odd(cuda_build_info: Path) -> None:
+    cuda_build_info.write_text("package_name = 'onnxruntime-gpu'\n")
     assert _on("gpu:0")["gpu.cuda"] == "warning"
 
 
-@pytest.mark.usefixtures("build")
+@pytest.mark.usefixtures("cuda_build_info")
 def test_a_gpu_that_others_hold_is_found(nvml: SimpleNamespace) -> None:
     nvml.free = GIGABYTE
     assert _on("gpu:0")["gpu.memory"] == "warning"
@@ -209,7 +209,7 @@ def test_packages_of_other_systems_and_extras_do_not_count(monkeypatch: pytest.M
     assert found.startswith("ok: 1 as asked for")
 
 
-@pytest.mark.usefixtures("build")
+@pytest.mark.usefixtures("cuda_build_info")
 def test_packages_that_overwrite_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = _packages(monkeypatch, [])
     assert found.startswith("failure: onnxruntime")

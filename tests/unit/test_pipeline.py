@@ -14,12 +14,13 @@ from ocrfarm.recognize import Cascade, EngineOutput, EnginePair, Profile, RgbPix
 from ocrfarm.recognize.engine import LineFilter, accept_all
 from ocrfarm.recognize.synthetic_engine import SyntheticEngine, draw_synthetic_line, make_synthetic_page
 from ocrfarm.tile import Char, Fragment
+from tests.support.engines import UncertainEngine
 
 SYNTHETIC_PROFILE = find_profile("synthetic").with_tiling(side=512, overlap=128)
 
 
 @pytest.fixture
-def sheet(tmp_path: Path) -> tuple[Path, list[str]]:
+def page_with_texts(tmp_path: Path) -> tuple[Path, list[str]]:
     pixels, truth = make_synthetic_page(Size(1500, 1300), seed=3, lines=25)
     pixels[:600, 900:] = 255
     path = tmp_path / "sheet.png"
@@ -28,8 +29,8 @@ def sheet(tmp_path: Path) -> tuple[Path, list[str]]:
     return path, sorted(kept)
 
 
-def test_every_synthetic_line_is_read_once(sheet: tuple[Path, list[str]]) -> None:
-    path, texts = sheet
+def test_every_synthetic_line_is_read_once(page_with_texts: tuple[Path, list[str]]) -> None:
+    path, texts = page_with_texts
     heard: list[tuple[int, int]] = []
     run = run_pipeline(
         path, SyntheticEngine(), profile=SYNTHETIC_PROFILE, on_tile=lambda done, total: heard.append((done, total))
@@ -56,8 +57,8 @@ class FailingEngine(SyntheticEngine):
         return super().read(pixels, accept=accept)
 
 
-def test_a_tile_that_fails_is_a_gap_and_not_the_end(sheet: tuple[Path, list[str]]) -> None:
-    run = run_pipeline(sheet[0], FailingEngine(), profile=SYNTHETIC_PROFILE)
+def test_a_tile_that_fails_is_a_gap_and_not_the_end(page_with_texts: tuple[Path, list[str]]) -> None:
+    run = run_pipeline(page_with_texts[0], FailingEngine(), profile=SYNTHETIC_PROFILE)
     coverage = run.document.pages[0].coverage
     assert not run.document.is_complete
     assert coverage.failed == 1
@@ -86,7 +87,7 @@ class NeighbourEngine(SyntheticEngine):
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
+def two_tile_page(tmp_path: Path) -> Path:
     """Write a page of two tiles, one below the other, with a line in the lower half of what they share."""
     pixels = np.full((896, 400), 255, np.uint8)
     draw_synthetic_line(pixels, "shared", x=100, y=460, height=24)
@@ -95,22 +96,24 @@ def shared(tmp_path: Path) -> Path:
     return tmp_path / "page.png"
 
 
-def test_a_line_that_two_tiles_show_whole_is_read_once(shared: Path) -> None:
+def test_a_line_that_two_tiles_show_whole_is_read_once(two_tile_page: Path) -> None:
     engine = NeighbourEngine(blind=False)
-    (page,) = run_pipeline(shared, engine, profile=SYNTHETIC_PROFILE).document.pages
+    (page,) = run_pipeline(two_tile_page, engine, profile=SYNTHETIC_PROFILE).document.pages
     assert sorted(engine.texts) == sorted(line.text for line in page.lines) == ["other", "shared"]
     assert page.coverage.second_pass_count == 0
 
 
-def test_a_line_that_the_neighbour_does_not_find_is_read_by_a_second_pass(shared: Path) -> None:
-    (page,) = run_pipeline(shared, NeighbourEngine(blind=True), profile=SYNTHETIC_PROFILE).document.pages
+def test_a_line_that_the_neighbour_does_not_find_is_read_by_a_second_pass(two_tile_page: Path) -> None:
+    (page,) = run_pipeline(two_tile_page, NeighbourEngine(blind=True), profile=SYNTHETIC_PROFILE).document.pages
     assert [line.text for line in page.lines] == ["shared", "other"]
     assert page.coverage.second_pass_count == 1
     assert page.coverage.is_complete
 
 
-def test_a_line_that_nobody_can_read_is_a_gap(shared: Path) -> None:
-    (page,) = run_pipeline(shared, NeighbourEngine(blind=True, deaf=True), profile=SYNTHETIC_PROFILE).document.pages
+def test_a_line_that_nobody_can_read_is_a_gap(two_tile_page: Path) -> None:
+    (page,) = run_pipeline(
+        two_tile_page, NeighbourEngine(blind=True, deaf=True), profile=SYNTHETIC_PROFILE
+    ).document.pages
     assert [line.text for line in page.lines] == ["other"]
     (gap,) = page.coverage.gaps
     assert gap.box == Box(100, 460, 172, 484)
@@ -157,21 +160,8 @@ def test_a_second_pass_that_fails_costs_nothing(tmp_path: Path) -> None:
     assert page.coverage.second_pass_count == 0
 
 
-class UncertainEngine(SyntheticEngine):
-    """Mistakes the line that says "doubtful", and knows that it may be wrong."""
-
-    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
-        found = super().read(pixels, accept=accept)
-        return replace(found, fragments=tuple(map(self._misread, found.fragments)))
-
-    def _misread(self, fragment: Fragment) -> Fragment:
-        if fragment.text != "doubtful":
-            return fragment
-        return replace(fragment, chars=tuple(Char("x", char.position, 0.9) for char in fragment.chars), confidence=0.9)
-
-
 @pytest.fixture
-def doubtful(tmp_path: Path) -> Path:
+def uncertain_page(tmp_path: Path) -> Path:
     """Write a page of four tiles with a line that is doubted and one that is not."""
     pixels = np.full((896, 896), 255, np.uint8)
     draw_synthetic_line(pixels, "doubtful", x=100, y=200, height=24)
@@ -195,24 +185,26 @@ def doubtful(tmp_path: Path) -> Path:
     ],
 )
 def test_a_cascade_reads_doubtful_lines_with_the_stronger_model(
-    doubtful: Path, cascade: Cascade, texts: list[str], models: list[str]
+    uncertain_page: Path, cascade: Cascade, texts: list[str], models: list[str]
 ) -> None:
     profile = replace(SYNTHETIC_PROFILE, cascade=cascade)
     (page,) = run_pipeline(
-        doubtful, EnginePair(UncertainEngine(), SyntheticEngine("strong")), profile=profile
+        uncertain_page, EnginePair(UncertainEngine(), SyntheticEngine("strong")), profile=profile
     ).document.pages
     assert [line.text for line in page.lines] == texts
     assert [line.model for line in page.lines] == models
     assert page.lines[0].second_pass == ("corrected" if "strong" in models else "")
 
 
-def test_a_stronger_model_that_is_much_less_sure_is_not_believed(doubtful: Path) -> None:
+def test_a_stronger_model_that_is_much_less_sure_is_not_believed(uncertain_page: Path) -> None:
     class Blurred(SyntheticEngine):
         def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
             return [replace(line, chars=(Char("?", 0.5, 0.5),)) for line in super().read_lines(pixels, lines)]
 
     profile = replace(SYNTHETIC_PROFILE, cascade=Cascade("strong", min_confidence=0.6))
-    (page,) = run_pipeline(doubtful, EnginePair(UncertainEngine(), Blurred("strong")), profile=profile).document.pages
+    (page,) = run_pipeline(
+        uncertain_page, EnginePair(UncertainEngine(), Blurred("strong")), profile=profile
+    ).document.pages
     assert [(line.text, line.model, line.second_pass) for line in page.lines] == [
         ("xxxxxxxx", "synthetic", "uncertain"),
         ("plain", "synthetic", ""),

@@ -17,7 +17,7 @@ from ocrfarm.viewer.server import CONTENT_SECURITY_POLICY, PathHandler, Reply, r
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
 
-class Visitor:
+class ViewerClient:
     """Asks as a browser would, and keeps the cookie."""
 
     def __init__(self, address: str) -> None:
@@ -50,7 +50,7 @@ def _pages(folder: Path) -> PathHandler:
 
 
 @pytest.fixture
-def visitor(tmp_path: Path) -> Iterator[Visitor]:
+def client(tmp_path: Path) -> Iterator[ViewerClient]:
     (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
     folder = tmp_path / "shown"
     folder.mkdir()
@@ -58,67 +58,67 @@ def visitor(tmp_path: Path) -> Iterator[Visitor]:
     (folder / "a b.txt").write_text("a b", encoding="utf-8")
     (folder / "way-out").symlink_to(tmp_path / "secret.txt")
     with serve(_pages(folder)) as address:
-        yield Visitor(address)
+        yield ViewerClient(address)
 
 
-def test_who_has_no_key_sees_nothing(visitor: Visitor) -> None:
+def test_who_has_no_key_sees_nothing(client: ViewerClient) -> None:
     for path in ("/", "/index.html", "/?key=", "/?key=wrong", "/?key=%ff"):
-        status, _, body = visitor.ask(path)
+        status, _, body = client.ask(path)
         assert status == HTTPStatus.FORBIDDEN
         assert b"hello" not in body
-    for cookie in ("ocrfarm-1=x", f"ocrfarm-{visitor.port}=wrong", "\x01;=;"):
-        assert visitor.ask("/", Cookie=cookie)[0] == HTTPStatus.FORBIDDEN
+    for cookie in ("ocrfarm-1=x", f"ocrfarm-{client.port}=wrong", "\x01;=;"):
+        assert client.ask("/", Cookie=cookie)[0] == HTTPStatus.FORBIDDEN
 
 
-def test_the_key_becomes_a_cookie_and_leaves_the_address(visitor: Visitor) -> None:
-    status, headers, _ = visitor.enter()
+def test_the_key_becomes_a_cookie_and_leaves_the_address(client: ViewerClient) -> None:
+    status, headers, _ = client.enter()
     assert (status, headers["Location"]) == (HTTPStatus.SEE_OTHER, "/")
     assert "HttpOnly" in headers["Set-Cookie"]
     assert "SameSite=Strict" in headers["Set-Cookie"]
-    assert visitor.ask("/")[::2] == (HTTPStatus.OK, b"<p>hello")
+    assert client.ask("/")[::2] == (HTTPStatus.OK, b"<p>hello")
 
 
 @pytest.mark.parametrize(
     "host", ["example.com", "example.com:80", "", "localhost.example.com", "127.0.0.1.example.com"]
 )
-def test_other_names_of_this_machine_are_refused(visitor: Visitor, host: str) -> None:
-    visitor.enter()
-    assert visitor.ask("/", Host=host)[0] == HTTPStatus.MISDIRECTED_REQUEST
-    assert visitor.ask("/", Host="localhost:1")[0] == HTTPStatus.OK, "by way of a tunnel"
+def test_other_names_of_this_machine_are_refused(client: ViewerClient, host: str) -> None:
+    client.enter()
+    assert client.ask("/", Host=host)[0] == HTTPStatus.MISDIRECTED_REQUEST
+    assert client.ask("/", Host="localhost:1")[0] == HTTPStatus.OK, "by way of a tunnel"
 
 
 @pytest.mark.parametrize(
     "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/way-out", "//etc/passwd", "/none", "/%00"]
 )
-def test_nothing_outside_the_folder_is_sent(visitor: Visitor, path: str) -> None:
-    visitor.enter()
-    status, _, body = visitor.ask(path)
+def test_nothing_outside_the_folder_is_sent(client: ViewerClient, path: str) -> None:
+    client.enter()
+    status, _, body = client.ask(path)
     assert status == HTTPStatus.NOT_FOUND
     assert b"secret" not in body
     assert b"root:" not in body
 
 
-def test_every_answer_forbids_what_a_page_does_not_need(visitor: Visitor) -> None:
+def test_every_answer_forbids_what_a_page_does_not_need(client: ViewerClient) -> None:
     for path in ("/", "/none", "/a%20b.txt", "/wrong"):
-        _, headers, _ = visitor.ask(path)
+        _, headers, _ = client.ask(path)
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_files_errors_and_downloads(visitor: Visitor) -> None:
-    visitor.enter()
-    assert visitor.ask("/a%20b.txt")[2] == b"a b"
-    assert visitor.ask("/a%20b.txt", "HEAD")[1:2][0]["Content-Length"] == "3"
-    status, headers, body = visitor.ask("/wrong")
+def test_files_errors_and_downloads(client: ViewerClient) -> None:
+    client.enter()
+    assert client.ask("/a%20b.txt")[2] == b"a b"
+    assert client.ask("/a%20b.txt", "HEAD")[1:2][0]["Content-Length"] == "3"
+    status, headers, body = client.ask("/wrong")
     assert (status, body) == (HTTPStatus.CONFLICT, b"UnknownJob: no job of this name\n")
     assert headers["Content-Type"].startswith("text/plain")
-    _, headers, _ = visitor.ask("/saved")
+    _, headers, _ = client.ask("/saved")
     assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''a%20%22b%22%0D%0AX%3A%201.txt"
-    assert visitor.ask("/", "POST")[0] == HTTPStatus.NOT_IMPLEMENTED
+    assert client.ask("/", "POST")[0] == HTTPStatus.NOT_IMPLEMENTED
 
 
-def test_a_port_that_is_taken_is_said(visitor: Visitor, tmp_path: Path) -> None:
-    with pytest.raises(FarmError, match="choose another"), serve(partial(reply_with_file, tmp_path), port=visitor.port):
+def test_a_port_that_is_taken_is_said(client: ViewerClient, tmp_path: Path) -> None:
+    with pytest.raises(FarmError, match="choose another"), serve(partial(reply_with_file, tmp_path), port=client.port):
         pass
 
 

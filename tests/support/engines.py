@@ -1,16 +1,18 @@
-"""An engine that does nothing but sleep, and a store that counts what is asked of it: what is left is the farm's."""
+"""Engines for tests, and a store that counts what is asked of it."""
 
 import mmap
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import EngineOutput, RgbPixels
 from ocrfarm.recognize.engine import LineFilter, accept_all
+from ocrfarm.recognize.synthetic_engine import SyntheticEngine
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Char, Fragment
 
@@ -41,6 +43,39 @@ class NoopEngine:
 def _make_fragment(y: int) -> Fragment:
     chars = tuple(Char(chr(97 + at), (at + 0.5) / 10, 0.99) for at in range(10))
     return Fragment(Quad.from_bounds(_EDGE, y, _EDGE + 80, y + _HEIGHT), chars, 0.99)
+
+
+@dataclass
+class CountingEngine:
+    """Reads synthetic lines, counts the tiles, and does what a test wants before each."""
+
+    model: str = "synthetic"
+    reads: int = 0
+    before_read: Callable[[int], None] = lambda _: None
+    engine: SyntheticEngine = field(default_factory=SyntheticEngine)
+
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
+        self.reads += 1
+        self.before_read(self.reads)
+        return self.engine.read(pixels, accept=accept)
+
+    def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
+        self.reads += 1
+        self.before_read(self.reads)
+        return self.engine.read_lines(pixels, lines)
+
+
+class UncertainEngine(SyntheticEngine):
+    """Mistakes the line that says "doubtful", and knows that it may be wrong."""
+
+    def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
+        found = super().read(pixels, accept=accept)
+        return replace(found, fragments=tuple(map(self._misread, found.fragments)))
+
+    def _misread(self, fragment: Fragment) -> Fragment:
+        if fragment.text != "doubtful":
+            return fragment
+        return replace(fragment, chars=tuple(Char("x", char.position, 0.9) for char in fragment.chars), confidence=0.9)
 
 
 class CountingStore:
