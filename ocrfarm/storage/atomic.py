@@ -1,4 +1,4 @@
-"""Files that are seen whole or not at all, and the operating system's errors as ocrfarm's."""
+"""Atomic file writes, and the translation of operating system errors into `StoreError`."""
 
 import errno
 import uuid
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ocrfarm.errors import StoreDenied, StoreError, StoreFull, StoreUnreachable
 
-_FULL = (StoreFull, "free some room, or name another folder")
-_DENIED = (StoreDenied, "give this user the right to read and write there, or name another folder")
-_UNREACHABLE = (StoreUnreachable, "see to the network disk, then try again")
+_FULL = (StoreFull, "free some space, or use another folder")
+_DENIED = (StoreDenied, "let this user read and write there, or use another folder")
+_UNREACHABLE = (StoreUnreachable, "check the network file system, then try again")
 _ERRORS_BY_ERRNO: dict[int | None, tuple[type[StoreError], str]] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
-    errno.EFBIG: (StoreFull, "raise the limit on file sizes (ulimit -f), or name a folder on another file system"),
+    errno.EFBIG: (StoreFull, "raise the limit on file sizes (ulimit -f), or use a folder on another file system"),
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
     errno.EROFS: _DENIED,
@@ -22,12 +22,12 @@ _ERRORS_BY_ERRNO: dict[int | None, tuple[type[StoreError], str]] = {
     errno.ETIMEDOUT: _UNREACHABLE,
     errno.ENOTCONN: _UNREACHABLE,
 }
-_DEFAULT = (StoreError, "see that the path is right and the disk is sound")
+_DEFAULT = (StoreError, "check the path and the disk")
 
 
 @contextmanager
 def translate_os_errors(action: str) -> Iterator[None]:
-    """Turn an OSError into the StoreError that fits; `action` says what was tried, and where."""
+    """Translate an OSError in the block into a `StoreError`; `action` begins its message ("cannot write PATH")."""
     try:
         yield
     except OSError as error:
@@ -37,7 +37,7 @@ def translate_os_errors(action: str) -> Iterator[None]:
 
 @contextmanager
 def temporary_path(folder: Path) -> Iterator[Path]:
-    """Give the path of a file that is not there yet; what still lies there at the end is removed."""
+    """Yield the path of a new file in the folder; if the file still exists at the end of the block, it is removed."""
     path = folder / f".{uuid.uuid4().hex}.part"
     try:
         yield path
@@ -47,7 +47,11 @@ def temporary_path(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a path to write to; it takes the name `path` when the block ends well, and is removed when it does not."""
+    """Yield a temporary path to write to; it is renamed to `path` if the block succeeds and removed if it fails.
+
+    Raises:
+        StoreError: The file cannot be written.
+    """
     with translate_os_errors(f"cannot write {path}"), temporary_path(path.parent) as temporary:
         yield temporary
         temporary.replace(path)

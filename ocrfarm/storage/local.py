@@ -1,4 +1,4 @@
-"""Objects as files in a folder: the embedded default."""
+"""LocalStore: objects as files in a folder, the default of the embedded farm."""
 
 import os
 import shutil
@@ -13,19 +13,17 @@ from ocrfarm.errors import ObjectNotFound
 from ocrfarm.storage.atomic import atomic_write, temporary_path, translate_os_errors
 from ocrfarm.storage.key_rules import TEMPORARY_FOLDER, check_key, check_prefix
 
-_STALE_AGE = (
-    24 * 3600
-)  # seconds: no write takes a day, so an older unfinished file belongs to a process that was killed
-_MAX_PLACE_ATTEMPTS = 10  # tries; another process may remove the empty folder between its making and the file's arrival
+_STALE_AGE = 24 * 3600  # seconds: no write takes a day, so an older unfinished file belongs to a killed process
+_MAX_PLACE_ATTEMPTS = 10  # another process may remove the empty folder before the file is moved into it
 _CHUNK_BYTES = 1 << 20  # bytes held in memory while copying
 _NOT_FOUND_ERRORS = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore:
-    """A folder, shared by any number of processes; `jobs/a/source` is the file of this name in it.
+    """A `Store` in a folder that any number of processes may share; the key `jobs/a/source` is a path in the folder.
 
-    A file is written under a temporary name and moved into place, so nobody sees a part of it. A name cannot be an
-    object and a folder of objects at once: writing `a/b` where `a` is an object is a StoreError.
+    A file is written under a temporary name and then renamed, so readers never see a part of it. A name cannot be both
+    an object and a folder: writing `a/b` if `a` is an object raises `StoreError`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,46 +32,62 @@ class LocalStore:
         _remove_stale(folder / TEMPORARY_FOLDER)
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Write the object; with `if_absent`, give False and write nothing where one of this name exists."""
+        """Write an object; see `Store.put`.
+
+        Args:
+            key: Name of the object.
+            data: Its content.
+            if_absent: Do not write if the object exists.
+        """
         path = self._path(key)
         with translate_os_errors(f"cannot write {path}"), self._temporary_path() as temporary:
             temporary.write_bytes(data)
             return _place(temporary, path, if_absent=if_absent)
 
     def get(self, key: str) -> bytes:
-        """Give the object's bytes; `ObjectNotFound` where there is none."""
+        """Return the content of an object; raise `ObjectNotFound` if it does not exist."""
         with _open_object(self._path(key)) as file:
             return file.read()
 
     def put_file(self, key: str, path: Path) -> None:
-        """Write the object from a copy of the file, which its owner may go on changing."""
+        """Write an object as a copy of a file.
+
+        Args:
+            key: Name of the object.
+            path: File to copy; changing it later does not change the object.
+        """
         target = self._path(key)
         with translate_os_errors(f"cannot copy {path} to {target}"), self._temporary_path() as temporary:
             shutil.copyfile(path, temporary)
             _place(temporary, target, if_absent=False)
 
     def get_file(self, key: str, path: Path) -> None:
-        """Write a copy of the object to a file; `ObjectNotFound` where there is none."""
+        """Write the content of an object to a file; raise `ObjectNotFound` if the object does not exist.
+
+        Args:
+            key: Name of the object.
+            path: File to write.
+        """
         with _open_object(self._path(key)) as file, atomic_write(path) as temporary, temporary.open("wb") as sink:
             shutil.copyfileobj(file, sink, _CHUNK_BYTES)
 
     def exists(self, key: str) -> bool:
-        """Say whether there is an object of this name."""
+        """Return whether an object of this name exists."""
         path = self._path(key)
-        with translate_os_errors(f"cannot look at {path}"):
+        with translate_os_errors(f"cannot access {path}"):
             try:
                 return stat.S_ISREG(path.stat().st_mode)
             except _NOT_FOUND_ERRORS:
                 return False
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the names of all objects that begin with `prefix`, in order."""
+        """Yield the names of all objects that start with `prefix`, sorted."""
         folder = check_prefix(prefix).rpartition("/")[0]
         with translate_os_errors(f"cannot list {self._root}"):
             yield from _iter_keys(self._root / folder, f"{folder}/" if folder else "", prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove the objects and the folders that become empty; a name without an object is no error."""
+        """Remove objects and the folders that become empty; names without an object are ignored."""
         folders = set()
         for key in keys:
             path = self._path(key)
@@ -87,7 +101,7 @@ class LocalStore:
         return self._root / check_key(key)
 
     def server_time(self) -> float:
-        """Give the time by the clock of whoever keeps the folder, in seconds since 1970."""
+        """Return the time of the file system's clock, which may be a file server's, in seconds since 1970."""
         with translate_os_errors(f"cannot write to {self._root}"), self._temporary_path() as temporary:
             temporary.touch()
             return temporary.stat().st_mtime
@@ -110,9 +124,9 @@ def _open_object(path: Path) -> Iterator[BinaryIO]:
 
 
 def _place(temporary: Path, path: Path, *, if_absent: bool) -> bool:
-    """Give the finished file its name; False where `if_absent` and the name is taken."""
+    """Rename the finished file to its path; return False if `if_absent` is set and the path exists."""
     for _ in range(_MAX_PLACE_ATTEMPTS - 1):
-        with suppress(FileNotFoundError, FileExistsError):  # the folder went, or came, in between
+        with suppress(FileNotFoundError, FileExistsError):  # the folder was removed or created in between
             return _place_once(temporary, path, if_absent=if_absent)
     return _place_once(temporary, path, if_absent=if_absent)
 
@@ -123,7 +137,7 @@ def _place_once(temporary: Path, path: Path, *, if_absent: bool) -> bool:
         temporary.replace(path)
         return True
     try:
-        path.hardlink_to(temporary)  # the one operation that fails where the name is taken and is never seen half done
+        path.hardlink_to(temporary)  # the only atomic operation that fails if the path exists
     except FileExistsError:
         return False
     return True
@@ -141,7 +155,7 @@ def _iter_keys(folder: Path, start: str, prefix: str) -> Iterator[str]:
 
 
 def _list_entries(folder: Path) -> list[str]:
-    """Give the names in a folder, sub-folders with a slash: so sorted, a walk yields the keys in their order."""
+    """Return the names in a folder, subfolders with a slash: sorted like this, a walk yields the keys in order."""
     try:
         with os.scandir(folder) as entries:
             return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
@@ -150,7 +164,7 @@ def _list_entries(folder: Path) -> list[str]:
 
 
 def _remove_empty_folders(folder: Path, root: Path) -> None:
-    with suppress(OSError):  # not empty, already gone, or not ours to remove: all are well
+    with suppress(OSError):  # not empty, already removed, or no permission: none of these is an error
         while folder != root:
             folder.rmdir()
             folder = folder.parent
@@ -159,6 +173,6 @@ def _remove_empty_folders(folder: Path, root: Path) -> None:
 def _remove_stale(folder: Path) -> None:
     for entry in _list_entries(folder):
         path = folder / entry
-        with suppress(OSError):  # another process was quicker
+        with suppress(OSError):  # another process removed it first
             if path.stat().st_mtime < time.time() - _STALE_AGE:
                 path.unlink()

@@ -1,4 +1,4 @@
-"""Objects in a dictionary: the twin for tests, and for one process that keeps nothing."""
+"""MemoryStore: objects in a dictionary, for tests and for single processes that keep nothing."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from ocrfarm.storage.key_rules import check_key, check_prefix
 
 
 class MemoryStore:
-    """A store that lives as long as the object; its URL opens another one, empty."""
+    """A `Store` in this process's memory; its URL opens a new, empty store."""
 
     url = "memory:"
 
@@ -20,7 +20,13 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Write the object; with `if_absent`, give False and write nothing where one of this name exists."""
+        """Write an object; see `Store.put`.
+
+        Args:
+            key: Name of the object.
+            data: Its content.
+            if_absent: Do not write if the object exists.
+        """
         check_key(key)
         with self._lock:
             if if_absent and key in self._objects:
@@ -29,40 +35,50 @@ class MemoryStore:
             return True
 
     def get(self, key: str) -> bytes:
-        """Give the object's bytes; `ObjectNotFound` where there is none."""
+        """Return the content of an object; raise `ObjectNotFound` if it does not exist."""
         try:
             return self._objects[check_key(key)]
         except KeyError:
             raise ObjectNotFound(f"there is no object {key} in memory; was it written?") from None
 
     def put_file(self, key: str, path: Path) -> None:
-        """Write the object from a file."""
+        """Write an object from a file.
+
+        Args:
+            key: Name of the object.
+            path: File to read.
+        """
         with translate_os_errors(f"cannot read {path}"):
             data = path.read_bytes()
         self.put(key, data)
 
     def get_file(self, key: str, path: Path) -> None:
-        """Write the object's bytes to a file; `ObjectNotFound` where there is none."""
+        """Write the content of an object to a file; raise `ObjectNotFound` if the object does not exist.
+
+        Args:
+            key: Name of the object.
+            path: File to write.
+        """
         data = self.get(key)
         with atomic_write(path) as temporary:
             temporary.write_bytes(data)
 
     def exists(self, key: str) -> bool:
-        """Say whether there is an object of this name."""
+        """Return whether an object of this name exists."""
         return check_key(key) in self._objects
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the names of all objects that begin with `prefix`, in order."""
+        """Return the names of all objects that start with `prefix`, sorted."""
         check_prefix(prefix)
         with self._lock:
             names = sorted(name for name in self._objects if name.startswith(prefix))
         return iter(names)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove the objects; a name without an object is no error."""
+        """Remove objects; names without an object are ignored."""
         for key in keys:
             self._objects.pop(check_key(key), None)
 
     def server_time(self) -> float:
-        """Give the time by the store's own clock, in seconds since 1970."""
+        """Return the time of this process's clock, in seconds since 1970."""
         return time.time()

@@ -1,4 +1,4 @@
-"""Objects in an S3 bucket: the only place that knows boto3."""
+"""S3Store: objects in an S3 bucket; the only module that imports boto3."""
 
 import base64
 import hashlib
@@ -28,39 +28,39 @@ from ocrfarm.storage.s3_url import S3Address
 
 _CHUNK_BYTES = 1 << 20  # bytes held in memory while a file is read or written
 _DELETE_BATCH_SIZE = 1000  # keys in one DeleteObjects request: S3's limit
-_MAX_CONFLICT_ATTEMPTS = 5  # S3 answers 409 while another conditional PUT of the same key is under way
-_MAX_CONFLICT_DELAY = 0.2  # seconds, at most, before the next of them
+_MAX_CONFLICT_ATTEMPTS = 5  # S3 answers 409 while another conditional PUT of the same key is in progress
+_MAX_CONFLICT_DELAY = 0.2  # seconds; the longest pause before the next attempt
 _TRANSFER_CONFIG = TransferConfig(
-    multipart_threshold=16 << 20,  # bytes; a tile goes in one request, a big source in parts
-    multipart_chunksize=8 << 20,  # bytes; S3 takes at least 5 MiB
-    max_concurrency=4,  # parts on the way at once: enough to fill a network card, few enough for a small server
-    preferred_transfer_client="classic",  # the other one, awscrt, is not always there and differs in its errors
+    multipart_threshold=16 << 20,  # bytes; a tile is sent in one request, a large source in parts
+    multipart_chunksize=8 << 20,  # bytes; S3 requires at least 5 MiB
+    max_concurrency=4,  # parallel parts: enough to saturate the network, few enough for a small server
+    preferred_transfer_client="classic",  # the alternative, awscrt, is optional and raises other errors
 )
 _CLIENT_CONFIG = Config(
-    connect_timeout=5,  # seconds; a server in reach answers within one
+    connect_timeout=5,  # seconds; a reachable server answers within one
     read_timeout=30,  # seconds between two bytes, for a server that is busy or starting
-    # A task is tried again later, so few tries here: 3 with short pauses ride out a hiccup.
+    # Tasks are retried as a whole, so three attempts are enough to survive a short interruption.
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=16,  # connections; the threads of one worker
     tcp_keepalive=True,
 )
 
-_RANGE_NOT_SATISFIABLE = 416  # the status of a request for the first byte of an object that has none
+_RANGE_NOT_SATISFIABLE = 416  # the status of a request for the first byte of an empty object
 
 _ErrorMapping = tuple[type[StoreError], str]
 _NOT_FOUND = (ObjectNotFound, "there is no such object; was it written?")
 _NO_BUCKET = (StoreError, "the bucket does not exist; create it, or correct the store URL")
 _DENIED = (
     StoreDenied,
-    "the store refuses; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, the key's rights and this machine's clock",
+    "access denied; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, the key's permissions and this machine's clock",
 )
-_FULL = (StoreFull, "there is no room left; free some, or raise the quota")
+_FULL = (StoreFull, "there is no space left; free some, or raise the quota")
 _UNREACHABLE = (
     StoreUnreachable,
-    "the store does not answer; see that it runs and that the endpoint is right, then try again",
+    "the store does not answer; check that it is running and that the endpoint is correct, then try again",
 )
-_DAMAGED = (StoreUnreachable, "the bytes were damaged on the way or in the store; try again")
-_CONFLICT = (StoreUnreachable, "others are writing the same object; try again")
+_DAMAGED = (StoreUnreachable, "the content was damaged in transit or in the store; try again")
+_CONFLICT = (StoreUnreachable, "other clients are writing the same object; try again")
 _WRONG_REGION = (StoreError, "the bucket is in another region; add region= to the store URL")
 _DEFAULT = (StoreError, "see the store's log")
 _BY_CODE: dict[str, _ErrorMapping] = {
@@ -103,9 +103,10 @@ _BY_TYPE: tuple[tuple[tuple[type[Exception], ...], _ErrorMapping], ...] = (
 
 
 class S3Store:
-    """A bucket, or the part of it under a prefix; credentials come from the AWS environment and files.
+    """A `Store` in a bucket, or below a prefix of it.
 
-    Nothing is contacted before the first use. It may be used by many threads, and after a fork.
+    Credentials come from the AWS environment variables and files. The server is not contacted before the first use.
+    Threads may share a store, and it can be used after a fork.
     """
 
     def __init__(self, url: str) -> None:
@@ -114,39 +115,51 @@ class S3Store:
         self._client = _ProcessClient(self._address)
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Write the object; with `if_absent`, give False and write nothing where one of this name exists.
+        """Write an object; see `Store.put`.
 
-        Of many writers with `if_absent` at most one is told True; none is where the winner's answer was lost on the
-        way and its second try met its own object.
+        Args:
+            key: Name of the object.
+            data: Its content.
+            if_absent: Do not write if the object exists. At most one of several concurrent writers gets True. No writer
+                does if the successful request's response is lost: its retry finds the object that it just wrote.
         """
         request = self._object_args(key) | {"Body": data} | ({"IfNoneMatch": "*"} if if_absent else {})
         with _translate_aws_errors(f"write {key}", self._address):
             return _put(self._client(), request)
 
     def get(self, key: str) -> bytes:
-        """Give the object's bytes; `ObjectNotFound` where there is none."""
+        """Return the content of an object; raise `ObjectNotFound` if it does not exist."""
         return b"".join(_iter_chunks(self._client, self._object_args(key), self._address))
 
     def put_file(self, key: str, path: Path) -> None:
-        """Write the object from a file of any size, in parts, in bounded memory."""
-        place = self._object_args(key)
+        """Write an object from a file of any size, in parts, in bounded memory.
+
+        Args:
+            key: Name of the object.
+            path: File to read.
+        """
+        target = self._object_args(key)
         with translate_os_errors(f"cannot read {path}"), _translate_aws_errors(f"write {key}", self._address):
-            # With the checksum of the whole file S3 checks the parts when it joins them, and a reader can check too.
+            # With the checksum of the whole file S3 verifies the joined parts, and readers can verify the object.
             checksum = {"ChecksumCRC32": _crc32(path)}
             with create_transfer_manager(self._client(), _TRANSFER_CONFIG) as transfers:
-                transfers.upload(str(path), place["Bucket"], place["Key"], extra_args=checksum).result()
+                transfers.upload(str(path), target["Bucket"], target["Key"], extra_args=checksum).result()
 
     def get_file(self, key: str, path: Path) -> None:
-        """Write the object's bytes to a file, in bounded memory; `ObjectNotFound` where there is none."""
-        place = self._object_args(key)
+        """Write the content of an object to a file, in bounded memory; raise `ObjectNotFound` if it does not exist.
+
+        Args:
+            key: Name of the object.
+            path: File to write.
+        """
         with atomic_write(path) as temporary, temporary.open("wb") as file:
-            file.writelines(_iter_chunks(self._client, place, self._address))
+            file.writelines(_iter_chunks(self._client, self._object_args(key), self._address))
 
     def exists(self, key: str) -> bool:
-        """Say whether there is an object of this name."""
-        with _translate_aws_errors(f"look at {key}", self._address):
+        """Return whether an object of this name exists."""
+        with _translate_aws_errors(f"access {key}", self._address):
             try:
-                # One byte and not HEAD, whose answer has no words: a missing bucket would look like a missing object.
+                # Not HEAD: its response has no error code, so a missing bucket would look like a missing object.
                 self._client().get_object(**self._object_args(key), Range="bytes=0-0")["Body"].read()
             except aws.ClientError as error:
                 if error.response["Error"].get("Code") == "NoSuchKey":
@@ -156,21 +169,21 @@ class S3Store:
             return True
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the names of all objects that begin with `prefix`, in order."""
+        """Yield the names of all objects that start with `prefix`, sorted."""
         start = self._address.prefix + check_prefix(prefix)
         with _translate_aws_errors(f"list {prefix or 'all'}", self._address):
             pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._address.bucket, Prefix=start)
             names = [
                 item["Key"].removeprefix(self._address.prefix) for page in pages for item in page.get("Contents", ())
             ]
-        # Sorted here, since SeaweedFS goes folder by folder ("a/b" before "a-b"). A name that ends with a slash is no
-        # object of ours but the mark by which a console shows an empty folder.
+        # Sorted here because SeaweedFS lists folder by folder ("a/b" before "a-b"). A name with a slash at its end is
+        # not one of our objects: consoles create it to show an empty folder.
         yield from sorted(name for name in names if not name.endswith("/"))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove the objects; a name without an object is no error."""
-        left = iter(keys)
-        while batch := list(islice(left, _DELETE_BATCH_SIZE)):
+        """Remove objects; names without an object are ignored."""
+        remaining = iter(keys)
+        while batch := list(islice(remaining, _DELETE_BATCH_SIZE)):
             request = {"Objects": [{"Key": self._object_args(key)["Key"]} for key in batch], "Quiet": True}
             with _translate_aws_errors(f"remove {batch[0]} and {len(batch) - 1} more", self._address):
                 answer = self._client().delete_objects(Bucket=self._address.bucket, Delete=request)
@@ -178,27 +191,27 @@ class S3Store:
                     raise aws.ClientError({"Error": failures[0]}, "DeleteObjects")
 
     def server_time(self) -> float:
-        """Give the time by the store's own clock, in seconds since 1970."""
-        with _translate_aws_errors("ask the time", self._address):
+        """Return the time of the store's own clock, in seconds since 1970."""
+        with _translate_aws_errors("read the time", self._address):
             try:
                 answer = self._client().list_objects_v2(Bucket=self._address.bucket, MaxKeys=1)
             except aws.ClientError as error:
-                answer = error.response  # a refusal says the time too, above all where the clocks are the reason
+                answer = error.response  # an error response has a Date too, and wrong clocks are a cause of errors
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         if not date:
-            raise StoreError(f"{self._address} does not say the time in its answers; a proxy may have taken it out")
+            raise StoreError(f"{self._address} sends no Date header in its responses; a proxy may remove it")
         return parsedate_to_datetime(date).timestamp()
 
     def create_bucket(self) -> None:
-        """Create the bucket; one of one's own that exists is no error."""
+        """Create the bucket, unless it exists and belongs to this account."""
         region = self._address.region
-        # us-east-1 is the default, which S3 refuses to be told.
-        place = (
+        # us-east-1 is the default, which S3 rejects as an explicit location.
+        location = (
             {"CreateBucketConfiguration": {"LocationConstraint": region}} if region not in (None, "us-east-1") else {}
         )
-        with _translate_aws_errors("make a bucket", self._address):
+        with _translate_aws_errors("create the bucket", self._address):
             try:
-                self._client().create_bucket(Bucket=self._address.bucket, **place)
+                self._client().create_bucket(Bucket=self._address.bucket, **location)
             except aws.ClientError as error:
                 if error.response["Error"].get("Code") != "BucketAlreadyOwnedByYou":
                     raise
@@ -213,11 +226,11 @@ def _translate_aws_errors(action: str, address: S3Address) -> Iterator[None]:
         yield
     except (aws.ClientError, aws.BotoCoreError) as error:
         kind, advice = _map_error(error)
-        told = " ".join(str(error).split())
-        raise kind(f"cannot {action} in {address}: {advice} ({told})") from error
+        cause = " ".join(str(error).split())
+        raise kind(f"cannot {action} in {address}: {advice} ({cause})") from error
 
 
-# One thread makes a client (0.2 s) and the others wait for it; a fork waits too, or the child's lock would stay locked.
+# One thread creates a client (0.2 s) and the others wait for it. A fork waits too, so that the child's lock is free.
 _CLIENT_LOCK = threading.RLock()
 os.register_at_fork(
     before=_CLIENT_LOCK.acquire, after_in_parent=_CLIENT_LOCK.release, after_in_child=_CLIENT_LOCK.release
@@ -225,7 +238,7 @@ os.register_at_fork(
 
 
 class _ProcessClient:
-    """The boto3 client of this process, made at the first use and again in a child: a fork must not share sockets."""
+    """The boto3 client of this process, created at the first use; a forked child creates its own, with own sockets."""
 
     def __init__(self, address: S3Address) -> None:
         self._address = address
@@ -240,23 +253,23 @@ class _ProcessClient:
 
 
 def _new_client(address: S3Address) -> BaseClient:
-    # Own servers answer by path (host/bucket): a bucket.host name would need DNS.
+    # Self-hosted servers are addressed by path (host/bucket), because bucket.host would need a DNS entry.
     style = Config(s3={"addressing_style": "path" if address.endpoint else "auto"})
-    session = boto3.session.Session()  # the default one, which boto3.client() uses, is not safe for threads
+    session = boto3.session.Session()  # the default session, which boto3.client() uses, is not thread-safe
     return session.client(
         "s3", endpoint_url=address.endpoint, region_name=address.region, config=_CLIENT_CONFIG.merge(style)
     )
 
 
 def _put(client: BaseClient, request: dict[str, Any]) -> bool:
-    """Write the object; False where the condition says no, and again where another such request is under way."""
-    for left in reversed(range(_MAX_CONFLICT_ATTEMPTS)):
+    """Write an object; return False if its condition fails, and retry while another conditional write is running."""
+    for remaining in reversed(range(_MAX_CONFLICT_ATTEMPTS)):
         try:
             client.put_object(**request)
         except aws.ClientError as error:
             if _status(error) == 412:
                 return False
-            if _status(error) != 409 or not left:
+            if _status(error) != 409 or not remaining:
                 raise
             time.sleep(random.uniform(0, _MAX_CONFLICT_DELAY))
         else:
@@ -265,12 +278,12 @@ def _put(client: BaseClient, request: dict[str, Any]) -> bool:
 
 
 def _iter_chunks(client: _ProcessClient, place: dict[str, Any], address: S3Address) -> Iterator[bytes]:
-    """Give the object piece by piece; StoreUnreachable at its end where it is not what was stored."""
-    # Translated in here, not around: some of boto3's errors are OSErrors too, and would pass for the target file's.
+    """Yield the content of an object in chunks; raise `StoreUnreachable` at its end if its checksum does not match."""
+    # Translated here and not by the caller: some boto3 errors are OSErrors and would be taken for the target file's.
     with _translate_aws_errors(f"read {place['Key'].removeprefix(address.prefix)}", address):
         answer = client().get_object(**place)
         with closing(answer["Body"]) as body:
-            # boto3 itself compares the stored checksum, if there is one for the whole object.
+            # boto3 itself verifies the stored checksum, if there is one for the whole object.
             expected = "" if isinstance(body, StreamingChecksumBody) else _plain_md5(answer)
             digest = hashlib.md5(usedforsecurity=False)
             for chunk in body.iter_chunks(_CHUNK_BYTES):
@@ -278,11 +291,11 @@ def _iter_chunks(client: _ProcessClient, place: dict[str, Any], address: S3Addre
                     digest.update(chunk)
                 yield chunk
         if expected and digest.hexdigest() != expected:
-            raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()} and not {expected}")
+            raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()}, expected {expected}")
 
 
 def _plain_md5(answer: dict[str, Any]) -> str:
-    """Give the MD5 that the ETag holds; empty where it holds something else (many parts, a customer's own key)."""
+    """Return the MD5 in the ETag; empty if the ETag is not an MD5 (several parts, or a customer's own key)."""
     etag = str(answer.get("ETag", "")).strip('"')
     encrypted = answer.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in answer
     return etag if len(etag) == 32 and not encrypted else ""
@@ -303,6 +316,6 @@ def _status(error: aws.ClientError) -> int:
 def _map_error(error: Exception) -> _ErrorMapping:
     if isinstance(error, aws.ClientError):
         status = _status(error)
-        verdict = _BY_CODE.get(error.response["Error"].get("Code", "")) or _BY_STATUS.get(status)
-        return verdict or (_UNREACHABLE if status >= 500 else _DEFAULT)
-    return next((verdict for kinds, verdict in _BY_TYPE if isinstance(error, kinds)), _DEFAULT)
+        mapping = _BY_CODE.get(error.response["Error"].get("Code", "")) or _BY_STATUS.get(status)
+        return mapping or (_UNREACHABLE if status >= 500 else _DEFAULT)
+    return next((mapping for kinds, mapping in _BY_TYPE if isinstance(error, kinds)), _DEFAULT)

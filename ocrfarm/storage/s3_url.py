@@ -1,4 +1,4 @@
-"""s3:// URL <-> bucket, prefix, endpoint, region."""
+"""s3:// URL <-> `S3Address`: bucket, prefix, endpoint and region."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,21 @@ _URL_FORMAT = "write s3://bucket/prefix?endpoint=http://host:port&region=name"
 
 @dataclass(frozen=True, slots=True)
 class S3Address:
-    """Where a bucket is; `prefix` is empty or ends with a slash, and without `endpoint` it is Amazon's S3."""
+    """The address of a bucket, or of a part of it.
+
+    Attributes:
+        bucket: Name of the bucket.
+        prefix: Prefix of every key; empty, or with a slash at its end.
+        endpoint: URL of the server; None: Amazon S3.
+        region: Name of the region; None: from the AWS environment.
+
+    Examples:
+        >>> address = S3Address.parse("s3://ocr/team?endpoint=http://localhost:8333")
+        >>> address.bucket, address.prefix, address.endpoint
+        ('ocr', 'team/', 'http://localhost:8333')
+        >>> address.url
+        's3://ocr/team?endpoint=http://localhost:8333'
+    """
 
     bucket: str
     prefix: str = ""
@@ -22,14 +36,18 @@ class S3Address:
 
     @classmethod
     def parse(cls, url: str) -> "S3Address":
-        """Read what `url` gives; SettingsError for anything else."""
+        """Parse the URL of a bucket; `url` is the inverse.
+
+        Raises:
+            SettingsError: The URL is invalid or contains credentials.
+        """
         parts = _split_url(url)
         if not _BUCKET.fullmatch(parts.netloc):
-            raise SettingsError(f"{parts.netloc!r} is no name of an S3 bucket: {_URL_FORMAT}")
+            raise SettingsError(f"{parts.netloc!r} is not the name of an S3 bucket: {_URL_FORMAT}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         if parts.fragment or not options.keys() <= {"endpoint", "region"}:
             raise SettingsError(
-                f"the store URL of bucket {parts.netloc} may hold endpoint and region only: {_URL_FORMAT}"
+                f"the store URL of bucket {parts.netloc} may only set endpoint and region: {_URL_FORMAT}"
             )
         return cls(
             parts.netloc,
@@ -64,20 +82,20 @@ def _parse_endpoint(url: str | None) -> str | None:
         return None
     parts = _split_url(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(f"{url!r} is no endpoint of an S3 store: write endpoint=http://host:port")
+        raise SettingsError(f"{url!r} is not the endpoint of an S3 store: write endpoint=http://host:port")
     return url.rstrip("/")
 
 
 def _split_url(url: str) -> SplitResult:
-    # No message repeats the URL before it is known to hold no secret.
+    # No message quotes the URL until it is known to contain no secret.
     try:
         parts = urlsplit(url)
         secret = "@" in parts.netloc
-        _ = secret or parts.port  # refuses a port that is no number
+        _ = secret or parts.port  # raises ValueError if the port is not a number
     except ValueError:
-        raise SettingsError(f"the store URL cannot be read: {_URL_FORMAT}") from None
+        raise SettingsError(f"the store URL cannot be parsed: {_URL_FORMAT}") from None
     if secret:
         raise SettingsError(
-            "the store URL holds a user or a key: take it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            "the store URL contains a user or a key: remove it, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     return parts

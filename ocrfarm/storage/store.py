@@ -6,42 +6,84 @@ from typing import Protocol
 
 
 class Store(Protocol):
-    """Where the bytes of all jobs live; `keys.py` names every object.
+    """Holds the bytes of all jobs as named objects; `storage.layout` lists every object name.
 
-    Every method raises `StoreUnreachable` (try again), `StoreDenied`, `StoreFull` or another `StoreError`.
-    An object is seen whole or not at all.
+    A key is a relative path such as jobs/a1/result.json (see `storage.key_rules`). Readers see an object either whole
+    or not at all. Stores can be shared by threads and processes; the last writer of a key wins.
+
+    Every method raises `StoreUnreachable` (retryable), `StoreDenied`, `StoreFull` or another `StoreError`.
+
+    Attributes:
+        url: URL that `open_store` opens as this store; it contains no credentials.
+
+    Examples:
+        >>> from ocrfarm.storage import open_store
+        >>> store = open_store("memory:")
+        >>> store.put("jobs/a1/source", b"pixels")
+        True
+        >>> store.put("jobs/a1/source", b"others", if_absent=True)
+        False
+        >>> store.get("jobs/a1/source")
+        b'pixels'
+        >>> list(store.list("jobs/a1/"))
+        ['jobs/a1/source']
+        >>> store.delete(["jobs/a1/source"])
+        >>> store.exists("jobs/a1/source")
+        False
     """
 
     url: str
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Write the object; with `if_absent`, give False and write nothing where one of this name exists."""
+        """Write an object.
+
+        Args:
+            key: Name of the object.
+            data: Its content.
+            if_absent: Do not write if the object exists. Of several concurrent writers at most one succeeds.
+
+        Returns:
+            Whether the object was written.
+        """
         ...
 
     def get(self, key: str) -> bytes:
-        """Give the object's bytes; `ObjectNotFound` where there is none."""
+        """Return the content of an object; raise `ObjectNotFound` if it does not exist."""
         ...
 
     def put_file(self, key: str, path: Path) -> None:
-        """Write the object from a file of any size, in bounded memory."""
+        """Write an object from a file of any size, in bounded memory.
+
+        Args:
+            key: Name of the object.
+            path: File to read.
+        """
         ...
 
     def get_file(self, key: str, path: Path) -> None:
-        """Write the object's bytes to a file, in bounded memory; `ObjectNotFound` where there is none."""
+        """Write the content of an object to a file, in bounded memory.
+
+        Args:
+            key: Name of the object.
+            path: File to write; it appears only when it is complete.
+
+        Raises:
+            ObjectNotFound: The object does not exist.
+        """
         ...
 
     def exists(self, key: str) -> bool:
-        """Say whether there is an object of this name."""
+        """Return whether an object of this name exists."""
         ...
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Give the names of all objects that begin with `prefix`, in order."""
+        """Yield the names of all objects that start with `prefix`, sorted."""
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove the objects; a name without an object is no error."""
+        """Remove objects; names without an object are ignored."""
         ...
 
     def server_time(self) -> float:
-        """Give the time by the store's own clock, in seconds since 1970."""
+        """Return the time of the store's own clock, in seconds since 1970."""
         ...
