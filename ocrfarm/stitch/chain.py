@@ -1,4 +1,26 @@
-"""A group of fragments -> the fewest of them that show the whole line, and the text where one follows another."""
+"""A group of fragments -> the fewest of them that show the whole line, and where one goes over to the next.
+
+Algorithm: greedy interval cover (Kleinberg and Tardos, "Algorithm Design", 2005, chapter 4). All views are put on one
+axis. If one view shows the whole line, the deepest such view is taken alone. Otherwise the chain begins with the best
+view at the line's start and goes on with the one that reaches furthest among those that match the last one.
+
+     the start of the line                                      its end
+     |                                                                |
+     |A the pump ho)                                                  |
+     |           (B pump house no. 4, first fl)                       |
+     |                      (C no. 4, first)     <- shows nothing new |
+     |                                  (D st floor, 12.05.2024 ======|
+                 ^ seam A-B            ^ seam B-D        chain: A, B, D
+
+With every overlap alike, taking the view that reaches furthest gives the least number of views. Here a view with
+PREFERRED_OVERLAP goes before one that reaches further with less: its seam can be proved by letters. So the chain may
+have a view more than the fewest, never a worse seam than needed.
+
+Invariant: the views of a chain ascend in their ends (or in the grade of an end), each is used once, and each matches
+the one before it. A view of which the chain hides text begins a chain of its own, so no text is lost. Chains are never
+empty, so the loop over what is left ends. Cost: O(c^2) for a group of c fragments, which is two to four in general and
+the number of tiles along the line at most, and one alignment for each seam.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,26 +37,34 @@ from ocrfarm.stitch.matching import Neighbours
 from ocrfarm.stitch.truncation import WHOLE, Truncation
 
 REFIT_RATIO = 1.3
-"""Times the longest view: where the whole line is longer, its axis runs from end to end instead."""
+"""Times the length of the longest view; the axis of a longer line runs from its first start to its last end instead,
+because the angle of one view, a little off, would carry the far end off the line.
+Calibrated: `scripts/bench calibrate --only REFIT_RATIO`, see docs/calibration.md."""
 
 CHAIN_END_TOLERANCE = 0.5
-"""Text heights within which two views end at the same place."""
+"""Text heights within which two views end at the same place.
+Calibrated: `scripts/bench calibrate --only CHAIN_END_TOLERANCE`, see docs/calibration.md."""
 
 MAX_CHAIN_GAP = 1.0
-"""Text heights that may lie between two views of a chain."""
+"""Text heights that may lie between two views of a chain.
+Calibrated: `scripts/bench calibrate --only MAX_CHAIN_GAP`, see docs/calibration.md."""
 
 PREFERRED_OVERLAP = 1.5
-"""Text heights of overlap that hold two or three whole letters to agree on."""
+"""Text heights of overlap that hold two or three whole letters to agree on.
+Calibrated: `scripts/bench calibrate --only PREFERRED_OVERLAP`, see docs/calibration.md."""
 
 MAX_TURNED_COVERED_SHARE = 0.6
-"""Share of a turned view that better ones must show for it to be left out."""
+"""Share of a turned view that better ones must show for it to be left out.
+Calibrated: `scripts/bench calibrate --only MAX_TURNED_COVERED_SHARE`, see docs/calibration.md."""
 
 MIN_SHOWN_SHARE, MAX_HIDDEN_LENGTH = 0.5, 0.35
 """Share of a view that the chain must show, and text heights that it may hide of it in any case: less than a letter.
-Where more is hidden text would be lost, so the view makes a line of its own."""
+If more is hidden text would be lost, so the view makes a line of its own.
+Calibrated: `scripts/bench calibrate --only chain.M`, see docs/calibration.md."""
 
 MIN_UPRIGHT_COSINE = 0.707
-"""Cosine of 45 degrees: a view turned further than this from the others is not read with them."""
+"""Cosine of 45 degrees: a view turned further than this from the others is not read with them. Detectors give vertical
+text a quad that is off by 90 or 180 degrees, never by 45, so anything in between serves as well."""
 
 
 class Segment(NamedTuple):
@@ -50,10 +80,10 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JoinedLine:
-    """A line as parts of fragments, in reading order, with what tells whether the join can be trusted.
+    """A line as segments of fragments, in reading order, with what tells whether the join can be trusted.
 
-    `agreement` and `anchors` are the least of all its seams (see `Seam`); `turned` says that some tile read it the
-    other way round or across.
+    `agreement` and `anchors` are the least of all its seams (see `Seam`), `anchors` None for a line without any;
+    `has_turned_view` is true if some tile read the line the other way round or across.
     """
 
     segments: tuple[Segment, ...]
@@ -64,6 +94,8 @@ class JoinedLine:
 
 @dataclass(frozen=True, slots=True)
 class _View:
+    """A fragment on the line's axis, from `start` to `end`, pixels; `depth` is `Truncation.depth`."""
+
     row: int
     start: float
     end: float
@@ -74,7 +106,12 @@ class _View:
     quality: tuple[float, float]  # side depth, confidence
 
     def covered_share(self, others: Sequence["_View"]) -> float:
-        """Give the share (0..1) of this view that the others show too."""
+        """Return the share (0..1) of this view that the others show too: the length of a union of intervals.
+
+        >>> views = [_View(0, start, end, 2, 2, False, 0.0, (0.0, 1.0)) for start, end in ((0, 10), (-5, 4), (2, 6))]
+        >>> views[0].covered_share(views[1:])
+        0.6
+        """
         shown, at = 0.0, self.start
         for other in sorted(others, key=lambda view: view.start):
             low, high = max(other.start, at), min(other.end, self.end)
@@ -86,25 +123,52 @@ class _View:
 def join_group(
     table: FragmentTable, truncation: Truncation, *, group: Sequence[int], neighbours: Neighbours
 ) -> Iterator[JoinedLine]:
-    """Give the lines that a group of linked fragments makes: one, and more where one would lose text."""
+    """Yield the lines that a group of fragments makes: one, and more if one alone would lose text.
+
+    Args:
+        table: The fragments of the page.
+        truncation: Which of their ends are cut.
+        group: Rows of the fragments that are views of one line.
+        neighbours: Which of them match one another; only such follow one another in a chain.
+    """
     height = float(np.sort(table.height[group])[len(group) // 2])
     views = _project_views(table, truncation, group)
     turned = any(view.is_turned for view in views)
-    while views:
-        pool = _select_views(views)
-        chain = _choose_chain(pool, neighbours, height)
+    while views:  # it ends: a chain is never empty, and its views are not looked at again
+        chain = _choose_chain(_select_views(views), neighbours, height)
         yield _join_chain(table, chain, height, has_turned_view=turned)
-        views = [view for view in views if view not in chain and _has_hidden_text(view, chain, height)]
+        used = {view.row for view in chain}
+        views = [view for view in views if view.row not in used and _has_hidden_text(view, chain, height)]
+
+
+def line_quad(table: FragmentTable, joined_line: JoinedLine) -> Quad:
+    """Return the quad from the start of the first view to the end of the last, page pixels.
+
+    Args:
+        table: The fragments of the page.
+        joined_line: A line made of them.
+    """
+    first, last = (table.quad(joined_line.segments[at].row) for at in (0, -1))
+    return Quad(first.p0, last.p1, last.p2, first.p3)
 
 
 def _has_hidden_text(view: _View, chain: Sequence[_View], height: float) -> bool:
-    """Say whether the view has text that the chain does not show."""
+    """Return whether the view has text that the chain does not show."""
     shown = view.covered_share(chain)
     return shown < MIN_SHOWN_SHARE and (1 - shown) * (view.end - view.start) > MAX_HIDDEN_LENGTH * height
 
 
 def _project_views(table: FragmentTable, truncation: Truncation, group: Sequence[int]) -> list[_View]:
-    """Put the group on one axis, which runs the way that most of its text is read."""
+    """Put the group on one axis, which runs the way that most of its text is read.
+
+    ::
+
+        mids[0]   mids[1]         the middles of a fragment's start and end
+           x---------x            are projected on the axis of the longest view; if the line is much longer than that
+                  x-----------x   view, on the way from the first start to the last end
+           |---------|-------->
+         start      end
+    """
     rows = np.asarray(group)
     length, along = table.length[rows], table.direction[rows]
     confidence = [table.fragment(piece).confidence for piece in group]
@@ -136,7 +200,7 @@ def _project_views(table: FragmentTable, truncation: Truncation, group: Sequence
 
 
 def _project_spans(mids: Floats, axis: Floats) -> Floats:
-    """Project the middles of all starts and ends (2, n, 2) on an axis; gives lows and highs (2, n)."""
+    """Project the middles of all starts and ends (2, n, 2) on an axis (2); return lows and highs (2, n), pixels."""
     x, y = axis.tolist()
     norm = math.hypot(x, y) or 1.0
     return np.sort(mids[..., 0] * (x / norm) + mids[..., 1] * (y / norm), axis=0)
@@ -150,7 +214,10 @@ def _select_views(views: Sequence[_View]) -> list[_View]:
 
 
 def _choose_chain(pool: Sequence[_View], neighbours: Neighbours, height: float) -> list[_View]:
-    """Give the deepest view that shows all, or else views from the start to the end of the line, as few as will do."""
+    """Return the deepest view that shows all, or else a chain of views from the start to the end of the line.
+
+    `at_start` holds at least the view that starts first, so the chain is never empty.
+    """
     tolerance = CHAIN_END_TOLERANCE * height
     low, high = min(view.start for view in pool) + tolerance, max(view.end for view in pool) - tolerance
     at_start = [view for view in pool if view.start <= low]
@@ -158,8 +225,8 @@ def _choose_chain(pool: Sequence[_View], neighbours: Neighbours, height: float) 
     if whole:
         return [max(whole, key=lambda view: (view.depth, view.quality[1], -view.row))]
     chain = [max(at_start, key=lambda view: (view.start_grade, *_rank_view(view, height)))]
-    by_piece = {view.row: view for view in pool if not view.is_turned}
-    while following := _find_successors(chain, by_piece, neighbours, height):
+    by_row = {view.row: view for view in pool if not view.is_turned}
+    while following := _find_successors(chain, by_row, neighbours, height):
         end = chain[-1].end - PREFERRED_OVERLAP * height
         chain.append(max(following, key=lambda view: (view.start <= end, *_rank_view(view, height))))
     return chain
@@ -168,19 +235,24 @@ def _choose_chain(pool: Sequence[_View], neighbours: Neighbours, height: float) 
 def _find_successors(
     chain: Sequence[_View], by_row: dict[int, _View], neighbours: Neighbours, height: float
 ) -> list[_View]:
-    """List the views, linked to the last one of the chain, that show more of the line's end."""
+    """List the views that match the last one of the chain and show more of the line's end."""
     last, tolerance = chain[-1], CHAIN_END_TOLERANCE * height
-    linked = [by_row[piece] for piece in neighbours.get(last.row, ()) if piece in by_row]
+    used = {view.row for view in chain}
+    matching = [by_row[row] for row in neighbours.get(last.row, ()) if row in by_row and row not in used]
     return [
         view
-        for view in linked
-        if view not in chain
-        and view.start <= last.end + MAX_CHAIN_GAP * height
+        for view in matching
+        if view.start <= last.end + MAX_CHAIN_GAP * height
         and (view.end > last.end + tolerance or (view.end_grade > last.end_grade and view.end >= last.end - tolerance))
     ]
 
 
 def _rank_view(view: _View, height: float) -> tuple[float, int, float, float, int]:
+    """Order views by what they are worth: how far they reach, in steps of the tolerance, then how whole their end is.
+
+    Then those come that are deeper in their tile across the text, and those that are surer. The row comes last and only
+    makes the order total: rows do not depend on the order of the tiles, so neither does the choice between equal views.
+    """
     return round(view.end / (CHAIN_END_TOLERANCE * height)), view.end_grade, *view.quality, -view.row
 
 
@@ -212,9 +284,3 @@ def _find_seams(views: Sequence[LineView], height: float) -> list[Seam]:
         seams.append(find_seam(first, second, height=height, used_chars=after))
         after = seams[-1].begin
     return seams
-
-
-def line_quad(table: FragmentTable, joined_line: JoinedLine) -> Quad:
-    """Give the quad from the start of the first view to the end of the last."""
-    first, last = (table.quad(joined_line.segments[at].row) for at in (0, -1))
-    return Quad(first.p0, last.p1, last.p2, first.p3)

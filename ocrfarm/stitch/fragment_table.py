@@ -1,4 +1,27 @@
-"""Readings of many tiles -> fragments in arrays, in one fixed order."""
+"""Readings of many tiles -> fragments in arrays, in one fixed order, and which of them come near one another.
+
+The table is a structure of arrays: a page of 32,768 pixels a side has 35,000 fragments, and numpy measures them all in
+milliseconds. The fixed order is what makes stitching independent of the order in which tiles arrive.
+
+Algorithm of the candidate pairs, the broad phase of matching and of suppression: sweep and prune (Baraff, "Dynamic
+Simulation of Non-Penetrating Rigid Bodies", 1992; Cohen, Lin, Manocha and Ponamgi, "I-COLLIDE", 1995) in each overlap
+of two tiles.
+
+            tile A                   Boxes that reach into the overlap are sorted by their low end and swept along
+     .-----------------.             its longer side, here downwards:
+     |            .----|----------.
+     |            |====|          |    ==== of A     each box is compared with those that begin before it ends
+     |            |   =|===       |    ==== of B
+     |            |    |          |    ==   of A     not compared: it begins after both have ended
+     |            |==  |          |
+     '------------|----'          |    Pairs of one tile are dropped, and those whose boxes do not touch.
+                  '---------------'
+                        tile B
+
+Invariant: two fragments whose grown boxes touch are a candidate pair exactly once if their tiles differ. Cost:
+O(t log t) for t tiles, O(n log n + k) for n fragments in overlaps and k pairs whose spans meet; k grows with the
+fragments, because overlaps are narrow.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,19 +45,27 @@ MIN_EXTENT = 1e-3
 """Pixels; keeps a quad without any length or height from dividing by zero."""
 
 CANDIDATE_REACH = 0.8
-"""Text heights by which a fragment reaches out at both ends."""
+"""Text heights by which a fragment reaches out at both ends; at least half of `matching.MAX_CUT_END_GAP`, or matches
+would be missed. Calibrated: `scripts/bench calibrate --only CANDIDATE_REACH`, see docs/calibration.md."""
 
 PAIRS_PER_CHUNK = 1 << 16
-"""Pairs looked at in one go: bounds memory, some 100 bytes each."""
+"""Pairs that are measured at once, some 100 bytes each: it bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class FragmentTable:
     """The n fragments of a page, sorted by tile and then by content; row i of every array is that of `fragment(i)`.
 
-    `tile` indexes `readings`, of which each is of another tile, and `number` the fragments of that reading; `corners`
-    (n, 4, 2) and `centre` (n, 2) are page pixels; `along` (n, 2) is the unit vector of the reading direction; `length`
-    and `height` (n) are pixels.
+    Attributes:
+        readings: One result of each tile, sorted by tile.
+        tile_index: (n) int64, which of the readings a fragment is part of; it ascends.
+        fragment_index: (n) int64, its number in that reading.
+        corners: (n, 4, 2) float64, page pixels, clockwise from the start of the text.
+        centre: (n, 2) float64, page pixels.
+        direction: (n, 2) float64, the unit vector of the reading direction.
+        length: (n) float64, pixels along the reading direction.
+        height: (n) float64, pixels across it.
+
     """
 
     readings: list[TileResult]
@@ -50,24 +81,24 @@ class FragmentTable:
         return len(self.fragment_index)
 
     def fragment(self, row: int) -> Fragment:
-        """Give a fragment; where readings keep theirs in columns it is made each time."""
+        """Return a fragment; readings that keep theirs in columns make it each time."""
         return self.reading(row).fragments[int(self.fragment_index[row])]
 
     def quad(self, row: int) -> Quad:
-        """Give where a fragment is."""
+        """Return the place of a fragment, page pixels."""
         return Quad(*self.corners[row].tolist())
 
     def reading(self, row: int) -> TileResult:
-        """Give the reading that a fragment is part of."""
+        """Return the reading that a fragment is part of."""
         return self.readings[int(self.tile_index[row])]
 
     def tile_boxes(self) -> Floats:
-        """Give x0, y0, x1, y1 of each tile."""
+        """Return x0, y0, x1, y1 of the tile of each reading, (readings, 4) float64, page pixels."""
         boxes = [(tile.box.x0, tile.box.y0, tile.box.x1, tile.box.y1) for tile in self._tiles()]
         return np.array(boxes, np.float64).reshape(-1, 4)
 
     def inner_edges(self) -> Flags:
-        """Say which of the left, top, right and bottom border of each tile cut through the page."""
+        """Return which of the left, top, right and bottom border of each tile cut through the page, (readings, 4)."""
         return np.array([tile.inner_edges for tile in self._tiles()], np.bool_).reshape(-1, 4)
 
     def _tiles(self) -> Iterator[Tile]:
@@ -75,7 +106,14 @@ class FragmentTable:
 
 
 def build_fragment_table(size: Size, readings: Iterable[TileResult]) -> FragmentTable:
-    """Put the fragments in arrays; what has no text or lies off the page is left out, repeats count once."""
+    """Put the fragments in arrays.
+
+    Fragments without text or with their middle off the page are left out.
+
+    Args:
+        size: The page's size, pixels.
+        readings: What the tiles read, in any order; of several results of one tile one is taken.
+    """
     chosen = sorted(_select_one_per_tile(readings).values(), key=lambda reading: reading.tile.id)
     sizes, numbers, corners = [], [], [np.empty((0, 4, 2))]
     for reading in chosen:
@@ -88,7 +126,7 @@ def build_fragment_table(size: Size, readings: Iterable[TileResult]) -> Fragment
 
 
 def _select_one_per_tile(readings: Iterable[TileResult]) -> dict[TileId, TileResult]:
-    """Keep one reading of each tile; which one does not depend on the order they come in."""
+    """Keep one reading of each tile; which one does not depend on their order."""
     found: dict[TileId, TileResult] = {}
     for reading in readings:
         other = found.setdefault(reading.tile.id, reading)
@@ -106,7 +144,7 @@ def _content_key(fragment: Fragment) -> _Content:
 
 
 def _iter_fragments_with_text(reading: TileResult) -> Iterator[tuple[int, Fragment]]:
-    """Give the fragments that have any, with their numbers."""
+    """Yield the fragments that have any text, with their numbers."""
     for number, fragment in enumerate(reading.fragments):
         if fragment.text.strip():
             yield number, fragment
@@ -136,22 +174,19 @@ def _measure_fragments(
 
 
 def row_norms(vectors: Floats) -> Floats:
-    """Give the length of each (x, y) row."""
+    """Return the length of each (x, y) row, (n) float64."""
     return np.sqrt(vectors[:, 0] ** 2 + vectors[:, 1] ** 2)
 
 
 class CandidatePairs(NamedTuple):
-    """Numbers of fragments, a < b, two by two."""
+    """Rows of fragments of different tiles, (k) int64 each, a < b, sorted."""
 
     a: Ints
     b: Ints
 
 
 def find_candidate_pairs(table: FragmentTable) -> CandidatePairs:
-    """Give all pairs of fragments of different tiles whose upright boxes touch, grown by REACH along the text.
-
-    A pair is looked for only where the areas of its two tiles overlap, swept along the overlap's longer side.
-    """
+    """Return all pairs of fragments of different tiles whose upright boxes touch, grown by CANDIDATE_REACH."""
     boxes = _grow_boxes(table)
     extent = _measure_extents(table, boxes)
     group, piece, low, high = _list_overlap_entries(table, boxes, extent)
@@ -169,7 +204,7 @@ def find_candidate_pairs(table: FragmentTable) -> CandidatePairs:
 
 
 def _grow_boxes(table: FragmentTable) -> Floats:
-    """Give the upright box (x0, y0, x1, y1) of each fragment, grown along the text."""
+    """Return the upright box (x0, y0, x1, y1) of each fragment, grown along the text, (n, 4) float64."""
     grow = (table.direction * (CANDIDATE_REACH * table.height)[:, None])[:, None, :]
     grow = grow * np.array([-1.0, 1.0, 1.0, -1.0])[None, :, None]
     corners = table.corners + grow
@@ -177,7 +212,7 @@ def _grow_boxes(table: FragmentTable) -> Floats:
 
 
 def _measure_extents(table: FragmentTable, boxes: Floats) -> Floats:
-    """Give the area of each tile together with all that its fragments reach."""
+    """Return the box of each tile together with the boxes of its fragments, (readings, 4) float64."""
     extent = table.tile_boxes()
     np.minimum.at(extent[:, :2], table.tile_index, boxes[:, :2])
     np.maximum.at(extent[:, 2:], table.tile_index, boxes[:, 2:])
@@ -185,7 +220,10 @@ def _measure_extents(table: FragmentTable, boxes: Floats) -> Floats:
 
 
 def _list_overlap_entries(table: FragmentTable, boxes: Floats, extent: Floats) -> tuple[Ints, Ints, Floats, Floats]:
-    """List which fragments lie where two tiles overlap: number of the tile pair, fragment, and its span to sweep."""
+    """List which fragments lie where two tiles overlap: number of the tile pair, row, and the span to sweep, (e) each.
+
+    The span is that along the longer side of the overlap.
+    """
     one, two = _find_tile_pairs(extent)
     zone = np.concatenate([np.maximum(extent[one], extent[two])[:, :2], np.minimum(extent[one], extent[two])[:, 2:]], 1)
     axis = (zone[:, 3] - zone[:, 1] > zone[:, 2] - zone[:, 0]).astype(np.int64)
@@ -203,7 +241,7 @@ def _list_overlap_entries(table: FragmentTable, boxes: Floats, extent: Floats) -
 
 
 def _find_tile_pairs(extent: Floats) -> tuple[Ints, Ints]:
-    """Give all pairs of tiles whose extents intersect."""
+    """Return all pairs of tiles whose extents intersect, as numbers of readings, (z) int64 each."""
     same = np.zeros(len(extent), np.int64)
     ones, twos = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for i, j in _sweep_intervals(same, extent[:, 1], extent[:, 3]):
@@ -214,7 +252,10 @@ def _find_tile_pairs(extent: Floats) -> tuple[Ints, Ints]:
 
 
 def _sweep_intervals(group: Ints, low: Floats, high: Floats) -> Iterator[tuple[Ints, Ints]]:
-    """Give all pairs of rows of one group whose spans low..high meet, in portions, and a few that just miss."""
+    """Yield all pairs of entries of one group whose spans low..high meet, in chunks, and a few that just miss.
+
+    Groups are laid out one behind the other on one axis, so that a single sorted array serves them all.
+    """
     if not len(group):
         return
     order = np.lexsort((low, group))
@@ -237,7 +278,15 @@ def _boxes_intersect(one: Floats, two: Floats) -> Flags:
 
 
 def iter_ragged_ranges(start: Ints, stop: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Give (k, v) for every row k and every v in start[k]..stop[k]-1, in portions of about AT_ONCE."""
+    """Yield (k, v) for every row k and every v in start[k]..stop[k]-1, in chunks of about PAIRS_PER_CHUNK.
+
+    Args:
+        start: (n) int64, the first value of each row.
+        stop: (n) int64, the end of each row's values.
+
+    >>> [(k.tolist(), v.tolist()) for k, v in iter_ragged_ranges(np.array([0, 5, 2]), np.array([2, 5, 4]))]
+    [([0, 0, 2, 2], [0, 1, 2, 3])]
+    """
     count = np.maximum(stop - start, 0)
     total = np.cumsum(count)
     row = 0

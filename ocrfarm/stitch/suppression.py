@@ -1,4 +1,21 @@
-"""Drops what is no line of its own: halves and stumps that a border left of a line that another tile saw whole."""
+"""Lines of one page -> the lines without those that others cover, and without parts of letters that are no text.
+
+Algorithm: non-maximum suppression (Rosenfeld and Thurston, "Edge and Curve Detection for Visual Scene Analysis", IEEE
+Transactions on Computers 1971; Neubeck and Van Gool, "Efficient Non-Maximum Suppression", ICPR 2006). It differs from
+that of detectors in two points: the size decides and not the score, because a tile sees a cut line as surely as a whole
+one; and the measure is the covered share of the smaller line (intersection over the smaller area) and not intersection
+over union, because half a line is small beside the whole one.
+
+        tile A                   | border of A
+     |---- THE PUMP HOUSE ---------|         <- tile B shows the line whole: it stays
+     |---- THE PUMP HOU|         |           <- tile A joined nothing to it: covered, dropped
+                                 ||          <- a partial line, the first stroke of E: all others cover it together
+     |-- ... .. .... --|                     <- a slice of the line at the lower border of a third tile: partial too
+
+Invariant: a whole line is dropped only for a line that stays, so no ink loses all its lines. Lines are decided by area,
+and then by number, which is fixed by the fragment table, so the outcome does not depend on the order of the tiles.
+Cost: O(p log p) for the p pairs of lines with fragments that touch; the pairs are those of the broad phase.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self
@@ -11,21 +28,29 @@ from ocrfarm.stitch.fragment_table import MIN_EXTENT, CandidatePairs, Flags, Flo
 from ocrfarm.stitch.truncation import RELIABLE_DEPTH, TRUNCATED, WHOLE, Truncation
 
 MAX_COVERED_SHARE = 0.6
-"""Share of a line's area that a larger line of another tile covers from where on it is the same ink."""
+"""Share of a line's area that a larger line of another tile covers from which on it is the same ink.
+Calibrated: `scripts/bench calibrate --only MAX_COVERED_SHARE`, see docs/calibration.md."""
 
 MAX_PARTIAL_COVERED_SHARE, PARTIAL_BOX_SLACK = 0.5, 0.25
-"""The same for a slice or a stump, and the text heights by which a line is grown for it: its box is too small and too
-crooked to lie well inside."""
+"""The same for a partial line (see below), and the text heights by which the others are grown for it: its box is too
+small and too crooked to lie well inside. Calibrated: `scripts/bench calibrate --only PARTIAL`, see
+docs/calibration.md."""
 
 MIN_TRUNCATED_LENGTH = 2.0
-"""Text heights; a cut fragment shorter than this is a letter or two, and not to be trusted alone."""
+"""Text heights; a cut fragment shorter than this is a letter or two, and not to be trusted alone.
+Calibrated: `scripts/bench calibrate --only MIN_TRUNCATED_LENGTH`, see docs/calibration.md."""
 
 MIN_NEAR_BORDER_LENGTH = 1.0
-"""Text heights; a fragment this narrow at a border is a part of a letter."""
+"""Text heights; a fragment this narrow at a border is a part of a letter.
+Calibrated: `scripts/bench calibrate --only MIN_NEAR_BORDER_LENGTH`, see docs/calibration.md."""
 
 
 class OrientedBoxes(NamedTuple):
-    """Of n lines: centre (n, 2), unit vector along the text (n, 2), and half extents along and across it (n, 2)."""
+    """Rectangles around n lines.
+
+    `centre` (n, 2) float64 is in page pixels, `direction` (n, 2) float64 is the unit vector along the text, and
+    `half_extents` (n, 2) float64 are half the length and half the height, in pixels.
+    """
 
     centre: Floats
     direction: Floats
@@ -33,30 +58,42 @@ class OrientedBoxes(NamedTuple):
 
     @classmethod
     def from_axes(cls, start: Floats, end: Floats, *, height: Floats) -> Self:
-        """Give the rectangles whose axes run from `start` to `end` (n, 2)."""
+        """Return the rectangles around axes.
+
+        Args:
+            start: (n, 2) float64, where the axes begin, page pixels.
+            end: (n, 2) float64, where they end.
+            height: (n) float64, pixels across the axes.
+        """
         length = np.maximum(row_norms(end - start), MIN_EXTENT)
         return cls((start + end) / 2, (end - start) / length[:, None], np.stack([length, height], axis=1) / 2)
 
     def take(self, rows: NDArray[np.int64]) -> Self:
-        """Give some of them."""
+        """Return the rectangles of some rows."""
         return type(self)(*(column[rows] for column in self))
 
 
 def suppress_covered_lines(
     table: FragmentTable, truncation: Truncation, *, joined_lines: Sequence[JoinedLine], pairs: CandidatePairs
 ) -> list[JoinedLine]:
-    """Drop every line that others cover; `pairs` are the fragments of different tiles that touch.
+    """Drop every line that others cover.
 
-    A larger line covers a smaller one; slices and stumps are covered by all others together.
+    A larger line covers a smaller one; a partial line is covered by all the others together.
+
+    Args:
+        table: The fragments of the page.
+        truncation: Which of their ends and sides are cut.
+        joined_lines: The lines made of them.
+        pairs: The fragments of different tiles that touch.
     """
     lines = _make_line_boxes(table, joined_lines)
-    is_scrap = _is_partial_line(table, truncation, joined_lines)
+    is_partial = _is_partial_line(table, truncation, joined_lines)
     area = lines.half_extents[:, 0] * lines.half_extents[:, 1]
-    small, large = _rank_pairs(*_find_line_pairs(table, joined_lines, pairs), area, is_scrap)
-    scrap = is_scrap[small]
-    share = compute_covered_share(lines.take(small), lines.take(large), slack=np.where(scrap, PARTIAL_BOX_SLACK, 0.0))
-    hit = ~scrap & (share >= MAX_COVERED_SHARE)
-    covered = np.bincount(small[scrap], share[scrap], minlength=len(joined_lines)) >= MAX_PARTIAL_COVERED_SHARE
+    small, large = _rank_pairs(*_find_line_pairs(table, joined_lines, pairs), area, is_partial)
+    partial = is_partial[small]
+    share = compute_covered_share(lines.take(small), lines.take(large), slack=np.where(partial, PARTIAL_BOX_SLACK, 0.0))
+    hit = ~partial & (share >= MAX_COVERED_SHARE)
+    covered = np.bincount(small[partial], share[partial], minlength=len(joined_lines)) >= MAX_PARTIAL_COVERED_SHARE
     dropped = _select_suppressed(small[hit], large[hit], area)
     return [line for number, line in enumerate(joined_lines) if not covered[number] and number not in dropped]
 
@@ -64,7 +101,7 @@ def suppress_covered_lines(
 def _find_line_pairs(
     table: FragmentTable, joined_lines: Sequence[JoinedLine], pairs: CandidatePairs
 ) -> tuple[Ints, Ints]:
-    """Give the pairs of lines of which parts touch, each pair once."""
+    """Return the pairs of lines of which fragments touch, each pair once, as two arrays (p) int64."""
     owner = np.full(len(table), -1, np.int64)
     for number, line in enumerate(joined_lines):
         for part in line.segments:
@@ -76,30 +113,33 @@ def _find_line_pairs(
 
 
 def _rank_pairs(one: Ints, two: Ints, area: Floats, is_partial: Flags) -> tuple[Ints, Ints]:
-    """Say of each pair which line may be covered by the other: scrap by what is none, else the smaller one."""
+    """Return of each pair the line that may be covered and the one that may cover it, (p) int64 each.
+
+    A partial line is covered by one that is none; of two alike the smaller one is.
+    """
     first = np.where(is_partial[one] == is_partial[two], area[one] <= area[two], is_partial[one])
     return np.where(first, one, two), np.where(first, two, one)
 
 
 def _is_partial_line(table: FragmentTable, truncation: Truncation, joined_lines: Sequence[JoinedLine]) -> Flags:
-    """Say which lines are only a slice or a stump."""
+    """Find the lines that are a single part of a letter or two, or a slice, (l) bool."""
     first = np.array([line.segments[0].row for line in joined_lines], np.int64)
     single = np.array([len(line.segments) == 1 for line in joined_lines], np.bool_)
-    scrap: Flags = (single & _is_partial_letter(table, truncation)[first]) | truncation.cut_lengthwise[first]
-    return scrap
+    partial: Flags = (single & _is_partial_letter(table, truncation)[first]) | truncation.cut_lengthwise[first]
+    return partial
 
 
 def _is_partial_letter(table: FragmentTable, truncation: Truncation) -> Flags:
-    """Say which fragments are a letter or two, cut through or narrower than a letter at a border."""
+    """Find the fragments of a letter or two that are cut through, or narrower than a letter at a border, (n) bool."""
     short = table.length < MIN_TRUNCATED_LENGTH * table.height
     narrow = table.length < MIN_NEAR_BORDER_LENGTH * table.height
     cut = truncation.grade.min(axis=1)
-    stump: Flags = (short & (cut == TRUNCATED)) | (narrow & (cut < WHOLE))
-    return stump
+    partial: Flags = (short & (cut == TRUNCATED)) | (narrow & (cut < WHOLE))
+    return partial
 
 
 def _select_suppressed(small: Ints, large: Ints, area: Floats) -> set[int]:
-    """Choose the small lines whose large ones stay, the largest decided first."""
+    """Choose the small lines whose large ones stay; the largest are decided first, so a dropped line drops none."""
     dropped: set[int] = set()
     order = np.lexsort((-small, -area[small]))
     for one, by in zip(small[order].tolist(), large[order].tolist(), strict=True):
@@ -117,9 +157,12 @@ def _make_line_boxes(table: FragmentTable, joined_lines: Sequence[JoinedLine]) -
 
 
 def find_false_detections(table: FragmentTable, truncation: Truncation, *, pairs: CandidatePairs) -> Flags:
-    """Find stumps of letters cut by a border, where another tile saw the place whole and found no text there.
+    """Find parts of letters at a border if another tile shows the place whole and found no text there, (n) bool.
 
-    `pairs` are the fragments of different tiles that touch: what touches another tile's text is no false detection.
+    Args:
+        table: The fragments of the page.
+        truncation: Which of their ends and sides are cut.
+        pairs: The fragments of different tiles that touch: what touches another tile's text is no false detection.
     """
     alone = np.ones(len(table), np.bool_)
     alone[pairs.a] = alone[pairs.b] = False
@@ -132,14 +175,28 @@ def find_false_detections(table: FragmentTable, truncation: Truncation, *, pairs
 
 
 def _measure_depth(boxes: Floats, inner_edges: Flags, point: Floats) -> Floats:
-    """Give the distance of a point from the nearest interior border of each tile, negative outside the tile."""
+    """Return the distance of a point (2) from the nearest interior border of each tile, negative outside the tile."""
     room = np.concatenate([point - boxes[:, :2], boxes[:, 2:] - point], axis=1)
     depth: Floats = np.where(inner_edges | (room < 0), room, np.inf).min(axis=1)
     return depth
 
 
 def compute_covered_share(small: OrientedBoxes, large: OrientedBoxes, *, slack: Floats) -> Floats:
-    """Give the share of each small rectangle inside the large one of its row, grown by so many of its heights."""
+    """Return the share (0..1) of each small rectangle inside the large one of the same row.
+
+    In the large one's frame the small one is replaced by its upright bounding box, so the share is exact for parallel
+    lines and the product of two projections (as in the separating axis test) otherwise.
+
+    Args:
+        small: n rectangles.
+        large: n rectangles.
+        slack: (n) float64, by how many of its own heights each large rectangle is grown on all sides.
+
+    >>> points = np.array([[0.0, 0.0], [8.0, 0.0]]), np.array([[10.0, 0.0], [30.0, 0.0]])
+    >>> boxes = OrientedBoxes.from_axes(*points, height=np.array([4.0, 4.0]))
+    >>> compute_covered_share(boxes.take(np.array([0])), boxes.take(np.array([1])), slack=np.zeros(1)).tolist()
+    [0.2]
+    """
     along = large.direction
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     away = small.centre - large.centre
