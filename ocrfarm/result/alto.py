@@ -1,4 +1,8 @@
-"""Document -> ALTO 4.2, the XML of libraries: blocks, lines and words in whole pixels, with their outlines."""
+"""Document -> ALTO 4.2, the XML format of libraries for OCR text.
+
+The schema is https://www.loc.gov/standards/alto/v4/alto-4-2.xsd. Blocks, lines and words have bounds and outlines in
+whole pixels; a line's BASELINE is its lower edge, and ROTATION is counted in degrees counter-clockwise.
+"""
 
 from typing import BinaryIO
 
@@ -21,7 +25,16 @@ _ROOT = {
 
 
 def write_alto(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write all pages; WC of a word is the confidence of its line, which is all that is known."""
+    """Write all pages as one ALTO file.
+
+    WC, the confidence of a word, is that of its line, since recognizers report none for words. Lines without text are
+    left out, because the schema requires a word in each line.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name becomes `fileName`.
+    """
     xml = XmlWriter(file)
     with xml.element("alto", _ROOT):
         _write_description(xml, source)

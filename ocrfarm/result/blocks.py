@@ -1,4 +1,14 @@
-"""Lines in reading order -> blocks of lines that stand below one another, like a paragraph or the cells of a column."""
+"""Lines in reading order -> blocks: lines directly below one another, such as a paragraph or the cells of a column.
+
+    |<- above ------------>|          Two lines are in one block if they
+       gap <= 1 line height           - run in the same direction (within 11 degrees),
+    |<- below ------->|               - have similar heights (at most 1.5 : 1),
+                                      - overlap in reading direction, and
+                                      - have at most one line height between them.
+
+Invariant: the blocks, joined, are the lines in their order. Cost: O(n), since each line is compared with the previous
+one.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,17 +17,24 @@ from ocrfarm.document import Line
 from ocrfarm.geometry import Quad
 
 _MIN_COSINE = 0.98
-"""Cosine of the angle between two lines of a block, at least: 11 degrees apart."""
+"""Smallest cosine of the angle between two lines of a block: 11 degrees."""
 
 _MAX_HEIGHT_RATIO = 1.5
-"""How many times as high as the other one of two lines of a block may be."""
+"""Largest ratio of the heights of two lines of a block."""
 
 _MAX_LINE_GAP = 1.0
-"""Heights of a line between it and the next one of its block, at most; a quarter is usual print."""
+"""Largest gap between two lines of a block, in heights of the higher one; body text has about a quarter."""
 
 
 def group_blocks(lines: Sequence[Line]) -> list[list[Line]]:
-    """Gather each line with the one before where it follows right below it; the order stays."""
+    """Group each line with the previous one if it follows directly below it; the order does not change.
+
+    Examples:
+        >>> from ocrfarm.geometry import Quad
+        >>> lines = [Line(f"line {y}", Quad.from_bounds(0, y, 200, y + 20), 1.0) for y in (0, 25, 200)]
+        >>> [[line.text for line in block] for block in group_blocks(lines)]
+        [['line 0', 'line 25'], ['line 200']]
+    """
     found: list[list[Line]] = []
     for line in lines:
         if found and _continues_block(found[-1][-1].quad, line.quad):
@@ -43,7 +60,7 @@ def _continues_block(above: Quad, below: Quad) -> bool:
 
 
 def _unit_direction(quad: Quad) -> tuple[float, float]:
-    """Give the unit vector in reading direction, (0, 0) for a quad without length."""
+    """Return the unit vector in reading direction, or (0, 0) for a quad without length."""
     dx, dy = quad.p1[0] - quad.p0[0], quad.p1[1] - quad.p0[1]
     length = math.hypot(dx, dy) or 1.0
     return dx / length, dy / length

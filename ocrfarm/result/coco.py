@@ -1,4 +1,8 @@
-"""Document -> COCO, the JSON of detectors' training data, with the names of COCO-Text for what is written."""
+"""Document -> COCO object detection JSON, the format of training data for detectors.
+
+The format is described at https://cocodataset.org/#format-data; the fields for text (`utf8_string`, `legibility`) are
+those of COCO-Text. Coordinates are pixels, with one decimal place.
+"""
 
 from collections.abc import Iterator
 from itertools import count
@@ -16,7 +20,15 @@ _CATEGORIES = [{"id": _LINE, "name": "line", "supercategory": "text"}, {"id": _W
 
 
 def write_coco(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write an image a page, and an annotation a line and a word; a word's `line_id` is its line's annotation."""
+    """Write one image for each page, and one annotation for each line and each word.
+
+    Category 1 is a line and category 2 a word. The `line_id` of a word is the id of its line's annotation.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name becomes `file_name`.
+    """
     images = [
         {"id": number, "file_name": source.name, "page": number, "width": page.size.width, "height": page.size.height}
         for number, page in enumerate_pages(document, source.page_offset)
@@ -44,7 +56,7 @@ def _iter_word_annotations(line: Line, number: int) -> Iterator[Json]:
 
 
 def _geometry_fields(quad: Quad) -> Json:
-    """Give the outline, the bounds (x, y, width, height) and the area, in pixels."""
+    """Return the outline, the bounds (x, y, width, height) and the area, in pixels."""
     ring = [(round(x, 1), round(y, 1)) for x, y in quad.points]
     xs, ys = zip(*ring, strict=True)
     doubled = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True))

@@ -1,4 +1,4 @@
-"""The formats by name: what their files are called, who writes them, and what that needs."""
+"""The output formats by name: the suffix of their files, their writer, and the package that it needs."""
 
 import re
 from collections.abc import Sequence
@@ -26,20 +26,37 @@ from ocrfarm.result.table import write_csv, write_tsv
 from ocrfarm.result.text import write_text
 
 _PAGE_SUFFIX = r"\.p\d+$"
-"""What `page_suffix` gives."""
+"""Matches what `page_suffix` returns."""
 
 
 class Writer(Protocol):
-    """Writes a document to a file that is open for bytes."""
+    """A function that writes a document in one format."""
 
     def __call__(self, document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-        """Write it from the file's start; OSError where there is no room."""
+        """Write a document from the start of a file.
+
+        Args:
+            document: The document to write; a single page of it if the format is per page.
+            file: A file that is open for writing bytes.
+            source: The image that the document was read from.
+
+        Raises:
+            OSError: There is no room for the file.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: the suffix of its files, its writer, whether each page is a file of its own, and a package it needs."""
+    """An output format.
+
+    Attributes:
+        name: Name on the command line.
+        suffix: End of its file names.
+        write: The function that writes it.
+        is_per_page: Whether each page is a file of its own.
+        required_package: Package that must be installed; empty if none.
+    """
 
     name: str
     suffix: str
@@ -48,11 +65,29 @@ class Format:
     required_package: str = ""
 
     def file_name(self, stem: str, page: int = 0) -> str:
-        """Name the file; for a format of which each page is one, that of the page (0 = first)."""
+        """Return the name of a file of this format.
+
+        Args:
+            stem: What the name begins with.
+            page: Index of the page (0 = first), for a format with one file for each page.
+
+        Examples:
+            >>> FORMATS["alto"].file_name("sheet")
+            'sheet.alto.xml'
+            >>> FORMATS["preview"].file_name("sheet", page=11)
+            'sheet.p0011.preview.png'
+        """
         return f"{stem}{page_suffix(page)}{self.suffix}"
 
     def possible_stems(self, name: str) -> set[str]:
-        """Give the stems for which the format would write a file of this name, of any page."""
+        """Return the stems for which this format writes a file of the given name, for any page.
+
+        Examples:
+            >>> sorted(FORMATS["page"].possible_stems("sheet.p0002.page.xml"))
+            ['sheet', 'sheet.p0002']
+            >>> FORMATS["pdf"].possible_stems("sheet.txt")
+            set()
+        """
         stem = name.removesuffix(self.suffix)
         if stem == name:
             return set()
@@ -85,14 +120,20 @@ DEFAULT_FORMATS = "json,txt,preview"
 
 
 def find_formats(names: str) -> tuple[Format, ...]:
-    """Give the formats of these names, which commas part; each once, in the order of the list.
+    """Return the formats of a comma-separated list of names, each once and in the order of the list.
 
-    `UnknownFormat` for a name that is none, `MissingPackage` for a format whose package is not installed.
+    Raises:
+        UnknownFormat: No format has one of the names, or the list is empty.
+        MissingPackage: A format needs a package that is not installed.
+
+    Examples:
+        >>> [each.suffix for each in find_formats("txt, pdf,TXT")]
+        ['.txt', '.pdf']
     """
     wanted = dict.fromkeys(name.strip().lower() for name in names.split(",") if name.strip())
     found = tuple(_find_format(name) for name in wanted)
     if not found:
-        raise UnknownFormat(f"no format is named; choose from {', '.join(FORMATS)}")
+        raise UnknownFormat(f"no format was named; choose from {', '.join(FORMATS)}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Who wrote a file, for the formats that say so."""
+"""Name and version of this software, for the formats that record what wrote a file."""
 
 from ocrfarm._version import __version__
 

@@ -1,4 +1,8 @@
-"""Document -> GeoJSON: a polygon a line of text, on the map where the image says where it lies, else in pixels."""
+"""Document -> GeoJSON (RFC 7946): one polygon for each line of text and each area that was not read.
+
+If the image is georeferenced, the coordinates are those of its coordinate system, which the member `crs` names (an
+extension that RFC 7946 dropped and GDAL reads). Otherwise they are pixels, with y downwards.
+"""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -11,10 +15,15 @@ from ocrfarm.result.source_info import SourceInfo, enumerate_pages
 
 
 def write_geojson(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write a FeatureCollection of lines and gaps (`kind`), outer rings counter-clockwise as RFC 7946 wants them.
+    """Write a FeatureCollection whose features are lines and gaps, distinguished by `kind`.
 
-    An image of one page that is georeferenced gives coordinates of its own system, named in `crs` as GDAL does. Other
-    coordinates are pixels of the page, y down.
+    Outer rings run counter-clockwise, as RFC 7946 requires. Only an image of one page can be georeferenced.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; `image_path` is read for
+            its georeference.
     """
     placed = read_georeference(source.image_path()) if len(document.pages) == 1 else PIXELS
     head = {"type": "FeatureCollection", "name": source.name} | _crs_member(placed)
@@ -58,5 +67,10 @@ def _gap_quad(gap: Gap) -> Quad:
 
 
 def _twice_signed_area(ring: list[tuple[float, float]]) -> float:
-    """Give twice the area, below 0 where the ring runs clockwise with y up."""
+    """Return twice the area; it is negative if the ring runs clockwise with y upwards.
+
+    Examples:
+        >>> _twice_signed_area([(0, 0), (4, 0), (4, 3), (0, 3)])
+        24
+    """
     return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, [*ring[1:], ring[0]], strict=True))

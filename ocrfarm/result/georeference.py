@@ -1,4 +1,8 @@
-"""Where on earth an image lies: by the tags of a GeoTIFF, or by a world file beside it."""
+"""The position of an image on the map, from the tags of a GeoTIFF or from a world file beside it.
+
+The tags are those of OGC GeoTIFF 1.1. A world file holds six numbers, a, d, b, e, c and f, for the centre of the
+first pixel.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,18 +15,31 @@ _SCALE, _TIEPOINT, _TRANSFORMATION, _GEO_KEYS, _ORIENTATION = 33550, 33922, 3426
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, Orientation."""
 
 _RASTER_TYPE, _PROJECTED, _GEOGRAPHIC = 1025, 3072, 2048
-"""GeoKeys: whether a pixel is an area or a point, and the EPSG code of the coordinate system."""
+"""GeoKeys: raster type (a pixel is an area or a point), and the EPSG code of the coordinate system."""
 
 _PIXEL_IS_POINT = 2
 _MAX_EPSG = 32766
-"""Codes above it mean: not by EPSG."""
+"""Larger codes are user-defined and not EPSG codes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Georeference:
-    """An affine map from pixels, whose origin is the outer corner of the first one, to coordinates of the world.
+    """An affine map from pixels to coordinates of the world: X = a x + b y + c, Y = d x + e y + f.
 
-    X = a x + b y + c, Y = d x + e y + f; `epsg` names the coordinate system where it is known.
+    The origin of the pixels is the outer corner of the first one.
+
+    Attributes:
+        a: World units in X for a pixel to the right.
+        b: World units in X for a pixel down.
+        c: X of the origin.
+        d: World units in Y for a pixel to the right.
+        e: World units in Y for a pixel down; negative if north is up.
+        f: Y of the origin.
+        epsg: EPSG code of the coordinate system, if it is known.
+
+    Examples:
+        >>> Georeference(a=0.5, c=600_000, e=-0.5, f=5_900_000, epsg=25832).to_world((100, 40))
+        (600050.0, 5899980.0)
     """
 
     a: float = 1.0
@@ -34,14 +51,19 @@ class Georeference:
     epsg: int | None = None
 
     def to_world(self, point: tuple[float, float]) -> tuple[float, float]:
-        """Give the world's coordinates of a point of the page, to twelve digits."""
+        """Return the world coordinates of a point (x, y) in page pixels, rounded to twelve digits."""
         x, y = point
         return _round_significant(self.a * x + self.b * y + self.c), _round_significant(
             self.d * x + self.e * y + self.f
         )
 
     def from_pixel_centre(self) -> "Georeference":
-        """Give the map for one that was told from the middle of the first pixel."""
+        """Return the map for the corner of the first pixel, given one for its centre.
+
+        Examples:
+            >>> Georeference(a=2.0, c=10.0, e=-2.0, f=50.0).from_pixel_centre().to_world((0, 0))
+            (9.0, 51.0)
+        """
         return replace(self, c=self.c - (self.a + self.b) / 2, f=self.f - (self.d + self.e) / 2)
 
 
@@ -49,7 +71,7 @@ PIXELS = Georeference()
 
 
 def read_georeference(path: Path) -> Georeference:
-    """Give the map of an image; `PIXELS` where nothing says where it lies, or it is stored turned."""
+    """Return the map of an image, or `PIXELS` if its position is unknown or the image is stored rotated."""
     tags = read_first_directory(path)
     if tags.get(_ORIENTATION, 1) != 1:
         return PIXELS
@@ -70,13 +92,18 @@ def _from_tags(tags: Mapping[int, Any]) -> Georeference | None:
 def _affine_from_tags(matrix: Sequence[float], tie: Sequence[float], scale: Sequence[float]) -> Georeference | None:
     if len(matrix) == 16:
         return Georeference(matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7])
-    if len(tie) == 6 and len(scale) >= 2:  # more than one tie point is a warp, which no affine map tells
+    if len(tie) == 6 and len(scale) >= 2:  # several tie points describe a warp, which is not affine
         return Georeference(scale[0], 0.0, tie[3] - tie[0] * scale[0], 0.0, -scale[1], tie[4] + tie[1] * scale[1])
     return None
 
 
 def _parse_geokeys(directory: Sequence[int]) -> dict[int, int]:
-    """Give the keys that hold a number themselves: behind a head of four, each is key, place, count, value."""
+    """Return the keys whose value is a number: after a header of four numbers, an entry is (key, place, count, value).
+
+    Examples:
+        >>> _parse_geokeys([1, 1, 0, 2, 1025, 0, 1, 1, 3072, 0, 1, 25832])
+        {1025: 1, 3072: 25832}
+    """
     entries = [directory[i : i + 4] for i in range(4, len(directory) - 3, 4)]
     return {key: value for key, place, _, value in entries if place == 0}
 

@@ -1,4 +1,7 @@
-"""Document -> hOCR 1.2: XHTML that says where each word stands, in whole pixels."""
+"""Document -> hOCR 1.2: XHTML with the position of each word in whole pixels.
+
+The specification is https://kba.github.io/hocr-spec/1.2/.
+"""
 
 from typing import BinaryIO
 
@@ -19,7 +22,15 @@ _CAPABILITIES = "ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrp_poly"
 
 
 def write_hocr(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write all pages: blocks, lines with their angle, words with bounds, outline and the confidence of their line."""
+    """Write all pages with blocks, lines and words.
+
+    Lines have an angle, and words have bounds, an outline if they are inclined, and the confidence of their line.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name becomes the title.
+    """
     xml = XmlWriter(file, doctype=_DOCTYPE)
     with xml.element("html", {"xmlns": "http://www.w3.org/1999/xhtml"}):
         with xml.element("head"):

@@ -1,4 +1,8 @@
-"""Document -> a IIIF Presentation 3 manifest: a canvas a page, painted with the image, annotated line by line."""
+"""Document -> a manifest of the IIIF Presentation API 3.0.
+
+Each page is a canvas on which the image is painted; each line is an annotation with the motivation "supplementing".
+The specification is https://iiif.io/api/presentation/3.0/.
+"""
 
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -17,11 +21,18 @@ _BROWSER_MEDIA_TYPES = {
     ".webp": "image/webp",
     ".gif": "image/gif",
 }
-"""What a browser can show; of other images, and of one page of many, the preview is shown."""
+"""Formats that browsers show; for other images, and for a page among several, the preview is painted."""
 
 
 def write_iiif(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write the manifest of what will lie at `source.base_url`; each line is a supplementing annotation."""
+    """Write the manifest of the results that will be served below `source.base_url`.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its `base_url` and `stem`
+            are in every id.
+    """
     head = {
         "@context": "http://iiif.io/api/presentation/3/context.json",
         "id": f"{source.base_url}{quote(source.stem)}.iiif.json",
@@ -73,7 +84,7 @@ def _iter_annotations(page: Page, name: str) -> Iterator[Json]:
 
 
 def _build_target(line: Line, name: str) -> str | Json:
-    """Give the line's box, or its outline where it is not level."""
+    """Return the box of the line, or its outline if it is not horizontal."""
     box = line.quad.bounds()
     if line.quad == Quad.from_bounds(*line.quad.p0, *line.quad.p2):
         return f"{name}#xywh={max(box.x0, 0)},{max(box.y0, 0)},{box.width},{box.height}"

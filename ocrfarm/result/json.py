@@ -1,4 +1,7 @@
-"""Document <-> JSON in the format ocrfarm/1."""
+"""Document <-> JSON in the format ocrfarm/1, whose JSON Schema is `ocrfarm-1.schema.json` beside this file.
+
+Coordinates are page pixels with one decimal place, confidences have four. The file has one row for each line of text.
+"""
 
 import io
 import json
@@ -11,23 +14,33 @@ from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.result.source_info import SourceInfo
 
 FORMAT = "ocrfarm/1"
-"""`ocrfarm-1.schema.json` beside this file is its JSON Schema."""
 
 Json = dict[str, Any]
 
 _PAGES = '"pages":['
-"""No string can hold it: in one, a quotation mark has a backslash before it."""
+"""Text that no JSON string can contain, since a quotation mark in a string follows a backslash."""
 
 _SEPARATOR = re.compile(r"[,\s]*")
 
 
 def write_json(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write the document in the format ocrfarm/1, a row a line of text."""
+    """Write the document in the format ocrfarm/1.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; not used.
+    """
     write_document(document, file)
 
 
 def write_document(document: Document, file: BinaryIO) -> None:
-    """Write what `document_to_json` gives, in bounded memory."""
+    """Write what `document_to_json` returns, line by line and thus in bounded memory.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+    """
     file.write(encode_json(document_fields(document))[:-1] + b"," + _PAGES.encode())
     for number, page in enumerate(document.pages):
         file.write(b",\n" if number else b"\n")
@@ -38,38 +51,69 @@ def write_document(document: Document, file: BinaryIO) -> None:
 
 
 def document_to_json(document: Document) -> bytes:
-    """Give UTF-8 JSON: pages with size, lines (text, quad, confidence, words, model) and coverage; and timing."""
+    """Return the document as UTF-8 JSON in the format ocrfarm/1.
+
+    Examples:
+        >>> line = Line("Valve DN80", Quad.from_bounds(0, 0, 200, 30), confidence=0.97)
+        >>> document = Document((Page(Size(800, 600), (line,), Coverage(tiles=1, blank=0, read=1)),), {})
+        >>> document_from_json(document_to_json(document)) == document
+        True
+    """
     written = io.BytesIO()
     write_document(document, written)
     return written.getvalue()
 
 
 def document_fields(document: Document) -> Json:
-    """Give what is said of a document, without its pages."""
+    """Return the fields of a document, without its pages."""
     timing = {name: round(seconds, 3) for name, seconds in document.timing.items()}
     return {"format": FORMAT, "complete": document.is_complete, "timing": timing}
 
 
 def page_fields(page: Page) -> Json:
-    """Give what is said of a page, without its lines."""
+    """Return the fields of a page, without its lines."""
     known = {"width": page.size.width, "height": page.size.height, "coverage": _coverage_to_json(page.coverage)}
     return _page_source_to_json(page.source) | known
 
 
 def encode_json(data: object) -> bytes:
-    """Give JSON in UTF-8 without spaces."""
+    """Return JSON in UTF-8 without spaces.
+
+    Examples:
+        >>> encode_json({"text": "8 mm", "quad": [[0.5, 1]]})
+        b'{"text":"8 mm","quad":[[0.5,1]]}'
+    """
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def write_array(file: BinaryIO, items: Iterable[object]) -> None:
-    """Write a JSON array item by item."""
+    r"""Write a JSON array item by item, each in a row of its own.
+
+    Args:
+        file: A file that is open for writing bytes.
+        items: The items; only one of them is in memory at a time.
+
+    Examples:
+        >>> file = io.BytesIO()
+        >>> write_array(file, [1, {"a": 2}])
+        >>> file.getvalue()
+        b'[\n1,\n{"a":2}]'
+    """
     file.write(b"[")
     file.writelines((b",\n" if number else b"\n") + encode_json(item) for number, item in enumerate(items))
     file.write(b"]")
 
 
 def document_from_json(data: bytes) -> Document:
-    """Read what `document_to_json` wrote; ValueError for anything else."""
+    """Read a document in the format ocrfarm/1.
+
+    Raises:
+        ValueError: The data is no JSON, or is not in this format.
+
+    Examples:
+        >>> document_from_json(b'{"format": "ocrfarm/1", "complete": true, "timing": {}, "pages": []}').pages
+        ()
+    """
     try:
         found = json.loads(data)
         if found["format"] != FORMAT:
@@ -80,7 +124,7 @@ def document_from_json(data: bytes) -> Document:
 
 
 def pages_from_json(data: bytes) -> Iterator[Page]:
-    """Read one page after the other of what `document_to_json` wrote, so that no more than one has to be in memory."""
+    """Read the pages of a document in the format ocrfarm/1 one by one, so that only one of them is in memory."""
     text, decoder = data.decode(), json.JSONDecoder()
     at = text.index(_PAGES) + len(_PAGES)
     while text[at := _SEPARATOR.match(text, at).end()] != "]":  # type: ignore[union-attr]  # matches everywhere
@@ -96,13 +140,13 @@ def _page_from_json(data: Json) -> Page:
 
 
 def _page_source_to_json(source: PageSource) -> Json:
-    """Give what is known; most pages are images, of which nothing is."""
+    """Return the fields that are known; for most pages, which are images, there are none."""
     number = {} if source.number is None else {"number": source.number + 1}
     return number | ({"dpi": round(source.dpi, 2), "has_text": source.has_text} if source.dpi else {})
 
 
 def line_to_json(line: Line) -> Json:
-    """Give text, quad, confidence, words and model of a line."""
+    """Return the fields of a line: text, quad, confidence, words, model, and the outcome of a second pass."""
     return {
         "text": line.text,
         "quad": _quad_to_json(line.quad),

@@ -1,4 +1,7 @@
-"""Document -> JSON Lines: a row for the document, one for each page and one for each line, for tools that stream."""
+"""Document -> JSON Lines (https://jsonlines.org): one object for the document, each page and each line.
+
+The objects have the fields of ocrfarm/1. The format suits tools that process a stream.
+"""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -9,7 +12,13 @@ from ocrfarm.result.source_info import SourceInfo, enumerate_pages
 
 
 def write_jsonl(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write objects with the names of ocrfarm/1 and a `kind`: document, page or line; numbers count from 1."""
+    """Write one JSON object in each row, with a `kind`: document, page or line. Pages and lines count from 1.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name is in the first row.
+    """
     file.writelines(encode_json(row) + b"\n" for row in _iter_rows(document, source))
 
 

@@ -1,4 +1,7 @@
-"""Document -> Markdown: a heading a page, a paragraph a block, every line in a row of its own."""
+"""Document -> Markdown (CommonMark 0.31): a heading for each page, a paragraph for each block.
+
+Each line of text is a row of its own, and each area that was not read is a block quote.
+"""
 
 import re
 from typing import BinaryIO
@@ -9,15 +12,21 @@ from ocrfarm.result.source_info import SourceInfo, enumerate_pages
 
 _INLINE_MARKUP = re.compile(r"([\\`*_\[\]<>&|~$])")
 _LINE_START_MARKUP = re.compile(r"^([#+=-]|\d+(?=[.)]))")
-"""What begins a heading, a list or a rule."""
+"""Characters that begin a heading, a list or a rule."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LINE_BREAK = "  \n"
-"""Two spaces: the line break that every dialect knows."""
+"""Two spaces at the end of a row, the line break that every dialect of Markdown has."""
 
 
 def write_markdown(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write CommonMark in UTF-8; signs that would format are escaped, and what was not read is said."""
+    """Write CommonMark in UTF-8, with characters that have a meaning in Markdown escaped.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name is the first heading.
+    """
     file.write(f"# {_escape(source.name)}\n".encode())
     for number, page in enumerate_pages(document, source.page_offset):
         if len(document.pages) > 1:
@@ -38,5 +47,11 @@ def _describe_gap(gap: Gap) -> str:
 
 
 def _escape(text: str) -> str:
+    r"""Return the text so that Markdown shows it as it is.
+
+    Examples:
+        >>> print(_escape("1. *DN 80* [see A_3]"))
+        1\. \*DN 80\* \[see A\_3\]
+    """
     plain = _INLINE_MARKUP.sub(r"\\\1", _CONTROL.sub(" ", text).strip())
     return _LINE_START_MARKUP.sub(lambda found: f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}", plain)

@@ -1,4 +1,8 @@
-"""One page -> PAGE XML 2019-07-15, the format of layout analysis and ground truth, in whole pixels."""
+"""One page -> PAGE XML 2019-07-15, the format of layout analysis and ground truth.
+
+The schema is http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15/pagecontent.xsd. Coordinates are whole
+pixels.
+"""
 
 from typing import BinaryIO
 
@@ -20,7 +24,14 @@ _ROOT = {
 
 
 def write_page(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write the document's only page: regions in reading order, lines and words with outline and text."""
+    """Write regions in reading order, with the outline and the text of their lines and words.
+
+    Args:
+        document: The document to write, which has one page.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name and creation
+            time are in the metadata.
+    """
     (page,) = document.pages
     xml = XmlWriter(file)
     with xml.element("PcGts", _ROOT):

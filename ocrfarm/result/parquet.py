@@ -1,4 +1,7 @@
-"""Document -> Parquet: a row a line of text, for data frames and databases. Needs pyarrow (`ocrfarm[parquet]`)."""
+"""Document -> Apache Parquet: one row for each line of text, for data frames and databases.
+
+It needs pyarrow (`ocrfarm[parquet]`). Columns are compressed with Zstandard.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -10,13 +13,19 @@ from ocrfarm.result.json import Json, document_fields, encode_json, page_fields
 from ocrfarm.result.source_info import SourceInfo, enumerate_pages
 
 _ROW_GROUP_LINES = 10_000
-"""Lines of a row group: some megabytes."""
+"""Lines in a row group, which is all of the file that is in memory: some megabytes."""
 
 _CORNERS = ("x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3")
 
 
 def write_parquet(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write a row a line; what is known of the document and its pages stands in the file's metadata, as JSON."""
+    """Write one row for each line of text; fields of the document and its pages are in the file's metadata, as JSON.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its name is in the metadata.
+    """
     import pyarrow
     from pyarrow import parquet
 

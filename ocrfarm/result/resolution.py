@@ -1,4 +1,4 @@
-"""How many pixels of an image are an inch, where its file says so."""
+"""The resolution of an image in pixels per inch, if its file states it."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +11,7 @@ from PIL.ImageFile import ImageFile
 from ocrfarm.result.pdf.image import UNSUPPORTED_IMAGE_ERRORS
 
 _PLAUSIBLE_DPI = (20, 10_000)
-"""Pixels an inch that make sense; 1 and 72 are what programs write that do not know, but 72 may be true."""
+"""Pixels per inch, smallest and largest. Programs that do not know the resolution write 1 or 72, but 72 may be true."""
 
 _PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
@@ -22,7 +22,7 @@ _PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile]] = {
 
 
 def read_dpi(path: Path) -> float | None:
-    """Give the pixels an inch that the image says it has; None where it says nothing that makes sense."""
+    """Return the resolution in pixels per inch, or None if the file states none or an implausible one."""
     with path.open("rb") as file:
         head = file.read(12)
         opened = next((plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)), None)

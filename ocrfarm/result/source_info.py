@@ -1,4 +1,4 @@
-"""SourceInfo: what a format may want to know of the image that a document was read from."""
+"""SourceInfo: the image that a document was read from, as the formats need it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,16 +10,22 @@ from ocrfarm.document import Document, Page
 from ocrfarm.geometry import Box
 
 ImageTiles = Iterable[tuple[Box, bytes]]
-"""Parts of an upright page in any order, each with its place, as PNG, JPEG or TIFF of one strip."""
+"""Parts of an upright page in any order: the place of each and its bytes, as PNG, JPEG or TIFF of one strip."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """The image: its file name, and where its bytes are to be had when a format needs them.
+    """The image that a document was read from, with functions that fetch its bytes when a format needs them.
 
-    image_path() gives the path of its file; overview(n) gives page n (0 = first) shrunk, as PNG; image_tiles(n) gives
-    page n cut into parts that a PDF can hold. `page_offset` is added to the numbers that the document's pages have.
-    `base_url` is the URL that ends in `/` below which the results will be found; `stem` is what their names begin with.
+    Attributes:
+        name: File name of the image.
+        image_path: Returns the path of its file.
+        overview: Returns a page (0 = first) downscaled, as PNG.
+        image_tiles: Returns a page (0 = first) in parts that a PDF can contain.
+        page_offset: Number that is added to the page numbers of the document.
+        base_url: URL, ending in `/`, below which the results will be served.
+        stem: What the names of the results begin with.
+        created_at: When the result was written.
     """
 
     name: str
@@ -33,11 +39,21 @@ class SourceInfo:
 
 
 def enumerate_pages(document: Document, page_offset: int) -> Iterator[tuple[int, Page]]:
-    """Give the pages with the numbers that people know, from 1; `page_offset` is added to the document's own."""
+    """Return the pages with their numbers, counted from 1.
+
+    Args:
+        document: The document.
+        page_offset: Number that is added to the document's own page numbers.
+    """
     for number, page in zip(document.page_numbers, document.pages, strict=True):
         yield 1 + page_offset + number, page
 
 
 def page_suffix(number: int) -> str:
-    """Give what the name of a file for one page (0 = first) has behind the stem."""
+    """Return what follows the stem in the name of a file for one page (0 = first).
+
+    Examples:
+        >>> page_suffix(0), page_suffix(3)
+        ('', '.p0003')
+    """
     return f".p{number:04d}" if number else ""

@@ -1,4 +1,7 @@
-"""Document -> a row a line of text, as CSV for spreadsheets and as TSV for the tools of a shell."""
+"""Document -> a table with one row for each line of text: CSV for spreadsheets, TSV for the tools of a shell.
+
+The columns are `ocrfarm.document.COLUMNS`.
+"""
 
 import csv
 import io
@@ -13,13 +16,39 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def write_csv(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write CSV as RFC 4180 has it, with the mark by which spreadsheets know UTF-8."""
+    """Write CSV (RFC 4180) in UTF-8, with the byte order mark by which spreadsheets recognize it.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its `page_offset` is added
+            to the page numbers.
+    """
     text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True)
     csv.writer(text).writerows(chain([COLUMNS], document.rows(source.page_offset)))
     text.detach()
 
 
 def write_tsv(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write tabs between values and nothing quoted; a control character in a text becomes a space."""
+    """Write tabs between values and quote nothing; control characters in the text become spaces.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; its `page_offset` is added
+            to the page numbers.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from ocrfarm.document import Coverage, Line, Page
+        >>> from ocrfarm.geometry import Quad, Size
+        >>> line = Line("Valve DN80", Quad.from_bounds(0, 0, 200, 30), 0.97, model="small")
+        >>> document, file = Document((Page(Size(800, 600), (line,), Coverage(tiles=1)),), {}), io.BytesIO()
+        >>> write_tsv(document, file, source=SourceInfo("sheet.png", Path, bytes, lambda page: []))
+        >>> print(file.getvalue().decode().expandtabs(2))
+        page  line  text  confidence  x0  y0  x1  y1  x2  y2  x3  y3  model
+        1 1 Valve DN80  0.97  0.0 0.0 200.0 0.0 200.0 30.0  0.0 30.0  small
+        <BLANKLINE>
+    """
     rows = chain([COLUMNS], document.rows(source.page_offset))
     file.writelines(("\t".join(_CONTROL.sub(" ", str(value)) for value in row) + "\n").encode() for row in rows)

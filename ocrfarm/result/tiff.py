@@ -1,4 +1,4 @@
-"""The tags of a TIFF file's first image, read without a look at its pixels."""
+"""The tags of the first image in a TIFF file, read without decoding its pixels."""
 
 import struct
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 
 _DIRECTORY_ERRORS = (OSError, SyntaxError, ValueError, UserWarning, struct.error)
-"""What Pillow raises, or warns of, where the directory is not as it should be."""
+"""What Pillow raises, or warns of, if the directory is damaged."""
 
 
 def read_first_directory(path: Path) -> Mapping[int, Any]:

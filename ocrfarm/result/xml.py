@@ -1,4 +1,4 @@
-"""XML, written element by element: no tree of a page with 100,000 lines is ever in memory."""
+"""XML that is written element by element, so that no tree of a page with 100,000 lines is in memory."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,35 +7,71 @@ from typing import BinaryIO
 from xml.sax.saxutils import XMLGenerator
 
 _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even as a reference: control characters, surrogates, U+FFFE and U+FFFF."""
+"""Characters that XML 1.0 forbids, even as references: control characters, surrogates, U+FFFE and U+FFFF."""
 
 Attributes = Mapping[str, object]
 
 
 def replace_forbidden(text: str) -> str:
-    """Put U+FFFD, the sign for what cannot be shown, in the place of each character that XML forbids."""
+    r"""Replace each character that XML forbids by U+FFFD, the replacement character.
+
+    Examples:
+        >>> ascii(replace_forbidden("8\x00mm"))
+        "'8\\ufffdmm'"
+    """
     return _FORBIDDEN.sub("\ufffd", text)
 
 
 class XmlWriter:
-    """Writes elements as they come; whatever text holds is escaped."""
+    """Writes elements one by one and escapes their text.
+
+    Examples:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> xml = XmlWriter(file)
+        >>> with xml.element("Line", {"ID": "l1"}):
+        ...     xml.leaf("Text", text="A & B")
+        >>> print(file.getvalue().decode())
+        <?xml version="1.0" encoding="utf-8"?>
+        <Line ID="l1">
+        <Text>A &amp; B</Text>
+        </Line>
+        <BLANKLINE>
+    """
 
     def __init__(self, file: BinaryIO, *, doctype: str = "") -> None:
-        """Begin the document in UTF-8."""
+        """Begin a document in UTF-8.
+
+        Args:
+            file: A file that is open for writing bytes.
+            doctype: A document type declaration, with its line end.
+        """
         self._out = XMLGenerator(file, "utf-8", short_empty_elements=True)
         self._out.startDocument()
         self._out.ignorableWhitespace(doctype)
 
     @contextmanager
     def element(self, name: str, attributes: Attributes | None = None) -> Iterator[None]:
-        """Write an element around what is written inside, which begins in a new row."""
+        """Write an element around what is written inside the `with` block.
+
+        Args:
+            name: Name of the element.
+            attributes: Names and values of its attributes.
+        """
         self._start(name, attributes)
         self._out.ignorableWhitespace("\n")
         yield
         self._end(name, "\n")
 
     def leaf(self, name: str, attributes: Attributes | None = None, *, text: str = "", end: str = "\n") -> None:
-        """Write an element that holds text or nothing, and the white space behind it."""
+        """Write an element that contains text or nothing.
+
+        Args:
+            name: Name of the element.
+            attributes: Names and values of its attributes.
+            text: Its text.
+            end: White space after it.
+        """
         self._start(name, attributes)
         if text:
             self._out.characters(replace_forbidden(text))

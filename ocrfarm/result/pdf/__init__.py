@@ -1,1 +1,1 @@
-"""Document -> searchable PDF: the pages as images, or as they were in a PDF, under text that nobody sees."""
+"""Document -> searchable PDF 1.7: images of the pages, or the pages of a PDF, with invisible text over them."""

@@ -1,9 +1,13 @@
-"""A font for text that is not drawn: any text of Unicode can be searched and copied.
+"""A font for invisible text, with which any Unicode text can be searched and copied.
 
-Each character of a document gets a number of its own, which the font maps back to the character (ToUnicode) and to one
-shape. The font file is therefore the same for every document and has 300 bytes, and a character beyond the first 65,536
-is as good as any other. The shape is a stroke without area across the letter's square: nothing would be seen of it, but
-pdfium learns from it how large a letter is, and without it marks a found word as a line below the word, or not at all.
+Each character of a document gets a number (CID). The font maps it back to the character (ToUnicode) and to one glyph:
+
+    text  "Ventil"  ->  <000100020003...>  ->  ToUnicode: 0001 -> V, ...     for search and copy
+                                           ->  CIDToGIDMap: every CID -> 1   the only glyph
+
+The font file therefore has 300 bytes, is the same for every document, and supports characters beyond U+FFFF. The
+glyph is a stroke without area across the square of a letter. It would not be visible, but pdfium derives the size of
+a letter from it; without it, pdfium highlights a found word as a line below the word, or not at all.
 """
 
 import struct
@@ -12,10 +16,10 @@ from collections.abc import Iterator
 from ocrfarm.result.pdf.file import PdfFile
 
 UNITS_PER_EM = 1000
-"""Units of the font in one font size; every character is so wide."""
+"""Units of the font in one font size, and the width of every character."""
 
 ASCENT, DESCENT = 0.8, 0.2
-"""Shares of the font size above and below the base line."""
+"""Fractions of the font size above and below the baseline."""
 
 _FONT = b"""<< /Type /Font /Subtype /Type0 /BaseFont /Unseen /Encoding /Identity-H
 /DescendantFonts [%d 0 R] /ToUnicode %d 0 R >>"""
@@ -39,26 +43,37 @@ end
 end
 """
 _FONT_DATE = 2_082_844_800
-"""Seconds from 1904 to 1970, a font's date that says nothing."""
+"""Seconds from 1904 to 1970: a constant date, so that the font is always the same."""
 
 _MAX_CMAP_ROWS = 100
-"""Lines of one block of a CMap, as its format has it."""
+"""Largest number of entries in one block of a CMap, by its specification."""
 
 
 class PdfFont:
-    """Numbers characters as they come; `write` adds the font to the file when all of them are known."""
+    """Numbers characters as they are encoded; `write` adds the font to a file when all of them are known.
+
+    Examples:
+        >>> font = PdfFont()
+        >>> font.encode("ABBA")
+        b'<0001000200020001>'
+    """
 
     def __init__(self) -> None:
-        """Know no character yet."""
+        """Create a font without characters."""
         self._cids: dict[str, int] = {}
 
     def encode(self, text: str) -> bytes:
-        """Give the text as a hexadecimal string of a content stream."""
+        """Return the text as a hexadecimal string for a content stream."""
         numbers = (self._cids.setdefault(char, len(self._cids) + 1) for char in text)
         return b"<%b>" % b"".join(b"%04X" % number for number in numbers)
 
     def write(self, pdf: PdfFile, *, number: int) -> None:
-        """Write the font under this number."""
+        """Write the font.
+
+        Args:
+            pdf: The file.
+            number: The number that was reserved for the font.
+        """
         file = _build_true_type()
         program = pdf.add_compressed_stream([file], entries=b"/Length1 %d" % len(file))
         shapes = pdf.add_compressed_stream([b"\0\0" + b"\0\1" * len(self._cids)])
@@ -81,7 +96,7 @@ def _encode_utf16(char: str) -> bytes:
 
 
 def _build_true_type() -> bytes:
-    """Give a TrueType font with two shapes, nothing and a stroke, and only the tables that a PDF needs."""
+    """Return a TrueType font with two glyphs, an empty one and a stroke, and only the tables that a PDF needs."""
     high, low = round(UNITS_PER_EM * ASCENT), -round(UNITS_PER_EM * DESCENT)
     bounds = (0, low, UNITS_PER_EM, high)
     stroke = struct.pack(">2H2b4h", 1, 0, 1, 1, 0, UNITS_PER_EM, low, high - low)

@@ -1,4 +1,4 @@
-"""An image as a PDF holds it: the bytes of a JPEG, JPEG-2000, PNG or fax TIFF as they are, never decoded."""
+"""An image as a PDF contains it: the bytes of a JPEG, JPEG 2000, PNG or Group 4 TIFF, which are not decoded."""
 
 import struct
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from PIL.ImageFile import ImageFile
 from ocrfarm.geometry import Size
 
 ByteRanges = list[tuple[int, int]]
-"""First byte and number of bytes of each part of a file."""
+"""Offset and length in bytes of each part of a file."""
 
 _CHUNK = 1 << 20
 
 _COLOUR_SPACES = {"1": b"/DeviceGray", "L": b"/DeviceGray", "RGB": b"/DeviceRGB", "CMYK": b"/DeviceCMYK"}
 _CHANNELS = {"L": 1, "RGB": 3, "CMYK": 4}
 _ICC_SIGNATURES = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
-"""What an ICC profile for the mode says at byte 16."""
+"""Bytes 16 to 19 of an ICC profile for the mode: its colour space."""
 
 ORIENTATION_MATRICES = {
     1: (1, 0, 0, 1, 0, 0),
@@ -31,7 +31,7 @@ ORIENTATION_MATRICES = {
     7: (0, 1, 1, 0, 0, 0),
     8: (0, 1, -1, 0, 1, 0),
 }
-"""EXIF orientation -> the matrix that turns the unit square of an image, y up, upright."""
+"""EXIF orientation -> the matrix that puts the unit square of an image upright, with y upwards."""
 
 _TRANSPOSED = (5, 6, 7, 8)
 """EXIF orientations that swap rows and columns."""
@@ -40,14 +40,21 @@ _ORIENTATION, _FILL_ORDER, _PHOTOMETRIC, _OFFSETS, _COUNTS = 274, 266, 262, 273,
 """Tags of TIFF and EXIF."""
 
 UNSUPPORTED_IMAGE_ERRORS = (OSError, SyntaxError, ValueError, KeyError, struct.error)
-"""What Pillow's plugins raise for an image of a kind that they do not know; it may still be one that libvips reads."""
+"""What Pillow's plugins raise for an image of a kind that they do not support; libvips may still read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PdfImage:
-    """What a PDF needs of an image: its size as stored, its EXIF orientation, the entries of its stream's dictionary.
+    """An image that a PDF can contain without decoding.
 
-    `spans` say which bytes of the file are its stream; `profile` is its ICC profile, for so many `channels`.
+    Attributes:
+        size: Width and height as stored.
+        entries: Entries of the stream's dictionary in PDF's syntax.
+        byte_ranges: The parts of the file that are the stream.
+        colour_space: Its colour space in PDF's syntax.
+        orientation: EXIF orientation, 1 to 8.
+        icc_profile: Its ICC profile; empty if none.
+        channels: Number of colour channels, which the profile needs.
     """
 
     size: Size
@@ -60,12 +67,12 @@ class PdfImage:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Width and height as seen."""
+        """Width and height as shown, in pixels."""
         width, height = self.size.width, self.size.height
         return (height, width) if self.orientation in _TRANSPOSED else (width, height)
 
     def iter_stream(self, file: BinaryIO) -> Iterator[bytes]:
-        """Give the stream's bytes."""
+        """Return the bytes of the stream, read from the file of the image."""
         for begin, length in self.byte_ranges:
             file.seek(begin)
             for start in range(0, length, _CHUNK):
@@ -73,7 +80,10 @@ class PdfImage:
 
 
 def parse_embeddable(file: BinaryIO) -> PdfImage | None:
-    """Give the image; None where no PDF can hold it as it is: other formats, alpha, interlacing, several pages."""
+    """Return the image, or None if a PDF cannot contain it as it is.
+
+    That is the case for other formats and for images with alpha, interlacing or several pages.
+    """
     file.seek(0)
     head = file.read(12)
     for magic, parse in _PARSERS.items():
@@ -102,7 +112,7 @@ def _parse_jpeg2000(file: BinaryIO) -> PdfImage | None:
 
 
 def _parse_png(file: BinaryIO) -> PdfImage | None:
-    """Take the compressed rows, which PDF knows how to unpack, out of the file's chunks."""
+    """Find the compressed rows in the chunks; the filter of PDF decodes them with PNG's predictors."""
     chunks = list(_iter_png_chunks(file))
     named = {name: (begin, length) for name, begin, length in chunks}
     file.seek(named[b"IHDR"][0])
@@ -123,7 +133,7 @@ def _parse_png(file: BinaryIO) -> PdfImage | None:
 
 
 def _iter_png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Give name, first byte and length of each chunk of a PNG."""
+    """Return name, offset and length of each chunk of a PNG."""
     at = 8
     while len(head := _read_at(file, at, 8)) == 8:
         length, name = struct.unpack(">I4s", head)
@@ -137,7 +147,7 @@ def _read_at(file: BinaryIO, at: int, length: int) -> bytes:
 
 
 def _parse_fax_tiff(file: BinaryIO) -> PdfImage | None:
-    """Take the one strip of a bilevel TIFF that is packed as group 4."""
+    """Find the only strip of a bilevel TIFF with Group 4 compression."""
     image = TiffImagePlugin.TiffImageFile(file)
     tags = image.tag_v2
     single = image.n_frames == 1 and len(tags.get(_OFFSETS, ())) == 1 and tags.get(_FILL_ORDER, 1) == 1

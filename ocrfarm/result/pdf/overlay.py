@@ -1,4 +1,4 @@
-"""Text written over the pages of a PDF, which stay as they are. Needs pikepdf (`ocrfarm[pdf]`)."""
+"""Invisible text over the pages of a PDF, which do not change. It needs pikepdf (`ocrfarm[pdf]`)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,22 +9,30 @@ from ocrfarm.result.pdf.image import ORIENTATION_MATRICES
 
 _MAGIC = b"%PDF-"
 _MAGIC_WINDOW = 1024
-"""Bytes in which viewers look for it."""
+"""Bytes at the start of a file in which viewers accept it."""
 
 _ORIENTATION_BY_ROTATION = {0: 1, 90: 8, 180: 3, 270: 6}
-"""/Rotate, degrees clockwise -> the EXIF orientation that turns the page as seen back to the page as written."""
+"""/Rotate, degrees clockwise -> the EXIF orientation that maps the page as shown to the page as stored."""
 
 
 def is_pdf(path: Path) -> bool:
-    """Say whether the file is a PDF."""
+    """Return whether the file is a PDF."""
     with path.open("rb") as file:
         return _MAGIC in file.read(_MAGIC_WINDOW)
 
 
 def overlay_text(path: Path, file: BinaryIO, *, layer: BinaryIO, numbers: Sequence[int]) -> None:
-    """Write the PDF at `path` with the text of each page of `layer` on the page that has its number (0 = first).
+    """Write a copy of a PDF with text over its pages.
 
-    `MissingPackage` without pikepdf, `InputError` for a PDF that is locked, broken or has no page of such a number.
+    Args:
+        path: The PDF.
+        file: A file that is open for writing bytes.
+        layer: A PDF of the text, which `pdf.text` wrote.
+        numbers: For each page of `layer`, the page of the PDF (0 = first) that gets its text.
+
+    Raises:
+        MissingPackage: pikepdf is not installed.
+        InputError: The PDF is locked or damaged, or has no page of such a number.
     """
     try:
         import pikepdf
@@ -34,11 +42,11 @@ def overlay_text(path: Path, file: BinaryIO, *, layer: BinaryIO, numbers: Sequen
         with pikepdf.open(path) as pdf, pikepdf.open(layer) as text:
             if max(numbers) >= len(pdf.pages):
                 counts = f"page {max(numbers) + 1} was read, and the PDF has {len(pdf.pages)}"
-                raise InputError(f"{path.name}: {counts}; was it changed meanwhile? Read it again")
+                raise InputError(f"{path.name}: {counts}; the file may have changed since. Read it again")
             _overlay_pages(pikepdf, [pdf.pages[number] for number in numbers], layer=text, font=_copy_font(pdf, text))
             pdf.save(file)
     except pikepdf.PdfError as error:
-        advice = "save it anew, without a password"
+        advice = "save a copy of it without a password"
         raise InputError(f"{path.name}: no text can be added to this PDF ({error}); {advice}") from error
 
 
@@ -54,7 +62,7 @@ def _overlay_pages(pikepdf: Any, pages: list[Any], *, layer: Any, font: Any) -> 
 
 
 def _overlay_matrix(page: Any, text: Any) -> bytes:  # noqa: ANN401 - pages of pikepdf
-    """Give the matrix from the points of the text's page to those of the page that it is written on."""
+    """Return the matrix from the coordinates of the text's page to those of the page below."""
     a, b, c, d, e, f = ORIENTATION_MATRICES[_ORIENTATION_BY_ROTATION[page.rotation % 360]]
     left, bottom, right, top = map(float, page.cropbox)
     wide, high = right - left, top - bottom

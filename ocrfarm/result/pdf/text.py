@@ -1,4 +1,11 @@
-"""The words of a page as PDF text that is not drawn, each exactly in its place, whatever its angle."""
+"""The words of a page as invisible PDF text, each exactly in its place and at its angle.
+
+Text rendering mode 3 (ISO 32000-1, 9.3.6) draws nothing. A word is scaled horizontally (Tz) so that it ends where it
+ends in the image:
+
+    font size = height of the word       /OcrfarmText 30 Tf  a b c d x y Tm
+    Tz = 100 x length / (height x characters), since every character is as wide as the font size
+"""
 
 import math
 from collections.abc import Iterator
@@ -12,18 +19,22 @@ from ocrfarm.result.xml import replace_forbidden
 _Point = tuple[float, float]
 
 _MIN_WORD_PIXELS = 0.01
-"""Pixels: of a word that is thinner or shorter no reader could make out where it is."""
+"""Pixels; the place of a shorter or thinner word cannot be written with the precision of the file."""
 
 _MIN_SPACE_PERCENT = 0.5
-"""Percent: how narrow the space is between words that touch; it parts them all the same."""
-
+"""Horizontal scaling, in percent, of the space between words that touch, so that viewers still separate them."""
 
 _MIN_SLANT = 0.02
-"""Sine of the angle between a word and the page's nearest side, from which on readers need help: a degree."""
+"""Sine of the smallest angle to the edges of the page at which viewers break words apart: about a degree."""
 
 
 def iter_text_layer(page: Page, font: PdfFont) -> Iterator[bytes]:
-    """Give the operators that write the page's words, in page pixels with y up; `3 Tr` draws nothing."""
+    """Return the operators that write the words of a page, in page pixels with y upwards.
+
+    Args:
+        page: The page.
+        font: The font, which numbers the characters.
+    """
     yield b"BT 3 Tr\n"
     for line in page.lines:
         words = merge_unspaced(words_of(line)) if _is_slanted(line.quad) else words_of(line)
@@ -33,13 +44,13 @@ def iter_text_layer(page: Page, font: PdfFont) -> Iterator[bytes]:
 
 
 def _iter_word(word: PlacedWord, following: PlacedWord | None, font: PdfFont, top: int) -> Iterator[bytes]:
-    """Scale the text so that it begins and ends where the word does, and a space so that it reaches the next word."""
+    """Scale the text to the length of the word, and the space after it to the distance to the next word."""
     start, end = _edge_midpoints(word.quad)
     height, length = word.quad.height, math.dist(start, end)
     if min(height, length) < _MIN_WORD_PIXELS:
         return
     along = ((end[0] - start[0]) / length, (end[1] - start[1]) / length)
-    below = (ASCENT + DESCENT) / 2 - DESCENT  # from the middle to the base line, which runs parallel
+    below = (ASCENT + DESCENT) / 2 - DESCENT  # from the middle to the baseline, which is parallel
     x, y = start[0] - along[1] * below * height, start[1] + along[0] * below * height
     matrix = f"{along[0]:.5f} {-along[1]:.5f} {along[1]:.5f} {along[0]:.5f} {x:.2f} {top - y:.2f}"
     yield b"/OcrfarmText %.2f Tf %b Tm " % (height, matrix.encode())
@@ -57,11 +68,11 @@ def _is_slanted(quad: Quad) -> bool:
 
 
 def _mark_actual_text(shown: bytes, text: str) -> bytes:
-    """Say what the characters spell: poppler breaks a word where the next letter stands half a letter lower."""
+    """Mark the text of the characters: poppler breaks a word if the next letter is half a letter lower."""
     return b"/Span << /ActualText <%b> >> BDC %b EMC\n" % (f"\ufeff{text}".encode("utf-16-be").hex().encode(), shown)
 
 
 def _edge_midpoints(quad: Quad) -> tuple[_Point, _Point]:
-    """Give the middles of the edges where the text begins and where it ends."""
+    """Return the middles of the edges where the text begins and where it ends."""
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad.points
     return ((x0 + x3) / 2, (y0 + y3) / 2), ((x1 + x2) / 2, (y1 + y2) / 2)

@@ -1,7 +1,7 @@
-"""Document -> searchable PDF: the image as it was, and its text where it stands, to be found and copied but not seen.
+"""Document -> searchable PDF 1.7: the image of each page, with invisible text that can be found and copied.
 
-A JPEG, JPEG-2000, PNG or fax TIFF goes in as it is. Other images go in by pieces that lose nothing, but for those
-that had lost something before. A PDF keeps its own pages and gets the text on top.
+A JPEG, JPEG 2000, PNG or Group 4 TIFF is embedded as it is. Other images are embedded in tiles, without loss unless the
+source is lossy. If the source is a PDF, its pages stay and the text is added to them.
 """
 
 import io
@@ -24,20 +24,30 @@ from ocrfarm.result.resolution import read_dpi
 from ocrfarm.result.source_info import SourceInfo
 
 _POINTS_PER_INCH = 72
-"""Of an inch."""
+"""Points of PDF in an inch."""
 
 _DEFAULT_DPI = 300.0
-"""Pixels an inch where the image does not say."""
+"""Pixels per inch, if the image does not state its resolution."""
 
 _MAX_PAGE_POINTS = 14_400
-"""Points of a page's side; viewers know no larger ones."""
+"""Longest side of a page in points; viewers support no longer ones."""
 
 _PlacedImage = tuple[Box, PdfImage, BinaryIO]
-"""A part of a page: its place, what a PDF needs of it, and the file that has its bytes."""
+"""A part of a page: its place in page pixels, the image, and the file that has its bytes."""
 
 
 def write_pdf(document: Document, file: BinaryIO, *, source: SourceInfo) -> None:
-    """Write a page a page; memory is that of the text of one page, whatever the image's size."""
+    """Write one PDF page for each page. Memory is bounded by the text of one page, whatever the size of the image.
+
+    Args:
+        document: The document to write.
+        file: A file that is open for writing bytes.
+        source: The image that the document was read from; `image_path` or `image_tiles` provides its bytes.
+
+    Raises:
+        MissingPackage: The source is a PDF, and pikepdf is not installed.
+        InputError: The source is a PDF that cannot be changed.
+    """
     path = source.image_path()
     if is_pdf(path):
         with tempfile.TemporaryFile() as text:
@@ -50,14 +60,20 @@ def write_pdf(document: Document, file: BinaryIO, *, source: SourceInfo) -> None
 
 
 class _PdfWriter:
-    """A PDF that is being written."""
+    """Writes one PDF."""
 
     def __init__(self, file: BinaryIO, dpi: float) -> None:
         self._pdf, self._font, self._dpi = PdfFile(file), PdfFont(), dpi
         self._font_number, self._page_tree = self._pdf.reserve_number(), self._pdf.reserve_number()
 
     def write(self, document: Document, source: SourceInfo, *, images: Callable[[int], Iterable[_PlacedImage]]) -> None:
-        """Write the document's pages, each with its parts below its text."""
+        """Write the pages, each with its images below its text.
+
+        Args:
+            document: The document.
+            source: The image, whose name becomes the title.
+            images: Returns the images of a page (0 = first).
+        """
         pages = [
             self._write_page(page, [self._add_image(*part) for part in images(number)])
             for number, page in zip(document.page_numbers, document.pages, strict=True)
@@ -83,7 +99,7 @@ class _PdfWriter:
         return self._pdf.add_object(body % (self._page_tree, size, resources, content))
 
     def _add_image(self, box: Box, image: PdfImage, file: BinaryIO) -> tuple[int, Box, int]:
-        """Add the image; give its number, where it lies on the page, and its orientation."""
+        """Add an image; return its number, its place on the page and its orientation."""
         space = image.colour_space
         if image.icc_profile:
             profile = self._pdf.add_compressed_stream([image.icc_profile], entries=b"/N %d" % image.channels)
@@ -94,7 +110,7 @@ class _PdfWriter:
 
 
 def _iter_images(source: SourceInfo, path: Path | None, number: int) -> Iterator[_PlacedImage]:
-    """Give the parts of a page: the file at `path` as it is where that can be, else cut."""
+    """Return the images of a page: the file at `path` if a PDF can contain it as it is, otherwise its tiles."""
     if path:
         with path.open("rb") as file:
             if image := parse_embeddable(file):
