@@ -1,1 +1,1 @@
-"""Entry points of the farm's processes: python -m workers split|recognize|stitch, the same as `ocrfarm worker`."""
+"""The image of the farm's processes, and `python -m workers ROLE`, which is the same as `ocrfarm worker ROLE`."""

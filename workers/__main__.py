@@ -1,4 +1,4 @@
-"""python -m workers split|recognize|stitch|...: the same as `ocrfarm worker`."""
+"""`python -m workers ROLE`: the same as `ocrfarm worker ROLE`."""
 
 import sys
 

@@ -167,7 +167,7 @@ def _connection_options(settings: Settings) -> dict[str, Any]:
 def _worker_options(settings: Settings, model: str) -> dict[str, Any]:
     limits = settings.admission
     return {
-        # A child that once had more is replaced after its task, which bounds what leaks; see `ocrfarm.worker.recognize`
+        # A child that once had more is replaced after its task, which bounds what leaks; see `ocrfarm.worker.preflight`
         # for models that are larger than this from the start. In KiB.
         "worker_max_memory_per_child": (limits.recognize_memory_mb if model else limits.split_memory_mb) << 10,
         # A replacement for a dead child is killed when it is not up in time: the default of 4 s is shorter than

@@ -1,4 +1,4 @@
-"""The HTTP API, on this host only unless told otherwise."""
+"""`ocrfarm worker api`: serves the HTTP API, on the loopback address unless another is given."""
 
 import logging
 import socket
@@ -11,27 +11,40 @@ from ocrfarm.settings import Settings
 PORT = 8700
 
 _SHUTDOWN_TIMEOUT = 5
-"""What open requests get to end."""
+"""Seconds that open requests get to end."""
 
 _MAX_CONNECTIONS = 500
-"""At the same time; more are told 503."""
+"""Open connections beyond which requests are answered with status 503."""
 
 
 def serve(settings: Settings, *, address: str, port: int) -> int:
-    """Serve until told to stop; `FarmError` where nothing can listen there, `MissingPackage` without its packages."""
+    """Serve until a signal stops the server.
+
+    Args:
+        settings: The farm's settings.
+        address: The address to listen at.
+        port: The TCP port; 0 lets the system choose one.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        FarmError: The address and port cannot be listened at.
+        MissingPackage: The packages of `ocrfarm[api]` are not installed.
+    """
     try:
         import uvicorn
 
         from ocrfarm.server.app import create_app
     except ImportError as error:
-        raise MissingPackage(f"the HTTP API needs more ({error}): pip install 'ocrfarm[api]'") from error
+        raise MissingPackage(f"the HTTP API needs more packages ({error}): pip install 'ocrfarm[api]'") from error
     api = create_app(settings)
     config = uvicorn.Config(
         api,
         log_config=None,
-        access_log=False,  # names of jobs and owners are nobody's business
+        access_log=False,  # a log must not hold the names of jobs and owners
         server_header=False,
-        proxy_headers=False,  # nothing here asks who the client is
+        proxy_headers=False,  # the client's address is not used
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         limit_concurrency=_MAX_CONNECTIONS,
     )
@@ -39,7 +52,7 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
     stop = server.handle_exit
 
     def handle_exit(sig: int, frame: FrameType | None) -> None:
-        """Let streams end first, so that nothing has to be cut."""
+        """End event streams first, so that none has to be cut."""
         api.state.server.shutdown.set()
         stop(sig, frame)
 
@@ -55,7 +68,7 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((address, port), family=family, backlog=256)
     except OSError as error:
-        raise FarmError(f"{address}:{port} cannot be listened on ({error.strerror}); choose another --port") from error
-    # asyncio does this for sockets that it makes itself; without it each answer waits 40 ms for a receipt.
+        raise FarmError(f"cannot listen at {address}:{port} ({error.strerror}); choose another --port") from error
+    # asyncio sets this for sockets that it makes itself; without it each reply waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

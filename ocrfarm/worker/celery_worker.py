@@ -1,34 +1,87 @@
-"""Starts a Celery worker with the options that all stages share."""
+"""The three Celery workers of a farm: one splits, one recognizes, one stitches; split and stitch may share a process.
+
+A worker is a parent process, which talks to the broker, and `concurrency` forked children, which run the tasks. Each
+recognizer loads one recognition model and consumes that model's queue alone.
+"""
 
 from functools import cache, partial
+from mmap import mmap
 
 from celery import Celery
 from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
 
 from ocrfarm.farm import protocol
-from ocrfarm.farm.celery_app import make_app, setup_tracing
+from ocrfarm.farm.celery_app import declare_queue, make_app, setup_tracing
 from ocrfarm.farm.context import open_context
 from ocrfarm.farm.embedded.processes import die_with_parent
 from ocrfarm.farm.tasks import register_tasks
+from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
-from ocrfarm.worker import health, memory, periodic, shutdown
+from ocrfarm.worker import heartbeat, memory, preflight, shutdown
 
 
 def run_control_worker(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
-    """Split, stitch or both, until told to stop."""
+    """Split images, stitch jobs, or both, until a signal stops the worker.
+
+    Args:
+        settings: The farm's settings.
+        queues: The names of the queues to consume.
+        name: The worker's name among those of the host.
+        concurrency: The number of child processes.
+
+    Returns:
+        The exit code.
+    """
     app = make_app(settings)
     register_tasks(app, cache(partial(open_context, settings)))
-    periodic.schedule_reconcile(app, settings)
+    heartbeat.schedule_reconcile(app, settings)
     worker_process_init.connect(memory.lower_mmap_threshold, weak=False)
-    periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
+    heartbeat.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
     return run_worker(app, settings, queues=queues, name=name, concurrency=concurrency)
 
 
+def run_recognizer(settings: Settings, profile: Profile, *, name: str, concurrency: int) -> int:
+    """Recognize tiles with a profile's models until a signal stops the worker or its models cannot be loaded.
+
+    Args:
+        settings: The farm's settings.
+        profile: The models and how they run; its recognizer names the queue.
+        name: The worker's name among those of the host.
+        concurrency: The number of child processes, each of which loads the models before its first tile.
+
+    Returns:
+        The exit code: that of the error if the models cannot be loaded.
+    """
+    app = make_app(settings, profile.recognizer)
+    open_worker_context = cache(partial(open_context, settings, profile.runtime))
+    register_tasks(app, open_worker_context)
+    queue = protocol.recognize_queue(profile.recognizer)
+    declare_queue(app, queue)
+    heartbeat.schedule_queue_heartbeat(app, settings, model=profile.recognizer)
+    heartbeat.schedule_visibility_renewal(app, settings, group=protocol.worker_group(profile.recognizer))
+    failed = mmap(-1, 1)  # shared with the children
+    load_models = partial(preflight.load_models, open_worker_context, profile, name=name, exit_code=failed)
+    worker_process_init.connect(load_models, weak=False)
+    code = run_worker(app, settings, queues=[queue], name=name, concurrency=concurrency)
+    return failed[0] or code
+
+
 def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
-    """Consume the queues with so many forked children; give the exit code."""
-    health.install_health_files(app, settings.endpoints.health_dir, name=name)
-    periodic.schedule_status_report(app, settings, name=name, queues=queues)
+    """Consume queues with the options that all stages share, until a signal stops the worker.
+
+    Args:
+        app: The Celery app, with its tasks.
+        settings: The farm's settings.
+        queues: The names of the queues to consume.
+        name: The worker's name among those of the host.
+        concurrency: The number of child processes.
+
+    Returns:
+        The exit code.
+    """
+    heartbeat.schedule_file_heartbeat(app, settings.endpoints.health_dir, name=name)
+    heartbeat.schedule_registry_heartbeat(app, settings, name=name, queues=queues)
     memory.install_memory_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout)
     worker_process_init.connect(die_with_parent, weak=False)
@@ -37,9 +90,9 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
         hostname=host_format(f"{name}@%h"),
         queues=queues,
         concurrency=concurrency,
-        pool="prefork",  # time limits, and heartbeats while a task runs; threads have neither
+        pool="prefork",  # threads have neither time limits nor heartbeats while a task runs
         loglevel="INFO",
-        without_gossip=True,  # workers telling each other of themselves: grows with their number squared
+        without_gossip=True,  # traffic between workers would grow with the square of their number
         without_mingle=True,
         task_events=True,
         quiet=True,

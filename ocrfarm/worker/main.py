@@ -1,28 +1,34 @@
-"""ocrfarm worker split|recognize|stitch|...: runs one process of a farm until it is told to stop."""
+"""Run one process of a farm until it is told to stop.
+
+split and stitch may share a process; recognize loads the models of one profile and reads their queue; api, webhooks,
+metrics and flower each have a process of their own.
+"""
 
 import argparse
 import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ocrfarm.doctor import CheckContext
+from ocrfarm.doctor.finding import Role
 from ocrfarm.errors import OcrfarmError, SettingsError
 from ocrfarm.farm import protocol
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
-from ocrfarm.worker import api, celery_worker, flower, metrics, preflight, recognize, webhooks
+from ocrfarm.worker import api, celery_worker, exporter, flower, preflight, webhooks
 
 NOISY_LOGGERS = ("pyvips", "botocore")
-"""Loggers that have something to say about every tile."""
+"""Loggers that write several lines for each tile."""
 
 CONTROL_QUEUES = {"split": protocol.SPLIT_QUEUE, "stitch": protocol.STITCH_QUEUE}
+"""Role -> queue, of the roles that load no models."""
 
 
 class HttpService(NamedTuple):
-    """A process that answers HTTP, and where it listens unless it is told."""
+    """A role that answers HTTP requests, with the address and port at which it listens by default."""
 
     serve: Callable[..., int]
     address: str
@@ -32,12 +38,12 @@ class HttpService(NamedTuple):
 HTTP_SERVICES = {
     "flower": HttpService(flower.serve, "127.0.0.1", flower.PORT),
     "api": HttpService(api.serve, "127.0.0.1", api.PORT),
-    "metrics": HttpService(metrics.serve, "0.0.0.0", metrics.PORT),  # asked from other machines; names and numbers only
+    "metrics": HttpService(exporter.serve, "0.0.0.0", exporter.PORT),  # Prometheus asks from another machine
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run the worker that the arguments name; give the exit code."""
+    """Run the worker that command-line arguments describe; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -50,39 +56,52 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
-    stages = list(dict.fromkeys(options.stages))
-    name = options.name or "-".join(stages)
-    service = HTTP_SERVICES.get(stages[0]) if len(stages) == 1 else None
+    roles: list[Any] = list(dict.fromkeys(options.roles))
+    name = options.name or "-".join(roles)
+    service = HTTP_SERVICES.get(roles[0]) if len(roles) == 1 else None
     if not settings.endpoints.broker or not (settings.endpoints.store or service):
         raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
-    if stages == ["webhooks"]:
-        return webhooks.serve(settings, name=name)
     if service:
         return service.serve(settings, address=options.address or service.address, port=options.port or service.port)
-    open_store(settings.endpoints.store)  # only to refuse a URL that makes no sense: children open their own
-    if stages != ["recognize"] and not set(stages) <= CONTROL_QUEUES.keys():
-        raise SettingsError(f"{' and '.join(stages)} cannot share a process; only split and stitch can")
+    if roles == ["webhooks"]:
+        return webhooks.serve(settings, name=name)
+    return _run_celery_worker(settings, roles, name=name, options=options)
+
+
+def _run_celery_worker(settings: Settings, roles: list[Role], *, name: str, options: argparse.Namespace) -> int:
+    open_store(settings.endpoints.store)  # only to reject an invalid URL: each child opens its own
+    recognizes = roles == ["recognize"]
+    if not recognizes and not set(roles) <= CONTROL_QUEUES.keys():
+        raise SettingsError(f"{' and '.join(roles)} cannot share a process; only split and stitch can")
     profile = find_profile(options.profile)
-    processes = options.concurrency or (profile.runtime.processes if stages == ["recognize"] else 0) or 1
-    preflight.check(CheckContext(settings, tuple(stages), profile, processes, quick=True), name=name)
-    if stages == ["recognize"]:
-        return recognize.serve(settings, profile, name=name, concurrency=processes)
-    return celery_worker.run_control_worker(
-        settings, [CONTROL_QUEUES[stage] for stage in stages], name=name, concurrency=processes
-    )
+    concurrency = options.concurrency or (profile.runtime.processes if recognizes else 0) or 1
+    preflight.check(CheckContext(settings, tuple(roles), profile, concurrency, quick=True), name=name)
+    if recognizes:
+        return celery_worker.run_recognizer(settings, profile, name=name, concurrency=concurrency)
+    queues = [CONTROL_QUEUES[role] for role in roles]
+    return celery_worker.run_control_worker(settings, queues, name=name, concurrency=concurrency)
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `ocrfarm worker`.
+
+    >>> _build_parser().parse_args(["split", "stitch", "--concurrency", "2"]).roles
+    ['split', 'stitch']
+    """
+    services = HTTP_SERVICES.items()
     parser = argparse.ArgumentParser(prog="ocrfarm worker", description=__doc__)
-    parser.add_argument("stages", nargs="+", choices=["split", "recognize", "stitch", *HTTP_SERVICES, "webhooks"])
-    parser.add_argument("--profile", default="fast", help="recognize: the models to hold, and how they run")
-    parser.add_argument("--concurrency", type=int, default=0, help="processes that work; 1, or as the profile says")
-    parser.add_argument("--name", default="", help="names this worker among others on the same host")
-    parser.add_argument("--address", default="", help="metrics: 0.0.0.0, flower and api: 127.0.0.1")
     parser.add_argument(
-        "--port",
-        type=int,
-        default=0,
-        help=", ".join(f"{name}: {service.port}" for name, service in HTTP_SERVICES.items()),
+        "roles",
+        nargs="+",
+        choices=["split", "recognize", "stitch", *HTTP_SERVICES, "webhooks"],
+        metavar="ROLE",
+        help="%(choices)s",
     )
+    parser.add_argument("--profile", default="fast", help="recognize: the models to load and how they run")
+    parser.add_argument("--concurrency", type=int, default=0, help="child processes; by default 1, or the profile's")
+    parser.add_argument("--name", default="", help="a name of its own, if the host runs several workers of one role")
+    addresses = ", ".join(f"{name}: {service.address}" for name, service in services)
+    parser.add_argument("--address", default="", help=f"address to listen at; by default {addresses}")
+    ports = ", ".join(f"{name}: {service.port}" for name, service in services)
+    parser.add_argument("--port", type=int, default=0, help=f"port to listen at; by default {ports}")
     return parser

@@ -1,4 +1,4 @@
-"""What a worker that lives for weeks must give back: memory that tasks have freed, and connections that are gone."""
+"""What a worker that runs for weeks must give back: memory that tasks have freed, and old connections to the broker."""
 
 import ctypes
 from typing import Any
@@ -6,49 +6,50 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import task_postrun
 
-from ocrfarm.worker import periodic
+from ocrfarm.worker.heartbeat import run_every
 
 _TRANSPORT = "kombu.transport.redis"
 
 _MMAP_THRESHOLD_BYTES = 1 << 17
 _M_MMAP_THRESHOLD = -3
-"""From malloc.h."""
+"""The option's number in malloc.h."""
 
 _TRIM_INTERVAL = 60.0
-"""In the parent process, which has no tasks: an outage of the broker is what it frees most after."""
+"""Seconds between two trims in the parent process. It runs no tasks; it frees most after an outage of the broker."""
 
 
 def install_memory_release(app: Celery) -> None:
-    """Let the worker of this app and its children do so."""
+    """Make the app's worker and its children return memory after each task and drop old connections."""
     task_postrun.connect(_trim_heap, weak=False)
-    periodic.run_every(app, _TRIM_INTERVAL, action=_trim_heap)
+    run_every(app, _TRIM_INTERVAL, action=_trim_heap)
     app.steps["consumer"].add(_DropStaleConnections)
 
 
 def _trim_heap(**_: object) -> None:
-    """Give freed memory back to the system (glibc), which else keeps whatever lies below the smallest piece in use.
+    """Return freed memory to the system (glibc).
 
-    A child that splits and stitches grew by a sixth in the first half hour without it.
+    By default glibc keeps everything below the highest block in use. Without this, a child that splits and stitches
+    grew by a sixth in its first half hour.
     """
     if malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         malloc_trim(0)
 
 
 def lower_mmap_threshold(**_: object) -> None:
-    """Let a process that cuts images give large pieces of memory back as soon as they are free (glibc).
+    """Make a process that splits images return large blocks to the system as soon as they are free (glibc).
 
-    Else glibc takes them from the heap once it has seen a few, and what lies between them keeps it large: a page twice
-    as wide took 1.4 times the memory, and takes 1.0 times with this, for a tenth more of the processor's time.
+    After a few large blocks glibc takes further ones from the heap, where small blocks between them keep it large. A
+    page twice as wide then took 1.4 times the memory; with this it takes 1.0 times, for a tenth more CPU time.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
 
 
 class _DropStaleConnections(bootsteps.StartStopStep):
-    """Drops what older connections to the broker do at each turn of the event loop.
+    """Removes the callbacks of earlier broker connections from the event loop.
 
-    Each time that the broker was away Celery makes a new connection, and kombu keeps the old one, of 100 kilobytes, for
-    the sake of these turns.
+    Celery makes a new connection after each outage of the broker. kombu keeps the callback of the old one, and with it
+    the connection, which takes 100 kB.
     """
 
     name = "ocrfarm.worker.memory.drop_stale_connections"
@@ -61,4 +62,4 @@ class _DropStaleConnections(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:  # noqa: ANN401
         if loop := parent.hub:
             loop.on_tick -= self._callbacks
-            self._callbacks = {turn for turn in loop.on_tick if turn.__module__ == _TRANSPORT}
+            self._callbacks = {callback for callback in loop.on_tick if callback.__module__ == _TRANSPORT}

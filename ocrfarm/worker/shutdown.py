@@ -1,7 +1,19 @@
-"""The order to end is obeyed when the worker's parent process has nothing in hand, and in time.
+"""A worker stops when its parent process is between two steps of its event loop, and within a time limit.
 
-Celery stops its pool inside the signal's handler. If that comes while a child's message or the broker's answer is half
-read, the pool waits for ever for what it has itself interrupted, or the connection is no longer understood.
+Celery stops the pool of children inside the signal handler. If the signal arrives while a child's message or the
+broker's reply is half read, the pool waits for ever for the very step that the handler interrupted, or the connection
+can no longer be parsed.
+
+```
+ signal ---> handler ---> the loop waits for I/O -----------> stop now
+                |-------> the loop runs a callback ---------> stop after it
+                |-------> the loop does not run (yet) ------> stop now
+                '-------> timer: shutdown timeout + margin -> end without waiting for the pool
+                                 + another margin ----------> exit at once
+```
+
+SIGTERM is remapped to SIGQUIT (see `ocrfarm.worker`): running batches get the shutdown timeout, then they return to
+their queue.
 """
 
 import atexit
@@ -17,50 +29,50 @@ from kombu.asynchronous import get_event_loop
 
 _SHUTDOWN_SIGNALS = (signal.SIGTERM, signal.SIGQUIT)
 _LOOP_MODULE, _POLL_MODULE = "kombu.asynchronous.hub", "kombu.utils.eventio"
-"""Modules of the event loop, and of what it waits in."""
+"""Modules of the event loop and of the call in which it waits for I/O."""
 
 _SHUTDOWN_MARGIN = 5.0
-"""What stopping takes at most besides the time that running batches get: half a second on an idle machine."""
+"""Seconds that stopping may take beyond the time that running batches get: half a second on an idle machine."""
 
 _Handler = Callable[[int, FrameType | None], object]
 
 
 def install_signal_handlers(shutdown_timeout: float) -> None:
-    """Let the worker of this process, once it is ready, finish what it has in hand before it obeys."""
+    """Make this process's worker, once it is ready, stop between two steps and within `shutdown_timeout` seconds."""
 
     def prepare(**_: object) -> None:
         signal.signal(signal.SIGALRM, _ForceExit())
-        # Python gives the signal its deadly default back while it ends, when everything is stopped.
+        # Python restores the signal's default action, which kills, while it exits after everything has stopped.
         atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
-        for order in _SHUTDOWN_SIGNALS:
-            handler = signal.getsignal(order)
+        for number in _SHUTDOWN_SIGNALS:
+            handler = signal.getsignal(number)
             if callable(handler):
-                signal.signal(order, _defer_until_idle(handler, shutdown_timeout + _SHUTDOWN_MARGIN))
+                signal.signal(number, _defer_until_idle(handler, shutdown_timeout + _SHUTDOWN_MARGIN))
 
     worker_ready.connect(prepare, weak=False)
 
 
 def _defer_until_idle(handler: _Handler, timeout: float) -> _Handler:
-    def shut_down(order: int) -> None:
-        """Leave the loop at once: what it would turn to next may need what has been stopped."""
-        handler(order, None)
+    def shut_down(number: int) -> None:
+        """Leave the loop at once, since its next callback may need what has been stopped."""
+        handler(number, None)
         state.maybe_shutdown()
 
-    def handle(order: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, timeout)
         loop, modules = get_event_loop(), _module_stack(frame)
         if not loop or _LOOP_MODULE not in modules:
-            handler(order, frame)
+            handler(number, frame)
         elif modules[0] == _POLL_MODULE:
-            shut_down(order)
+            shut_down(number)
         else:
-            loop.call_soon(shut_down, order)
+            loop.call_soon(shut_down, number)
 
     return handle
 
 
 def _module_stack(frame: FrameType | None) -> list[str]:
-    """Name the modules of what was interrupted and of its callers, the innermost first."""
+    """Return the names of the modules of the interrupted function and its callers, innermost first."""
     modules = []
     while frame:
         modules.append(str(frame.f_globals.get("__name__")))
@@ -69,7 +81,7 @@ def _module_stack(frame: FrameType | None) -> list[str]:
 
 
 class _ForceExit:
-    """What happens when stopping takes too long: the pool is no longer waited for, and then nothing is."""
+    """Handles the timer of a shutdown that takes too long: first stop waiting for the pool, then exit at once."""
 
     def __init__(self) -> None:
         self._call_count = 0

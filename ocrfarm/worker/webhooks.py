@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ocrfarm.errors import OcrfarmError
 from ocrfarm.server.webhooks import WebhookDispatcher
 from ocrfarm.settings import Settings
-from ocrfarm.worker import health
+from ocrfarm.worker.heartbeat import make_file_heartbeat
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def serve(settings: Settings, *, name: str) -> int:
         SettingsError: The webhook secret is missing or malformed.
     """
     signals, stop, dispatcher = {signal.SIGTERM, signal.SIGINT}, threading.Event(), WebhookDispatcher(settings)
-    beat = health.make_heartbeat(settings.endpoints.health_dir, name)
+    beat = make_file_heartbeat(settings.endpoints.health_dir, name)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # in the threads too
     with ThreadPoolExecutor(_THREAD_COUNT) as threads:
         running = [threads.submit(_dispatch_loop, dispatcher, stop, beat=beat) for _ in range(_THREAD_COUNT)]
