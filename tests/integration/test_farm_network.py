@@ -1,6 +1,5 @@
 """Networks that lose everything or break every connection: time is lost, and nothing else."""
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -73,19 +72,18 @@ def test_workers_outlast_a_bad_line_to_the_broker(
         assert farm.stop("reader") == 0
 
 
-@pytest.mark.parametrize(("harm", "codes"), [(TcpProxy.cut, {0}), (TcpProxy.stall, {0, 1})], ids=["cut", "silent"])
+@pytest.mark.parametrize(
+    ("begin_harm", "codes"), [(TcpProxy.begin_cut, {0}), (TcpProxy.begin_stall, {0, 1})], ids=["cut", "silent"]
+)
 def test_workers_leave_in_time_though_the_broker_is_away(
-    farm: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None], codes: set[int]
+    farm: ProcessFarm, valkey_server: ValkeyServer, begin_harm: Callable[[TcpProxy], None], codes: set[int]
 ) -> None:
     """To one that is silent they cannot give back what they have, and say by their exit code that they did not."""
     with run_tcp_proxy(valkey_server.port) as line:
         job = _reading_behind(line, farm)
-        away = threading.Thread(target=harm, args=(line, 25))
-        away.start()
-        time.sleep(1)
+        begin_harm(line)
         assert {farm.stop(name, seconds=15) for name in ("reader", "control")} <= codes
         line.restore()
-        away.join()
     for name, command in (("control-2", CONTROL), ("reader-2", RECOGNIZER)):
         farm.start(name, command)
     _assert_whole(farm, job)

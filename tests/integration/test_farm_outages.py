@@ -21,6 +21,7 @@ NAMES = (
     "two clocks 5 minutes behind",
 )
 CHOSEN = [fault for fault in FAULTS if fault.name in NAMES]
+assert len(CHOSEN) == len(NAMES), set(NAMES) - {fault.name for fault in CHOSEN}
 BY_SETTING = [list(group) for _, group in itertools.groupby(CHOSEN, key=lambda fault: fault.setting)]
 
 

@@ -20,16 +20,24 @@ class TcpProxy:
         self._sockets: set[socket] = set()
         self.restore()
 
-    def stall(self, seconds: float) -> None:
-        """Hold everything back for so long, as a network that loses all packets does; then let it go on."""
+    def begin_stall(self) -> None:
+        """Hold everything back, as a network that loses all packets does, until `restore`."""
         self._is_flowing.clear()
+
+    def begin_cut(self) -> None:
+        """Break all connections, and every new one, until `restore`."""
+        self._is_accepting.clear()
+        self.close_connections()
+
+    def stall(self, seconds: float) -> None:
+        """Hold everything back for so long; then let it go on."""
+        self.begin_stall()
         time.sleep(seconds)
         self._is_flowing.set()
 
     def cut(self, seconds: float) -> None:
         """Break all connections, and every new one for so long."""
-        self._is_accepting.clear()
-        self.close_connections()
+        self.begin_cut()
         time.sleep(seconds)
         self._is_accepting.set()
 

@@ -64,7 +64,7 @@ def luminance(red: float, green: float, blue: float) -> float:
 
 
 def reference_is_blank(pixels: Grey) -> bool:
-    """The definition, channel by channel and window by window: slow, and the measure of what is quick."""
+    """Reference implementation of `is_blank`: the same definition and constants, window by window, and slow."""
     planes = pixels.reshape(*pixels.shape[:2], -1)
     return not any(reference_has_ink(planes[..., channel]) for channel in range(planes.shape[2]))
 
