@@ -1,4 +1,19 @@
-"""Planned tiles and what became of them -> which part of the page was really read; exact, in whole pixels."""
+"""Planned tiles and what became of them -> which part of the page was really read; exact, in whole pixels.
+
+Algorithm: the area of a union of rectangles (Klee's measure problem, 1977) by coordinate compression: the edges of all
+tiles make a grid whose cells each lie wholly inside or outside of every tile, so a page of a billion pixels becomes an
+array of some thousand cells. Cells that were not read are merged greedily into rectangles, the gaps.
+
+        xs:  0      a    b         c        cells       1 = read, 0 = not
+     ys: 0   .------+----+---------.        1 1 1
+             | tile |both| tile    |
+     d       +------+----+---------+        1 1 0       -> one gap: the box (b, d, c, e)
+             | tile      | failed  |
+     e       '-----------+---------'
+
+Invariant: the gaps do not overlap, and together with what was read they are exactly the page. Cost: O(t^2) cells for t
+tiles of a grid in the worst case, O(t) for a regular grid, whose tiles share their edges.
+"""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -28,11 +43,18 @@ def compute_coverage(
     failed: Mapping[TileId, str],
     scale: float,
 ) -> Coverage:
-    """Count tiles and pixels; a tile is read when it has a reading, or its parts that have one cover it.
+    """Count tiles and pixels; a tile is read if it has a result, or if its parts that have one cover it.
 
-    `fraction_read` is the share of the page inside a read or blank tile, and the gaps are all the rest, each with the
-    reason from `failed` (by tile or by part). Levels count one by one: what a coarse level misses is a gap too, and
-    `fraction_read` is that of the finest level; `scales` is told from the readings. `scale` is handed on.
+    Each level is checked separately, so an area missing from a coarse level is a gap as well. `fraction_read` is the
+    share of the page inside a read or blank tile of the finest level; the gaps are all the rest.
+
+    Args:
+        size: The page's size, pixels.
+        tiles: The planned tiles of all levels.
+        readings: The results of tiles and of parts of tiles.
+        blank: The tiles that were skipped because nothing is on them.
+        failed: Why a tile, or a part of one, has no result.
+        scale: Detector pixels per page pixel; it is copied into the result.
     """
     by_id = {reading.tile.id: reading for reading in readings}
     in_parts = _find_tiles_read_in_parts(tiles, by_id)
@@ -60,23 +82,29 @@ def compute_coverage(
 
 
 def mark_excluded(coverage: Coverage, size: Size, *, tiles: Iterable[Tile]) -> Coverage:
-    """Give the coverage of a page of which a part is in no tile because nobody wants it: that is no gap then."""
+    """Return the coverage of a page of which a part is in no tile because it was not selected: that is no gap then.
+
+    Args:
+        coverage: What `compute_coverage` returned.
+        size: The page's size, pixels.
+        tiles: The planned tiles.
+    """
     _, missing = _measure_level(size, _filter_level(tiles, 0), [], {})
     gaps = tuple(gap for gap in coverage.gaps if gap.reason != NO_TILE)
     return replace(coverage, gaps=gaps, excluded=tuple(gap.box for gap in missing))
 
 
 def _measure_scales(size: Size, readings: Sequence[TileResult]) -> tuple[tuple[float, float], ...]:
-    """Give each scale at which the detector saw a part of the page, finest first, and the share that it saw so."""
+    """Return each scale at which the detector saw a part of the page, finest first, and the share that it saw so."""
     found = sorted({reading.scale for reading in readings}, reverse=True)
     by_scale = {scale: [reading.tile for reading in readings if reading.scale == scale] for scale in found}
     return tuple((scale, _measure_level(size, tiles, [], {})[0]) for scale, tiles in by_scale.items())
 
 
 def _find_tiles_read_in_parts(tiles: Iterable[Tile], readings: Mapping[TileId, TileResult]) -> set[TileId]:
-    """Give the tiles, and the parts with a reading, that the readings of their own parts cover.
+    """Return the tiles, and the parts with a result, that the results of their own parts cover.
 
-    How many parts there are is not asked: a tile that is narrow or low is cut in two.
+    The number of parts does not matter: a tile that is narrow or low is cut in two.
     """
     parts: dict[TileId, list[Box]] = defaultdict(list)
     for name, reading in readings.items():
@@ -87,7 +115,7 @@ def _find_tiles_read_in_parts(tiles: Iterable[Tile], readings: Mapping[TileId, T
 
 
 def _is_covered(boxes: list[Box], whole: Box) -> bool:
-    """Say whether the boxes leave nothing of the whole one free."""
+    """Return whether the boxes leave nothing of the whole one free."""
     xs = _collect_edges(whole.x0, whole.x1, (x for box in boxes for x in (box.x0, box.x1)))
     ys = _collect_edges(whole.y0, whole.y1, (y for box in boxes for y in (box.y0, box.y1)))
     cells = (Box(x0, y0, x1, y1) for (x0, x1), (y0, y1) in product(pairwise(xs), pairwise(ys)))
@@ -95,7 +123,7 @@ def _is_covered(boxes: list[Box], whole: Box) -> bool:
 
 
 def _map_reasons(failed: Mapping[TileId, str]) -> dict[TileId, str]:
-    """Give the reason by tile: its own one, or that of the first of its parts."""
+    """Return the reason by tile: its own one, or that of the first of its parts."""
     return {replace(name, quadkey=""): failed[name] for name in sorted(failed, reverse=True)}
 
 
@@ -106,7 +134,7 @@ def _filter_level(tiles: Iterable[Tile], level: int) -> list[Tile]:
 def _measure_level(
     size: Size, seen: list[Tile], missing: list[Tile], reasons: Mapping[Tile, str]
 ) -> tuple[float, list[Gap]]:
-    """Give the share of the page that was seen, and the gaps, on the grid of all the tiles' edges."""
+    """Return the share of the page that was seen, and the gaps, on the grid of all the tiles' edges."""
     boxes = [tile.box for tile in (*seen, *missing)]
     xs = _collect_edges(0, size.width, (x for box in boxes for x in (box.x0, box.x1)))
     ys = _collect_edges(0, size.height, (y for box in boxes for y in (box.y0, box.y1)))
@@ -126,14 +154,18 @@ def _collect_edges(start: int, end: int, edges: Iterable[int]) -> list[int]:
 
 
 def _slice_cells(xs: list[int], ys: list[int], box: Box) -> tuple[slice, slice]:
-    """Give the rows and columns of cells inside the box."""
+    """Return the rows and columns of cells inside the box."""
     return slice(bisect_left(ys, box.y0), bisect_left(ys, box.y1)), slice(
         bisect_left(xs, box.x0), bisect_left(xs, box.x1)
     )
 
 
 def _iter_rectangles(cells: _Cells) -> Iterator[tuple[int, int, int, int, int]]:
-    """Part the cells that were not seen in rectangles of one value: runs along a row, grown down while they repeat."""
+    """Merge the cells that were not seen into rectangles of one value: runs along a row, grown down while they repeat.
+
+    >>> list(_iter_rectangles(np.array([[-1, 0, 0], [-1, 0, 0], [1, -1, 0]])))
+    [(0, 1, 2, 3, 0), (2, 0, 3, 1, 1), (2, 2, 3, 3, 0)]
+    """
     left = cells.copy()
     for row, column in np.argwhere(cells >= 0).tolist():
         value = int(left[row, column])

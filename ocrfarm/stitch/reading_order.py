@@ -1,4 +1,21 @@
-"""Lines -> reading order: lines of one angle together, column by column, row by row, each row from its start."""
+"""Lines -> reading order: lines of one angle together, column by column, row by row, each row from its start.
+
+Algorithm: blocks of one angle are found by the widest gaps on the circle of angles, then each is turned level and cut
+by the recursive X-Y cut (Nagy and Seth, "Hierarchical Representation of Optically Scanned Documents", ICPR 1984) over
+the boxes of its lines (Ha, Haralick and Phillips, "Recursive X-Y Cut Using Bounding Boxes of Connected Components",
+ICDAR 1995): into bands at the lines that run across the gutters, and into columns at the gutters.
+
+     |H E A D L I N E  across both |      <- crosses the gutter: a band of its own
+     |- - - - - - - - - - - - - - -|
+     |  1 ------   :   4 ------    |         bands are read downwards, columns from the start of the rows to their end
+     |  2 ------   :   5 ------    |
+     |  3 ---      :   6 ------    |      what is left uncut is read row by row, as the cells of a table are
+                   ^ gutter, at least MIN_GUTTER wide
+
+Columns of running text are told from those of a table, which stay together: cells of a table are level with one another
+and short, or of every length. Invariant: the result is a permutation of the lines that does not depend on their order.
+Cost: O(d n log n) for n lines and cuts nested d deep; a group looks at MAX_GUTTERS gutters at most.
+"""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -16,31 +33,37 @@ MIN_BLOCK_ANGLE_GAP = math.radians(10)
 """Angles with a gap this wide between them belong to different blocks of text."""
 
 MAX_ROW_OFFSET = 0.5
-"""Text heights between the middles of two lines of one row at most."""
+"""Text heights between the middles of two lines of one row at most.
+Calibrated: `scripts/bench calibrate --only MAX_ROW_OFFSET`, see docs/calibration.md."""
 
 MIN_GUTTER = 1.0
-"""Text heights of white between two columns at least; a space between words has a third of one."""
+"""Text heights of white between two columns at least; a space between words has a third of one.
+Calibrated: `scripts/bench calibrate --only MIN_GUTTER`, see docs/calibration.md."""
 
 MAX_CROSSING_RATIO = 0.25
-"""Lines that may run across a gutter, for each line that begins right behind it: headings, notes, specks."""
+"""Lines that may run across a gutter, for each line that begins right behind it: headings, notes, specks.
+Calibrated: `scripts/bench calibrate --only MAX_CROSSING_RATIO`, see docs/calibration.md."""
 
 MAX_GUTTERS = 64
-"""Gutters to look at: the columns of the widest newspaper, four pages side by side."""
+"""Gutters to try; the widest newspaper has fewer columns on four pages side by side. It bounds the work."""
 
 MIN_COLUMN_LINES = 3
-"""Lines that make a column: two beside two are as often a table."""
+"""Lines that make a column: two beside two are as often a table.
+Calibrated: `scripts/bench calibrate --only MIN_COLUMN_LINES`, see docs/calibration.md."""
 
 MAX_CELL_OFFSET = 0.25
-"""Text heights between the middles of two cells of a row at most; lines of other columns come so close by chance."""
+"""Text heights between the middles of two cells of a row at most; lines of other columns come so close by chance.
+Calibrated: `scripts/bench calibrate --only MAX_CELL_OFFSET`, see docs/calibration.md."""
 
 MIN_TABLE_SHARE = 0.7
-"""Share of the shorter column's lines that are level with one of the other column, from which on they are rows."""
+"""Share of the shorter column's lines that are level with one of the other column, from which on they are rows.
+Calibrated: `scripts/bench calibrate --only MIN_TABLE_SHARE`, see docs/calibration.md."""
 
 MIN_RUNNING_TEXT_LENGTH, MIN_LENGTH_UNIFORMITY = 8.0, 0.8
 """Running text: half of its lines are this many heights long, and this share of what a tenth of them exceeds.
 
 Cells of tables are short, or of every length.
-"""
+Calibrated: `scripts/bench calibrate --only reading_order.MIN_`, see docs/calibration.md."""
 
 _Intervals = list[tuple[float, float]]
 
@@ -56,7 +79,15 @@ class ProjectedLine(NamedTuple):
 
 
 def sort_in_reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Sort the lines; the block with the most text comes first."""
+    """Return the lines in reading order; the block with the most text comes first.
+
+    >>> from ocrfarm.geometry import Quad
+    >>> def row(text, x, y):
+    ...     return Line(text, Quad.from_bounds(x, y, x + 300, y + 20), 1.0)
+    >>> columns = [row(f"{name}{k}", x, 30 * k) for k in range(3) for name, x in (("left", 0), ("right", 330))]
+    >>> [line.text for line in sort_in_reading_order(columns)]
+    ['left0', 'left1', 'left2', 'right0', 'right1', 'right2']
+    """
     start, end, height = _measure_lines(lines)
     vectors = end - start
     blocks = _split_blocks(vectors)
@@ -66,14 +97,14 @@ def sort_in_reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
 
 
 def _measure_lines(lines: Sequence[Line]) -> tuple[Floats, Floats, Floats]:
-    """Give the middles of the lines' starts and ends (m, 2), and their heights (m), in pixels."""
+    """Return the middles of the lines' starts and ends, (m, 2) float64, and their heights, (m) float64, in pixels."""
     corners = np.array([line.quad.points for line in lines], np.float64).reshape(-1, 4, 2)
     height = np.array([line.quad.height for line in lines], np.float64)
     return (corners[:, 0] + corners[:, 3]) / 2, (corners[:, 1] + corners[:, 2]) / 2, height
 
 
 def _split_blocks(vectors: Floats) -> list[list[int]]:
-    """Part the lines where their angles, sorted round the circle, leave a wide gap."""
+    """Split the lines where their angles, sorted around the circle, leave a wide gap."""
     angles = sorted((math.atan2(y, x), k) for k, (x, y) in enumerate(vectors.tolist()))
     blocks: list[list[int]] = []
     before = -math.inf
@@ -110,7 +141,14 @@ def _sort_rows(group: Sequence[ProjectedLine]) -> list[int]:
 
 
 def xy_cut(lines: Sequence[ProjectedLine]) -> Iterator[Sequence[ProjectedLine]]:
-    """Give groups of lines in reading order: each is read row by row."""
+    """Yield groups of lines in reading order; each is read row by row.
+
+    >>> def line(number, x, y):
+    ...     return ProjectedLine(x, x + 300.0, y, 20.0, number)
+    >>> columns = [line(k, 330.0 * (k % 2), 30.0 * k) for k in range(6)]
+    >>> [[line.line_number for line in group] for group in xy_cut(columns)]
+    [[0, 2, 4], [1, 3, 5]]
+    """
     waiting = [lines]
     while waiting:
         group = waiting.pop()
@@ -122,7 +160,7 @@ def xy_cut(lines: Sequence[ProjectedLine]) -> Iterator[Sequence[ProjectedLine]]:
 
 
 def _iter_splits(lines: Sequence[ProjectedLine]) -> Iterator[Sequence[Sequence[ProjectedLine]]]:
-    """Part the lines in one way after the other, the surest first; a parting into one is none."""
+    """Split the lines in one way after the other, the surest first; a split into a single part is none."""
     across = [found for gutter in _find_crossed_gutters(lines) if (found := _find_crossing_lines(lines, *gutter))]
     yield _split_bands(lines, _filter_isolated({*chain.from_iterable(across)}, lines))
     yield _split_columns(lines)
@@ -131,13 +169,13 @@ def _iter_splits(lines: Sequence[ProjectedLine]) -> Iterator[Sequence[Sequence[P
 
 
 def _find_crossing_lines(lines: Sequence[ProjectedLine], x: float, gutter: float) -> list[ProjectedLine]:
-    """Give the lines that run across the gutter, such as headings; none where it parts no columns."""
+    """Return the lines that run across the gutter, such as headings; none if it parts no columns."""
     left, right = ([line for line in lines if line.end <= x], [line for line in lines if line.start >= x + gutter])
     return [line for line in lines if line.start < x + gutter and line.end > x] if _are_columns(left, right) else []
 
 
 def _filter_isolated(chosen: Iterable[ProjectedLine], lines: Sequence[ProjectedLine]) -> list[ProjectedLine]:
-    """Give those of the lines that have nothing beside them: they belong to all columns."""
+    """Return those of the lines that have nothing beside them: they belong to all columns."""
     middles = sorted(line.middle for line in lines)
 
     def beside(line: ProjectedLine) -> int:
@@ -148,7 +186,7 @@ def _filter_isolated(chosen: Iterable[ProjectedLine], lines: Sequence[ProjectedL
 
 
 def _split_bands(lines: Sequence[ProjectedLine], crossing: Iterable[ProjectedLine]) -> list[list[ProjectedLine]]:
-    """Part the lines above, beside and below each one of those that run across."""
+    """Split the lines into those above, beside and below each line that runs across."""
     bands: dict[int, list[ProjectedLine]] = {}
     edges = sorted(edge for line in crossing for edge in (line.middle - line.height / 2, line.middle + line.height / 2))
     for line in lines:
@@ -157,9 +195,9 @@ def _split_bands(lines: Sequence[ProjectedLine], crossing: Iterable[ProjectedLin
 
 
 def _find_crossed_gutters(lines: Sequence[ProjectedLine]) -> list[tuple[float, float]]:
-    """Give where gutters may be that something crosses, and how wide they are: the least crossed ones first.
+    """Return where gutters may be that something crosses, and how wide they are: the least crossed ones first.
 
-    Lines begin below one another behind them, and no place beside it is crossed by fewer.
+    Lines begin below one another behind a gutter, and no place beside it is crossed by fewer lines.
     """
     gutter = _min_gutter_width(lines)
     starts, ends = (sorted(line.start for line in lines), sorted(line.end for line in lines))
@@ -177,7 +215,7 @@ def _find_crossed_gutters(lines: Sequence[ProjectedLine]) -> list[tuple[float, f
 
 
 def _split_columns(lines: Sequence[ProjectedLine]) -> list[list[ProjectedLine]]:
-    """Part what stands beside one another, unless it belongs together; from the start of the rows to their end."""
+    """Split what stands side by side, unless it belongs together; from the start of the rows to their end."""
     spans = _merge_intervals(((line.start, line.end) for line in lines), _min_gutter_width(lines))
     starts = [start for start, _ in spans]
     strips: list[list[ProjectedLine]] = [[] for _ in spans]
@@ -209,7 +247,7 @@ def _is_running_text(lines: Sequence[ProjectedLine]) -> bool:
 
 
 def _measure_aligned_share(lines: Sequence[ProjectedLine], others: Sequence[ProjectedLine]) -> float:
-    """Give the share of the lines that have one of the others beside them."""
+    """Return the share of the lines that have one of the others beside them."""
     middles = sorted(line.middle for line in others)
     level = 0
     for line in lines:
@@ -225,7 +263,11 @@ def _min_gutter_width(lines: Sequence[ProjectedLine]) -> float:
 
 
 def _merge_intervals(intervals: Iterable[tuple[float, float]], gutter: float) -> _Intervals:
-    """Unite the spans that overlap, or that less than a gutter parts."""
+    """Unite the intervals that overlap, or that less than a gutter parts.
+
+    >>> _merge_intervals([(330, 630), (0, 300), (10, 310)], 20.0)
+    [(0, 310), (330, 630)]
+    """
     united: _Intervals = []
     for start, end in sorted(intervals):
         if united and start - united[-1][1] < gutter:

@@ -1,9 +1,17 @@
-"""Lines of the first stitching -> which places deserve a second pass, each for a written reason.
+"""Lines of the first stitching -> which places are read a second time, each for a written reason; what of it counts.
 
-A joined line is read again as a whole where its seams do not prove that the text is right. A line that ends where a
-border cut through its letters, and that no other tile continues, is incomplete for certain: its end is searched again.
-A line that a tile left to a neighbour is read where the neighbour has it not. A line of doubtful letters is read by a
-stronger model, if the profile names one.
+Algorithm: a reject option (Chow, "On Optimum Recognition Error and Reject Tradeoff", IEEE Transactions on Information
+Theory 1970): what the first reading proves is accepted, and only the rest costs a second one.
+
+     kind            the first reading                       what is read again
+     "seam"          |THE PUMP H(0USE| two letters agreed    the whole line, as it is
+     "open_end"      |THE PUMP H)      and no tile goes on   a tile around the end; what continues the line counts
+     "deferred"      left to a neighbour, which has it not   the line alone
+     "low_confidence" |TI1E PLMP|      too likely wrong      the line, by the stronger model of the profile, if any
+
+A line is in one kind at most of "seam" and "low_confidence". Invariant: the same readings give the same regions in the
+same order, so a second pass can be asked for again after a crash and its results still fit. Cost: O(l + c) for l lines
+of c characters; each tile with deferred lines is compared with the fragments of its neighbours.
 """
 
 import math
@@ -33,46 +41,58 @@ from ocrfarm.tile import (
 )
 
 MIN_SEAM_AGREEMENT = 1.0
-"""Share of the letters at a seam that both tiles must have read alike."""
+"""Share of the letters at a seam that both tiles must have read alike.
+Calibrated: `scripts/bench calibrate --only MIN_SEAM_AGREEMENT`, see docs/calibration.md."""
 
 MIN_SEAM_ANCHORS = 3
-"""Letters that both must have read alike at the same place."""
+"""Letters that both must have read alike at the same place.
+Calibrated: `scripts/bench calibrate --only MIN_SEAM_ANCHORS`, see docs/calibration.md."""
 
 MIN_SEAM_CONFIDENCE, SEAM_CHARS = 0.6, 2
-"""Least mean confidence of so many letters on each side of a seam."""
+"""Least mean confidence of so many letters on each side of a seam.
+Calibrated: `scripts/bench calibrate --only SEAM_C`, see docs/calibration.md."""
 
 MIN_VIEW_CONFIDENCE = 0.6
-"""Least confidence of every view that a line is made of."""
+"""Least confidence of every view that a line is made of.
+Calibrated: `scripts/bench calibrate --only MIN_VIEW_CONFIDENCE`, see docs/calibration.md."""
 
 MIN_SEARCH_SIDE = 512
-"""Pixels of the tile that is searched round an open end at least; it is half as large as a first tile, where that is
-more, so that it sees as much of the line's rest as the detector needs to find it."""
+"""Pixels of a side of the tile that is searched around an open end at least. The side is half that of a first tile if
+that is more, so that the tile shows as much of the line's rest as the detector needs to find it.
+Calibrated: `scripts/bench calibrate --only MIN_SEARCH_SIDE`, see docs/calibration.md."""
 
 SEARCH_GRID_DIVISOR = 8
-"""The tiles' places are multiples of this part of their side, so that ends near one another share one."""
+"""The places of searched tiles are multiples of this part of their side, so that ends near one another share one."""
 
 LINE_MARGIN = 0.5
-"""Heights of a line that is shown on each side of it."""
+"""Heights of a line that are shown on each side of it.
+Calibrated: `scripts/bench calibrate --only second_pass.LINE_MARGIN`, see docs/calibration.md."""
 
 DEFERRED_LINE_MARGIN = 2.5
-"""Heights of a line that is shown alone on each side of it: no border of its tile seems to cut it."""
+"""Heights of a deferred line that are shown on each side of it, so that no border of its tile seems to cut it.
+Calibrated: `scripts/bench calibrate --only DEFERRED_LINE_MARGIN`, see docs/calibration.md."""
 
 MAX_REGION_PIXELS = 32_000_000
-"""Pixels of the box round a line that is read again: a slanted line across a very large page is left as it is."""
+"""Pixels of the box around a line that is read again; a slanted line across a very large page is left as it is."""
 
-RegionSpec = tuple[Box, tuple[Quad, ...], SecondPassKind]
+_RegionSpec = tuple[Box, tuple[Quad, ...], SecondPassKind]
 
 MAX_DRIFT = 0.05
-"""Pixels sideways that a line may drift for each pixel beyond its known part."""
+"""Pixels sideways that a line may drift for each pixel beyond its known part.
+Calibrated: `scripts/bench calibrate --only MAX_DRIFT`, see docs/calibration.md."""
 
 MIN_NEIGHBOUR_COVERED_SHARE, NEIGHBOUR_BOX_SLACK = 0.95, 0.25
-"""Share of a line's area that fragments of other tiles cover together, grown by so many of their heights, from where on
+"""Share of a line's area that fragments of other tiles cover together, grown by so many of their heights, from which on
 they have the line: a neighbour that could be read in parts only may have a part of it. Boxes of one line in two tiles
-differ by less than the slack."""
+differ by less than the slack. Calibrated: `scripts/bench calibrate --only NEIGHBOUR`, see docs/calibration.md."""
 
 
 class SecondPassCriteria(NamedTuple):
-    """Which lines a stronger model reads: less likely right than `min_confidence`, `max_fraction` of all at most."""
+    """Which lines a stronger model reads.
+
+    These are the lines whose estimated probability of being right is below `min_confidence` (0: none), but no more than
+    the fraction `max_fraction` of all lines, the least likely first.
+    """
 
     min_confidence: float = 0.0
     max_fraction: float = 1.0
@@ -89,7 +109,15 @@ def build_second_pass_regions(
     deferred: Sequence[Quad],
     criteria: SecondPassCriteria = DEFAULT_CRITERIA,
 ) -> tuple[SecondPassRegion, ...]:
-    """Give the regions of a page in a fixed order; `deferred` are lines left to tiles which have them not."""
+    """Return the regions of a page that are read again, in a fixed order.
+
+    Args:
+        size: The page's size, pixels.
+        table: The fragments of the page's native tiles; it has at least one reading.
+        joined_lines: The lines made of them.
+        deferred: Lines that tiles left to neighbours which do not have them.
+        criteria: Which lines a stronger model reads.
+    """
     truncation, page = find_truncation(table), table.readings[0].tile.id.page
     low_confidence = _find_low_confidence(table, joined_lines, criteria)
     open_ends = [end for line in joined_lines for end in _find_open_ends(table, truncation, line)]
@@ -112,7 +140,7 @@ def build_second_pass_regions(
 def _find_low_confidence(
     table: FragmentTable, joined_lines: Sequence[JoinedLine], criteria: SecondPassCriteria
 ) -> dict[Quad, int]:
-    """Give the lines that are too likely wrong somewhere, each with the one tile that shows it whole, or -1."""
+    """Return the lines that are too likely wrong somewhere, each with the one tile that shows it whole, or -1."""
     if not criteria.min_confidence:
         return {}
     found = sorted((_estimate_correctness(table, line), line_quad(table, line), line) for line in joined_lines)
@@ -124,13 +152,13 @@ def _find_low_confidence(
 
 
 def _estimate_correctness(table: FragmentTable, line: JoinedLine) -> float:
-    """Give the probability that every letter of a line is right, as far as the recognizer can tell."""
+    """Return the probability that every letter of a line is right, as far as the recognizer can tell."""
     runs = (table.fragment(part.row).chars[part.first : part.stop] for part in line.segments)
     return math.prod(char.confidence for run in runs for char in run if char.text != " ")
 
 
-def _group_by_tile(size: Size, table: FragmentTable, low_confidence: Mapping[Quad, int]) -> list[RegionSpec]:
-    """Put the lines that one tile shows into one place, so that they are fetched at once and read together."""
+def _group_by_tile(size: Size, table: FragmentTable, low_confidence: Mapping[Quad, int]) -> list[_RegionSpec]:
+    """Put the lines that one tile shows into one region, so that they are fetched and read together."""
     shown = defaultdict(list)
     for quad, tile in sorted(low_confidence.items()):
         shown[tile].append(quad)
@@ -140,15 +168,15 @@ def _group_by_tile(size: Size, table: FragmentTable, low_confidence: Mapping[Qua
     ]
 
 
-def _make_line_regions(size: Size, quads: Iterable[Quad], kind: SecondPassKind, margin: float) -> list[RegionSpec]:
-    """Give the boxes round lines that are read as they are, with a margin of so many of their heights."""
+def _make_line_regions(size: Size, quads: Iterable[Quad], kind: SecondPassKind, margin: float) -> list[_RegionSpec]:
+    """Return the boxes around lines that are read as they are, with a margin of so many of their heights."""
     frame = Box(0, 0, size.width, size.height)
     boxes = [(_grow_bounds(quad, margin).intersection(frame), quad) for quad in quads]
     return sorted((box, (quad,), kind) for box, quad in boxes if box and box.area <= MAX_REGION_PIXELS)
 
 
 def _has_doubtful_seam(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> bool:
-    """Say whether the seams of a line fail to prove its text."""
+    """Return whether the seams of a line fail to prove its text."""
     if line.anchors is None:
         return False
     models = {table.reading(part.row).model for part in line.segments}
@@ -172,7 +200,7 @@ def _measure_seam_confidence(table: FragmentTable, one: Segment, two: Segment) -
 
 
 def _find_open_ends(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> Iterator[tuple[int, int]]:
-    """Give the fragments at whose start (0) or end (1) the line was cut through letters and not continued."""
+    """Yield the fragments at whose start (0) or end (1) the line was cut through letters and not continued."""
     if line.has_turned_view:
         return
     first, last = line.segments[0].row, line.segments[-1].row
@@ -181,8 +209,8 @@ def _find_open_ends(table: FragmentTable, truncation: Truncation, line: JoinedLi
             yield piece, end
 
 
-def _make_search_regions(size: Size, table: FragmentTable, ends: Sequence[tuple[int, int]]) -> list[RegionSpec]:
-    """Give the boxes to search and the lines that end in each."""
+def _make_search_regions(size: Size, table: FragmentTable, ends: Sequence[tuple[int, int]]) -> list[_RegionSpec]:
+    """Return the boxes to search and the lines that end in each."""
     found: dict[Box, list[Quad]] = {}
     for piece, end in ends:
         quad = table.quad(piece)
@@ -207,7 +235,12 @@ def _grow_bounds(quad: Quad, heights: float) -> Box:
 
 
 def keep_continuations(region: SecondPassRegion, reading: TileResult) -> TileResult:
-    """Leave of a searched tile only what lies on the axes of the lines that end in it: nothing else is to change."""
+    """Return of a searched tile only what lies on the axes of the lines that end in it: nothing else is to change.
+
+    Args:
+        region: The searched tile and the lines that end in it.
+        reading: What was read in it.
+    """
     kept = tuple(
         fragment for fragment in reading.fragments if any(_is_continuation(line, fragment) for line in region.lines)
     )
@@ -224,7 +257,12 @@ def _is_continuation(line: Quad, fragment: Fragment) -> bool:
 
 
 def find_missing_deferred_lines(table: FragmentTable, readings: Iterable[TileResult]) -> list[Quad]:
-    """Give the lines that were left to neighbours and that none has, in a fixed order."""
+    """Return the lines that tiles left to their neighbours and that none of these has, in a fixed order.
+
+    Args:
+        table: The fragments of the page's native tiles.
+        readings: The results of the same tiles, with the lines that each deferred.
+    """
     lines = OrientedBoxes(table.centre, table.direction, np.stack([table.length, table.height], axis=1) / 2)
     low, high = table.corners.min(axis=1), table.corners.max(axis=1)
     missing = set()
@@ -249,7 +287,7 @@ def _iter_deferred_lines(readings: Iterable[TileResult]) -> Iterator[tuple[Tile,
 
 
 def _select_neighbour_rows(table: FragmentTable, tile: Tile) -> Ints:
-    """Give the numbers of the fragments of the tiles that overlap this one."""
+    """Return the rows of the fragments of the tiles that overlap this one, (r) int64."""
     boxes, box = table.tile_boxes(), tile.box
     beside = (boxes[:, :2] < (box.x1, box.y1)).all(axis=1) & (boxes[:, 2:] > (box.x0, box.y0)).all(axis=1)
     beside &= np.array([other.tile.id != tile.id for other in table.readings], np.bool_)
@@ -258,7 +296,7 @@ def _select_neighbour_rows(table: FragmentTable, tile: Tile) -> Ints:
 
 
 def _is_touching(corners: Floats, low: Floats, high: Floats) -> Flags:
-    """Say which upright boxes of lefts (rows) and of fragments (columns) touch."""
+    """Return which upright boxes of deferred lines (rows) and of fragments (columns) touch, (d, r) bool."""
     first, last = corners.min(axis=1)[:, None], corners.max(axis=1)[:, None]
     meet: Flags = ((first <= high[None]) & (last >= low[None])).all(axis=2)
     return meet
