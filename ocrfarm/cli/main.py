@@ -70,10 +70,14 @@ class _Commands(click.Group):
 
 
 def exit_codes() -> dict[int, str]:
-    """Give what each exit code means."""
-    kinds = {kind.exit_code: str(kind.__doc__).partition(";")[0].rstrip(".") for kind in OcrfarmError.__subclasses__()}
+    """Return the meaning of each exit code: the first sentence of the error's docstring."""
+    kinds = {kind.exit_code: _first_sentence(str(kind.__doc__)) for kind in OcrfarmError.__subclasses__()}
     others = {0: "All is well", 1: "An error of ocrfarm's own", 2: "A wrong command line", INTERRUPTED: "Interrupted"}
     return dict(sorted((others | kinds).items()))
+
+
+def _first_sentence(docstring: str) -> str:
+    return docstring.partition("\n")[0].partition(";")[0].rstrip(".")
 
 
 _EXIT_CODE_TEXT = "\n".join(f"{code:>5}  {meaning}" for code, meaning in exit_codes().items())
