@@ -1,4 +1,4 @@
-"""Documents and their images -> a folder that a browser shows; and the pages that `ocrfarm view` and `up` serve."""
+"""Documents and their images -> a folder for browsers, and the pages that `ocrfarm view` and `ocrfarm up` serve."""
 
 from ocrfarm.viewer.bundle import ViewerItem, write_viewer
 

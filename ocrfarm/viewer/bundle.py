@@ -1,10 +1,10 @@
-"""Documents and their images -> a folder that any web server or bucket can offer to browsers, complete in itself.
+"""Documents and their images -> a self-contained folder that any web server or bucket can serve.
 
-index.html, *.js, *.css               the viewer, the same for every folder
-openseadragon.min.js, .LICENSE.txt    what shows the images
-viewer.json                           the pages (`pages.page_entry`), the models, and how many lines there are
-lines.bin, texts.json                 the lines of all pages, see `pack`
-pages/0/image_files/LEVEL/X_Y.jpg     the pages in the layout of Deep Zoom
+index.html, js/, *.css                 the viewer, the same in every folder
+openseadragon.min.js, .LICENSE.txt     the library that shows the images
+viewer.json                            the pages (`pages.page_entry`), the models and the number of lines
+lines.bin, texts.json                  the lines of all pages, see `pack`
+pages/0/image_files/LEVEL/X_Y.jpg      each page as a Deep Zoom pyramid
 """
 
 import shutil
@@ -19,33 +19,39 @@ from ocrfarm.storage.atomic import atomic_write, temporary_path, translate_os_er
 from ocrfarm.viewer.pack import list_models, pack_lines, to_json
 from ocrfarm.viewer.pages import page_entry
 
-if TYPE_CHECKING:  # libvips is loaded when there is an image to be cut
+if TYPE_CHECKING:  # libvips is loaded when an image is cut
     from ocrfarm.image import Raster
 
 VIEWER_DIR = Path(__file__).parent
 
 STATIC_DIR = VIEWER_DIR / "static"
-"""What a browser gets as it is."""
+"""Files that a browser gets unchanged."""
 
 BUNDLE_FILES = ("index.html", "viewer.css", "theme.css", "js")
-"""What of it the viewer needs."""
+"""The files in it that the viewer needs."""
 
 _OPENSEADRAGON_DIR = VIEWER_DIR / "node_modules" / "openseadragon"
 _OPENSEADRAGON_FILES = {
     "build/openseadragon/openseadragon.min.js": "openseadragon.min.js",
     "LICENSE.txt": "openseadragon.LICENSE.txt",
 }
-"""What is taken of OpenSeadragon, and its name in the folder."""
+"""Files of OpenSeadragon -> their names in the folder."""
 
 FORMAT = "ocrfarm-viewer/1"
 
 _PROBE_BYTES = 1 << 20
-"""Bytes that a disk has no room for where it had none for the next image."""
+"""Bytes; a disk that cannot store so many had no room for the image that failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewerItem:
-    """A document, the name that people know it by, and the file of the image that it was read from."""
+    """A document to show.
+
+    Attributes:
+        name: Name that is shown, usually the file name of the image.
+        document: The result of reading the image.
+        image: Path of the image.
+    """
 
     name: str
     document: Document
@@ -53,7 +59,7 @@ class ViewerItem:
 
 
 def _ignore_progress(done: int, total: int) -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 def write_viewer(
@@ -63,11 +69,20 @@ def write_viewer(
     limits: Mapping[str, int],
     on_page: Callable[[int, int], None] = _ignore_progress,
 ) -> None:
-    """Write a viewer of all pages of the items, one behind the other, into the folder; what lies there is replaced.
+    """Write a viewer of all pages of the items, and replace a viewer that the folder contains.
 
-    `limits`: what an image may claim, as `ocrfarm.image.Limits` names it. `on_page` hears how many pages are done and
-    how many there are. `ImageNotFound` where an image has other pages than its document, what opening and decoding it
-    raises, `MissingPackage` without OpenSeadragon, `StoreDenied` or `StoreFull` where nothing can be written.
+    Args:
+        items: The documents, whose pages are shown one after the other.
+        folder: The folder to write to; it is created if it does not exist.
+        limits: Limits of the images, by the names of `ocrfarm.image.Limits`.
+        on_page: Called after each page with the number of pages that are done and the number of all.
+
+    Raises:
+        ImageNotFound: The pages of an image have other sizes than those of its document.
+        InputError: An image cannot be opened or decoded.
+        MissingPackage: OpenSeadragon is missing.
+        StoreDenied: The folder cannot be written to.
+        StoreFull: The disk is full.
     """
     with translate_os_errors(f"cannot write {folder}"):
         shutil.rmtree(folder / "pages", ignore_errors=True)
@@ -85,9 +100,9 @@ def _copy_static(folder: Path) -> None:
             shutil.copyfile(source, folder / source.name)
     for name, target in _OPENSEADRAGON_FILES.items():
         if not (_OPENSEADRAGON_DIR / name).is_file():
-            advice = "take a wheel of ocrfarm, which brings it, or in a checkout type scripts/install"
+            advice = "install a wheel of ocrfarm, which contains it, or run scripts/install in a checkout"
             raise MissingPackage(
-                f"the viewer needs OpenSeadragon, and {_OPENSEADRAGON_DIR / name} is not there; {advice}"
+                f"the viewer needs OpenSeadragon, but {_OPENSEADRAGON_DIR / name} is missing; {advice}"
             )
         shutil.copyfile(_OPENSEADRAGON_DIR / name, folder / target)
 
@@ -114,7 +129,7 @@ def _bundle_title(items: Sequence[ViewerItem]) -> str:
 
 
 def _iter_pages(items: Sequence[ViewerItem]) -> Iterator[tuple[ViewerItem, int, Page]]:
-    """Give each page with its item and its number there (0 = first)."""
+    """Return each page with its item and its number there (0 = first)."""
     for item in items:
         for number, page in enumerate(item.document.pages):
             yield item, number, page
@@ -144,17 +159,17 @@ def _write_images(
 def _save_pyramid(raster: "Raster", target: Path) -> None:
     try:
         raster.save_pyramid(target / "image")
-    except DamagedImage:  # which a disk without room looks like, too
+    except DamagedImage:  # a full disk looks like one, too
         with translate_os_errors(f"cannot write {target}"), temporary_path(target) as probe:
             probe.write_bytes(bytes(_PROBE_BYTES))
         raise
 
 
 def _open_pages(item: ViewerItem, limits: Mapping[str, int]) -> "Iterator[Raster]":
-    """Open the pages of an item's image; `ImageNotFound` where they are not those of its document."""
+    """Open the pages of an item's image; raise `ImageNotFound` if their sizes differ from the document's."""
     from ocrfarm.image import Limits, open_source
 
     source = open_source(item.image, Limits(**limits))
     if source.page_sizes != tuple(page.size for page in item.document.pages):
-        raise ImageNotFound(f"{item.image}: is not what {item.name} was read from, its pages have other sizes")
+        raise ImageNotFound(f"{item.image}: {item.name} was not read from this image, since its pages have other sizes")
     return map(source.page, range(len(source.page_sizes)))

@@ -1,9 +1,9 @@
-"""The jobs page: what the farm has done and is doing, each result in the viewer and in every format.
+"""The jobs page of `ocrfarm up`: the jobs of the farm, and their results in the viewer and in every format.
 
-/                        the page, which asks for /jobs.json again and again
-/jobs.json               every job that the broker remembers, newest first
+/                        the page, which polls /jobs.json
+/jobs.json               every job that the broker has, newest first
 /jobs/JOB/files/FORMAT   the result in a format
-/jobs/JOB/view/...       the result in the viewer, which is made when it is first asked for
+/jobs/JOB/view/...       the result in the viewer, which is written at the first request
 """
 
 import shutil
@@ -31,22 +31,28 @@ _STATIC_PATHS = {"/": "jobs.html", "/jobs.css": "jobs.css", "/theme.css": "theme
 _SCRIPTS_PATH = "/js/"
 
 _MAX_VIEWERS = 20
-"""Viewers that are kept: one of a page of 16384 x 16384 pixels takes 35 to 50 MB."""
+"""Number of viewers that are kept; for a page of 16384 x 16384 pixels, one takes 35 to 50 MB."""
 
 _RESULT_TIMEOUT = 0
-"""What a result may be waited for: nobody is sent here before the job has ended."""
+"""Seconds to wait for a result: none, since the page links to the results of finished jobs only."""
 
 _DOWNLOAD_FORMATS = [
     form.name
     for form in FORMATS.values()
     if not form.is_per_page and (not form.required_package or find_spec(form.required_package))
 ]
-"""Formats of one file, whatever the number of pages."""
+"""Formats that write one file for any number of pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobsPageConfig:
-    """What the page shows: the farm's client, limits on images, and what leads to a job's messages in Flower."""
+    """Configuration of the page.
+
+    Attributes:
+        client: Client of the farm.
+        limits: Limits of the images, by the names of `ocrfarm.image.Limits`.
+        flower: Returns the URL of a job's messages in Flower, if it runs.
+    """
 
     client: Client
     limits: Mapping[str, int]
@@ -55,7 +61,12 @@ class JobsPageConfig:
 
 @contextmanager
 def open_jobs_page(config: JobsPageConfig, folder: Path) -> Iterator[PathHandler]:
-    """Give what finds the pages; what is made for them lies in a folder inside `folder`, until the block ends."""
+    """Return the handler of the page's paths, for `server.serve`.
+
+    Args:
+        config: Configuration of the page.
+        folder: Folder for viewers and files; what is written there is removed when the block ends.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="shown-", dir=folder, ignore_cleanup_errors=True) as shown,
         ThreadPoolExecutor(1, "ocrfarm-views") as workers,
@@ -63,11 +74,11 @@ def open_jobs_page(config: JobsPageConfig, folder: Path) -> Iterator[PathHandler
         try:
             yield _JobsPage(config, Path(shown), workers).handle_path
         finally:
-            workers.shutdown(cancel_futures=True)  # nobody will look at them
+            workers.shutdown(cancel_futures=True)  # their viewers will not be opened
 
 
 class _JobsPage:
-    """Finds the pages; safe for threads."""
+    """Handles the paths of the page; safe for threads."""
 
     def __init__(self, config: JobsPageConfig, folder: Path, executor: ThreadPoolExecutor) -> None:
         self._config, self._folder, self._executor = config, folder, executor
@@ -75,7 +86,7 @@ class _JobsPage:
         self._lock = threading.Lock()
 
     def handle_path(self, path: str) -> Reply | None:
-        """Give what is at an address."""
+        """Return the reply to a path, or None if it does not exist."""
         if path in _STATIC_PATHS:
             return Reply(STATIC_DIR / _STATIC_PATHS[path])
         if path.startswith(_SCRIPTS_PATH):
@@ -102,7 +113,7 @@ class _JobsPage:
             return Reply(STATIC_DIR / "wait.html", status=HTTPStatus.ACCEPTED)
         if made.exception():
             with self._lock:
-                self._viewers.pop(job.id, None)  # whoever comes again tries again
+                self._viewers.pop(job.id, None)  # the next request tries again
         made.result()
         return reply_with_file(self._folder / job.id / "view", path)
 
@@ -125,7 +136,7 @@ class _JobsPage:
         shutil.rmtree(self._folder / job, ignore_errors=True)
 
     def _format_reply(self, job: Job, format_name: str) -> Reply:
-        """Write the result in a format, and give the file's bytes."""
+        """Write the result in a format, and return the bytes of the file."""
         (form,) = find_formats(format_name)
         document, name = job.result(_RESULT_TIMEOUT), PurePath(job.status().name)
         with tempfile.TemporaryDirectory(prefix="image-", dir=self._folder) as place:
@@ -138,7 +149,7 @@ class _JobsPage:
 
 @contextmanager
 def _download_image(job: Job, folder: Path) -> Iterator[Path]:
-    """Give the image as it was handed in, in a folder that is removed when the block ends."""
+    """Download the image of a job into a folder that is removed when the block ends."""
     with tempfile.TemporaryDirectory(prefix="image-", dir=folder) as place:
         path = Path(place) / f"source{PurePath(job.status().name).suffix}"
         job.save_image(path)

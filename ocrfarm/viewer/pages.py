@@ -1,4 +1,4 @@
-"""Page -> what the viewer says of it beside its lines: its size, its tiles, what of it was read."""
+"""Page -> its entry in viewer.json: size, coverage and tiles."""
 
 import re
 
@@ -8,17 +8,17 @@ from ocrfarm.result.json import page_fields as result_page_fields
 from ocrfarm.split.tiling import tile_grid
 
 _TILING = re.compile(r"(\d+) px tiles, overlap (\d+) px:")
-"""How `Coverage.tiling` begins."""
+"""Start of `Coverage.tiling`."""
 
 
 def page_entry(page: Page) -> Json:
-    """Give size, coverage, how many lines the page has, and where its tiles begin and end."""
+    """Return size, coverage, number of lines, and the intervals of the columns and rows of tiles."""
     columns, rows = _tile_intervals(page)
     return {**result_page_fields(page), "lines": len(page.lines), "columns": columns, "rows": rows}
 
 
 def _tile_intervals(page: Page) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Give the spans, in page pixels, of the columns and of the rows of tiles; none where they are not known."""
+    """Return the intervals of columns and rows of tiles, in page pixels; both are empty if the tiling is unknown."""
     if not (found := _TILING.match(page.coverage.tiling)):
         return [], []
     side, overlap = (int(number) for number in found.groups())

@@ -1,7 +1,8 @@
-"""A web server for one person on this machine: pages behind a key that nobody else has.
+"""A web server for the user of this machine, whose pages require a secret key.
 
-The address that is printed holds the key, which then lives in a cookie, so that no link, log or other page shows it.
-What asks under another name than this machine's own is refused: no page elsewhere reaches in through the name service.
+The address that is printed contains the key. The server moves it into a cookie, so that links, logs and other pages
+do not reveal it. Requests for a host name other than 127.0.0.1 or localhost are refused, which prevents DNS
+rebinding.
 """
 
 import logging
@@ -30,7 +31,7 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY_STYLE_HASH}; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
 )
-"""Nothing but the site's own files; the hash is that of an empty style. The viewer's page says the same by itself."""
+"""Allows the site's own files only; the hash is that of an empty style. The viewer's page contains the same policy."""
 
 _HEADERS = {
     "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'none'",
@@ -55,12 +56,19 @@ _DEFAULT_MEDIA_TYPE = "application/octet-stream"
 _ALLOWED_HOSTS = ("127.0.0.1", "localhost")
 
 _IDLE_TIMEOUT = 60
-"""After which a connection without a request is closed."""
+"""Seconds after which a connection without a request is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a page answers: a file or bytes, and the name under which it is to be saved, if it is."""
+    """The reply to a request.
+
+    Attributes:
+        content: Bytes, or the path of a file.
+        media_type: Media type; if empty, it follows from the suffix of the file.
+        save_as: File name under which the browser saves the content; if empty, the browser shows it.
+        status: HTTP status.
+    """
 
     content: bytes | Path
     media_type: str = ""
@@ -69,16 +77,34 @@ class Reply:
 
 
 PathHandler = Callable[[str], Reply | None]
-"""Path of an address -> what is there; None where there is nothing. Any `OcrfarmError` that it raises is shown."""
+"""Path of a URL -> the reply, or None if there is nothing. If it raises an `OcrfarmError`, the browser shows it."""
 
 
 def reply_with_text(message: str, status: HTTPStatus) -> Reply:
-    """Give a page of plain words."""
+    r"""Return a reply of plain text.
+
+    Args:
+        message: The text, without line end.
+        status: HTTP status.
+
+    Examples:
+        >>> reply_with_text("There is no such page.", HTTPStatus.NOT_FOUND).content
+        b'There is no such page.\n'
+    """
     return Reply(f"{message}\n".encode(), _MEDIA_TYPES[".txt"], status=status)
 
 
 def reply_with_file(folder: Path, path: str) -> Reply | None:
-    """Find a file of a folder, never one outside it."""
+    """Return a file in a folder, or None if it does not exist or is outside the folder.
+
+    Args:
+        folder: The folder.
+        path: Path of a URL; "/" stands for index.html.
+
+    Examples:
+        >>> reply_with_file(Path(__file__).parent, "/../secrets") is None
+        True
+    """
     if "\0" in path:
         return None
     root = folder.resolve()
@@ -88,12 +114,23 @@ def reply_with_file(folder: Path, path: str) -> Reply | None:
 
 @contextmanager
 def serve(handle_path: PathHandler, *, port: int = 0) -> Iterator[str]:
-    """Serve on 127.0.0.1 until the block ends, and give the address to open; `FarmError` where the port is taken."""
+    """Serve on 127.0.0.1 until the `with` block ends.
+
+    Args:
+        handle_path: Returns the reply to each path.
+        port: The port; 0 chooses a free one.
+
+    Yields:
+        The address to open, which contains the key.
+
+    Raises:
+        FarmError: The port cannot be used.
+    """
     key = secrets.token_urlsafe(24)
     try:
         server = _Server(handle_path, key, port)
     except OSError as error:
-        raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another") from error
+        raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another one") from error
     thread = threading.Thread(target=partial(server.serve_forever, 0.1), name="ocrfarm-site", daemon=True)
     thread.start()
     try:
@@ -105,7 +142,7 @@ def serve(handle_path: PathHandler, *, port: int = 0) -> Iterator[str]:
 
 
 class _Server(ThreadingHTTPServer):
-    """Ends with all its connections: browsers keep them open, and nobody is to wait for that."""
+    """A server that closes all connections when it stops, because browsers keep them open."""
 
     daemon_threads = True
     block_on_close = False
@@ -115,7 +152,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), partial(_RequestHandler, handle_path, key))
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
-        """Remember the connection."""
+        """Record the connection."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -125,16 +162,16 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Take no more connections, and end those that are open."""
+        """Accept no more connections, and close those that are open."""
         super().server_close()
         for connection in tuple(self._connections):
-            with suppress(OSError):  # the other side was faster
+            with suppress(OSError):  # the browser has closed it
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Note what went wrong; a browser that went away is no news."""
+        """Log an error, unless the browser closed the connection."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            _log.exception("a request of %s was not answered", client_address)
+            _log.exception("a request from %s failed", client_address)
 
 
 class _RequestHandler(BaseHTTPRequestHandler):
@@ -148,27 +185,29 @@ class _RequestHandler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]  # as the server calls it
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Send the reply to a request."""
         self._send(self._reply())
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _reply(self) -> Reply:
         address = urlsplit(self.path)
         if (
             self.headers.get("Host", "").partition(":")[0] not in _ALLOWED_HOSTS
         ):  # any port: a tunnel has one of its own
-            return reply_with_text("This address is not mine.", HTTPStatus.MISDIRECTED_REQUEST)
+            return reply_with_text(
+                "This server answers to 127.0.0.1 and localhost only.", HTTPStatus.MISDIRECTED_REQUEST
+            )
         if not self._has_key():
             if self._is_key("".join(parse_qs(address.query).get("key", []))):
                 return Reply(b"", status=HTTPStatus.SEE_OTHER)
-            return reply_with_text("Open the address that ocrfarm printed: it holds the key.", HTTPStatus.FORBIDDEN)
+            return reply_with_text("Open the address that ocrfarm printed; it contains the key.", HTTPStatus.FORBIDDEN)
         try:
             return self._handle_path(unquote(address.path)) or reply_with_text(
-                "There is nothing here.", HTTPStatus.NOT_FOUND
+                "This page does not exist.", HTTPStatus.NOT_FOUND
             )
         except OcrfarmError as error:
             return reply_with_text(f"{type(error).__name__}: {error}", HTTPStatus.CONFLICT)
@@ -185,7 +224,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
 
     @property
     def _cookie(self) -> str:
-        """Name the cookie, with the port: a browser has one jar for all servers of a machine."""
+        """Name of the cookie, with the port, because browsers share cookies among all ports of a host."""
         return f"ocrfarm-{self.server.server_port}"
 
     def _send(self, reply: Reply) -> None:

@@ -46,7 +46,7 @@ def _row(browser: Browser, name: str) -> str:
 def test_jobs_come_are_read_and_end(farm: tuple[ProcessFarm, str], browser: Browser, tmp_path: Path) -> None:
     place, address = farm
     browser.open(address)
-    browser.wait_for("No job yet", "ocrfarm submit")
+    browser.wait_for("No jobs yet", "ocrfarm submit")
     assert "key=" not in browser.driver.current_url
     page = draw_page(2, 1)
     job = place.client.submit(page.png, profile=FARM_PROFILE, name=NASTY)
@@ -58,7 +58,7 @@ def test_jobs_come_are_read_and_end(farm: tuple[ProcessFarm, str], browser: Brow
     place.start("reader", RECOGNIZER)
     browser.wait_until(lambda: "complete" in _row(browser, NASTY), "the end")
     assert "2 of 2 tiles" in _row(browser, NASTY)
-    browser.wait_for("2 jobs, 1 not whole")
+    browser.wait_for("2 jobs, 1 incomplete")
     (link,) = browser.run_script(
         "return [...document.querySelectorAll('a')].map((a) => a.href).filter((a) => a.includes('args'))"
     )[:1]
@@ -101,11 +101,11 @@ def _is_saved(browser: Browser, job: str, *, text: str) -> None:
     ("path", "status", "said"),
     [
         ("jobs/01M88BHTVQMKJQJTNZEABM3A90/view/", 409, "UnknownJob"),
-        ("jobs/../view/", 404, "nothing here"),
+        ("jobs/../view/", 404, "does not exist"),
         ("jobs/x/files/txt", 409, "UnknownJob"),
-        ("jobs/x/other/txt", 404, "nothing here"),
-        ("js/../site.py", 404, "nothing here"),
-        ("index.html", 404, "nothing here"),
+        ("jobs/x/other/txt", 404, "does not exist"),
+        ("js/../site.py", 404, "does not exist"),
+        ("index.html", 404, "does not exist"),
     ],
 )
 def test_what_is_not_there_is_said(
@@ -130,4 +130,4 @@ def test_a_farm_that_is_gone_is_missed(farm: tuple[ProcessFarm, str], browser: B
         browser.open(address)
         browser.wait_for("complete")
         assert not browser.run_script("return document.getElementById('flower').offsetParent")
-    browser.wait_for("The farm does not answer")
+    browser.wait_for("The farm does not respond")

@@ -162,7 +162,7 @@ def test_search_finds_marks_and_flies_to_the_hit(browser: Browser) -> None:
 def test_what_a_search_finds(browser: Browser, words: str, found: list[int]) -> None:
     browser.run_script("viewer.state.set({words: arguments[0]})", words)
     assert browser.run_script("return viewer.state.hits") == found
-    assert ("nothing found" in browser.text) is not bool(found)
+    assert ("no matches" in browser.text) is not bool(found)
 
 
 def test_hits_on_another_page_are_found_and_turned_to(browser: Browser) -> None:

@@ -71,7 +71,7 @@ function show({ now, formats, jobs }) {
 function summary(jobs) {
   const open = jobs.filter((job) => !job.ended).length;
   const bad = jobs.filter((job) => job.state === "failed" || job.state === "partial").length;
-  const parts = [counted(jobs.length, "job"), open && `${open} at work`, bad && `${bad} not whole`];
+  const parts = [counted(jobs.length, "job"), open && `${open} running`, bad && `${bad} incomplete`];
   return jobs.length ? parts.filter(Boolean).join(", ") : "";
 }
 

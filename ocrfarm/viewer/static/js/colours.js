@@ -30,7 +30,7 @@ function mixed(share) {
 }
 
 /**
- * Give the colours of a scheme; `colourOf` says which one is a line's.
+ * Return the colours of a scheme; `colourOf` says which one is a line's.
  * @param {Scheme} scheme
  */
 export function palette(scheme) {
@@ -38,7 +38,7 @@ export function palette(scheme) {
 }
 
 /**
- * Give the place of a line's colour in the palette.
+ * Return the place of a line's colour in the palette.
  * @param {Scheme} scheme
  * @param {import("./lines.js").Lines} lines
  * @param {number} line
@@ -60,14 +60,14 @@ export function confidenceColour(confidence) {
 }
 
 /**
- * Give what the legend of a scheme lists: colour and name.
+ * Return what the legend of a scheme lists: colour and name.
  * @param {Scheme} scheme
  * @param {string[]} models
  * @returns {[string, string][]}
  */
 export function legend(scheme, models) {
-  if (scheme === "model") return models.map((name, at) => [MODELS[at % MODELS.length] ?? "", name || "not told"]);
+  if (scheme === "model") return models.map((name, at) => [MODELS[at % MODELS.length] ?? "", name || "unknown"]);
   if (scheme === "secondPass")
-    return SECOND_PASS_OUTCOMES.map((name, at) => [SECOND_PASS_COLOURS[at] ?? "", name || "not read again"]);
+    return SECOND_PASS_OUTCOMES.map((name, at) => [SECOND_PASS_COLOURS[at] ?? "", name || "read once"]);
   return [0.5, 0.75, 1].map((at) => [confidenceColour(at), at === 0.5 ? "0.50 and less" : at.toFixed(2)]);
 }

@@ -77,25 +77,23 @@ export function bindKeys(viewer) {
   /** @type {Key[]} */
   const keys = [
     key("/", "search", () => search.select()),
-    key("Enter n", "next line that was found; with Shift the one before", (event) =>
-      viewer.step(event.shiftKey ? -1 : 1),
-    ),
-    key("N", "the one before", () => viewer.step(-1)),
-    key("j k", "next line, line before", ({ key }) => viewer.step(key === "j" ? 1 : -1)),
+    key("Enter n", "next match; with Shift, the previous one", (event) => viewer.step(event.shiftKey ? -1 : 1)),
+    key("N", "previous match", () => viewer.step(-1)),
+    key("j k", "next line, previous line", ({ key }) => viewer.step(key === "j" ? 1 : -1)),
     { ...key("← → ↑ ↓", "move the image", (event) => arrow(viewer, event)), keys: Object.keys(ARROWS) },
     {
       ...key("+ -", "zoom in, zoom out", ({ key }) => imageView.zoom("+=".includes(key) ? ZOOM : 1 / ZOOM)),
       keys: ["+", "=", "-", "_"],
     },
     key("0", "the whole page", () => imageView.home()),
-    key("r", "turn the page by a quarter", () => imageView.turn()),
-    key("PageUp PageDown", "page before, next page", ({ key }) =>
+    key("r", "rotate the page by 90 degrees", () => imageView.turn()),
+    key("PageUp PageDown", "previous page, next page", ({ key }) =>
       viewer.turnTo(state.values.page + (key === "PageUp" ? -1 : 1)),
     ),
     key("t", "select text, or move the image", () =>
       state.set({ tool: state.values.tool === "text" ? "move" : "text" }),
     ),
-    key("s", "select the line that is looked at, or no longer", () => viewer.toggleCurrent()),
+    key("s", "select or deselect the current line", () => viewer.toggleCurrent()),
     key("a", "select all lines of the list", () => state.set({ selected: new Set(state.listed()) })),
     key("c", "copy what is selected", () => viewer.copy()),
     key("b v", "boxes, text over the image", ({ key }) => toggleLayer(state, key === "b" ? "boxes" : "text")),
@@ -103,7 +101,7 @@ export function bindKeys(viewer) {
     key("d", "dark or light", switchTheme),
     key("?", "this help", help),
     {
-      ...key("Esc", "away with the panel, the search, what is selected", () => {
+      ...key("Esc", "close the panel, clear the search and the selection", () => {
         search.blur();
         viewer.clear();
       }),

@@ -28,7 +28,7 @@ function fill({ about }, lines, line) {
     "line-number": `Line ${count(line - (page?.first ?? 0) + 1)}`,
     "line-text": lines.text(line),
     "line-sure": sure.toFixed(4),
-    "line-model": about.models[lines.model[line] ?? 0] || "not told",
+    "line-model": about.models[lines.model[line] ?? 0] || "unknown",
     "line-second-pass": SECOND_PASS_OUTCOMES[lines.secondPass[line] ?? 0] || "none",
     "line-place": `${x0}, ${y0} – ${x1}, ${y1}`,
   };
@@ -55,6 +55,6 @@ export function showCounts(state) {
  * @param {number} all
  */
 function place(at, all) {
-  if (!all) return "nothing found";
+  if (!all) return "no matches";
   return at < 0 ? count(all) : `${count(at + 1)} of ${count(all)}`;
 }

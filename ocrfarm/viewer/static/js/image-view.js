@@ -61,7 +61,7 @@ export class ImageView extends EventTarget {
   /** Give what the image is drawn on: its pixels are `ratio` times smaller than those of the page's styles. */
   get context() {
     const context = this.osd.drawer.canvas.getContext("2d");
-    if (!context) throw new Error("this browser draws no images");
+    if (!context) throw new Error("this browser cannot draw images");
     return context;
   }
 
@@ -222,7 +222,7 @@ function downloadTileAbort(job) {
 }
 
 /**
- * Give the page's pixel at a pixel of the screen.
+ * Return the page's pixel at a pixel of the screen.
  * @param {View} view
  * @param {number} x
  * @param {number} y

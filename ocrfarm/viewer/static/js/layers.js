@@ -186,7 +186,7 @@ export function seams(scene) {
 }
 
 /**
- * Give what neighbouring spans share.
+ * Return what neighbouring spans share.
  * @param {[number, number][]} spans
  */
 function shared(spans) {

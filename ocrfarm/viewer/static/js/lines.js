@@ -96,7 +96,7 @@ export class Lines {
 }
 
 /**
- * Give the number of the page that a line stands on (0 = first).
+ * Return the number of the page that a line stands on (0 = first).
  * @param {About} about
  * @param {number} line
  */

@@ -86,7 +86,7 @@ export class List {
 }
 
 /**
- * Give the text with the words in <mark>.
+ * Return the text with the words in <mark>.
  * @param {string} text
  * @param {string} words
  * @returns {(string | HTMLElement)[]}

@@ -17,7 +17,7 @@ import { Viewer } from "./viewer.js";
 startTheme();
 start().catch((/** @type {Error} */ error) => {
   byId("message").textContent =
-    `This cannot be shown: ${error.message}. Open it through a web server, and see that all of its files are there.`;
+    `This cannot be shown: ${error.message}. Open it through a web server, and check that all of its files exist.`;
   byId("message").hidden = false;
 });
 

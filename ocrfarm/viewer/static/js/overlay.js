@@ -197,7 +197,7 @@ function inside(corners, x, y) {
 }
 
 /**
- * Give a colour (#rrggbb) as a pixel of an ImageData.
+ * Return a colour (#rrggbb) as a pixel of an ImageData.
  * @param {string} colour
  * @param {number} alpha
  */

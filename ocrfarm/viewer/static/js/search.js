@@ -41,7 +41,7 @@ export class Index {
 }
 
 /**
- * Give where in a text the words stand, as [start, end), or null.
+ * Return where in a text the words stand, as [start, end), or null.
  * @param {string} text
  * @param {string} words
  * @returns {[number, number] | null}

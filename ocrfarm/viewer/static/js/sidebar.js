@@ -27,7 +27,7 @@ function checkboxes(state) {
   state.watch(["page"], () => {
     for (const box of boxes) {
       box.disabled = ["tiles", "seams"].includes(box.value) && !state.page.columns.length;
-      box.title = box.disabled ? "the result does not tell how the page was cut" : "";
+      box.title = box.disabled ? "the result does not contain the tiling" : "";
     }
   });
 }
@@ -140,7 +140,7 @@ function showCoverage({ page }, onGap) {
     ],
     ["Read", `${(100 * coverage.fraction_read).toFixed(2)} % of the page`],
     ["Second pass", count(coverage.second_pass_count)],
-    ["Cut into", coverage.tiling || "not told"],
+    ["Tiling", coverage.tiling || "unknown"],
   ];
   byId("facts").replaceChildren(
     ...rows.flatMap(([name = "", value = ""]) => [element("dt", "", name), element("dd", "", value)]),

@@ -100,7 +100,7 @@ export class Viewer {
       await navigator.clipboard.writeText(asText(this.state, some));
       toast(`copied ${counted(some.length, "line")}`);
     } catch {
-      toast("the browser lets nothing be copied here: download it instead");
+      toast("the browser does not allow copying here; download the text instead");
     }
   }
 }
