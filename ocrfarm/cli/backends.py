@@ -1,4 +1,4 @@
-"""How an image is read: by an engine in this process, by the farm that the environment names, or by one of our own."""
+"""Three ways to read an image: in this process, on the farm of the environment, or on a farm that is started for it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocrfarm.cli.main import echo
-from ocrfarm.cli.read_options import ReadOptions
+from ocrfarm.cli.options import ReadOptions
 from ocrfarm.client import Client, Job, JobMetadata
 from ocrfarm.document import Document
 from ocrfarm.errors import FarmBusy, UnknownJob
@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from ocrfarm.farm.job_store import JobStatus
 
 _STAGE_OF_STATE = {"queued": "wait", "splitting": "split", "recognizing": "recognize", "stitching": "stitch"}
-"""What a job's state means to who waits for it."""
-
+"""State of a job -> the stage that is shown."""
 
 _NO_WORKER_DELAY = 10.0
-"""Workers that were started together with the command are there by then."""
+"""Seconds without a worker before a warning; a worker that was started with the command is ready by then."""
 
 
 class ProgressEvent(NamedTuple):
-    """How far an image is: the stage (wait, split, recognize, stitch), tiles done, all tiles, pixels (0: unknown)."""
+    """How far an image is.
+
+    Attributes:
+        stage: wait, split, recognize or stitch.
+        done: Tiles that are done.
+        tiles: All tiles; 0 if not yet known.
+        pixels: Pixels of all pages; 0 if not yet known.
+    """
 
     stage: str
     done: int = 0
@@ -41,10 +47,13 @@ class ProgressEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProgressListener:
-    """Who hears of each step; once `stop` is set, reading ends with KeyboardInterrupt.
+    """Receives the progress of one image, and can stop it.
 
-    `previous_job` is the job that the image was handed in as by a run that was cut off, and `on_job` hears of a new
-    one's id.
+    Attributes:
+        on_progress: Called with each event.
+        on_job: Called with the id of a new job before it is submitted.
+        stop: Once it is set, reading ends with KeyboardInterrupt.
+        previous_job: Job of the same image in a run that was interrupted.
     """
 
     on_progress: Callable[[ProgressEvent], None]
@@ -53,22 +62,28 @@ class ProgressListener:
     previous_job: str = ""
 
     def report(self, event: ProgressEvent) -> None:
-        """Tell how far it is."""
+        """Pass an event on; KeyboardInterrupt if `stop` is set."""
         if self.stop.is_set():
             raise KeyboardInterrupt
         self.on_progress(event)
 
 
 class ReadResult(NamedTuple):
-    """What was read, and each page's overview as PNG."""
+    """What was read, each page's overview as PNG, and the seconds that it took without waiting in a queue."""
 
     document: Document
     overviews: list[bytes]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Reads an image, or goes on with a job that was handed in before; `is_durable`: its jobs outlive this process."""
+    """A way to read images.
+
+    Attributes:
+        read: Reads one image, or follows the job of an earlier run. Threads may call it.
+        is_durable: Whether its jobs survive this process.
+    """
 
     read: Callable[[Path, ProgressListener], ReadResult]
     is_durable: bool = False
@@ -76,33 +91,28 @@ class Backend:
 
 @contextmanager
 def open_backend(settings: Settings, options: ReadOptions, *, in_process: bool) -> Iterator[Backend]:
-    """Give what reads; for as long as the context lasts."""
+    """Yield a backend that works until the context ends.
+
+    Args:
+        settings: Settings; if they name a broker, its farm is used.
+        options: Profile and selection.
+        in_process: Read in this process, without a farm.
+    """
     if in_process:
         yield Backend(_LocalBackend(options, settings).read)
     elif settings.endpoints.broker:
-        yield Backend(
-            _FarmBackend(
-                Client(settings=settings), options, check=make_no_worker_warning(), delete_objects=lambda job: None
-            ).read,
-            True,
-        )
+        client, warn = Client(settings=settings), make_no_worker_warning()
+        yield Backend(_FarmBackend(client, options, check=warn, delete_objects=lambda job: None).read, is_durable=True)
     else:
         from ocrfarm.farm.embedded.farm import EmbeddedFarm
 
         with EmbeddedFarm(options.name, base_settings=settings) as farm:
-            delete_objects = partial(_delete_job_objects, farm.settings.endpoints.store)
-            yield Backend(
-                _FarmBackend(
-                    Client(settings=farm.settings),
-                    options,
-                    check=lambda status: farm.check(),
-                    delete_objects=delete_objects,
-                ).read
-            )
+            client, delete = Client(settings=farm.settings), partial(_delete_job_objects, farm.settings.endpoints.store)
+            yield Backend(_FarmBackend(client, options, check=lambda status: farm.check(), delete_objects=delete).read)
 
 
 def make_no_worker_warning() -> Callable[["JobStatus"], None]:
-    """Give what says, once, that a job waits for a recognizer that no worker has, and none is starting."""
+    """Return a function that takes statuses and warns, once, if a job waits for a recognizer that no worker has."""
     since: dict[str, float] = {}
     warned: set[str] = set()
 
@@ -110,22 +120,27 @@ def make_no_worker_warning() -> Callable[["JobStatus"], None]:
         what, now = status.waiting, time.monotonic()
         if what and what not in warned and now - since.setdefault(what, now) >= _NO_WORKER_DELAY:
             warned.add(what)
-            echo(f"ocrfarm: {status.name} waits: {what}; start one with its profile", err=True)
+            echo(f"ocrfarm: {status.name} is waiting: {what}; start a worker with this profile", err=True)
 
     return warn
 
 
 def _delete_job_objects(store: str, job: str) -> None:
-    """Remove what a farm of our own has of a job: a long batch would fill the disk with its tiles."""
+    """Delete a job's objects, because the tiles of a long batch would fill the disk."""
     opened = open_store(store)
     opened.delete(list(opened.list(layout.job_prefix(job))))
 
 
 class _LocalBackend:
-    """Reads in this process."""
+    """Reads images in this process."""
 
     def __init__(self, options: ReadOptions, settings: Settings) -> None:
-        """Load the models."""
+        """Load the models.
+
+        Args:
+            options: Profile and selection.
+            settings: Folders of the weights, and limits on images.
+        """
         folders, profile = WeightsFolders(settings.cache_path, settings.models_path), options.profile
         engine = load_engine(profile, folders)
         has_cascade = profile.cascade.recognizer
@@ -133,7 +148,12 @@ class _LocalBackend:
         self._options, self._settings = options, settings
 
     def read(self, path: Path, listener: ProgressListener) -> ReadResult:
-        """Read the image."""
+        """Read one image.
+
+        Args:
+            path: Path of the image.
+            listener: Receives the progress.
+        """
         from ocrfarm.farm.context import peak_memory_mb
         from ocrfarm.image import Limits, encode_tile, open_source
         from ocrfarm.pipeline import run_pipeline
@@ -148,11 +168,11 @@ class _LocalBackend:
         result = run_pipeline(path, self._engine, profile=profile, selection=selection, limits=limits, on_tile=on_tile)
         timing = {**result.document.timing, "peak_mb": peak_memory_mb()}
         document = replace(result.document, timing=timing)
-        return ReadResult(document, [encode_tile(overview) for overview in result.overviews])
+        return ReadResult(document, [encode_tile(overview) for overview in result.overviews], timing["wall"])
 
 
 class _FarmBackend:
-    """Reads over a farm; safe for threads."""
+    """Reads images on a farm. Threads may share it."""
 
     def __init__(
         self,
@@ -165,14 +185,20 @@ class _FarmBackend:
         self._client, self._options, self._check, self._delete_objects = client, options, check, delete_objects
 
     def read(self, path: Path, listener: ProgressListener) -> ReadResult:
-        """Read the image, or go on with its job where the farm knows that and it may end well."""
+        """Read one image, or follow its job of an earlier run unless that failed or was cancelled.
+
+        Args:
+            path: Path of the image.
+            listener: Receives the progress.
+        """
         job = self._submit_or_follow(path, listener)
         try:
             for status in job.progress(heartbeat=True):
                 self._check(status)
                 listener.report(_progress_event(status))
             document = job.result()
-            return ReadResult(document, [job.overview(page) for page in range(len(document.pages))])
+            overviews = [job.overview(page) for page in range(len(document.pages))]
+            return ReadResult(document, overviews, max(status.finished - (status.started or status.submitted), 0.0))
         except KeyboardInterrupt:
             job.cancel()
             raise
@@ -183,7 +209,7 @@ class _FarmBackend:
         state = self._job_state(job := listener.previous_job)
         if state in ("", "failed", "cancelled"):
             job = protocol.new_job_id()
-            listener.on_job(job)  # before it is handed in: whoever starts again hands it in under the same id
+            listener.on_job(job)  # before it is submitted, so that a second run submits it under the same id
         elif state not in ("unknown", "queued"):
             return self._client.job(job)
         return self._submit(path, job, listener)
@@ -195,7 +221,7 @@ class _FarmBackend:
             return "unknown"
 
     def _submit(self, path: Path, job: str, listener: ProgressListener) -> Job:
-        """Hand it in; where the farm has enough to do, wait until it takes more."""
+        """Submit the image; if the farm is busy, wait and retry."""
         while True:
             listener.report(ProgressEvent("wait"))
             try:

@@ -1,9 +1,9 @@
-"""Many images, a few at a time: what is done is skipped, the rest is read and written, and each gets a row."""
+"""Many images, a few at a time: skip what is done, read and write the rest, and record each image in the journal."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -12,25 +12,73 @@ from threading import Event
 from typing import NamedTuple
 
 from ocrfarm.cli.backends import Backend, ProgressListener, ReadResult
-from ocrfarm.cli.batch_plan import BatchPlan
-from ocrfarm.cli.display import Display, Totals
-from ocrfarm.cli.journal import JournalEntry
+from ocrfarm.cli.display import Display, Totals, describe_written_files, format_summary
+from ocrfarm.cli.journal import Journal, JournalEntry
 from ocrfarm.cli.main import echo, print_error
-from ocrfarm.cli.output import describe_written_files, format_summary
-from ocrfarm.cli.sources import InputImage
+from ocrfarm.cli.options import ReadOptions
+from ocrfarm.cli.sources import InputImage, content_key
 from ocrfarm.client.batch import run_concurrently
-from ocrfarm.document import Document
 from ocrfarm.errors import InputError, JobError, MissingPackage, ObjectNotFound, OcrfarmError, PartialResult
-from ocrfarm.export import export
+from ocrfarm.export import Target, export
 from ocrfarm.pdf_image_tiles import iter_image_tiles
 from ocrfarm.result import SourceInfo
 
 IMAGE_ERRORS = (InputError, JobError, MissingPackage, ObjectNotFound)
-"""Errors of one image; any other would meet the next image as well, and ends the batch."""
+"""Errors that concern one image; any other would affect the next image as well, and ends the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What all images of a batch have in common, and which of them are done.
+
+    Attributes:
+        journal: The record of earlier runs, and of this one.
+        target: Folder and formats of the results.
+        options: Profile and selection.
+        limits: Limits of `ocrfarm.image.Limits` that the settings override.
+        max_concurrent: Largest number of images that are read at a time.
+        force: Read images that are done as well.
+    """
+
+    journal: Journal
+    target: Target
+    options: ReadOptions
+    limits: dict[str, int]
+    max_concurrent: int = 1
+    force: bool = False
+
+    def iter_pending(self, images: Iterable[InputImage]) -> Iterator[InputImage]:
+        """Yield each image that would be read, and each that does not exist."""
+        for image in images:
+            with suppress(InputError):
+                if self.find_done(self.start_row(image)):
+                    continue
+            yield image
+
+    def new_row(self, image: InputImage) -> JournalEntry:
+        """Return a row that names the image, the profile and the results only."""
+        profile = self.options.profile.name
+        return JournalEntry(file=str(image.path), state="submitted", profile=profile, result=image.stem)
+
+    def start_row(self, image: InputImage) -> JournalEntry:
+        """Return the first row of an image, with the job of an earlier run that was interrupted.
+
+        `ImageNotFound` or `UnidentifiedImage` if there is no file that can be read.
+        """
+        options = {**self.options.to_json(), "formats": sorted(form.name for form in self.target.formats)}
+        row = replace(self.new_row(image), key=content_key(image.path, options))
+        before = self.journal.find(row.result)
+        return replace(row, job=before.job) if before and (before.key, before.state) == (row.key, row.state) else row
+
+    def find_done(self, row: JournalEntry) -> JournalEntry | None:
+        """Return the row of an earlier run that read the same bytes in the same way, if its results still exist."""
+        before = self.journal.find(row.result)
+        same = before and (before.key, before.state) == (row.key, "complete") and not self.force
+        return before if same and self.target.has_results(row.result) else None
 
 
 class _ImageOutcome(NamedTuple):
-    """What became of an image, and its exit code."""
+    """The journal's row of an image, and its exit code."""
 
     row: JournalEntry
     code: int = 0
@@ -38,7 +86,7 @@ class _ImageOutcome(NamedTuple):
 
 @dataclass(slots=True)
 class BatchRun:
-    """A batch that is read: its plan, and who is shown what."""
+    """One run over the images of a plan."""
 
     plan: BatchPlan
     display: Display
@@ -48,10 +96,16 @@ class BatchRun:
     _is_single: bool = True
 
     def run(self, images: list[InputImage], open_backend: Callable[[], AbstractContextManager[Backend]]) -> int:
-        """Read what is not done; give the exit code of the first image, in the order of ending, that has one.
+        """Read the images that are not done.
 
-        The backend is opened where there is anything to read. An error that is not of one image passes through: what
-        is in the table by then is done.
+        An error that does not concern a single image is raised; the journal then holds what was done before.
+
+        Args:
+            images: All images of the batch.
+            open_backend: Opens what reads them; called only if there is anything to read.
+
+        Returns:
+            The exit code of the image that failed first, or 0.
         """
         started_at, self._is_single = time.monotonic(), len(images) == 1
         with self.display.batch(len(images)):
@@ -67,7 +121,7 @@ class BatchRun:
         return next((outcome.code for outcome in self._outcomes if outcome.code), 0)
 
     def _pending_images(self, images: Iterable[InputImage]) -> Iterator[tuple[InputImage, JournalEntry]]:
-        """Give each image that is not done, and the row that it begins with."""
+        """Yield each image that is not done, with its first row."""
         for image in images:
             try:
                 row = self.plan.start_row(image)
@@ -81,7 +135,7 @@ class BatchRun:
                 yield image, row
 
     def _read_image(self, backend: Backend, item: tuple[InputImage, JournalEntry]) -> _ImageOutcome:
-        """Read an image, write its results, then its row."""
+        """Read an image, write its results, and only then its row."""
         image, row = item
         try:
             with self.display.image(image.path.name) as on_progress:
@@ -90,10 +144,10 @@ class BatchRun:
             self._export_result(image, read)
         except IMAGE_ERRORS as error:
             return self._record_failure(row, error)
-        return self._record_success(image, row, read.document)
+        return self._record_success(image, row, read)
 
     def _record_job(self, backend: Backend, row: JournalEntry, job: str) -> None:
-        """Remember a job that outlives this process."""
+        """Record the id of a job that survives this process."""
         if backend.is_durable:
             self.plan.journal.add(replace(row, job=job))
 
@@ -106,8 +160,8 @@ class BatchRun:
         )
         export(read.document, target, source=source)
 
-    def _record_success(self, image: InputImage, row: JournalEntry, document: Document) -> _ImageOutcome:
-        row = _complete_row(row, document)
+    def _record_success(self, image: InputImage, row: JournalEntry, read: ReadResult) -> _ImageOutcome:
+        row, document = _complete_row(row, read), read.document
         written = f"{image.path} -> {describe_written_files(self.plan.target, image.stem)}"
         short = f"{written}  ({row.lines} lines, {row.seconds:.1f} s)"
         results = [str(path) for path in self.plan.target.result_paths(image.stem, document.page_numbers)]
@@ -117,8 +171,8 @@ class BatchRun:
         )
         if document.is_complete:
             return _ImageOutcome(row)
-        where = "`coverage` in its JSON (--formats json)"
-        error = PartialResult(f"{image.path}: a part of it was not read; {where} says which and why")
+        advice = "`coverage` in its JSON (--formats json) lists the parts and the reasons"
+        error = PartialResult(f"{image.path}: a part of it was not read; {advice}")
         print_error(error)
         return _ImageOutcome(row, error.exit_code)
 
@@ -145,14 +199,15 @@ class BatchRun:
         self.display.show_totals(totals, str(self.plan.journal.path))
 
 
-def _complete_row(row: JournalEntry, document: Document) -> JournalEntry:
-    """Give the row of an image that was read."""
+def _complete_row(row: JournalEntry, read: ReadResult) -> JournalEntry:
+    """Return the final row of an image that was read."""
+    document = read.document
     gaps = dict.fromkeys(gap.reason for page in document.pages for gap in page.coverage.gaps)
     return replace(
         row,
         state="complete" if document.is_complete else "partial",
         lines=len(document.lines),
-        seconds=document.timing.get("wall", 0.0),
+        seconds=read.seconds,
         reason="" if document.is_complete else "; ".join(gaps) or "more contours than the detector lists",
         megapixels=sum(page.size.area for page in document.pages) / 1e6,
         ended=time.time(),
@@ -161,6 +216,14 @@ def _complete_row(row: JournalEntry, document: Document) -> JournalEntry:
 
 
 def _error_text(error: OcrfarmError, file: str) -> str:
-    """Say it of the file as it was named: a farm knows no more than the end of that."""
+    """Return the error's message with the path as the user wrote it; a farm knows only the file's name.
+
+    >>> _error_text(InputError("sheet.png: is empty"), "scans/sheet.png")
+    'scans/sheet.png: is empty'
+
+    Args:
+        error: The error.
+        file: Path of the image.
+    """
     name, _, what = str(error).partition(": ")
     return f"{file}: {what}" if what and name == Path(file).name else str(error)

@@ -1,4 +1,4 @@
-"""What is shown of a batch while it is read: bars and lines for a person, JSON for a machine, or nothing."""
+"""What a command prints: progress bars and lines for people, JSON for programs; summaries and links."""
 
 import json
 import sys
@@ -17,21 +17,26 @@ from rich.table import Table
 from ocrfarm.cli.backends import ProgressEvent
 from ocrfarm.cli.journal import JournalEntry
 from ocrfarm.cli.main import OUTPUT_LOCK, echo
-from ocrfarm.cli.option_group import group_options
+from ocrfarm.cli.options import group_options
+from ocrfarm.document import Document
+from ocrfarm.export import Target
 
 _LABELS = {"skipped": "read before"}
-"""What a person reads instead of a field's name."""
+"""Field of `Totals` -> its label in the table, if they differ."""
 
 _EVENT_INTERVAL = 1.0
-"""Between two progress events of one image."""
-
+"""Seconds between two progress events of one image."""
 
 _FRAME_INTERVAL = 0.1
-"""Between two looks of the bars."""
+"""Seconds between two frames of the progress bars."""
 
 
 class Totals(NamedTuple):
-    """How many images are complete, partial, failed or were read before; how much was read now."""
+    """Counts of complete, partial, failed and skipped images, and how much was read in this run.
+
+    >>> Totals(complete=2, partial=0, failed=0, skipped=1, lines=40, megapixels=30.0, seconds=6.0).throughput
+    5.0
+    """
 
     complete: int
     partial: int
@@ -43,45 +48,59 @@ class Totals(NamedTuple):
 
     @property
     def throughput(self) -> float:
-        """Megapixels a second."""
+        """Megapixels per second."""
         return self.megapixels / max(self.seconds, 1e-9)
 
 
 class Display:
-    """Hears what happens, from several threads, and shows nothing; what goes wrong is told on stderr by others."""
+    """Receives the events of a batch, from several threads, and shows nothing.
+
+    Errors are not shown here; they are printed to stderr where they occur.
+    """
 
     @contextmanager
     def batch(self, count: int) -> Iterator[None]:
-        """Be there while so many images are read."""
+        """Surround a batch of `count` images."""
         yield
 
     @contextmanager
     def image(self, name: str) -> Iterator[Callable[[ProgressEvent], None]]:
-        """Give what hears the steps of one image."""
+        """Surround the reading of one image; yield the function that receives its progress."""
         yield lambda event: None
 
     def show_ended(self, entry: JournalEntry, *, results: list[str], text: str) -> None:
-        """Hear what became of an image; `text` says it in words."""
+        """Show that an image was read, or could not be.
+
+        Args:
+            entry: The image's row in the journal.
+            results: Paths of the files that were written.
+            text: The same as text for people.
+        """
 
     def show_skipped(self, entry: JournalEntry) -> None:
-        """Hear that an image had been read before."""
+        """Show that an image was skipped because it was read before."""
 
     def show_totals(self, totals: Totals, outcomes: str) -> None:
-        """Hear what became of all of them, and where the table of them is."""
+        """Show the sums of the batch.
+
+        Args:
+            totals: The sums.
+            outcomes: Path of the journal.
+        """
 
 
 class JsonLinesDisplay(Display):
-    """Prints a JSON object a row for each event."""
+    """Prints one JSON object per line for each event."""
 
     @contextmanager
     def batch(self, count: int) -> Iterator[None]:
-        """Say how many there are."""
+        """Print the number of images."""
         _print_event("start", files=count)
         yield
 
     @contextmanager
     def image(self, name: str) -> Iterator[Callable[[ProgressEvent], None]]:
-        """Give what prints a step where the stage is a new one or the last event is a while ago."""
+        """Print the progress of one image if its stage has changed, and at least once a second."""
         last_stage, printed_at = "", 0.0
 
         def on_progress(event: ProgressEvent) -> None:
@@ -93,20 +112,31 @@ class JsonLinesDisplay(Display):
         yield on_progress
 
     def show_ended(self, entry: JournalEntry, *, results: list[str], text: str) -> None:
-        """Print the row of the table, and where the results are."""
+        """Print the journal's row and the paths of the results.
+
+        Args:
+            entry: The image's row in the journal.
+            results: Paths of the files that were written.
+            text: Not used.
+        """
         _print_event("file", **_entry_json(entry), results=results)
 
     def show_skipped(self, entry: JournalEntry) -> None:
-        """Print the row of the table as it was."""
+        """Print the journal's row."""
         _print_event("skipped", **_entry_json(entry))
 
     def show_totals(self, totals: Totals, outcomes: str) -> None:
-        """Print the counts."""
+        """Print the sums.
+
+        Args:
+            totals: The sums.
+            outcomes: Path of the journal.
+        """
         _print_event("end", **totals._asdict(), outcomes=outcomes)
 
 
 class TerminalDisplay(Display):
-    """Shows bars where a person looks (on stderr), prints lines for what has ended, and a table at the end."""
+    """Shows progress bars on stderr if it is a terminal, prints a line for each image, and a table at the end."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -123,14 +153,14 @@ class TerminalDisplay(Display):
             transient=True,
             auto_refresh=False,
             disable=not console.is_terminal,
-            redirect_stdout=sys.stdout.isatty(),  # what goes into a file must not go to the terminal instead
+            redirect_stdout=sys.stdout.isatty(),  # output into a file must not be redirected to the terminal
         )
         self._all: TaskID | None = None
         self._count = 0
 
     @contextmanager
     def batch(self, count: int) -> Iterator[None]:
-        """Show a bar for all images where there are several."""
+        """Show a bar for the whole batch if it has several images."""
         self._count = count
         with self._bars, _refresh_bars(self._bars):
             if count > 1:
@@ -139,8 +169,8 @@ class TerminalDisplay(Display):
 
     @contextmanager
     def image(self, name: str) -> Iterator[Callable[[ProgressEvent], None]]:
-        """Show a bar of the image's tiles, with the stage that it is in and its throughput."""
-        with OUTPUT_LOCK:  # a new bar is drawn at once
+        """Show a bar of the image's tiles, with its stage and throughput."""
+        with OUTPUT_LOCK:  # adding a bar draws it
             bar, started_at = self._bars.add_task(_shorten(name), total=None, detail="wait"), time.monotonic()
 
         def on_progress(event: ProgressEvent) -> None:
@@ -153,19 +183,30 @@ class TerminalDisplay(Display):
             self._bars.remove_task(bar)
 
     def show_ended(self, entry: JournalEntry, *, results: list[str], text: str) -> None:
-        """Print it, and move the bar of all on."""
+        """Print the text and advance the bar of the batch.
+
+        Args:
+            entry: The image's row in the journal.
+            results: Paths of the files that were written.
+            text: What is printed, unless it is empty.
+        """
         if text:
             echo(text)
         self._advance()
 
     def show_skipped(self, entry: JournalEntry) -> None:
-        """Print it where there is but one; a batch counts them."""
+        """Print the name if there is only one image; the table of a batch counts them."""
         if self._count == 1:
-            echo(f"{entry.file}: was read before; --force reads it anew")
+            echo(f"{entry.file}: was read before; pass --force to read it again")
         self._advance()
 
     def show_totals(self, totals: Totals, outcomes: str) -> None:
-        """Print a table where there were several images."""
+        """Print a table if there were several images.
+
+        Args:
+            totals: The sums.
+            outcomes: Path of the journal.
+        """
         if self._count <= 1:
             return
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -185,7 +226,7 @@ class TerminalDisplay(Display):
 
 @contextmanager
 def _refresh_bars(bars: Progress) -> Iterator[None]:
-    """Draw the bars again and again, but never while a row is printed: left to itself, rich writes over the row."""
+    """Redraw the bars in a thread, but never while a line is printed: rich's own thread would overwrite the line."""
     over = Event()
 
     def draw() -> None:
@@ -209,10 +250,10 @@ def _make_display(*, as_json: bool, quiet: bool) -> Display:
 display_options = group_options(
     "display",
     _make_display,
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a row for each event, for machines."),
-    click.option("--quiet", is_flag=True, help="Nothing but what goes wrong."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each event."),
+    click.option("--quiet", is_flag=True, help="Print errors only."),
 )
-"""Gives a command --json and --quiet, and hands it its argument `display`."""
+"""Adds --json and --quiet; the command gets the display as its argument `display`."""
 
 
 def _print_event(kind: str, **values: object) -> None:
@@ -224,7 +265,11 @@ def _entry_json(entry: JournalEntry) -> dict[str, object]:
 
 
 def _format_progress(event: ProgressEvent, seconds: float) -> str:
-    """Say the stage, the tiles, and megapixels a second as far as the tiles tell them."""
+    """Return the stage, the tiles, and the megapixels per second estimated from them.
+
+    >>> _format_progress(ProgressEvent("recognize", done=20, tiles=80, pixels=268_000_000), seconds=10)
+    'recognize  20/80 tiles  6.7 MP/s'
+    """
     if not event.tiles:
         return event.stage
     share = event.done / event.tiles
@@ -233,5 +278,61 @@ def _format_progress(event: ProgressEvent, seconds: float) -> str:
 
 
 def _shorten(name: str, max_length: int = 40) -> str:
-    shown = "".join(char if char.isprintable() else "?" for char in name)  # a name must not steer the terminal
+    """Return a name for a bar, without characters that control the terminal.
+
+    >>> _shorten("a-very-long-name-of-a-scan.tif", max_length=12)
+    '...-scan.tif'
+    """
+    shown = "".join(char if char.isprintable() else "?" for char in name)
     return shown if len(shown) <= max_length else f"...{shown[3 - max_length :]}"
+
+
+def describe_written_files(target: Target, stem: str) -> str:
+    """Return the files that were written: the first with its path, the others with their suffix only.
+
+    >>> from pathlib import Path
+    >>> from ocrfarm.result.formats import find_formats
+    >>> describe_written_files(Target(Path("out"), find_formats("json,txt,preview")), "sheet")
+    'out/sheet.json, .txt, .preview.png'
+
+    Args:
+        target: Folder and formats of the results.
+        stem: First part of the results' names.
+    """
+    first, *others = (form.file_name(stem) for form in target.formats)
+    return ", ".join([str(target.folder / first), *(name.removeprefix(stem) for name in others)])
+
+
+def flower_tasks_url(flower: str, job: str) -> str:
+    """Return the URL of the page of Flower that lists a job's tasks.
+
+    >>> flower_tasks_url("http://127.0.0.1:5555/", "01JD9YQ1Z7K3V5N8T2W4X6B0CA")
+    'http://127.0.0.1:5555/tasks?name=ocrfarm%20args%3A01JD9YQ1Z7K3V5N8T2W4X6B0CA'
+
+    Args:
+        flower: URL of Flower.
+        job: Id of the job; it is in the arguments of each of its tasks.
+    """
+    return f"{flower.rstrip('/')}/tasks?name=ocrfarm%20args%3A{job}"
+
+
+def format_summary(document: Document) -> str:
+    """Return a summary of what was read: tiles, lines, coverage, time and memory."""
+    coverages = [page.coverage for page in document.pages]
+    blank, read, failed = (sum(getattr(each, name) for each in coverages) for name in ("blank", "read", "failed"))
+    total_area = sum(page.size.area for page in document.pages)
+    covered = sum(page.coverage.fraction_read * page.size.area for page in document.pages) / total_area
+    excluded = sum(box.area for each in coverages for box in each.excluded) / total_area
+    excluded_note = f", {excluded:.2%} excluded by --region or --mask" if excluded else ""
+    partial_note = "" if document.is_complete else " - PARTIAL, see coverage.gaps in the JSON"
+    wall = document.timing.get("wall", 0.0)
+    peak = max((value for name, value in document.timing.items() if name.endswith("_mb")), default=0.0)
+    return "\n".join(
+        [
+            f"  tiles     {blank + read + failed} ({blank} blank, {read} read, {failed} failed)",
+            f"  lines     {len(document.lines)}",
+            f"  coverage  {covered:.2%}{excluded_note}{partial_note}",
+            f"  time      {wall:.1f} s, {total_area / 1e6 / max(wall, 1e-9):.1f} MP/s",
+            f"  memory    {peak:.0f} MB in the largest process",
+        ]
+    )

@@ -1,4 +1,4 @@
-"""`ocrfarm doctor`: tells whether this machine, its broker and its store are fit to work, and what to do where not."""
+"""`ocrfarm doctor`: check this machine, its broker and its store, and advise what to do about problems."""
 
 import json
 import os
@@ -18,18 +18,29 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
-@click.command(short_help="Look whether this machine is fit for its work.")
+@click.command(short_help="Check this machine, the broker and the store.")
 @click.option(
-    "--role", type=click.Choice(["client", "split", "recognize", "stitch"]), default="recognize", show_default=True
+    "--role",
+    type=click.Choice(["client", "split", "recognize", "stitch"]),
+    default="recognize",
+    show_default=True,
+    help="What this machine is for.",
 )
-@click.option("--profile", default="fast", show_default=True, help="The models to try: a name or a .toml file.")
-@click.option("--concurrency", default=1, show_default=True, help="Processes that are to read at the same time.")
-@click.option("--quick", is_flag=True, help="As a worker at its start: no model is loaded.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
+@click.option(
+    "--profile",
+    default="fast",
+    show_default=True,
+    help="Models to check: a profile's name or the path of a .toml file.",
+)
+@click.option(
+    "--concurrency", default=1, show_default=True, metavar="COUNT", help="Processes that will recognize at a time."
+)
+@click.option("--quick", is_flag=True, help="Load no models; this is what a worker checks when it starts.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
 def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json: bool) -> None:
-    """Look whether this machine can do the work of a ROLE, and say what to do where it cannot.
+    """Check whether this machine can work in a role, and print advice for each problem.
 
-    The exit code is that of the first failure, 0 where there is none; warnings do not count.
+    The exit code is that of the first failure, or 0 if there is none; warnings do not count.
     """
     from ocrfarm.doctor import CheckContext, run_checks
 
@@ -45,7 +56,7 @@ def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json
 
 
 def _print_findings(findings: Iterable["Finding"]) -> list["Finding"]:
-    """Print each finding as it comes: some take seconds."""
+    """Print each finding as soon as it is there, because some checks take seconds."""
     seen = []
     for each in findings:
         seen.append(each)

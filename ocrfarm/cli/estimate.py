@@ -1,4 +1,4 @@
-"""`ocrfarm read --dry-run`: how many tiles there are, how long they may take, and where that number comes from."""
+"""`ocrfarm read --dry-run`: how many tiles there are, how long they may take, and what the estimate is based on."""
 
 import json
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ import click
 from ocrfarm.cli.display import Display, JsonLinesDisplay
 from ocrfarm.cli.journal import JournalEntry
 from ocrfarm.cli.main import print_error
-from ocrfarm.cli.read_options import ReadOptions
+from ocrfarm.cli.options import ReadOptions
 from ocrfarm.cli.sources import InputImage
 from ocrfarm.client import Client
 from ocrfarm.errors import InputError, MissingPackage
 from ocrfarm.settings import Settings
 
 _REFERENCE_THROUGHPUT = {"fast": 9.8 / 2, "accurate": 5.4 / 2}
-"""Megapixels a second and core: receipts of 16384 x 16384 pixels on two cores with bfloat16, as the README has it."""
+"""Megapixels per second and core, measured on two cores with bfloat16 and pages of receipts of 16384 x 16384 pixels."""
 
 
 class Run(NamedTuple):
-    """Seconds since 1970 in which so many megapixels were read."""
+    """The reading of one image: begin and end in seconds since 1970, and its megapixels."""
 
     begin: float
     end: float
@@ -29,10 +29,10 @@ class Run(NamedTuple):
 
 
 class Throughput(NamedTuple):
-    """Megapixels a second (0: nobody knows), and where the number comes from."""
+    """Megapixels per second (0 if there are no data), and what the number is based on."""
 
     megapixels: float
-    origin: str
+    based_on: str
 
 
 class _Workload(NamedTuple):
@@ -44,7 +44,18 @@ class _Workload(NamedTuple):
 def print_estimate(
     images: Iterable[InputImage], options: ReadOptions, *, settings: Settings, throughput: Throughput, display: Display
 ) -> int:
-    """Say what reading the images would take; give the exit code of the first that cannot be read."""
+    """Print what reading the images would take, one line for each and one for all.
+
+    Args:
+        images: Images that would be read.
+        options: Profile and selection.
+        settings: Limits on images.
+        throughput: What the time is calculated from.
+        display: Decides whether lines are text or JSON.
+
+    Returns:
+        The exit code of the first image that cannot be read, or 0.
+    """
     codes, sizes, show = [0], [], _format_json_row if isinstance(display, JsonLinesDisplay) else _format_row
     for image in images:
         try:
@@ -62,35 +73,55 @@ def print_estimate(
 def find_throughput(
     options: ReadOptions, entries: Iterable[JournalEntry], *, settings: Settings, in_process: bool
 ) -> Throughput:
-    """Tell the throughput from the rows of this profile, else from the farm's jobs, else from a table."""
-    name, model = options.profile.name, options.profile.recognizer
-    rows = [
+    """Return the throughput of earlier images with this profile, of the farm's jobs, or of a reference measurement.
+
+    Args:
+        options: Profile and selection.
+        entries: Rows of the journal.
+        settings: If they name a broker, its complete jobs are considered.
+        in_process: Whether images would be read without a farm.
+    """
+    name = options.profile.name
+    if runs := [
         Run(row.ended - row.seconds, row.ended, row.megapixels)
         for row in entries
         if row.profile == name and row.state == "complete"
-    ]
-    if rows:
+    ]:
         return Throughput(
-            compute_throughput(rows), f"{_pluralize(len(rows), 'image')} read into this folder with {name}"
+            compute_throughput(runs), f"{_pluralize(len(runs), 'image')} read into this folder with {name}"
         )
     if settings.endpoints.broker and not in_process:
-        jobs = [
-            Run(job.started, job.finished, job.pixels / 1e6)
-            for job in Client(settings=settings).jobs()
-            if job.model == model and job.state == "complete"
-        ]
-        return Throughput(compute_throughput(jobs), f"{len(jobs)} jobs that the farm has read with {model}")
+        return _farm_throughput(options.profile.recognizer, settings)
+    return _reference_throughput(name)
+
+
+def _farm_throughput(model: str, settings: Settings) -> Throughput:
+    runs = [
+        Run(job.started, job.finished, job.pixels / 1e6)
+        for job in Client(settings=settings).jobs()
+        if job.model == model and job.state == "complete"
+    ]
+    return Throughput(compute_throughput(runs), f"{_pluralize(len(runs), 'job')} that the farm has read with {model}")
+
+
+def _reference_throughput(profile: str) -> Throughput:
     from ocrfarm.farm.embedded.farm import default_layout
 
+    if profile not in _REFERENCE_THROUGHPUT:
+        return Throughput(0.0, f"nothing has been read with {profile} yet")
     cores = default_layout().recognizers
-    if name in _REFERENCE_THROUGHPUT:
-        where = f"{_REFERENCE_THROUGHPUT[name] * 2} MP/s, measured on 2 cores of another machine, for {cores} cores"
-        return Throughput(_REFERENCE_THROUGHPUT[name] * cores, where)
-    return Throughput(0.0, f"nothing has been read with {name} yet")
+    measured = f"{_REFERENCE_THROUGHPUT[profile] * 2} MP/s, measured on 2 cores of another machine"
+    return Throughput(_REFERENCE_THROUGHPUT[profile] * cores, f"{measured}, for {cores} cores")
 
 
 def compute_throughput(runs: Iterable[Run]) -> float:
-    """Give megapixels a second of the time in which anything was read; 0 where nothing was."""
+    """Return the megapixels per second of the time in which anything was read; 0 if nothing was.
+
+    Times in which several images were read at once count once, and pauses do not count:
+
+    >>> compute_throughput([Run(0, 10, 50), Run(5, 10, 50), Run(100, 110, 100)])
+    10.0
+    """
     busy, last, megapixels = 0.0, 0.0, 0.0
     for run in sorted(runs):
         busy += max(run.end - max(run.begin, last), 0.0)
@@ -104,7 +135,7 @@ def _measure_workload(path: Path, options: ReadOptions, settings: Settings) -> _
         from ocrfarm.image import Limits, open_source
         from ocrfarm.pipeline import resolve_overlap, tile_pages
     except ImportError as error:
-        raise MissingPackage("--dry-run looks at images, which needs pyvips; pip install 'ocrfarm[cpu]'") from error
+        raise MissingPackage("--dry-run opens the images, which needs pyvips; pip install 'ocrfarm[cpu]'") from error
     source = open_source(path, Limits(**settings.limits.overrides), selection=options.selection)
     pages = tile_pages(source, resolve_overlap(source, options.profile), selection=options.selection)
     sizes = source.page_sizes
@@ -112,29 +143,38 @@ def _measure_workload(path: Path, options: ReadOptions, settings: Settings) -> _
 
 
 def _format_row(name: str, size: _Workload, throughput: Throughput) -> str:
-    what = f"{_pluralize(size.pages, 'page')}, {size.megapixels:,.1f} megapixels, {_pluralize(size.tiles, 'tile')}"
+    amount = f"{_pluralize(size.pages, 'page')}, {size.megapixels:,.1f} megapixels, {_pluralize(size.tiles, 'tile')}"
     duration = (
-        _format_duration(size.megapixels / throughput.megapixels) if throughput.megapixels else "nobody knows how long"
+        _format_duration(size.megapixels / throughput.megapixels) if throughput.megapixels else "no timing data yet"
     )
     if name:
-        return f"{name}: {what}, {duration}"
-    note = "blank tiles cost nothing, loading the models takes seconds more"
-    return f"all: {what}, {duration} ({throughput.origin}); {note}"
+        return f"{name}: {amount}, {duration}"
+    note = "blank tiles cost nothing, and loading the models takes some seconds more"
+    return f"all: {amount}, {duration} ({throughput.based_on}); {note}"
 
 
 def _format_json_row(name: str, size: _Workload, throughput: Throughput) -> str:
     seconds = round(size.megapixels / throughput.megapixels, 1) if throughput.megapixels else None
-    kind = {"event": "plan", "file": name} if name else {"event": "end", "origin": throughput.origin}
+    kind = {"event": "plan", "file": name} if name else {"event": "end", "based_on": throughput.based_on}
     rounded = size._replace(megapixels=round(size.megapixels, 3))
     return json.dumps({**kind, **rounded._asdict(), "seconds": seconds}, ensure_ascii=False)
 
 
-def _pluralize(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _pluralize(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> _pluralize(1, "page"), _pluralize(2000, "page")
+    ('1 page', '2,000 pages')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _format_duration(seconds: float) -> str:
-    """Give a time as people say it."""
+    """Return a duration in a suitable unit.
+
+    >>> [_format_duration(seconds) for seconds in (0.3, 42, 600, 9000)]
+    ['less than 1 s', 'about 42 s', 'about 10 min', 'about 2.5 h']
+    """
     if seconds < 1:
         return "less than 1 s"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""`ocrfarm status|wait|fetch|cancel|resume|jobs`: talk to a farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+"""`ocrfarm status|wait|fetch|cancel|resume|jobs`: the jobs of the farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import os
 import tempfile
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ocrfarm.cli.backends import make_no_worker_warning
-from ocrfarm.cli.output import describe_written_files, flower_tasks_url, format_summary, results_options
+from ocrfarm.cli.display import describe_written_files, flower_tasks_url, format_summary
+from ocrfarm.cli.options import results_options
 from ocrfarm.client import Client
 from ocrfarm.client.job import make_source_info
 from ocrfarm.errors import PartialResult
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
 
 _job_argument = click.argument("job_id", metavar="JOB")
 _timeout_option = click.option(
-    "--timeout", type=click.FloatRange(min=0), help="Seconds; without it, as long as it takes."
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", show_default="no limit", help="Longest time to wait."
 )
 
 
-@click.command(short_help="Say how far the job is.")
+@click.command(short_help="Show the status of a job.")
 @_job_argument
 def status(job_id: str) -> None:
-    """Say how far the job is, what became of its webhook, and where Flower shows it if OCRFARM_FLOWER_URL is set."""
+    """Show the status of JOB: its state, its tiles and the state of its webhook.
+
+    If OCRFARM_FLOWER_URL is set, a link to the job's tasks in Flower follows.
+    """
     settings = Settings.from_env(os.environ)
     found = Client(settings=settings).job(job_id).status()
     click.echo(_format_status(found))
@@ -38,11 +42,11 @@ def status(job_id: str) -> None:
         click.echo(f"    {flower_tasks_url(settings.security.flower_url, job_id)}")
 
 
-@click.command()
+@click.command(short_help="Wait until a job has ended.")
 @_job_argument
 @_timeout_option
 def wait(job_id: str, timeout: float | None) -> None:
-    """Wait for the job's end; the exit code tells how it ended."""
+    """Wait until JOB has ended and show its status; the exit code tells how it ended."""
     warn = make_no_worker_warning()
     for ended in Client().job(job_id).progress(timeout, heartbeat=True):
         warn(ended)
@@ -53,12 +57,15 @@ def wait(job_id: str, timeout: float | None) -> None:
         raise SystemExit(PartialResult.exit_code)
 
 
-@click.command(short_help="Wait for the job's end and write its results.")
+@click.command(short_help="Wait until a job has ended and write its results.")
 @_job_argument
 @results_options
 @_timeout_option
 def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
-    """Wait for the job's end and write OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png, or what --formats names."""
+    """Wait until JOB has ended and write its results to the folder OUT.
+
+    By default these are OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png; --formats chooses others.
+    """
     job = Client().job(job_id)
     document = job.result(timeout)
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
@@ -70,24 +77,27 @@ def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
         raise SystemExit(PartialResult.exit_code)
 
 
-@click.command()
+@click.command(short_help="Cancel a job.")
 @_job_argument
 def cancel(job_id: str) -> None:
-    """Stop the job: queued tiles are skipped, running ones end."""
-    click.echo("cancelled" if Client().job(job_id).cancel() else "had ended before")
+    """Cancel JOB: queued tiles are skipped, running ones are finished."""
+    click.echo("cancelled" if Client().job(job_id).cancel() else "the job had already ended")
 
 
-@click.command(short_help="Take the job up again where it stands.")
+@click.command(short_help="Continue a job that stopped, failed or was cancelled.")
 @_job_argument
 def resume(job_id: str) -> None:
-    """Take the job up again where it stands; what could not be read is tried again."""
+    """Continue JOB where it stopped, and retry the tiles that could not be read.
+
+    A job that is partial, failed or was cancelled can be resumed as well; a complete one stays as it is.
+    """
     Client().job(job_id).resume()
-    click.echo("taken up again")
+    click.echo("resumed")
 
 
 @click.command()
 def jobs() -> None:
-    """List the jobs that the broker remembers, newest first."""
+    """List the jobs of the farm, newest first."""
     for each in Client().jobs():
         click.echo(_format_status(each))
 

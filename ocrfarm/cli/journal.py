@@ -1,4 +1,8 @@
-"""A table of what became of every image, row by row, so that a batch that was killed goes on where it stopped."""
+"""The journal: a CSV file with a row for each image, so that a batch that was killed continues where it stopped.
+
+A row is appended whenever an image changes its state, and the last row of an image counts. The file is rewritten with
+one row per image when it is opened and closed.
+"""
 
 import csv
 import fcntl
@@ -17,19 +21,32 @@ from ocrfarm.errors import SettingsError
 from ocrfarm.storage.atomic import atomic_write, translate_os_errors
 
 JOURNAL_NAME = "outcomes.csv"
-"""The table of every image, in the folder for results."""
+"""Name of the journal of `ocrfarm read`, in the folder for results."""
 
 BOM = "\ufeff"
-"""By it spreadsheets know UTF-8."""
+"""Tells spreadsheets that the file is UTF-8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """A row: the image, what became of it and why, lines, seconds, megapixels, and when (seconds since 1970).
+    """One row of the journal.
 
-    `state` is complete, partial, failed, or submitted for what a farm has been handed but not yet given back. `result`
-    is what the names of its results begin with, `job` its id in the farm; `key` tells the same image read in the
-    same way.
+    >>> print(_format_row(JournalEntry(file="a.png", state="complete", lines=12, seconds=1.5, result="a")), end="")
+    a.png,complete,12,1.500,,,0.000,0.000,a,,
+
+    Attributes:
+        file: Path or URL of the image, as it was named.
+        state: complete, partial or failed; or submitted, if the farm has the image but its result was not fetched; or
+            submitting, if the command was interrupted while it submitted the image.
+        lines: Lines that were read.
+        seconds: Time that reading took, without waiting for a worker.
+        reason: Why the image failed, or what was not read.
+        profile: Name of the profile.
+        megapixels: Size of all pages.
+        ended: When the row was written, in seconds since 1970.
+        result: First part of the results' names.
+        job: Id of the job on the farm, while it is unfinished.
+        key: Equal for the same image, read in the same way; see `content_key`.
     """
 
     file: str
@@ -46,16 +63,23 @@ class JournalEntry:
 
 
 _OPEN_OPTIONS: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-"""How the table is opened; a file's name may be any bytes."""
+"""Arguments of `open`; a file name may hold any bytes."""
 
 _COLUMNS = [item.name for item in fields(JournalEntry)]
 _COLUMN_TYPES: dict[str, Any] = {item.name: item.type for item in fields(JournalEntry)}
 
 
 class Journal:
-    """The table at a path; a context manager, safe for threads. Nothing is made before the first row is added.
+    """The journal at a path, as a context manager. Threads may share it.
 
-    The last row of an image counts; at the end there is one an image. `SettingsError` where another process keeps it.
+    The file is created when the first row is added. `SettingsError` if another process has the journal open.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, Journal(Path(folder, "outcomes.csv")) as journal:
+    ...     journal.add(JournalEntry(file="a.png", state="submitted", result="a"))
+    ...     journal.add(JournalEntry(file="a.png", state="complete", result="a"))
+    ...     [entry.state for entry in journal.entries]
+    ['complete']
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +90,7 @@ class Journal:
         self._rows: dict[str, JournalEntry] = {}
 
     def __enter__(self) -> Self:
-        """Read what is there."""
+        """Lock the folder, if it exists, and read the rows."""
         if self.path.parent.is_dir():
             self._lock_folder()
         return self
@@ -74,7 +98,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave one row an image."""
+        """Rewrite the file with one row per image, and unlock the folder."""
         try:
             if self._file:
                 self._file.close()
@@ -85,15 +109,15 @@ class Journal:
 
     @property
     def entries(self) -> list[JournalEntry]:
-        """The rows, one an image."""
+        """The last row of each image."""
         return list(self._rows.values())
 
     def find(self, result: str) -> JournalEntry | None:
-        """Give the row of the image whose results have this name."""
+        """Return the row of the image whose results have this name."""
         return self._rows.get(result)
 
     def add(self, entry: JournalEntry) -> None:
-        """Write a row; it is there whatever happens to this process afterwards."""
+        """Append a row; it survives if this process is killed afterwards."""
         with self._lock, translate_os_errors(f"cannot write {self.path}"):
             if not self._file:
                 self._open()
@@ -106,17 +130,17 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._folder is None:
             self._lock_folder()
-        self._rewrite()  # a row that was cut off in the middle must not have another one behind it
+        self._rewrite()  # a row that was cut off in the middle must not be continued by the next one
         self._file = self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
 
     def _lock_folder(self) -> None:
-        """Keep others out, by a lock on the folder: the table itself is replaced now and then."""
+        """Lock the folder, not the file, which is replaced whenever it is rewritten."""
         self._folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            advice = "wait for its end, or name another folder"
-            raise SettingsError(f"{self.path.parent}: another ocrfarm works in this folder; {advice}") from error
+            advice = "wait until it has ended, or use another folder"
+            raise SettingsError(f"{self.path.parent}: another ocrfarm is using this folder; {advice}") from error
         self._rows = {entry.result: entry for entry in read_entries(self.path)}
 
     def _rewrite(self) -> None:
@@ -126,10 +150,12 @@ class Journal:
 
 
 def read_entries(path: Path) -> Iterator[JournalEntry]:
-    """Give the rows that are whole; none where there is no table."""
+    """Yield the complete rows of a journal; none if there is no such file."""
     with suppress(FileNotFoundError, csv.Error), path.open(**_OPEN_OPTIONS) as file:
         for row in csv.DictReader(file):
-            whole = row.keys() >= set(_COLUMNS) and None not in row.values()  # else cut off, or somebody else's
+            whole = (
+                row.keys() >= set(_COLUMNS) and None not in row.values()
+            )  # else it was cut off, or this is another CSV file
             with suppress(ValueError):
                 if whole:
                     yield JournalEntry(**{name: _COLUMN_TYPES[name](row[name]) for name in _COLUMNS})
@@ -137,7 +163,7 @@ def read_entries(path: Path) -> Iterator[JournalEntry]:
 
 @cache
 def read_image_paths(table: Path) -> dict[str, str]:
-    """Give the image of each result, as the table has it when it is first asked for."""
+    """Return the image of each result; the file is read once per process."""
     return {row.result: row.file for row in read_entries(table)}
 
 

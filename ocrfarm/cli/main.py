@@ -1,4 +1,4 @@
-"""`ocrfarm`: finds the command, runs it and turns errors into one line and an exit code."""
+"""`ocrfarm`: find the command, run it, and turn errors into one line and an exit code."""
 
 import importlib
 import os
@@ -11,6 +11,7 @@ from threading import RLock
 from types import TracebackType
 
 import click
+from click.shell_completion import get_completion_class
 
 from ocrfarm._version import __version__
 from ocrfarm.errors import OcrfarmError
@@ -28,30 +29,37 @@ _COMMANDS = {
     "jobs": "jobs",
     "top": "top",
     "up": "up",
-    "worker": "worker",
+    "worker": "up",
     "doctor": "doctor",
-    "bench": "bench",
-    "tune": "tune",
+    "bench": "benchmark",
+    "tune": "benchmark",
     "models": "models",
-    "sample": "sample",
-    "completion": "completion",
+    "sample": "benchmark",
+    "completion": "main",
 }
-"""Command -> module of this package that holds it."""
+"""Command -> the module of this package that defines it."""
 
 OUTPUT_LOCK = RLock()
-"""Held while a row is printed, and while bars are drawn: both move the cursor."""
+"""Held while a line is printed and while progress bars are drawn, because both move the cursor."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells (128 + SIGINT)."""
 
 
 class _Commands(click.Group):
-    """Imports a command's module when the command is needed."""
+    """Imports the module of a command only when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands in the order of `--help`."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name.
+
+        Args:
+            ctx: Context of the call; not used.
+            cmd_name: Name of the command.
+        """
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"ocrfarm.cli.{_COMMANDS[cmd_name]}"), cmd_name)
@@ -60,6 +68,12 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name, or fail and suggest a similar name.
+
+        Args:
+            ctx: Context of the call.
+            args: The command's name and its arguments.
+        """
         if (
             args[0] not in _COMMANDS
             and (near := get_close_matches(args[0], _COMMANDS, 1))
@@ -70,9 +84,13 @@ class _Commands(click.Group):
 
 
 def exit_codes() -> dict[int, str]:
-    """Return the meaning of each exit code: the first sentence of the error's docstring."""
+    """Return the meaning of each exit code: the first sentence of the error's docstring.
+
+    >>> exit_codes()[3]
+    'The image cannot be read'
+    """
     kinds = {kind.exit_code: _first_sentence(str(kind.__doc__)) for kind in OcrfarmError.__subclasses__()}
-    others = {0: "All is well", 1: "An error of ocrfarm's own", 2: "A wrong command line", INTERRUPTED: "Interrupted"}
+    others = {0: "Success", 1: "A bug in ocrfarm", 2: "The command line is wrong", INTERRUPTED: "Interrupted"}
     return dict(sorted((others | kinds).items()))
 
 
@@ -91,7 +109,7 @@ _EXIT_CODE_TEXT = "\n".join(f"{code:>5}  {meaning}" for code, meaning in exit_co
 @click.version_option(__version__, prog_name="ocrfarm")
 @click.pass_context
 def ocrfarm(context: click.Context) -> None:
-    """Read every line of text on images of any size, spread over a farm of workers."""
+    """Read every line of text in images of any size, on this machine or on a farm of workers."""
     if is_colour_disabled(os.environ):
         context.color = False
 
@@ -114,14 +132,19 @@ def main() -> None:
 
 
 def print_error(error: OcrfarmError) -> None:
-    """Say in one line what went wrong."""
+    """Print an error as one line on stderr."""
     echo(f"ocrfarm: {type(error).__name__}: {error}", err=True)
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text; above the bars while there are any, through the stream that they put in the place of the usual one.
+    """Print a line above the progress bars, if there are any.
 
-    Left to itself, click looks for the stream behind that and writes into the bars.
+    While bars are shown, rich replaces `sys.stdout` and `sys.stderr`. The line has to go through the replacement;
+    `click.echo` would find the original stream and write into the bars.
+
+    Args:
+        text: The line.
+        err: Print to stderr.
     """
     with OUTPUT_LOCK:
         stream, usual = (sys.stderr, sys.__stderr__) if err else (sys.stdout, sys.__stdout__)
@@ -129,8 +152,24 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Keep the traceback of a bug in a file and tell the user where."""
+    """Write the traceback of a bug to a file and print the file's name."""
     handle, name = tempfile.mkstemp(prefix="ocrfarm-", suffix=".traceback")
     with os.fdopen(handle, "w") as report:
         traceback.print_exception(kind, error, trace, file=report)
-    click.echo(f"ocrfarm: this is a bug: {kind.__name__}: {error}; please report it with {Path(name)}", err=True)
+    click.echo(f"ocrfarm: this is a bug ({kind.__name__}: {error}); please report it, with {Path(name)}", err=True)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that completes commands and options in SHELL.
+
+    \b
+    bash  add to ~/.bashrc:  eval "$(ocrfarm completion bash)"
+    zsh   add to ~/.zshrc:   eval "$(ocrfarm completion zsh)"
+    fish  run once:          ocrfarm completion fish > ~/.config/fish/completions/ocrfarm.fish
+    """  # noqa: D301 - click keeps the lines after \b as they are
+    make = get_completion_class(shell)
+    assert make
+    click.echo(make(context.find_root().command, {}, "ocrfarm", "_OCRFARM_COMPLETE").source())

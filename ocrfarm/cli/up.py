@@ -1,6 +1,7 @@
-"""`ocrfarm up`: a farm on this machine that stays."""
+"""`ocrfarm up` and `ocrfarm worker`: run a whole farm on this machine, or one process of a farm."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.cli.display import flower_tasks_url
+from ocrfarm.cli.options import PROFILE_HELP
 from ocrfarm.client import Client
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
@@ -19,21 +21,39 @@ if TYPE_CHECKING:
     from ocrfarm.farm.embedded.farm import EmbeddedFarm
 
 _FLOWER_PORT = 5555
-"""Flower's own default."""
+"""Port of Flower; its own default."""
 
 _JOBS_PORT = 5556
+"""Port of the jobs page."""
 
 _CHECK_INTERVAL = 1.0
-"""How often it is looked whether every process still lives."""
+"""Seconds between two checks that all processes are alive."""
 
 
-@click.command(short_help="Start a farm on this machine, until Ctrl-C.")
-@click.option("--profile", default="fast", show_default=True, help="fast, accurate, mixed, cascade, or a .toml file.")
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("ocrfarm-data"), show_default=True)
-@click.option("--flower-port", default=_FLOWER_PORT, show_default=True, help="Where Flower listens; 0: nowhere.")
-@click.option("--jobs-port", default=_JOBS_PORT, show_default=True, help="Where the jobs page is; 0: nowhere.")
+@click.command(short_help="Run a farm on this machine until Ctrl-C.")
+@click.option("--profile", default="fast", show_default=True, help=PROFILE_HELP)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=Path("ocrfarm-data"),
+    show_default=True,
+    help="Folder for jobs, results and logs.",
+)
+@click.option(
+    "--flower-port",
+    default=_FLOWER_PORT,
+    show_default=True,
+    metavar="PORT",
+    help="Port of Flower; 0 to run without it.",
+)
+@click.option(
+    "--jobs-port", default=_JOBS_PORT, show_default=True, metavar="PORT", help="Port of the jobs page; 0 for none."
+)
 def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> None:
-    """Start a farm on this machine and keep it until Ctrl-C; jobs and results stay in the folder."""
+    """Run a farm on this machine until Ctrl-C, and print how to reach it.
+
+    Jobs and results are kept in the data folder; `ocrfarm up` with the same folder continues them.
+    """
     from ocrfarm.farm.embedded.farm import EmbeddedFarm, default_layout
 
     settings = Settings.from_env(os.environ)
@@ -46,7 +66,7 @@ def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> Non
         flower = f"export OCRFARM_FLOWER_URL=http://127.0.0.1:{flower_port}  # user ocrfarm, password {password}"
         click.echo(flower if flower_port else "# no Flower")
         click.echo(f"# jobs: {address}")
-        click.echo(f"# logs: {farm.logs_dir}; Ctrl-C ends the farm, `ocrfarm up` in the same folder goes on")
+        click.echo(f"# logs: {farm.logs_dir}; Ctrl-C stops the farm, and `ocrfarm up` in this folder continues it")
         while True:
             farm.check()
             time.sleep(_CHECK_INTERVAL)
@@ -54,7 +74,7 @@ def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> Non
 
 @contextmanager
 def _jobs_page(farm: "EmbeddedFarm", folder: Path, *, flower_port: int, port: int) -> Iterator[str]:
-    """Serve the jobs page to whoever has its address, and give that."""
+    """Serve the jobs page and yield its address, which holds a secret."""
     if not port:
         yield "no page"
         return
@@ -66,3 +86,18 @@ def _jobs_page(farm: "EmbeddedFarm", folder: Path, *, flower_port: int, port: in
     config = JobsPageConfig(Client(settings=settings), settings.limits.overrides, flower)
     with open_jobs_page(config, folder) as handle_path, serve(handle_path, port=port) as address:
         yield address
+
+
+@click.command(
+    short_help="Run one process of a farm: split, recognize, stitch and others.",
+    context_settings={"ignore_unknown_options": True},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def worker(context: click.Context, arguments: tuple[str, ...]) -> None:
+    """Run one process of a farm until it is stopped."""
+    from ocrfarm.worker.main import main
+
+    sys.excepthook = sys.__excepthook__  # the traceback of a bug belongs in the worker's log
+    context.exit(main(list(arguments)))

@@ -1,4 +1,4 @@
-"""`ocrfarm view`: shows what was read over the image, in a browser."""
+"""`ocrfarm view`: show results over their images in a browser."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ocrfarm.cli.find_image import find_image
+from ocrfarm.cli.sources import find_image
 from ocrfarm.errors import InvalidResult
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Settings
@@ -20,33 +20,36 @@ from ocrfarm.viewer import ViewerItem, write_viewer
 from ocrfarm.viewer.server import reply_with_file, serve
 
 _RESULT_START = re.compile(rb'\s*\{\s*"format"\s*:\s*"ocrfarm/')
-"""How a result begins; other JSON files may lie beside it."""
+"""Beginning of a result; other JSON files in the folder are skipped."""
 
 _HEAD_BYTES = 256
+"""Bytes of a file in which `_RESULT_START` must match."""
 
 
-@click.command(short_help="Show results over their images, in a browser.")
+@click.command(short_help="Show results over their images in a browser.")
 @click.argument("result", type=click.Path(path_type=Path))
-@click.option("--image", type=click.Path(path_type=Path), help="The image, or the folder where images lie.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the viewer into this folder, and serve nothing.")
-@click.option("--port", default=0, help="Where to serve; any free port unless given.")
-@click.option("--browser/--no-browser", default=True, help="Open a browser, or only say the address.")
+@click.option("--image", type=click.Path(path_type=Path), help="The image, or the folder with the images.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the viewer into this folder instead of serving it.")
+@click.option("--port", default=0, metavar="PORT", show_default="any free port", help="Port to serve on.")
+@click.option("--browser/--no-browser", default=True, help="Open a browser, or print the address only.")
 def view(result: Path, image: Path | None, *, out: Path | None, port: int, browser: bool) -> None:
-    """Show RESULT, a .json that `ocrfarm read` wrote or the folder that it wrote into, over its image.
+    """Show RESULT over its image: a .json file from `ocrfarm read`, or the folder with all results.
 
-    OUT/outcomes.csv tells where the images are; else they are looked for beside the result, one folder above and
-    where you are. With --out the viewer is a folder for any web server or bucket; without it, it is served to you alone
-    until Ctrl-C.
+    Images are found by the outcomes.csv beside the results; otherwise by their names beside the result, in the folder
+    above and in the current folder.
+
+    The viewer is served to this machine only, until Ctrl-C. With --out it is written as static files for any web server
+    or bucket.
     """
     items = [_load_page(path, image) for path in _find_results(result)]
     if out:
         _write_pages(items, out)
-        click.echo(f"{out}: put this folder on a web server or into a bucket; its first page is index.html")
+        click.echo(f"{out}: publish this folder on a web server or in a bucket; its first page is index.html")
         return
     with tempfile.TemporaryDirectory(prefix="ocrfarm-view-") as name:
         _write_pages(items, Path(name))
         with serve(partial(reply_with_file, Path(name)), port=port) as address:
-            click.echo(f"{address}\n# Ctrl-C ends it")
+            click.echo(f"{address}\n# press Ctrl-C to stop")
             if browser:
                 _open_browser(address)
             while True:
@@ -66,7 +69,7 @@ def _on_page(bar: Progress, task: TaskID, done: int, total: int) -> None:
 
 
 def _find_results(path: Path) -> list[Path]:
-    """Give the result, or the results in the folder and its sub-folders; `InvalidResult` where there is none."""
+    """Return the result, or all results in a folder and its sub-folders; `InvalidResult` if there is none."""
     if not path.is_dir():
         return [path]
     found = [each for each in sorted(path.rglob("*.json")) if _is_result(each)]
@@ -82,7 +85,7 @@ def _is_result(path: Path) -> bool:
     except IsADirectoryError:
         return False
     except OSError:
-        return True  # and whoever reads it says why it cannot be read
+        return True  # reading it raises an error that says why
 
 
 def _load_page(path: Path, image: Path | None) -> ViewerItem:
@@ -97,7 +100,7 @@ def _load_page(path: Path, image: Path | None) -> ViewerItem:
 
 
 def _open_browser(address: str) -> None:
-    """Open a browser that has a window; one that draws in the terminal would take it away."""
+    """Open a graphical browser; a text browser would take over the terminal."""
     try:
         found = webbrowser.get()
     except webbrowser.Error:

@@ -166,7 +166,7 @@ def test_two_batches_do_not_share_a_folder(tmp_path: Path) -> None:
     with Journal(tmp_path / "out" / JOURNAL_NAME) as first:
         first.add(JournalEntry(file="x.png", state="submitted", result="x"))
         second = run_ocrfarm("read", "in", "--out", "out", *IN_PROCESS, cwd=tmp_path)
-    assert (second.returncode, "another ocrfarm works in this folder" in second.stderr) == (4, True), second.stderr
+    assert (second.returncode, "another ocrfarm is using this folder" in second.stderr) == (4, True), second.stderr
     assert run_ocrfarm("read", "in", "--out", "out", *IN_PROCESS, cwd=tmp_path).returncode == 0
 
 
@@ -174,4 +174,4 @@ def test_nothing_but_what_goes_wrong_is_said_when_asked(tmp_path: Path) -> None:
     draw_images(tmp_path / "in", 2)
     ended = run_ocrfarm("read", "in", "nothing.png", "--out", "out", "--quiet", *IN_PROCESS, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr.startswith("ocrfarm: UnidentifiedImage: nothing.png")
+    assert ended.stderr.startswith("ocrfarm: ImageNotFound: nothing.png")

@@ -189,7 +189,7 @@ def test_up_serves_other_command_lines_and_ends_with_ctrl_c(tmp_path: Path) -> N
         assert run_ocrfarm("fetch", job, "--out", "out", cwd=tmp_path, **farm).returncode == 0
         assert f"{job}  " in run_ocrfarm("jobs", cwd=tmp_path, **farm).stdout
         assert "complete" in run_ocrfarm("status", job, cwd=tmp_path, **farm).stdout
-        assert run_ocrfarm("cancel", job, cwd=tmp_path, **farm).stdout == "had ended before\n"
+        assert run_ocrfarm("cancel", job, cwd=tmp_path, **farm).stdout == "the job had already ended\n"
         assert run_ocrfarm("status", "0" * 26, cwd=tmp_path, **farm).returncode == 10
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 130

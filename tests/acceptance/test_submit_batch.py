@@ -136,7 +136,10 @@ def test_a_part_of_a_bucket(tmp_path: Path, s3: S3Store, valkey_server: ValkeySe
     names = ["others/c.png", "scans/a.png", "scans/deep/b.PNG"]
     assert [line.partition("  ")[2] for line in ended.stdout.splitlines()] == [f"{bucket}/{name}" for name in names]
     assert run_ocrfarm("submit", "--prefix", f"{bucket}/scans", *SYNTHETIC, cwd=tmp_path, **farm).stdout == ""
-    for prefix, words in ((f"{bucket}/empty", "no image has such a name"), ("scans/", "s3://bucket/prefix")):
+    for prefix, words in (
+        (f"{bucket}/empty", "there are no images under this prefix"),
+        ("scans/", "s3://bucket/prefix"),
+    ):
         ended = run_ocrfarm("submit", "--prefix", prefix, *SYNTHETIC, cwd=tmp_path, **farm)
         assert (ended.returncode in (3, 4), words in ended.stderr) == (True, True), ended.stderr
 
@@ -144,7 +147,7 @@ def test_a_part_of_a_bucket(tmp_path: Path, s3: S3Store, valkey_server: ValkeySe
 def test_nothing_to_hand_in(tmp_path: Path, farm: dict[str, str]) -> None:
     (tmp_path / "list.txt").write_text("# nothing\n")
     ended = run_ocrfarm("submit", "--manifest", "list.txt", cwd=tmp_path, **farm)
-    assert (ended.returncode, "nothing to hand in" in ended.stderr) == (3, True)
+    assert (ended.returncode, "nothing to submit" in ended.stderr) == (3, True)
 
 
 def test_who_waits_hears_that_nobody_reads(tmp_path: Path, farm: dict[str, str]) -> None:
@@ -153,4 +156,4 @@ def test_who_waits_hears_that_nobody_reads(tmp_path: Path, farm: dict[str, str])
     job = run_ocrfarm("submit", "a.png", *SYNTHETIC, cwd=tmp_path, **farm).stdout.strip()
     waited = run_ocrfarm("wait", job, "--timeout", 13, cwd=tmp_path, **farm)
     assert waited.returncode == 11
-    assert waited.stderr.count("a.png waits: no worker reads recognize.synthetic") == 1
+    assert waited.stderr.count("a.png is waiting: no worker reads recognize.synthetic") == 1

@@ -165,7 +165,7 @@ def test_a_machine_gets_an_object_for_each_event(folder: Path) -> None:
 def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
     ended = run_ocrfarm("read", ".", "--out", "out", "--dry-run", *IN_PROCESS, cwd=folder)
     assert (ended.returncode, (folder / "out").exists()) == (0, False), ended.stderr
-    assert "a.png: 1 page, 6.0 megapixels, 54 tiles, nobody knows how long" in ended.stdout
+    assert "a.png: 1 page, 6.0 megapixels, 54 tiles, no timing data yet" in ended.stdout
     assert "nothing has been read with synthetic yet" in ended.stdout
     ended = run_ocrfarm("read", "a.png", "--out", "out", "--dry-run", "--profile", "fast", cwd=folder)
     origin = r"\((\d+\.\d) MP/s, measured on 2 cores of another machine, for (\d+) cores\)"
@@ -176,7 +176,7 @@ def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
     ended = run_ocrfarm("read", ".", "--out", "out", "--dry-run", "--json", *IN_PROCESS, cwd=folder)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [row.get("file") for row in rows] == ["b.png", None]  # the other one is done
-    assert rows[-1]["origin"] == "1 image read into this folder with synthetic"
+    assert rows[-1]["based_on"] == "1 image read into this folder with synthetic"
     assert rows[-1]["seconds"] > 0
     (folder / "bad.png").write_bytes(b"no image")
     assert run_ocrfarm("read", ".", "--out", "out", "--dry-run", *IN_PROCESS, cwd=folder).returncode == 3

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from selenium.webdriver.common.by import By
 
-from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.cli.display import flower_tasks_url
 from ocrfarm.cli.top import render_page
 from ocrfarm.client import Client
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, default_layout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.by import By
 
-from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.cli.display import flower_tasks_url
 from ocrfarm.farm import protocol
 from ocrfarm.settings import Endpoints, Settings, TaskLimits
 from tests.support.chromium import Browser, run_chromium

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocrfarm.cli.output import flower_tasks_url
+from ocrfarm.cli.display import flower_tasks_url
 from ocrfarm.settings import Endpoints, Settings, TaskLimits
 from ocrfarm.viewer.jobs import JobsPageConfig, open_jobs_page
 from ocrfarm.viewer.server import serve

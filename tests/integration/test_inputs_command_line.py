@@ -113,7 +113,7 @@ def test_regions_and_masks(tmp_path: Path, where: list[str]) -> None:
         "read", "sheet.png", "--out", "out", "--formats", "json", *arguments, *SYNTHETIC_PROFILE, *where, cwd=tmp_path
     )
     assert ended.returncode == 0, ended.stderr
-    assert "left out on purpose" in ended.stdout
+    assert "excluded by --region or --mask" in ended.stdout
     (page,) = read_pages(tmp_path / "out/sheet.json")
     assert page["lines"]
     assert page["coverage"]["excluded"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocrfarm.cli.mask import read_mask
+from ocrfarm.cli.options import read_mask
 from ocrfarm.errors import InputError, OcrfarmError, SettingsError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.selection import SELECT_ALL, Mask, PageRange, Selection, parse_page_ranges, parse_region
