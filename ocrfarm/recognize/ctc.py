@@ -1,4 +1,17 @@
-"""Probabilities of a CTC recognizer -> characters with their places."""
+"""Probabilities of a CTC recognizer -> characters with their positions.
+
+Greedy (best path) decoding: take the best class of each time step, merge runs of equal classes, drop the blanks
+(Graves et al., "Connectionist Temporal Classification", ICML 2006), and then restore lost spaces.
+
+    time step        0  1  2  3  4  5  6  7  8      a space is inserted if
+    best class       -  D  D  -  N  -  -  8  8          log10(p) + 5 x gap + room > 0
+    runs                D        N        8         p: highest probability of the space between the runs
+    ink columns      ..####..####......####...      gap: inkless columns between them, beyond the line's median
+    characters          D        N     _  8         room: time steps between them; both in line heights
+
+Invariant: characters are in reading order, with positions in 0..1 that never decrease. Cost: O(time steps x classes),
+plus O(columns) for the gaps.
+"""
 
 import math
 import re
@@ -15,29 +28,35 @@ from ocrfarm.recognize.ink_gaps import InkColumns, widest_gap
 from ocrfarm.tile import Char
 
 BLANK = 0
-"""CTC's class for "no character here"."""
+"""Index of the CTC class for "no character"."""
 
 SPACE_PER_GAP, DIGIT_ONE_MARGIN = 5.0, 0.1
-"""When a lost space is put back. PaddleOCR's recognizers drop every eighth space on dense print, though they half saw
-it: there, log10(p) + 5 x white + room > 0. White is the widest inkless stretch between two characters in line heights,
-less what is usual in the line, less .1 for each "1" beside it (a digit with white on both sides); room is the gap
-between their time steps, in line heights. Of 1911 spaces on scanned receipts the tiny model drops 370, of which 55 are
-left; 36 are put in wrongly; on drawn pages 102 of 112 come back, and 8 are wrong."""
+"""Weights of the rule for lost spaces. PaddleOCR's recognizers drop every eighth space in dense text, although
+its probability is raised there. A space is inserted if log10(p) + 5 x gap + room > 0. `gap` is the widest inkless gap
+between two characters in line heights, minus the median of the line, minus 0.1 for each "1" beside it (a digit with
+white on both sides); `room` is the distance of their time steps in line heights. Of 1911 spaces on scanned receipts
+the tiny model drops 370, of which 55 remain missing and 36 are inserted wrongly; on drawn pages 102 of 112 are restored
+and 8 are wrong."""
 
 _UNSPACED_SCRIPTS = re.compile("[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff5e]")
-"""Han, kana and their punctuation: no spaces stand between these."""
+"""Han, kana and their punctuation, which are written without spaces."""
 
 _IN_NUMBER = re.compile(r"\d[.,:]\d")
-"""No space is put back into a number, where points have white on both sides."""
+"""No space is restored in a number, because its points have white on both sides."""
 
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
-"""Kana, Han and Hangul: lines with these keep their full-width punctuation."""
+"""Kana, Han and Hangul: lines that contain these keep their full-width punctuation."""
 
 _FULL_WIDTH = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0xFF01, 0xFF5F)}
 
 
 class Alphabet(NamedTuple):
-    """The recognizer's classes in order, blank first, and which of them is the space."""
+    """The recognizer's classes.
+
+    Attributes:
+        classes: The text of each class, blank first.
+        space: Index of the class of the space.
+    """
 
     classes: Sequence[str]
     space: int
@@ -54,40 +73,56 @@ class _ClassRun(NamedTuple):
 def decode(
     probabilities: NDArray[np.float32], alphabet: Alphabet, *, ink: InkColumns, step: float, height: int
 ) -> tuple[Char, ...]:
-    """Decode one line greedily: equal neighbours are one character, blanks are dropped, lost spaces put back.
+    """Decode one line greedily and restore lost spaces.
 
-    probabilities: time x classes. ink: which columns of the line's image, `height` pixels high, hold ink; the line
-    ends with them, its padding does not count. step: pixels from one time step to the next. A character's place is the
-    middle of its run; its confidence is that of the run's first step, as in PaddleOCR.
+    Args:
+        probabilities: Time steps x classes, float32.
+        alphabet: The classes.
+        ink: Whether each column of the line's image contains ink, without the padding of the network's input.
+        step: Pixels between two time steps.
+        height: Height of the line's image, in pixels.
+
+    Returns:
+        The characters in order. The position of a character is the centre of its run; its confidence is the
+        probability at the first step of the run, as in PaddleOCR.
+
+    Examples:
+        >>> alphabet = Alphabet(["blank", "a", "b", " "], space=3)
+        >>> best = [1, 1, 0, 2]  # a, a, blank, b
+        >>> probabilities = np.eye(4, dtype=np.float32)[best]
+        >>> chars = decode(probabilities, alphabet, ink=np.ones(32, bool), step=8.0, height=32)
+        >>> [(char.text, char.position) for char in chars]
+        [('a', 0.25), ('b', 0.875)]
     """
     runs = _find_runs(probabilities)
     gaps = [_gap_between(ink, before, run, step) / height for before, run in pairwise(runs)]
-    usual = median(gaps or [0.0])
+    median_gap = median(gaps or [0.0])
     text = "".join(alphabet.classes[run.best][:1] for run in runs)
     chars: list[Char] = []
     for index, run in enumerate(runs):
         if index and _can_have_space(alphabet, runs[index - 1], run) and not _is_in_number(text, index):
             before = runs[index - 1]
             space = float(probabilities[before.end - 1 : run.start + 1, alphabet.space].max())
-            gap = gaps[index - 1] - usual - DIGIT_ONE_MARGIN * text[index - 1 : index + 1].count("1")
+            gap = gaps[index - 1] - median_gap - DIGIT_ONE_MARGIN * text[index - 1 : index + 1].count("1")
             room = (run.start - before.end) * step / height
             if math.log10(max(space, 1e-9)) + SPACE_PER_GAP * gap + room > 0:
                 chars.append(Char(" ", _relative_position(before.end, run.start, len(ink) / step), space))
-        sure = float(probabilities[run.start, run.best])
-        chars.append(Char(alphabet.classes[run.best], _relative_position(run.start, run.end, len(ink) / step), sure))
+        confidence = float(probabilities[run.start, run.best])
+        position = _relative_position(run.start, run.end, len(ink) / step)
+        chars.append(Char(alphabet.classes[run.best], position, confidence))
     return _to_half_width(chars)
 
 
 def _gap_between(ink: InkColumns, before: _ClassRun, run: _ClassRun, step: float) -> int:
-    """Give the pixels of white between the middles of two characters."""
+    """Return the width of the widest inkless gap between the centres of two characters, in pixels."""
     start, end = (before.start + before.end) / 2 * step, (run.start + run.end) / 2 * step
     return widest_gap(ink, start=start, end=end)
 
 
 def _is_in_number(text: str, index: int) -> bool:
-    """Say whether the place before a character lies inside a number, at its point."""
-    around, behind = text[max(index - 2, 0) : index + 1], text[index - 1 : index + 2]
-    return any(re.fullmatch(_IN_NUMBER, part) for part in (around, behind))
+    """Return whether the position before a character is next to the decimal point of a number."""
+    before, after = text[max(index - 2, 0) : index + 1], text[index - 1 : index + 2]
+    return any(re.fullmatch(_IN_NUMBER, part) for part in (before, after))
 
 
 def _find_runs(probabilities: NDArray[np.float32]) -> list[_ClassRun]:
@@ -98,7 +133,7 @@ def _find_runs(probabilities: NDArray[np.float32]) -> list[_ClassRun]:
 
 
 def _can_have_space(alphabet: Alphabet, before: _ClassRun, run: _ClassRun) -> bool:
-    """Say whether a space may stand between two characters: not beside another one, and not between Han characters."""
+    """Return whether a space may be inserted: not next to another space, and not between Han characters."""
     if alphabet.space in (before.best, run.best):
         return False
     return not all(_UNSPACED_SCRIPTS.match(alphabet.classes[each.best]) for each in (before, run))
@@ -109,7 +144,7 @@ def _relative_position(start: int, end: int, columns: float) -> float:
 
 
 def _to_half_width(chars: list[Char]) -> tuple[Char, ...]:
-    """Turn full-width punctuation, which the models like to read, into the ASCII that a line without Han must mean."""
+    """Replace full-width punctuation by ASCII, unless the line contains Han, kana or Hangul."""
     if any(_EAST_ASIAN.match(char.text) for char in chars):
         return tuple(chars)
     return tuple(char._replace(text=_FULL_WIDTH.get(char.text, char.text)) for char in chars)

@@ -1,4 +1,4 @@
-"""The Engine protocol: pixels of one tile -> what text is on them."""
+"""The Engine protocol: pixels of one tile -> the lines of text on it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,25 +12,28 @@ if TYPE_CHECKING:  # the client knows profiles, not pixels: it starts without nu
     from numpy.typing import NDArray
 
 RgbPixels: TypeAlias = "NDArray[np.uint8]"
-"""Height x width x 3, red green blue, 0..255, C-contiguous."""
+"""Height x width x 3, RGB, uint8, C-contiguous."""
 
 
 LineFilter = Callable[[Quad], bool]
-"""Says of a line that was found, its quad in pixels of the array, whether it is to be read."""
+"""Returns whether a detected line is to be recognized; its quad is in pixels of the array."""
 
 
 def accept_all(_: Quad) -> bool:
-    """Want every line."""
+    """Return True for every line."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
-    """What an engine found; the fragments' quads are in pixels of the array that it was given.
+    """The result of `Engine.read`.
 
-    `overlong_lines` counts lines that were longer than the recognizer's widest input, even in pieces;
-    `detector_overflow` says that the detector reached its contour limit, so text may be missing; `input_columns` is how
-    wide the recognizer's inputs were together, and `padding_columns` how much of that was none of a line.
+    Attributes:
+        fragments: The lines; their quads are in pixels of the array that was read.
+        overlong_lines: Number of lines that were longer than the recognizer's widest input, even in chunks.
+        detector_overflow: Whether the detector reached its contour limit, so that text may be missing.
+        input_columns: Total width of the recognizer's inputs, in pixels.
+        padding_columns: How many of these columns were padding.
     """
 
     fragments: tuple[Fragment, ...]
@@ -41,22 +44,45 @@ class EngineOutput:
 
 
 class EnginePair(NamedTuple):
-    """An engine and the stronger one that reads what it doubts: those of a profile and its `second_pass_profile`."""
+    """The engines of a profile with a cascade.
+
+    Attributes:
+        first_pass: The engine of the profile.
+        second_pass: The engine of its `second_pass_profile`, which reads lines of low confidence again.
+    """
 
     first_pass: "Engine"
     second_pass: "Engine"
 
 
 class Engine(Protocol):
-    """Finds and reads text; holds exactly one recognizer model. Not safe for use by two threads at once."""
+    """Detects and recognizes text with one recognizer model; an engine must not be used by two threads at once.
+
+    An engine may raise any exception; `tile_reader` translates it to `EngineFailed`.
+
+    Attributes:
+        model: Official PaddleOCR name of the recognizer.
+    """
 
     model: str
-    """The recognizer's official PaddleOCR name."""
 
     def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
-        """Find the lines on one array of pixels and read those that are wanted."""
+        """Detect the lines on an image and recognize the accepted ones.
+
+        Args:
+            pixels: Height x width x 3, RGB, uint8.
+            accept: Called with the quad of each detected line; only accepted lines are recognized.
+        """
         ...
 
     def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
-        """Read lines whose quads, in pixels of the array, are known; the fragments have the same quads."""
+        """Recognize lines whose places are known, without detection.
+
+        Args:
+            pixels: Height x width x 3, RGB, uint8.
+            lines: Quads of the lines, in pixels of the array.
+
+        Returns:
+            One fragment for each line, with the same quad.
+        """
         ...

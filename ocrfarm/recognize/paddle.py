@@ -1,8 +1,18 @@
-"""PaddleOCR behind the Engine protocol; the only module that imports it.
+"""PaddleEngine: PaddleOCR behind the Engine protocol; the only module that imports PaddleOCR.
 
-It works through the inner steps of PaddleOCR's text detection and text recognition modules (PaddleX 3.7.2, pinned),
-not through its pipeline: that drops the detection scores, puts word boxes in the wrong places, overrides the models'
-own thresholds and pads each line by its neighbours in the batch.
+Detection by differentiable binarization (Liao et al., "Real-time Scene Text Detection with DB", AAAI 2020), recognition
+by CTC (see `ctc`):
+
+    pixels -> scale to multiples of 32 -> probability map -> contours -> boxes -> merge vertical boxes -> accept?
+           -> crop each box -> chunks of long lines -> batches of equal width -> CTC -> characters -> fragments
+
+The module calls the inner steps of PaddleOCR's detection and recognition modules (PaddleX 3.7.2, pinned) instead of its
+pipeline, which drops the detection scores, misplaces word boxes, overrides the models' own thresholds and pads lines to
+the width of their neighbours in the batch.
+
+Invariant: the characters of a line do not depend on the other lines in its batch, because crops are padded to multiples
+of `WIDTH_BUCKET`. Cost: detection grows with the pixels of the tile, recognition with the total width of its lines;
+memory is bounded by one batch.
 """
 
 import math
@@ -30,18 +40,18 @@ from ocrfarm.recognize.vertical_merge import ScoredBox, merge_vertical_boxes
 from ocrfarm.tile import DETECTOR_STRIDE, Char, Fragment
 
 LINE_HEIGHT = 48
-"""Pixels: the recognizers' input height."""
+"""Pixels: height of the recognizers' input."""
 
 WIDTH_BUCKET = 64
-"""Pixels: crops are padded to the next multiple, never to their neighbours' width, so that what is read on a line does
-not depend on which lines share its batch."""
+"""Pixels: crops are padded to the next multiple and not to their neighbours' width, so that the text of a line does not
+depend on the other lines in its batch."""
 
 MIN_INPUT_WIDTH = 320
-"""Pixels: the narrowest input; PaddleOCR trains and runs the recognizers with at least this."""
+"""Pixels: width of the narrowest input; PaddleOCR trains and runs the recognizers with at least this."""
 
 DETECTOR_MARGIN = 64
-"""Detector pixels of empty border around the probability map, so that boxes at the tile's sides are not clamped corner
-by corner, which would skew rotated ones."""
+"""Detector pixels of empty border around the probability map, so that the corners of boxes at the tile's sides are not
+clamped, which would skew rotated boxes."""
 
 
 class PaddleEngine:
@@ -53,10 +63,15 @@ class PaddleEngine:
         self._recognizer = _Recognizer(profile, recognizer)
 
     def read(self, pixels: RgbPixels, *, accept: LineFilter = accept_all) -> EngineOutput:
-        """Find the lines on height x width x 3 RGB pixels and read those that are wanted."""
-        bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # the order in which PaddleOCR's models were trained
-        found, has_overflow = self._detector.detect(bgr)
-        regions = [region for region in merge_vertical_boxes(found) if accept(region[0])]
+        """Detect the lines on an image and recognize the accepted ones; see `Engine.read`.
+
+        Args:
+            pixels: Height x width x 3, RGB, uint8.
+            accept: Returns whether a detected line is to be recognized.
+        """
+        bgr = np.ascontiguousarray(pixels[:, :, ::-1])  # PaddleOCR's models were trained on BGR
+        boxes, has_overflow = self._detector.detect(bgr)
+        regions = [region for region in merge_vertical_boxes(boxes) if accept(region[0])]
         lines = read_lines(bgr, [box for box, _ in regions], read=self._recognizer.read)
         fragments = tuple(
             Fragment(quad, chars, mean_confidence(chars), score)
@@ -68,10 +83,15 @@ class PaddleEngine:
         return EngineOutput(fragments, overlong_lines, has_overflow, columns, padding)
 
     def read_lines(self, pixels: RgbPixels, lines: Sequence[Quad]) -> list[Fragment]:
-        """Read lines whose places on height x width x 3 RGB pixels are known; see `Engine`."""
+        """Recognize lines whose places are known; see `Engine.read_lines`.
+
+        Args:
+            pixels: Height x width x 3, RGB, uint8.
+            lines: Quads of the lines, in pixels of the array.
+        """
         bgr = np.ascontiguousarray(pixels[:, :, ::-1])
-        read = self._recognizer.read([extract_crop(bgr, line) for line in lines])
-        return [Fragment(line, chars, mean_confidence(chars)) for line, chars in zip(lines, read, strict=True)]
+        texts = self._recognizer.read([extract_crop(bgr, line) for line in lines])
+        return [Fragment(line, chars, mean_confidence(chars)) for line, chars in zip(lines, texts, strict=True)]
 
 
 class _Detector:
@@ -82,7 +102,7 @@ class _Detector:
         self._model = _load_predictor(TextDetection, profile.detector, folder, profile.runtime)
 
     def detect(self, bgr: NDArray[np.uint8]) -> tuple[list[ScoredBox], bool]:
-        """Give quads in pixels of the array with their scores, and whether the contour limit was reached."""
+        """Return quads in pixels of the array with their scores, and whether the contour limit was reached."""
         probabilities = self._predict_probabilities(bgr)
         post = self._model.post_op
         bitmap = probabilities > post.thresh
@@ -102,11 +122,11 @@ class _Detector:
         """Run the network on the scaled image; the map has `DETECTOR_MARGIN` empty pixels on each side."""
         steps = self._model.pre_tfs
         batch = steps["ToBatch"](imgs=steps["ToCHW"](imgs=steps["Normalize"](imgs=[self._scale_to_stride(bgr)])))
-        found = np.asarray(self._model.runner(x=batch)[0][0, 0], np.float32)
-        return np.pad(found, DETECTOR_MARGIN)
+        probabilities = np.asarray(self._model.runner(x=batch)[0][0, 0], np.float32)
+        return np.pad(probabilities, DETECTOR_MARGIN)
 
     def _scale_to_stride(self, bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Scale to whole lattice cells; the image is padded, not stretched, where its side is not a multiple."""
+        """Scale the image so that its sides are multiples of the stride; it is padded for this and never stretched."""
         height, width = bgr.shape[:2]
         cells = [max(math.ceil(side * self._scale / DETECTOR_STRIDE), 1) * DETECTOR_STRIDE for side in (width, height)]
         padded = [round(side / self._scale) for side in cells]
@@ -129,38 +149,38 @@ class _Recognizer:
         self._columns = self._padding = 0
 
     def pop_usage(self) -> tuple[int, int]:
-        """Give the columns of all inputs since the last call, and how many of them were padding."""
-        used, self._columns, self._padding = (self._columns, self._padding), 0, 0
-        return used
+        """Return the number of input columns since the last call, and how many of them were padding."""
+        usage, self._columns, self._padding = (self._columns, self._padding), 0, 0
+        return usage
 
     def exceeds_max_width(self, quad: Quad) -> bool:
-        """Say whether even the pieces of a line are too long for the widest input and so are read narrower."""
+        """Return whether even the chunks of a line are too long for the widest input and must be compressed."""
         start, end = split_into_chunks(math.ceil(quad.length), math.ceil(quad.height))[0]
         return (end - start) / max(quad.height, 1) * LINE_HEIGHT > self._max_width
 
     def read(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
-        """Read every crop (height x width x 3, BGR), long ones in pieces."""
+        """Recognize crops (height x width x 3, BGR), long ones in chunks."""
         spans = [split_into_chunks(crop.shape[1], crop.shape[0]) for crop in crops]
-        pieces = [crop[:, start:end] for crop, own in zip(crops, spans, strict=True) for start, end in own]
-        texts = iter(self._read_batched(pieces))
+        chunks = [crop[:, start:end] for crop, of_crop in zip(crops, spans, strict=True) for start, end in of_crop]
+        texts = iter(self._read_batched(chunks))
         return [
-            merge_chunks(own, [next(texts) for _ in own], height=crop.shape[0])
-            for crop, own in zip(crops, spans, strict=True)
+            merge_chunks(of_crop, [next(texts) for _ in of_crop], height=crop.shape[0])
+            for crop, of_crop in zip(crops, spans, strict=True)
         ]
 
     def _read_batched(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[Char, ...]]:
-        """Read crops in batches of like width."""
+        """Recognize crops in batches of similar width."""
         widths = [min(math.ceil(LINE_HEIGHT * crop.shape[1] / crop.shape[0]), self._max_width) for crop in crops]
         order = sorted(range(len(crops)), key=lambda index: (widths[index], index))
-        read: list[tuple[Char, ...]] = [()] * len(crops)
+        texts: list[tuple[Char, ...]] = [()] * len(crops)
         for batch in self._group_by_width(order, widths):
             images = [_resize_crop(crops[index], widths[index]) for index in batch]
             for index, chars in zip(batch, self._infer(images), strict=True):
-                read[index] = chars
-        return read
+                texts[index] = chars
+        return texts
 
     def _group_by_width(self, order: list[int], widths: list[int]) -> list[list[int]]:
-        """Share out crops; no batch has more columns than a full one of the narrowest, or memory would grow on."""
+        """Group crops into batches; none has more columns than a full batch of the narrowest, to bound the memory."""
         batches: list[list[int]] = []
         for index in order:
             last, bucket = batches[-1] if batches else [], _bucket_width(widths[index])
@@ -195,7 +215,7 @@ def _resize_crop(image: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 
 
 def _load_predictor(kind: type[Any], name: str, folder: Path, runtime: Runtime) -> Any:  # noqa: ANN401 - PaddleX is untyped
-    """Load one module and give PaddleX's predictor inside it, after a look at what really runs it."""
+    """Load one module and return PaddleX's predictor inside it, after checking which provider really runs it."""
     options = engine_options(runtime)
     predictor = kind(
         model_name=name, model_dir=str(folder), device=runtime.device, engine=runtime.engine, engine_config=options
@@ -206,10 +226,14 @@ def _load_predictor(kind: type[Any], name: str, folder: Path, runtime: Runtime) 
 
 
 def download(model: Model) -> Path:
-    """Fetch a model under its official name with PaddleOCR's own downloader and give its folder."""
+    """Download a model by its official name with PaddleOCR's own downloader and return its folder.
+
+    Raises:
+        WeightsError: The model cannot be downloaded.
+    """
     try:
         return Path(official_models.get_model_path(model.name, model_formats=[model.format]))
     except Exception as error:
         raise WeightsError(
-            f"{model.name}: PaddleOCR cannot fetch it ({error}); put its weights in a folder and name it"
+            f"{model.name}: PaddleOCR cannot fetch it ({error}); put its weights in a folder and set OCRFARM_MODELS_DIR"
         ) from error

@@ -1,4 +1,4 @@
-"""Profiles: which models read a page, how it is tiled and how the engine runs."""
+"""Profiles: which models read a page, how it is tiled, and how the engine runs."""
 
 import json
 import tomllib
@@ -16,30 +16,38 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 PROVIDERS = ("auto", "openvino", "cpu", "cuda", "tensorrt", "migraphx")
 
 MAX_DETECTOR_SIDE = 4000
-"""Pixels; PaddleX shrinks anything larger with no more than a log line, so ocrfarm never hands it more."""
+"""Pixels. PaddleX silently downscales larger images, so profiles that would exceed this are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How a page is cut: side and overlap of the tiles in page pixels; overlap 0: chosen by the page's print.
+    """How a page is cut into tiles.
 
-    `levels` says whether coarse levels are read for large letters; `reason` says why the tiles are as they are.
+    Attributes:
+        side: Width and height of a tile, in page pixels; a multiple of 32, at least 256.
+        overlap: Pixels that neighbouring tiles share, a multiple of 32; 0: chosen by the text height of the page.
+        levels: Whether coarse pyramid levels are read for letters too large for a tile.
+        reason: Why the overlap was chosen; appears in `Coverage.tiling`.
     """
 
     side: int = 2048
     overlap: int = 0
     levels: bool = True
-    reason: str = "as the profile has it"
+    reason: str = "set by the profile"
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """How a worker runs its engine.
 
-    engine: onnxruntime, paddle or synthetic; device: cpu or gpu:N; threads: 0 = all cores; precision: fp32, bf16
-    (processors that have it), fp16 (GPUs) or auto, the fastest that reads as well; provider: ONNX Runtime's, or auto;
-    batch: how many crops of 320 columns the recognizer reads at once, and fewer that are wider; processes: how many of
-    a worker read at the same time; 0 = one, or in a farm of one machine one a core.
+    Attributes:
+        engine: onnxruntime, paddle or synthetic.
+        device: cpu or gpu:N.
+        threads: Number of threads; 0: all cores.
+        precision: fp32, bf16 (CPUs with bfloat16 units), fp16 (GPUs), or auto: the fastest one that is as accurate.
+        provider: Execution provider of ONNX Runtime, or auto.
+        batch: Number of crops of 320 columns that the recognizer reads at once; of wider crops it reads fewer.
+        processes: Number of processes of a worker; 0: one, or one per core in an embedded farm.
     """
 
     engine: str = "onnxruntime"
@@ -53,10 +61,14 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """Which lines a second recognizer reads again; without its name, none.
+    """Which lines a second, stronger recognizer reads again.
 
-    A line is as right as all its characters are: the product of their confidences. Below `min_confidence` it is
-    read again, the most doubtful first, and at most the share `max_fraction` of a page's lines.
+    The probability that a line is correct is estimated as the product of the confidences of its characters.
+
+    Attributes:
+        recognizer: Name of the second recognizer; empty: no line is read again.
+        min_confidence: Lines whose estimated probability is lower than this are read again.
+        max_fraction: Maximum fraction (0 to 1) of a page's lines to read again; the least probable ones come first.
     """
 
     recognizer: str = ""
@@ -68,8 +80,26 @@ class Cascade:
 class Profile:
     """A choice of models and settings.
 
-    `detector_scale` is the detector's pixels per page pixel (recognition always reads the full pixels); `max_width` is
-    the recognizer's widest input in pixels at a height of 48, and longer lines are squeezed into it.
+    Attributes:
+        name: Name of the profile.
+        detector: Official PaddleOCR name of the text detection model.
+        recognizer: Official PaddleOCR name of the text recognition model.
+        tiling: How a page is cut into tiles.
+        detector_scale: Detector pixels per page pixel; recognition always uses the full resolution.
+        max_width: Width of the recognizer's widest input, in pixels at a height of 48; longer lines are compressed
+            to it.
+        cascade: Which lines a second recognizer reads again.
+        runtime: How the engine runs.
+
+    Examples:
+        >>> profile = find_profile("fast")
+        >>> profile.recognizer, profile.detector_scale
+        ('PP-OCRv6_tiny_rec', 0.5)
+        >>> profile.with_tiling(side=1024, overlap=128).tiling.side
+        1024
+        >>> Profile.from_json({**profile.to_json(), "detector_scale": 9})
+        Traceback (most recent call last):
+        ocrfarm.errors.SettingsError: detector_scale 9 must be between 0.1 and 4
     """
 
     name: str
@@ -82,29 +112,41 @@ class Profile:
     runtime: Runtime = field(default_factory=Runtime)
 
     def to_json(self) -> dict[str, Any]:
-        """Give plain JSON values."""
+        """Return the profile as plain JSON values."""
         return asdict(self)
 
     def to_toml(self) -> str:
-        """Give what `find_profile` reads from a file."""
-        own = self.to_json()
-        tables = {key: value for key, value in own.items() if isinstance(value, dict)}
-        rows = [f"{key} = {json.dumps(value)}" for key, value in own.items() if key not in tables]
+        """Return the profile as the text of a TOML file that `find_profile` reads."""
+        values = self.to_json()
+        tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+        rows = [f"{key} = {json.dumps(value)}" for key, value in values.items() if key not in tables]
         for name, table in tables.items():
             rows += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
         return "\n".join(rows) + "\n"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Profile":
-        """Read what `to_json` gave; `SettingsError` for unknown keys and impossible values."""
-        known = _parse_table(cls, data, "profile")
-        known["tiling"] = Tiling(**_parse_table(Tiling, data.get("tiling", {}), "tiling"))
-        known["cascade"] = Cascade(**_parse_table(Cascade, data.get("cascade", {}), "cascade"))
-        known["runtime"] = Runtime(**_parse_table(Runtime, data.get("runtime", {}), "runtime"))
-        return _validate(cls(**known))
+        """Create a profile from what `to_json` returns; missing values get their defaults.
+
+        Raises:
+            SettingsError: A key is unknown or missing, or a value is invalid.
+        """
+        values = _parse_table(cls, data, "profile")
+        values["tiling"] = Tiling(**_parse_table(Tiling, data.get("tiling", {}), "tiling"))
+        values["cascade"] = Cascade(**_parse_table(Cascade, data.get("cascade", {}), "cascade"))
+        values["runtime"] = Runtime(**_parse_table(Runtime, data.get("runtime", {}), "runtime"))
+        return _validate(cls(**values))
 
     def with_tiling(self, *, side: int = 0, overlap: int = 0) -> "Profile":
-        """Give the same models on other tiles, where a side or an overlap is given; `SettingsError` as for a file."""
+        """Return this profile with other tiles.
+
+        Args:
+            side: Width and height of a tile, in pixels; 0: unchanged.
+            overlap: Overlap of the tiles, in pixels; 0: unchanged.
+
+        Raises:
+            SettingsError: The values are invalid.
+        """
         tiling = self.tiling
         return _validate(
             replace(self, tiling=replace(tiling, side=side or tiling.side, overlap=overlap or tiling.overlap))
@@ -112,11 +154,11 @@ class Profile:
 
     @property
     def second_pass_profile(self) -> "Profile":
-        """The profile of the second pass: the cascade's recognizer where there is one, else the same."""
+        """The profile of the second pass: with the cascade's recognizer if there is one, otherwise this profile."""
         return replace(self, recognizer=self.cascade.recognizer or self.recognizer, cascade=Cascade())
 
     def with_runtime(self, runtime: Runtime) -> "Profile":
-        """Give the same models and tiling on another engine or device."""
+        """Return this profile on another engine or device."""
         return replace(self, runtime=runtime)
 
 
@@ -138,25 +180,30 @@ PROFILES: dict[str, Profile] = {
         ),
     )
 }
-"""The built-in profiles by name; `synthetic` needs no model and reads only pixels planted for tests and benchmarks."""
+"""The built-in profiles by name; `synthetic` needs no model and reads only the lines that `synthetic_engine` draws."""
 
 
 def find_profile(name: str) -> Profile:
-    """Give the built-in profile of this name, or read the TOML file at this path."""
+    """Return the built-in profile of this name, or read the TOML file at this path.
+
+    Raises:
+        UnknownProfile: There is no profile of this name, or the file cannot be read.
+        SettingsError: The file is not a valid profile.
+    """
     if name in PROFILES:
         return PROFILES[name]
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
         return _load_profile_file(path)
     near = get_close_matches(name, PROFILES, n=1, cutoff=0.4) or [" or ".join(PROFILES)]
-    raise UnknownProfile(f"no profile is named {name!r}; did you mean {near[0]}? A path to a .toml file works too")
+    raise UnknownProfile(f"no profile is named {name!r}; did you mean {near[0]}? The path of a .toml file works too")
 
 
 def _load_profile_file(path: Path) -> Profile:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UnknownProfile(f"{path}: cannot be read ({error.strerror}); name a profile or a .toml file") from error
+        raise UnknownProfile(f"{path}: cannot be read ({error.strerror}); use a profile or a .toml file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML ({error})") from error
     try:
@@ -174,9 +221,9 @@ def _parse_table(kind: type[Any], data: object, what: str) -> dict[str, Any]:
             near = get_close_matches(key, names, n=1) or [", ".join(names)]
             raise SettingsError(f"{what} has no key {key!r}; did you mean {near[0]}?")
         _check_type(kind, key, value)
-    needed = {item.name for item in fields(kind) if item.default is item.default_factory is MISSING}
-    if missing := needed - set(data):
-        raise SettingsError(f"{what} lacks {' and '.join(sorted(missing))}")
+    required = {item.name for item in fields(kind) if item.default is item.default_factory is MISSING}
+    if missing := required - set(data):
+        raise SettingsError(f"{what} has no {' and no '.join(sorted(missing))}")
     return dict(data)
 
 
@@ -189,9 +236,9 @@ _TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
 
 
 def _check_type(kind: type[Any], key: str, value: object) -> None:
-    wanted = {item.name: item.type for item in fields(kind)}[key]
-    allowed, what = _TYPES.get(wanted, ((object,), ""))
-    if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
+    expected = {item.name: item.type for item in fields(kind)}[key]
+    allowed, what = _TYPES.get(expected, ((object,), ""))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
         raise SettingsError(f"{key} = {value!r} must be {what}")
 
 
@@ -210,9 +257,9 @@ def _validate(profile: Profile) -> Profile:
 def _tiling_rules(profile: Profile) -> Iterator[tuple[bool, str]]:
     """Yield whether each rule holds, and the sentence for a user who breaks it."""
     side, overlap = profile.tiling.side, profile.tiling.overlap
-    yield side % DETECTOR_STRIDE == 0 and side >= 256, f"tile side {side} must be a multiple of 32 from 256 up"
+    yield side % DETECTOR_STRIDE == 0 and side >= 256, f"tile side {side} must be a multiple of 32 and at least 256"
     yield overlap % DETECTOR_STRIDE == 0, f"overlap {overlap} must be a multiple of 32"
-    yield 0 <= overlap < side / 2, f"overlap {overlap} must be more than 0 and under half of the tile side"
+    yield 0 <= overlap < side / 2, f"overlap {overlap} must be at least 0 and less than half of the tile side"
     yield 0.1 <= profile.detector_scale <= 4, f"detector_scale {profile.detector_scale} must be between 0.1 and 4"
     fits = side * profile.detector_scale <= MAX_DETECTOR_SIDE
     yield fits, f"tile side x detector_scale must be at most {MAX_DETECTOR_SIDE} pixels"
@@ -222,8 +269,8 @@ def _model_rules(profile: Profile) -> Iterator[tuple[bool, str]]:
     cascade = profile.cascade
     stronger = cascade.recognizer != profile.recognizer
     yield 0 <= cascade.min_confidence <= 1, f"min_confidence {cascade.min_confidence} must be between 0 and 1"
-    yield 0 <= cascade.max_fraction <= 1, f"max_fraction {cascade.max_fraction} must be a share between 0 and 1"
-    yield stronger, f"the cascade's recognizer {cascade.recognizer} is the profile's own; name a stronger one"
+    yield 0 <= cascade.max_fraction <= 1, f"max_fraction {cascade.max_fraction} must be between 0 and 1"
+    yield stronger, f"the cascade's recognizer {cascade.recognizer} is the profile's own; use a stronger one"
     yield 320 <= profile.max_width <= 3200, f"max_width {profile.max_width} must be between 320 and 3200 pixels"
 
 
@@ -235,8 +282,8 @@ def _runtime_rules(runtime: Runtime) -> Iterator[tuple[bool, str]]:
     yield runtime.threads >= 0, f"threads {runtime.threads} must be 0 (all cores) or more"
     yield runtime.precision in PRECISIONS, f"precision {runtime.precision!r} must be {_join_names(PRECISIONS)}"
     yield runtime.provider in PROVIDERS, f"provider {runtime.provider!r} must be {_join_names(PROVIDERS)}"
-    yield runtime.processes >= 0, f"processes {runtime.processes} must be 0 (as the machine has cores) or more"
-    yield runs_here, "precision fp16 needs a GPU; on a processor use auto, bf16 or fp32"
+    yield runtime.processes >= 0, f"processes {runtime.processes} must be 0 (chosen automatically) or more"
+    yield runs_here, "precision fp16 needs a GPU; on a CPU use auto, bf16 or fp32"
 
 
 def _join_names(names: tuple[str, ...]) -> str:

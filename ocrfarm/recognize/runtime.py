@@ -1,4 +1,4 @@
-"""Which ONNX Runtime provider or Paddle mode runs a model, and whether it really does."""
+"""Runtime -> options for PaddleX: the ONNX Runtime provider or Paddle mode, and a check that it is really used."""
 
 import json
 from collections.abc import Callable
@@ -17,25 +17,33 @@ CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 MIGRAPHX = "MIGraphXExecutionProvider"
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""What /proc/cpuinfo calls units that multiply bfloat16 themselves, on x86 and on Arm."""
+"""Flags in /proc/cpuinfo of CPUs with bfloat16 units, on x86 and Arm."""
 
 _INSTALL_GPU = "install ocrfarm[gpu], or the build of ONNX Runtime for this device"
 
 
 def engine_options(runtime: Runtime) -> EngineOptions:
-    """Give PaddleX's `engine_config`; `EngineError` where the machine cannot do what is asked."""
+    """Return PaddleX's `engine_config`; raise `EngineError` if this machine does not support the runtime."""
     return _paddle_options(runtime) if runtime.engine == "paddle" else _onnx_options(runtime)
 
 
 def check_providers(session: Any, options: EngineOptions) -> None:  # noqa: ANN401 - onnxruntime is untyped
-    """Refuse a session that ONNX Runtime silently put on another provider than the one asked for."""
-    asked, got = options["providers"][0], session.get_providers()[0]
-    if got != asked:
-        raise EngineError(f"{asked} was asked for, but ONNX Runtime runs on {got}: check its drivers and libraries")
+    """Check that ONNX Runtime uses the requested provider; it silently falls back to another one.
+
+    Args:
+        session: An `onnxruntime.InferenceSession`.
+        options: The options from `engine_options` with which it was created.
+
+    Raises:
+        EngineError: The session runs on another provider.
+    """
+    requested, actual = options["providers"][0], session.get_providers()[0]
+    if actual != requested:
+        raise EngineError(f"{requested} is required, but ONNX Runtime uses {actual}: check its drivers and libraries")
 
 
 def has_bf16() -> bool:
-    """Say whether this processor multiplies bfloat16 itself: then it takes less than half the time of float32."""
+    """Return whether this CPU has bfloat16 units; inference then takes less than half the time of float32."""
     try:
         words = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
     except OSError:
@@ -45,16 +53,16 @@ def has_bf16() -> bool:
 
 def _onnx_options(runtime: Runtime) -> EngineOptions:
     available = onnxruntime.get_available_providers()
-    wanted = [_PROVIDERS[name] for name in _candidate_providers(runtime)]
-    for provider, options in wanted:
+    candidates = [_PROVIDERS[name] for name in _candidate_providers(runtime)]
+    for provider, options in candidates:
         if provider in available:
             return options(runtime)
-    names = " or ".join(provider for provider, _ in wanted)
+    names = " or ".join(provider for provider, _ in candidates)
     raise EngineError(f"device {runtime.device}: this onnxruntime has no {names}; {_INSTALL_GPU}")
 
 
 def _candidate_providers(runtime: Runtime) -> tuple[str, ...]:
-    """Name the providers to try, the best one first."""
+    """Return the names of the providers to try, in order of preference."""
     if runtime.provider != "auto":
         return (runtime.provider,)
     return ("openvino", "cpu") if runtime.device == "cpu" else ("cuda", "migraphx")
@@ -66,7 +74,7 @@ def _cpu_options(runtime: Runtime) -> EngineOptions:
 
 
 def _openvino_options(runtime: Runtime) -> EngineOptions:
-    """Give OpenVINO's own settings; without pinning, because it pins the first core in every process."""
+    """Return OpenVINO's own settings; pinning is off, because every process would be pinned to the first cores."""
     kind = "CPU" if runtime.device == "cpu" else "GPU"
     settings = {"NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": _openvino_precision(runtime)}
     if kind == "CPU":
@@ -81,9 +89,9 @@ def _openvino_precision(runtime: Runtime) -> str:
     if runtime.device != "cpu":
         return "f16" if runtime.precision in ("auto", "fp16") else "f32"
     if runtime.precision == "bf16" and not has_bf16():
-        raise EngineError("precision bf16: this processor has no bfloat16 units; use precision auto or fp32")
+        raise EngineError("precision bf16: this CPU has no bfloat16 units; use precision auto or fp32")
     if runtime.precision == "fp16":
-        raise EngineError("precision fp16 needs a GPU; on a processor use auto, bf16 or fp32")
+        raise EngineError("precision fp16 needs a GPU; on a CPU use auto, bf16 or fp32")
     return "bf16" if runtime.precision != "fp32" and has_bf16() else "f32"
 
 
@@ -109,12 +117,12 @@ _PROVIDERS: dict[str, tuple[str, Callable[[Runtime], EngineOptions]]] = {
     "tensorrt": (TENSORRT, _tensorrt_options),
     "migraphx": (MIGRAPHX, _migraphx_options),
 }
-"""What a profile calls a provider -> ONNX Runtime's name for it, and how it is told what the profile wants."""
+"""Name of a provider in a profile -> its name in ONNX Runtime, and the function that returns its options."""
 
 
 def _refuse_half_precision(runtime: Runtime, provider: str) -> None:
     if runtime.precision not in ("auto", "fp32"):
-        raise EngineError(f"precision {runtime.precision}: the provider {provider} runs in fp32 only; use auto or fp32")
+        raise EngineError(f"precision {runtime.precision}: the provider {provider} only runs in fp32; use auto or fp32")
 
 
 def _device_options(runtime: Runtime) -> EngineOptions:

@@ -1,14 +1,14 @@
-"""An engine that needs no model: it reads text that `plant` hid in the pixels, exactly, for tests and benchmarks.
+"""SyntheticEngine: an engine without a model that decodes text encoded in the pixels, for tests and benchmarks.
 
-A synthetic line of height h is a row of cells, one a character, each h high and h // 2 wide:
+`draw_synthetic_line` encodes a line of height h as a row of cells, one per character, each h high and h // 2 wide:
 
-    top row       _START, _CELL or _RAIL: the first pixel of the line, of a later cell, any other; the line's very last
-                  pixel is _END
-    rows between  each the same: the character's code point in base 64, a checksum, then filling
-    bottom row    _FLOOR
+    top row       _LINE_START, _CELL_START or _TOP: the first pixel of the line, of a later cell, any other pixel; the
+                  last pixel of the line is _LINE_END
+    rows between  all equal: the character's code point in base 64, a checksum, then padding
+    bottom row    _BOTTOM
 
-So a line says where it begins, ends and is cut without anything around it, and one that is cut lengthwise has lost its
-top or its bottom row and says nothing. Only lossless files keep it.
+A truncated line can therefore be told from a complete one without its surroundings, and a line that is cut lengthwise
+has lost its top or bottom row and is not decoded. Only lossless files preserve the encoding.
 """
 
 import random
@@ -29,18 +29,18 @@ MIN_HEIGHT = 10
 """Pixels: a cell must be wide enough for its digits."""
 
 MODEL = "synthetic"
-"""The name under which lines say that this engine read them."""
+"""Name of the recognizer in `Line.model`."""
 
 PAPER = 255
-"""Grey level of a page before anything is planted."""
+"""Grey level of an empty page."""
 
 _TOP, _CELL_START, _LINE_START, _LINE_END = 20, 21, 22, 23
 _BOTTOM = 30
 _DIGIT_OFFSET = 64
-"""Grey levels: each digit is drawn this much lighter than its value, so that none looks like a row's end."""
+"""Grey levels added to the value of each digit, so that no digit has the value of a marker."""
 
 _DIGIT_COUNT = 5
-"""Four in base 64 hold any code point (21 bits of 24); the fifth is a checksum."""
+"""Digits of a cell: four in base 64 hold any code point (21 bits of 24), and the fifth is a checksum."""
 
 _WORDS = (
     *("valve", "pump", "flange", "bearing", "shaft", "DN80", "PN16", "M12x40", "0.25", "117.5", "4711", "2024-05-17"),
@@ -49,45 +49,58 @@ _WORDS = (
 )
 
 _MIN_GAP = 3
-"""Line heights between synthetic lines that follow one another, so that no two can be taken for one."""
+"""Line heights between neighbouring synthetic lines, so that stitching cannot join two of them."""
 
 _MAX_TRIES = 1000
-"""Random places to try for a line before the page counts as full."""
+"""Number of random places to try for a line before the page counts as full."""
 
 _GRID_STEP = 8
-"""Pixels: how finely `make_synthetic_page` remembers which places are taken."""
+"""Pixels: cell size of the grid in which `make_synthetic_page` marks occupied places."""
 
 _GreyPixels = NDArray[np.uint8]
 
 
 class SyntheticEngine:
-    """Reads synthetic lines, whole or cut by the sides of the array; sleeps `seconds_per_tile` at each call."""
+    """An `Engine` that decodes synthetic lines, complete or truncated by the sides of the array.
+
+    It sleeps for `seconds_per_tile` in each call, to simulate the time of a model.
+    """
 
     def __init__(self, model: str = MODEL, seconds_per_tile: float = 0.0) -> None:
         self.model = model
         self._seconds = seconds_per_tile
 
     def read(self, pixels: NDArray[np.uint8], *, accept: LineFilter = accept_all) -> EngineOutput:
-        """Read the wanted lines on height x width (x 3) pixels, level ones first, then those that run down."""
+        """Decode the lines of an image: horizontal ones first, then those that run downwards.
+
+        Args:
+            pixels: Height x width (grey) or height x width x 3, uint8.
+            accept: Returns whether a line is to be returned.
+        """
         time.sleep(self._seconds)
         grey = np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[..., 0])
-        places = np.flatnonzero((grey - np.uint8(_TOP)) <= _LINE_END - _TOP)
-        rails = np.stack(np.divmod(places, grey.shape[1]), axis=1)
-        level = tuple(_find_fragments(grey, rails))
-        turned = np.stack([grey.shape[1] - 1 - rails[:, 1], rails[:, 0]], axis=1)
-        turned = turned[np.lexsort((turned[:, 1], turned[:, 0]))]
-        down = tuple(_rotate_back(fragment, grey.shape[1]) for fragment in _find_fragments(np.rot90(grey), turned))
-        fragments = tuple(fragment for fragment in level + down if accept(fragment.quad))
+        indexes = np.flatnonzero((grey - np.uint8(_TOP)) <= _LINE_END - _TOP)
+        top_pixels = np.stack(np.divmod(indexes, grey.shape[1]), axis=1)
+        horizontal = tuple(_find_fragments(grey, top_pixels))
+        rotated = np.stack([grey.shape[1] - 1 - top_pixels[:, 1], top_pixels[:, 0]], axis=1)
+        rotated = rotated[np.lexsort((rotated[:, 1], rotated[:, 0]))]
+        vertical = tuple(_rotate_back(fragment, grey.shape[1]) for fragment in _find_fragments(np.rot90(grey), rotated))
+        fragments = tuple(fragment for fragment in horizontal + vertical if accept(fragment.quad))
         return EngineOutput(fragments, input_columns=round(sum(fragment.quad.length for fragment in fragments)))
 
     def read_lines(self, pixels: NDArray[np.uint8], lines: Sequence[Quad]) -> list[Fragment]:
-        """Give the characters of all synthetic lines whose middle is inside each quad's bounds, as one line."""
-        found = self.read(pixels).fragments
-        return [_merge_inside(line, found) for line in lines]
+        """Return for each quad the characters of all synthetic lines whose centre lies in its bounds, as one line.
+
+        Args:
+            pixels: Height x width (grey) or height x width x 3, uint8.
+            lines: Quads of the lines, in pixels of the array.
+        """
+        fragments = self.read(pixels).fragments
+        return [_merge_inside(line, fragments) for line in lines]
 
 
-def _merge_inside(line: Quad, found: Sequence[Fragment]) -> Fragment:
-    inside = [fragment for fragment in found if line.bounds().contains(fragment.quad.segment(0.5, 0.5).bounds())]
+def _merge_inside(line: Quad, fragments: Sequence[Fragment]) -> Fragment:
+    inside = [fragment for fragment in fragments if line.bounds().contains(fragment.quad.segment(0.5, 0.5).bounds())]
     chars = [
         char._replace(position=_project_position(line, fragment.quad, char.position))
         for fragment in inside
@@ -99,10 +112,29 @@ def _merge_inside(line: Quad, found: Sequence[Fragment]) -> Fragment:
 def draw_synthetic_line(
     pixels: NDArray[np.uint8], text: str, *, x: int, y: int, height: int, is_vertical: bool = False
 ) -> Quad:
-    """Draw a line into height x width (x 3) pixels, in place, and give its quad.
+    """Draw a line into an image, in place.
 
-    (x, y) is the upper left corner; with `down` the line is turned by a quarter clockwise and reads downwards.
-    ValueError for no text, a height below `MIN_HEIGHT`, or a line that sticks out.
+    Args:
+        pixels: Height x width (grey) or height x width x 3, uint8; changed.
+        text: The text; not empty.
+        x: Left edge of the line, in pixels.
+        y: Top edge of the line, in pixels.
+        height: Height of the line, in pixels; at least `MIN_HEIGHT`.
+        is_vertical: Rotate the line by 90 degrees clockwise, so that it reads downwards.
+
+    Returns:
+        The quad of the line.
+
+    Raises:
+        ValueError: The text is empty, the height too small, or the line reaches beyond the image.
+
+    Examples:
+        >>> page = np.full((40, 200), PAPER, np.uint8)
+        >>> quad = draw_synthetic_line(page, "DN80", x=10, y=5, height=24)
+        >>> quad.bounds()
+        Box(x0=10, y0=5, x1=58, y1=29)
+        >>> [fragment.text for fragment in SyntheticEngine().read(page).fragments]
+        ['DN80']
     """
     box = _line_box(text, x, y, height, is_vertical)
     if not text or height < MIN_HEIGHT or not Box(0, 0, pixels.shape[1], pixels.shape[0]).contains(box):
@@ -113,9 +145,18 @@ def draw_synthetic_line(
 
 
 def make_synthetic_page(size: Size, *, seed: int, lines: int) -> tuple[_GreyPixels, tuple[Line, ...]]:
-    """Make a white grey page (height x width) with this many lines, and the truth; the same seed gives the same page.
+    """Create a page with random lines; some are as long as the page, and some run downwards.
 
-    Some lines are as long as the page, some run down it. ValueError where there is no room for so many.
+    Args:
+        size: Size of the page, in pixels.
+        seed: Seed of the random numbers; the same seed creates the same page.
+        lines: Number of lines.
+
+    Returns:
+        The page, height x width, grey, uint8, and its lines as ground truth.
+
+    Raises:
+        ValueError: There is no room for so many lines.
     """
     rng = random.Random(seed)
     pixels = np.full((size.height, size.width), PAPER, np.uint8)
@@ -124,7 +165,7 @@ def make_synthetic_page(size: Size, *, seed: int, lines: int) -> tuple[_GreyPixe
 
 
 class _TopRow(NamedTuple):
-    """Neighbouring pixels of a top row: y, first x, and the x after the last."""
+    """A run of pixels of a top row: y, first x, and the x after the last."""
 
     y: int
     start: int
@@ -148,7 +189,7 @@ def _compute_checksums(codes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _find_fragments(grey: _GreyPixels, top_pixels: NDArray[np.intp]) -> Iterator[Fragment]:
-    """Decode every line whose top and bottom rows are there; `rails` holds (y, x) of top row pixels, in order."""
+    """Decode every line whose top and bottom rows exist; `top_pixels` contains (y, x) of top row pixels, sorted."""
     for run in _find_top_rows(grey, top_pixels):
         top = grey[run.y, run.start : run.end]
         starts = np.flatnonzero((top == _CELL_START) | (top == _LINE_START))
@@ -158,7 +199,7 @@ def _find_fragments(grey: _GreyPixels, top_pixels: NDArray[np.intp]) -> Iterator
 
 
 def _find_top_rows(grey: _GreyPixels, top_pixels: NDArray[np.intp]) -> Iterator[_TopRow]:
-    """Join neighbours into top rows, parted where one line's end touches the next line's start."""
+    """Join neighbouring pixels into top rows; if a line's end touches the next line's start, these are two rows."""
     y, x = top_pixels.T
     values = grey[y, x]
     parted = (np.diff(y) != 0) | (np.diff(x) != 1) | (values[1:] == _LINE_START) | (values[:-1] == _LINE_END)
@@ -169,13 +210,13 @@ def _find_top_rows(grey: _GreyPixels, top_pixels: NDArray[np.intp]) -> Iterator[
 
 
 def _measure_height(column: _GreyPixels) -> int:
-    """Give the pixels down to the bottom row, or 0 where it is missing or something else comes before it."""
-    floor = int(np.argmax(column == _BOTTOM))
-    return floor + 1 if floor and (column[1:floor] == column[1]).all() else 0
+    """Return the number of pixels down to the bottom row, or 0 if it is missing or something else comes before it."""
+    bottom = int(np.argmax(column == _BOTTOM))
+    return bottom + 1 if bottom and (column[1:bottom] == column[1]).all() else 0
 
 
 def _decode_line(grey: _GreyPixels, run: _TopRow, starts: NDArray[np.intp], height: int) -> Fragment | None:
-    """Read the whole cells of one line; None where there are none, or where a cell is not what `plant` draws."""
+    """Decode the complete cells of one line; return None if there are none, or if a checksum is wrong."""
     width = height // 2
     length = run.end - run.start
     starts = starts[starts + width <= length]
@@ -191,13 +232,13 @@ def _decode_line(grey: _GreyPixels, run: _TopRow, starts: NDArray[np.intp], heig
 
 
 def _rotate_back(fragment: Fragment, width: int) -> Fragment:
-    """Turn a fragment that was found on the array turned by a quarter counterclockwise back on to the array."""
+    """Map a fragment of the array that was rotated by 90 degrees counterclockwise back to the original array."""
     quad = Quad.from_points([(width - y, x) for x, y in fragment.quad.points])
     return Fragment(quad, fragment.chars, fragment.confidence)
 
 
 def _project_position(line: Quad, quad: Quad, at: float) -> float:
-    """Give where on the line (0 = start, 1 = end) the place `at` of another quad lies."""
+    """Return the position on the line (0 = start, 1 = end) of the position `at` on another quad."""
     (x, y), (x0, y0), (x1, y1) = quad.segment(at, at).p0, line.p0, line.p1
     return ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / max(line.length**2, 1.0)
 
@@ -228,12 +269,12 @@ def _draw_random_line(rng: random.Random, pixels: _GreyPixels, taken: NDArray[np
 
 
 def _grid_slices(box: Box, gap: int) -> tuple[slice, slice]:
-    """Give the rows and columns of the map of taken places that the box and `gap` pixels around it touch."""
+    """Return the rows and columns of the grid that the box and `gap` pixels around it touch."""
     x0, y0, x1, y1 = (max(0, at) // _GRID_STEP for at in (box.x0 - gap, box.y0 - gap, box.x1 + gap, box.y1 + gap))
     return slice(y0, y1 + 1), slice(x0, x1 + 1)
 
 
 def _make_random_text(rng: random.Random, max_length: int) -> str:
-    """Give words, mostly a few, now and then as many as fit."""
+    """Return random words: usually a few, sometimes as many as fit."""
     words = rng.choices(_WORDS, k=rng.choice((1, 2, 4, 8, 16, 80, 300)))
     return " ".join(words)[:max_length].strip() or "x"

@@ -1,4 +1,12 @@
-"""One tile -> its readings, whatever the engine does."""
+"""Pixels of one tile -> tile results, with errors of the engine translated.
+
+    read the tile --> too much text for the detector  --> read its quarters
+                  +-> mostly very small text          --> read its quarters at twice the size
+                  +-> otherwise                       --> one result
+
+Parts are split again under the same conditions. Invariant: the parts of a tile cover it, so no text is skipped. Cost:
+each split reads the area of the tile once more, plus the overlap of the parts.
+"""
 
 import statistics
 import time
@@ -13,27 +21,38 @@ from ocrfarm.recognize.engine import Engine, EngineOutput, RgbPixels
 from ocrfarm.tile import Fragment, SecondPassRegion, Tile, TileResult
 
 TileSplitter = Callable[[Tile], tuple[Tile, ...]]
-"""Cuts a tile in smaller, overlapping ones, or in none where it is too small (`split.tiling.split_tile`)."""
+"""Splits a tile into smaller, overlapping tiles; into none if it is too small (`split.tiling.split_tile`)."""
 
 SMALL_TEXT_HEIGHT = 9.0
-"""Detector pixels: the height of a box (a third more than its letters) below which lines of text run together or are
-missed. Where most boxes of a tile are lower, its quarters are read enlarged."""
+"""Detector pixels: the height of a box (a third more than its letters) below which lines are merged or missed. If the
+median height of a tile's boxes is lower, its quarters are read enlarged."""
 
 MIN_COARSE_TEXT_HEIGHT = 16.0
-"""Pixels of a coarse tile: the height of a box from which on it is believed; lower text is read on a finer level."""
+"""Pixels of a coarse tile: minimum height of a box; lower text is read at a finer level."""
 
 MAX_DETECTOR_SCALE = 2.0
-"""Detector pixels per pixel of the image at most; more shows no more than the scanner saw."""
+"""Maximum number of detector pixels per pixel of the image; more would not add detail."""
 
 
 def read_tile(
     engine: Engine, tile: Tile, *, pixels: RgbPixels, split_tile: TileSplitter, detector_scale: float = 1.0
 ) -> tuple[TileResult, ...]:
-    """Read a tile; where it holds too much for the detector, or too small text, its quarters are read instead.
+    """Recognize a tile; if it holds too much text for the detector, or very small text, recognize its parts instead.
 
-    `detector_scale` is the engine's detector pixels per pixel. Coarse tiles are small and hold letters that hardly fit
-    the native ones: they are shown to the detector at their full size. Gives one reading of the tile or of each
-    part of it, quads in page pixels; `EngineFailed` when it cannot.
+    Coarse tiles are small and hold letters that hardly fit into native tiles, so the detector sees them at full size.
+
+    Args:
+        engine: The engine.
+        tile: The tile.
+        pixels: Its pixels, height x width x 3, RGB, uint8.
+        split_tile: Splits a tile into parts.
+        detector_scale: The engine's detector pixels per image pixel.
+
+    Returns:
+        One result for the tile, or one for each part of it; quads are in page pixels.
+
+    Raises:
+        EngineFailed: The engine raised an exception.
     """
     enlarge = 1.0 / min(detector_scale, 1.0) if tile.id.level else 1.0
     return _read_with_scale(
@@ -47,19 +66,19 @@ def _read_with_scale(
     started = time.perf_counter()
     line_filter = _TileLineFilter(tile, upscale)
     with _translate_engine_errors(engine, tile):
-        found = engine.read(_upscale_pixels(pixels, upscale), accept=line_filter)
+        output = engine.read(_upscale_pixels(pixels, upscale), accept=line_filter)
     seconds = time.perf_counter() - started
     small = (
-        not tile.id.level and _is_small_text(found, detector_scale) and detector_scale * upscale < MAX_DETECTOR_SCALE
+        not tile.id.level and _is_small_text(output, detector_scale) and detector_scale * upscale < MAX_DETECTOR_SCALE
     )
-    parts = split_tile(tile) if found.detector_overflow or small else ()
+    parts = split_tile(tile) if output.detector_overflow or small else ()
     if not parts:
-        reading = _make_tile_result(
-            engine, tile, found, seconds=seconds, detector_scale=detector_scale, upscale=upscale
+        result = _make_tile_result(
+            engine, tile, output, seconds=seconds, detector_scale=detector_scale, upscale=upscale
         )
-        return (replace(reading, deferred_lines=tuple(line_filter.deferred_lines)),)
+        return (replace(result, deferred_lines=tuple(line_filter.deferred_lines)),)
     larger = upscale * 2 if small else upscale
-    readings = [
+    results = [
         _read_with_scale(
             engine,
             part,
@@ -70,32 +89,44 @@ def _read_with_scale(
         )
         for part in parts
     ]
-    return tuple(reading for each in readings for reading in each)
+    return tuple(result for each in results for result in each)
 
 
 def read_region(
     engine: Engine, region: SecondPassRegion, *, pixels: RgbPixels, detector_scale: float = 1.0
 ) -> TileResult:
-    """Read a place a second time: its lines as they are, or all that the detector finds when it sees every pixel.
+    """Recognize a region a second time.
 
-    `pixels` are those of the region's tile, `detector_scale` is the engine's detector pixels per pixel; quads are
-    page pixels. `EngineFailed` when it cannot.
+    In an "open_end" region the detector searches the whole tile at full resolution; in any other region the known lines
+    are recognized without detection.
+
+    Args:
+        engine: The engine.
+        region: The region.
+        pixels: Pixels of the region's tile, height x width x 3, RGB, uint8.
+        detector_scale: The engine's detector pixels per image pixel.
+
+    Returns:
+        The result; quads are in page pixels.
+
+    Raises:
+        EngineFailed: The engine raised an exception.
     """
     if region.kind == "open_end":
         enlarge = 1.0 / min(detector_scale, 1.0)
-        (reading,) = _read_with_scale(
+        (result,) = _read_with_scale(
             engine, region.tile, pixels=pixels, split_tile=lambda _: (), detector_scale=detector_scale, upscale=enlarge
         )
-        return reading
+        return result
     box, started = region.tile.box, time.perf_counter()
     with _translate_engine_errors(engine, region.tile):
-        found = engine.read_lines(pixels, [line.transform(-box.x0, -box.y0) for line in region.lines])
-    fragments = tuple(replace(fragment, quad=line) for fragment, line in zip(found, region.lines, strict=True))
+        unplaced = engine.read_lines(pixels, [line.transform(-box.x0, -box.y0) for line in region.lines])
+    fragments = tuple(replace(fragment, quad=line) for fragment, line in zip(unplaced, region.lines, strict=True))
     return TileResult(region.tile, fragments, engine.model, time.perf_counter() - started)
 
 
 class _TileLineFilter:
-    """Says which lines of a tile to read: not those that a neighbour reads, nor text too low for a coarse tile."""
+    """`LineFilter` of a tile: refuses lines that a neighbour reads, and text too low for a coarse tile."""
 
     def __init__(self, tile: Tile, upscale: float) -> None:
         self._tile, self._upscale = tile, upscale
@@ -111,17 +142,17 @@ class _TileLineFilter:
         return True
 
 
-def _is_small_text(found: EngineOutput, detector_scale: float) -> bool:
-    heights = [fragment.quad.height * detector_scale for fragment in found.fragments]
+def _is_small_text(output: EngineOutput, detector_scale: float) -> bool:
+    heights = [fragment.quad.height * detector_scale for fragment in output.fragments]
     return bool(heights) and statistics.median(heights) < SMALL_TEXT_HEIGHT
 
 
 @contextmanager
 def _translate_engine_errors(engine: Engine, tile: Tile) -> Iterator[None]:
-    """Translate whatever goes wrong inside an engine."""
+    """Translate every exception of an engine into `EngineFailed`."""
     try:
         yield
-    except (Exception, SystemExit) as error:  # PaddleX calls sys.exit() where cv2.resize fails
+    except (Exception, SystemExit) as error:  # PaddleX calls sys.exit() if cv2.resize fails
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise EngineFailed(f"tile {tile.id}: {engine.model} failed ({reason})") from error
 
@@ -135,19 +166,25 @@ def _upscale_pixels(pixels: RgbPixels, factor: float) -> RgbPixels:
 
 
 def crop_tile_part(pixels: RgbPixels, tile: Tile, *, part: Tile) -> RgbPixels:
-    """Give the pixels of a tile's part; boxes are page pixels, and one pixel of a coarse tile stands for several."""
+    """Return a copy of the pixels of a part of a tile.
+
+    Args:
+        pixels: Pixels of the tile, height x width x 3.
+        tile: The tile.
+        part: A tile inside it, at the same level.
+    """
     level, box = tile.id.level, part.box.shift(-tile.box.x0, -tile.box.y0)
     at = Box(box.x0 >> level, box.y0 >> level, -(-box.x1 >> level), -(-box.y1 >> level))
     return pixels[at.y0 : at.y1, at.x0 : at.x1].copy()
 
 
 def _make_tile_result(
-    engine: Engine, tile: Tile, found: EngineOutput, *, seconds: float, detector_scale: float, upscale: float
+    engine: Engine, tile: Tile, output: EngineOutput, *, seconds: float, detector_scale: float, upscale: float
 ) -> TileResult:
-    moved = tuple(_move_to_page(fragment, tile, upscale) for fragment in found.fragments)
+    moved = tuple(_move_to_page(fragment, tile, upscale) for fragment in output.fragments)
     scale = detector_scale * upscale / (1 << tile.id.level)
-    reading = TileResult(tile, moved, engine.model, seconds, found.overlong_lines, found.detector_overflow, scale)
-    return replace(reading, input_columns=found.input_columns, padding_columns=found.padding_columns)
+    result = TileResult(tile, moved, engine.model, seconds, output.overlong_lines, output.detector_overflow, scale)
+    return replace(result, input_columns=output.input_columns, padding_columns=output.padding_columns)
 
 
 def _move_to_page(fragment: Fragment, tile: Tile, upscale: float) -> Fragment:

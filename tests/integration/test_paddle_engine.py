@@ -162,7 +162,7 @@ def test_a_missing_gpu_is_an_error(folders: WeightsFolders, device: str, words: 
     [
         (Runtime(provider="tensorrt", device="gpu:0"), "no TensorrtExecutionProvider"),
         (Runtime(provider="migraphx", device="gpu:1"), "no MIGraphXExecutionProvider"),
-        (Runtime(provider="cpu", precision="bf16"), "the provider cpu runs in fp32 only"),
+        (Runtime(provider="cpu", precision="bf16"), "the provider cpu only runs in fp32"),
     ],
 )
 def test_what_the_machine_cannot_do_is_an_error(runtime: Runtime, words: str) -> None:
@@ -200,7 +200,7 @@ def test_a_provider_that_was_replaced_is_an_error() -> None:
 
     from ocrfarm.recognize.runtime import check_providers
 
-    with pytest.raises(EngineError, match="runs on CPUExecutionProvider"):
+    with pytest.raises(EngineError, match="uses CPUExecutionProvider"):
         check_providers(Session(), {"providers": ["CUDAExecutionProvider"]})
 
 

@@ -44,14 +44,14 @@ def test_a_profile_file_is_named_like_itself(tmp_path: Path) -> None:
         ("runtime = {batch = 0}", "between 1 and 256"),
         ("runtime = {batch = 'many'}", "a whole number"),
         ("runtime = {batch = true}", "a whole number"),
-        ("cascade = {recognizer = 'PP-OCRv6_tiny_rec'}", "name a stronger one"),
+        ("cascade = {recognizer = 'PP-OCRv6_tiny_rec'}", "use a stronger one"),
         ("cascade = {recognizer = 'PP-OCRv6_smal_rec'}", "did you mean PP-OCRv6_small_rec"),
         ("cascade = {min_confidence = 2.0}", "between 0 and 1"),
-        ("cascade = {max_fraction = 7.0}", "a share between 0 and 1"),
+        ("cascade = {max_fraction = 7.0}", "must be between 0 and 1"),
         ("max_width = 9999", "between 320 and 3200"),
         ("detector_scale = 9", "between 0.1 and 4"),
         ("tiling = {side = 1000}", "multiple of 32"),
-        ("tiling = {side = 1024, overlap = 640}", "under half"),
+        ("tiling = {side = 1024, overlap = 640}", "less than half"),
         ("tiling = {side = 1024, overlap = 100}", "multiple of 32"),
         ("tiling = {sides = 1024}", "did you mean side"),
         ("tiling = {side = 3968}\ndetector_scale = 2", "at most 4000"),
@@ -73,7 +73,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path, line: st
 
 def test_a_profile_needs_both_models(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text('detector = "PP-OCRv6_tiny_det"')
-    with pytest.raises(SettingsError, match="lacks recognizer"):
+    with pytest.raises(SettingsError, match="has no recognizer"):
         find_profile(str(tmp_path / "p.toml"))
 
 
