@@ -1,18 +1,34 @@
-"""How much a batch holds, and how long it may take, from its pixels and its models."""
+"""How tiles are grouped into batches, how long a batch may take, and how the batches of a job are published.
+
+A batch is what one message names. Splitting, recovery and the second pass group with the same rule: tiles are added in
+their order until the batch weighs enough. Tiles weigh their pixels, regions of the second pass their lines.
+
+    weight of a batch
+        ^
+    max |         .--------.          splitting knows the total weight, so that the first batches can be small and
+        |     .-'          '-.        reach many workers at once, and the last ones small and end at nearly the same
+        |  .-'                '-.     time; the others know no total, and all their batches weigh the same
+        +--------------------------> tiles
+"""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from celery import Celery
+from celery.canvas import Signature
+
+from ocrfarm.farm import protocol
+from ocrfarm.farm.celery_app import declare_queue
+from ocrfarm.farm.context import WorkerContext
 from ocrfarm.recognize.profiles import Profile
 from ocrfarm.tile import Tile, TileId
 
 TileBatch = tuple[TileId, ...]
-"""Tiles that one message names; all are in the store before the batch is given out."""
+"""Tiles that one message names; all are in the store before the batch is published."""
 
 RAMP_UP, TAPER = 16, 24
-"""A batch is at most such a part of what was given out before it, so that the first ones reach many workers at once,
-and of what comes after it, so that the last ones end at nearly the same time on all workers. With 32 workers and tiles
-of a second, 1,936 tiles take 1.01 times their seconds by 32, where 65 equal batches take 1.08 times (reckoned)."""
+"""A batch weighs at most 1/16 of what comes before it and 1/24 of what comes after it. With 32 workers and tiles of a
+second, 1,936 tiles take 1.01 times their seconds divided by 32, where 65 equal batches take 1.08 times (calculated)."""
 
 BATCH_OVERHEAD_SECONDS = 30.0
 """For what does not grow with the pixels: a store that is slow, a second detector that is loaded."""
@@ -35,24 +51,32 @@ class TimeLimits(NamedTuple):
 
 
 def count_pixels(tile: Tile) -> int:
-    """Give the pixels that are read; a coarse tile has fewer than its box."""
+    """Return the pixels of a tile that are read; a coarse tile has fewer than its box."""
     return tile.box.area >> 2 * tile.id.level
 
 
-def iter_batches(
-    tiles: Iterable[tuple[Tile, bool]], total: int, *, max_pixels: int, blank: set[TileId]
-) -> Iterator[TileBatch]:
-    """Gather tiles, of `total` pixels in all, up to `max_pixels`; those that are blank go into the set instead."""
+def iter_batches(tiles: Iterable[tuple[TileId | None, int]], *, max_weight: int, total: int = 0) -> Iterator[TileBatch]:
+    """Group tiles into batches, each as soon as it weighs enough; the last one may weigh less.
+
+    Args:
+        tiles: the id and the weight of each tile. The id None stands for a tile with nothing to read: it is in no
+            batch, but its weight counts as what comes before the later ones.
+        max_weight: a batch is complete when it weighs this much.
+        total: the weight of all tiles together, if it is known: the first and the last batches are small then.
+
+    >>> tiles = [(TileId(0, 0, 0, col), 1) for col in range(5)]
+    >>> [len(batch) for batch in iter_batches(tiles, max_weight=2)]
+    [2, 2, 1]
+    """
     batch: list[TileId] = []
-    seen = size = 0
-    for tile, is_blank in tiles:
-        seen += count_pixels(tile)
-        if is_blank:
-            blank.add(tile.id)
+    size = seen = 0
+    for tile, weight in tiles:
+        seen += weight
+        if tile is None:
             continue
-        batch.append(tile.id)
-        size += count_pixels(tile)
-        if size >= min(max_pixels, (seen - size) // RAMP_UP, (total - seen) // TAPER):
+        batch.append(tile)
+        size += weight
+        if size >= (min(max_weight, (seen - size) // RAMP_UP, (total - seen) // TAPER) if total else max_weight):
             yield tuple(batch)
             batch, size = [], 0
     if batch:
@@ -60,11 +84,105 @@ def iter_batches(
 
 
 def max_tile_seconds(pixels: int, profile: Profile) -> float:
-    """Give the seconds after which reading so many pixels counts as hanging."""
+    """Return the seconds after which the engine counts as hanging.
+
+    Args:
+        pixels: how many pixels it reads.
+        profile: which model it reads them with.
+    """
     return pixels / 1e6 * SECONDS_PER_MEGAPIXEL.get(profile.recognizer, DEFAULT_SECONDS_PER_MEGAPIXEL)
 
 
 def batch_time_limits(pixels: int, profile: Profile, *, max_seconds: float) -> TimeLimits:
-    """Give the limits of a batch; `max_seconds` is the hard limit of any."""
+    """Return the time limits of a batch.
+
+    Args:
+        pixels: pixels of all its tiles.
+        profile: which model they are read with.
+        max_seconds: the hard limit of any batch.
+    """
     hard = min(max_seconds, (BATCH_OVERHEAD_SECONDS + max_tile_seconds(pixels, profile)) / _SOFT_LIMIT_FRACTION)
     return TimeLimits(round(hard * _SOFT_LIMIT_FRACTION, 1), round(hard, 1))
+
+
+class BatchMessages:
+    """Makes the recognize tasks of a job: each for its model's queue, with its own time limits."""
+
+    def __init__(self, app: Celery, context: WorkerContext, job: str, *, generation: protocol.Generation) -> None:
+        """Read the regions, if the batches hold those of the second pass.
+
+        Args:
+            app: the app that publishes.
+            context: the store.
+            job: the job's id.
+            generation: the chord of the tasks.
+        """
+        self._app, self._context, self._job, self._generation = app, context, job, generation
+        regions = context.load_regions(job) if generation.is_second_pass else ()
+        self._regions = {region.tile.id: region.tile for region in regions}
+
+    def make(self, index: int, batch: TileBatch) -> Signature[Any]:
+        """Return the task of a batch.
+
+        Args:
+            index: the batch's number in its chord.
+            batch: its tiles, which must be in the store.
+        """
+        manifest = self._context.load_manifest(self._job)  # which a splitter has only stored before its first batch
+        profile = manifest.request.profile.second_pass_profile if self._regions else manifest.request.profile
+        tiles = [self._regions[name] for name in batch] if self._regions else manifest.select_tiles(batch)
+        longest = self._context.settings.task_limits.batch_time_limit
+        soft, hard = batch_time_limits(sum(map(count_pixels, tiles)), profile, max_seconds=longest)
+        queue = protocol.recognize_queue(profile.recognizer)
+        declare_queue(self._app, queue)
+        return self._app.signature(
+            protocol.RECOGNIZE,
+            protocol.batch_args(self._job, batch),
+            task_id=protocol.batch_id(self._job, index, generation=self._generation),
+            queue=queue,
+            priority=manifest.priority,
+            soft_time_limit=soft,
+            time_limit=hard,
+        )
+
+
+class BatchChord:
+    """A chord whose header is published task by task, and whose callback is the task stitch.
+
+    The messages are those of Celery's own `chord`, which would have to be handed the whole header, or a generator of
+    ours that it drains while it publishes. Redis must know the chord's size before its last task can end, so one batch
+    is held back until the next one follows. All ids are fixed: a second delivery of the same message repeats the same
+    messages, and the chord counts each once.
+    """
+
+    def __init__(self, app: Celery, job: str, *, generation: protocol.Generation) -> None:
+        """Publish nothing yet.
+
+        Args:
+            app: the app that publishes.
+            job: the job's id.
+            generation: tells this chord from others of the job.
+        """
+        self._app, self._id = app, protocol.chord_id(job, generation)
+        self._callback = app.signature(protocol.STITCH, protocol.job_args(job), immutable=True)
+        self._callback.freeze(protocol.stitch_id(job, generation), group_id=self._id)
+        self._held: Signature[Any] | None = None
+        self._size = 0
+
+    def add(self, task: Signature[Any]) -> None:
+        """Publish the task before this one, and hold this one back."""
+        if self._held:
+            self._held.apply_async(add_to_parent=False)
+        header: Any = task  # whose stubs take a chord for its callback
+        header.freeze(group_id=self._id, chord=self._callback, group_index=self._size)
+        self._held = task
+        self._size += 1
+
+    def finish(self) -> None:
+        """Publish the last task, or the callback if there was none."""
+        if not self._held:
+            self._callback.apply_async()
+            return
+        backend: Any = self._app.backend  # whose stubs know no chords
+        backend.set_chord_size(self._id, self._size)
+        self._held.apply_async(add_to_parent=False)

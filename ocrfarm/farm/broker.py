@@ -1,7 +1,7 @@
 """The connection to Redis or Valkey, whose errors become ours."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,39 +64,39 @@ class Broker:
             yield pipe
             pipe.execute()
 
-    @contextmanager
-    def translate_errors(self) -> Iterator[None]:
+    def translate_errors(self) -> AbstractContextManager[None]:
         """Turn errors of redis-py into `BrokerUnreachable`, `BrokerFull` and `BrokerError`."""
-        try:
-            yield
-        except _CONNECTION_ERRORS as error:
-            message = f"the broker at {self.address} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
-            raise BrokerUnreachable(message) from error
-        except redis.exceptions.OutOfMemoryError as error:
-            raise BrokerFull(
-                f"the broker at {self.address} has no memory left ({error}); raise its maxmemory"
-            ) from error
-        except redis.exceptions.RedisError as error:
-            raise BrokerError(f"the broker at {self.address} refused a command: {error}") from error
+        return translate_errors(self.address)
 
 
 @contextmanager
-def translate_publish_errors() -> Iterator[None]:
-    """Turn what Celery lets through when it cannot send a message into `BrokerUnreachable` and `BrokerFull`."""
+def translate_errors(address: str = "") -> Iterator[None]:
+    """Turn errors of redis-py, and those that Celery passes on, into errors of ours.
+
+    Args:
+        address: which broker it is, without a password; "" for the one that Celery talks to.
+
+    Raises:
+        BrokerUnreachable: it does not answer.
+        BrokerFull: it has no memory left.
+        BrokerError: it refused a command.
+    """
+    broker = f"the broker at {address}" if address else "the broker"
     try:
         yield
-    except redis.exceptions.OutOfMemoryError as error:
-        raise BrokerFull(f"the broker has no memory left ({error}); raise its maxmemory") from error
     except _CONNECTION_ERRORS as error:
-        raise BrokerUnreachable(
-            f"the broker does not answer ({error}); is it running, is OCRFARM_BROKER right?"
-        ) from error
+        message = f"{broker} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
+        raise BrokerUnreachable(message) from error
+    except redis.exceptions.OutOfMemoryError as error:
+        raise BrokerFull(f"{broker} has no memory left ({error}); raise its maxmemory") from error
+    except redis.exceptions.RedisError as error:
+        raise BrokerError(f"{broker} refused a command: {error}") from error
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether an error, ours or one that Celery met at the broker, has to do with what was away or full.
+    """Return whether an error, of ours or of Celery's at the broker, has to do with a service that was away or full.
 
-    So has a time limit that ends while nothing of ours runs: Celery waits for the broker.
+    So has a time limit that ends while nothing of ours runs: then Celery waits for the broker.
     """
     if isinstance(error, OcrfarmError):
         return error.retryable

@@ -1,24 +1,42 @@
-"""What a task needs from its surroundings: settings, store, job states and a loaded engine; opened once a process."""
+"""What surrounds a task: settings, store, job states and a loaded engine, opened once a process, and its limits."""
 
 import json
 import os
 import resource
+import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
 
+from billiard.common import TERM_SIGNAL
+
+from ocrfarm.errors import ObjectNotFound, TaskTimeLimit
 from ocrfarm.farm.broker import CLIENT_RETRIES, WORKER_RETRIES, Broker
 from ocrfarm.farm.job_store import JobStore
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.metrics import count_results
-from ocrfarm.farm.retries import DeadLetter, TilePolicy
+from ocrfarm.farm.retries import DeadLetter, TilePolicy, parse_reason
 from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store
-from ocrfarm.tile import Tile, TileId, TileResult, tile_results_to_bytes
+from ocrfarm.tile import (
+    SecondPassRegion,
+    Tile,
+    TileId,
+    TileResult,
+    second_pass_from_bytes,
+    tile_results_from_bytes,
+    tile_results_to_bytes,
+)
+
+_SignalHandler = Any
+"""What `signal.signal` takes."""
 
 _EXPIRY_MARGIN = 86_400
 """Between the moment when a job is past its time and the one when the broker forgets it by itself."""
@@ -50,9 +68,17 @@ class WorkerContext:
             self._cached_manifests[job] = Manifest.from_bytes(self.store.get(layout.manifest(job)))
         return self._cached_manifests[job]
 
+    def load_regions(self, job: str) -> tuple[SecondPassRegion, ...]:
+        """Return the regions that the job's first stitching doubted; raises `ObjectNotFound` before that."""
+        return second_pass_from_bytes(self.store.get(layout.second_pass(job)))
+
     def record_peak_memory(self, job: str, stage: str) -> None:
         """Tell how much memory this process has had at most."""
         self.jobs.record_peak_memory(job, f"{stage} {socket.gethostname()} {os.getpid()}", megabytes=peak_memory_mb())
+
+
+ContextFactory = Callable[[], WorkerContext]
+"""Returns the context of this process; opens it when it is first called, which may be after a fork."""
 
 
 class EngineCache:
@@ -117,6 +143,59 @@ def make_job_store(broker: Broker, settings: Settings) -> JobStore:
     return JobStore(broker, prefix=settings.endpoints.key_prefix, ttl_seconds=seconds)
 
 
+@contextmanager
+def enforce_time_limit() -> Iterator[None]:
+    """Raise `TaskTimeLimit` at the soft time limit, and `KeyboardInterrupt` when the worker is told to end.
+
+    An `except Exception` round an engine's calls swallows neither.
+    """
+    handlers = {signal.SIGUSR1: _raise_time_limit, TERM_SIGNAL: _wrap_term_handler(signal.getsignal(TERM_SIGNAL))}
+    before = [(number, signal.signal(number, handler)) for number, handler in handlers.items()]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _raise_time_limit(number: int, frame: FrameType | None) -> None:
+    raise TaskTimeLimit
+
+
+def _wrap_term_handler(before: _SignalHandler) -> _SignalHandler:
+    """Wrap the handler of the worker's pool, which raises SystemExit, as an engine may do too.
+
+    That would pass for a failure of the engine, and the next tile would be started in the moments before the process is
+    killed.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        try:
+            before(number, frame)
+        except SystemExit as order:
+            raise KeyboardInterrupt from order
+
+    return leave if callable(before) else before
+
+
+@contextmanager
+def enforce_memory_limit(megabytes: int) -> Iterator[None]:
+    """Limit the memory of this process: what needs more raises MemoryError, or ends the process."""
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    set_memory_limit(megabytes)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def set_memory_limit(megabytes: int) -> None:
+    """Limit the memory of this process from now on."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    wanted = megabytes << 20
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))
+
+
 def peak_memory_mb() -> float:
     """Give the most memory that this process has had."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -152,3 +231,50 @@ def store_dead_letter(context: WorkerContext, job: str, *, tile: TileId, letter:
     context.store.put(layout.dead_letter(job, tile), json.dumps(note, ensure_ascii=False).encode())
     if tile == whole:
         context.jobs.mark_tile_done(job, str(tile), has_failed=True)
+
+
+def load_dead_letter(context: WorkerContext, job: str, *, tile: TileId) -> DeadLetter | None:
+    """Return the dead letter of a tile or a quarter; None if it was not given up.
+
+    Args:
+        context: the store.
+        job: the job's id.
+        tile: the tile or the quarter.
+    """
+    try:
+        return DeadLetter(parse_reason(context.store.get(layout.dead_letter(job, tile))))
+    except ObjectNotFound:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResults:
+    """What the store has of a tile.
+
+    Attributes:
+        readings: what was read of it.
+        reason: why that is not all; "" if it is.
+    """
+
+    readings: tuple[TileResult, ...] = ()
+    reason: str = ""
+
+
+def load_results(context: WorkerContext, job: str, *, tile: TileId) -> StoredResults:
+    """Return what was read of a tile, or of its quarters, and why there is no more.
+
+    Args:
+        context: the store.
+        job: the job's id.
+        tile: the tile.
+    """
+    with suppress(ObjectNotFound):
+        return StoredResults(tile_results_from_bytes(context.store.get(layout.fragments(job, tile))))
+    parts: tuple[TileResult, ...] = ()
+    for number in range(4):
+        with suppress(ObjectNotFound):
+            key = layout.fragments(job, replace(tile, quadkey=str(number)))
+            parts += tile_results_from_bytes(context.store.get(key))
+    if letter := load_dead_letter(context, job, tile=tile):
+        return StoredResults(parts, letter.reason)
+    return StoredResults(parts, "" if parts else "no worker has read it")

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,10 @@ from ocrfarm.cpu import usable_cpus
 from ocrfarm.document import Document
 from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound, OcrfarmError, TaskTimeLimit
 from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_tile_seconds
-from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
+from ocrfarm.farm.context import WorkerContext, load_dead_letter, load_results, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.manifest import Manifest, Request
-from ocrfarm.farm.retries import DeadLetter, Decision, parse_reason
+from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.farm.second_pass import collect_second_pass
 from ocrfarm.image import ImageSource, Limits, Pixels, decode_tile, encode_tile, open_source, prefetch_map
 from ocrfarm.pipeline import PageOutcome, iter_tiles, recognize_tile, resolve_overlap, tile_pages
@@ -26,7 +26,7 @@ from ocrfarm.recognize.tile_reader import crop_tile_part
 from ocrfarm.result import document_from_json, write_document
 from ocrfarm.split.tiling import split_tile
 from ocrfarm.storage import layout
-from ocrfarm.tile import Tile, TileId, TileResult, tile_results_from_bytes
+from ocrfarm.tile import Tile, TileId, TileResult
 
 UPLOAD_THREADS = 8
 """Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
@@ -57,12 +57,23 @@ def split(context: WorkerContext, job: str) -> Generator[TileBatch, None, None]:
         pixels = sum(size.area for size in source.page_sizes)
         context.jobs.update(job, state="recognizing", tiles=len(manifest.tiles), pixels=pixels)
         blank: set[TileId] = set()
-        total, max_pixels = sum(map(count_pixels, manifest.tiles)), context.settings.task_limits.batch_pixels
-        yield from iter_batches(_store_pages(context, job, source, tiles), total, max_pixels=max_pixels, blank=blank)
+        yield from iter_batches(
+            _weigh(_store_pages(context, job, source, tiles), blank),
+            max_weight=context.settings.task_limits.batch_pixels,
+            total=sum(map(count_pixels, manifest.tiles)),
+        )
     store.put(layout.manifest(job), replace(manifest, blank=frozenset(blank)).to_bytes())
     context.record_peak_memory(job, "split")
     context.jobs.update(job, blank=len(blank), split_seconds=time.time() - started)
     context.jobs.metrics.record_split(blank=len(blank), seconds=time.time() - started)
+
+
+def _weigh(tiles: Iterable[tuple[Tile, bool]], blank: set[TileId]) -> Iterator[tuple[TileId | None, int]]:
+    """Return the id and the pixels of each tile; the ids of blank ones are put into the set instead."""
+    for tile, is_blank in tiles:
+        if is_blank:
+            blank.add(tile.id)
+        yield None if is_blank else tile.id, count_pixels(tile)
 
 
 @contextmanager
@@ -168,7 +179,7 @@ class _TileReader:
             return None
         if part == tile:
             return self._try_quarter(tile, pixels, tile_attempts=0)
-        if letter := _load_dead_letter(self._context, self._job, part.id):
+        if letter := load_dead_letter(self._context, self._job, tile=part.id):
             return letter
         if letter := self._try_quarter(part, crop_tile_part(pixels, tile, part=part), tile_attempts=tile_attempts):
             store_dead_letter(self._context, self._job, tile=part.id, letter=letter)
@@ -226,13 +237,6 @@ class _TileReader:
 
 def _reason(tile: Tile, error: Exception) -> str:
     return str(error) or f"tile {tile.id}: there was not enough memory"
-
-
-def _load_dead_letter(context: WorkerContext, job: str, tile: TileId) -> DeadLetter | None:
-    try:
-        return DeadLetter(parse_reason(context.store.get(layout.dead_letter(job, tile))))
-    except ObjectNotFound:
-        return None
 
 
 def _prefetch(
@@ -329,7 +333,8 @@ def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list
                 size, tiles, blank=blank, selection=manifest.request.selection, source=manifest.page_sources[number]
             )
             ids = [tile.id for tile in tiles if tile.id not in blank]
-            for tile_id, found in zip(ids, threads.map(partial(_load_results, context, job), ids), strict=True):
+            stored = threads.map(lambda tile: load_results(context, job, tile=tile), ids)
+            for tile_id, found in zip(ids, stored, strict=True):
                 outcome.tile_results += found.readings
                 if found.reason:
                     outcome.failed[tile_id] = found.reason
@@ -340,32 +345,6 @@ def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list
 def _assemble(outcomes: Sequence[PageOutcome], profile: Profile) -> Document:
     pages = tuple(outcome.assemble(profile) for outcome in outcomes)
     return Document(pages, {"engine": sum(outcome.engine_seconds for outcome in outcomes)})
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResults:
-    """What the store has of a tile, and why it has not all of it."""
-
-    readings: tuple[TileResult, ...] = ()
-    reason: str = ""
-
-
-def _load_results(context: WorkerContext, job: str, tile: TileId) -> StoredResults:
-    """Give the fragments of the tile, or those of its parts and why there are no more."""
-    try:
-        return StoredResults(tile_results_from_bytes(context.store.get(layout.fragments(job, tile))))
-    except ObjectNotFound:
-        pass
-    parts: tuple[TileResult, ...] = ()
-    for number in range(4):
-        with suppress(ObjectNotFound):
-            parts += tile_results_from_bytes(
-                context.store.get(layout.fragments(job, replace(tile, quadkey=str(number))))
-            )
-    try:
-        return StoredResults(parts, parse_reason(context.store.get(layout.dead_letter(job, tile))))
-    except ObjectNotFound:
-        return StoredResults(parts, "" if parts else "no worker has read it")
 
 
 def _measure_timing(

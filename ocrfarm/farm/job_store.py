@@ -292,11 +292,18 @@ class RecoveryState:
         with self._broker.translate_errors():
             return float(self._measure_idle(keys=[self._keys.job(status.id).record], args=[mark]))
 
-    def count_requeue(self, status: JobStatus) -> int:
-        """Count that a job is requeued, and return how often in a row that happened without a tile done in between."""
+    def count_requeue(self, status: JobStatus) -> None:
+        """Count that a job is requeued."""
+        done = status.done + status.failed
         with self._broker.translate_errors():
-            done = status.done + status.failed
-            return int(self._count_requeue(keys=[self._keys.job(status.id).record], args=[done]))
+            self._count_requeue(keys=[self._keys.job(status.id).record], args=[done])
+
+    def count_fruitless_requeues(self, status: JobStatus) -> int:
+        """Return how often in a row a job was requeued without one more tile done since the first of these times."""
+        with self._broker.translate_errors():
+            fields = ["done_at_requeue", "requeues_without_progress"]
+            done, count = self._broker.redis.hmget(self._keys.job(status.id).record, fields)
+        return int(count or 0) if done == str(status.done + status.failed) else 0
 
     def get_requeue_count(self, job: str) -> int:
         """Return how often a job was ever requeued."""

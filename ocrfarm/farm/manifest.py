@@ -7,6 +7,7 @@ from typing import Any
 
 from ocrfarm.document import PageSource
 from ocrfarm.errors import ObjectNotFound, UnknownJob
+from ocrfarm.farm import protocol
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.geometry import Box, Size
 from ocrfarm.recognize.profiles import Profile
@@ -65,6 +66,12 @@ class Manifest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {tile.id: tile for tile in self.tiles})
+
+    @property
+    def priority(self) -> int:
+        """The priority of its messages: the request's, else small jobs first."""
+        asked = self.request.priority
+        return protocol.choose_priority(len(self.tiles)) if asked is None else asked
 
     def select_tiles(self, ids: Iterable[TileId]) -> list[Tile]:
         """Give the tiles of these ids; KeyError for an id that the job does not have."""

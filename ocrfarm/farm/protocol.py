@@ -104,9 +104,9 @@ def batch_id(job: str, index: int, *, generation: Generation) -> str:
     return f"{job}.b{generation}-{index:05d}"
 
 
-def stitch_id(job: str, generation: Generation | None = None) -> str:
-    """Name the task that stitches the job, after this generation or whenever it is needed."""
-    return f"{job}.stitch.{generation}" if generation else f"{job}.stitch"
+def stitch_id(job: str, generation: Generation) -> str:
+    """Name the task that stitches the job after this generation."""
+    return f"{job}.stitch.{generation}"
 
 
 def resume_id(job: str) -> str:

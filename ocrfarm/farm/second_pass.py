@@ -3,13 +3,14 @@
 A region that cannot be read leaves a dead letter like any tile, but costs nothing: the first reading stands.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import chain
 
 from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound
+from ocrfarm.farm.batching import iter_batches
 from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
 from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.geometry import Box
@@ -23,7 +24,6 @@ from ocrfarm.tile import (
     Tile,
     TileId,
     TileResult,
-    second_pass_from_bytes,
     second_pass_to_bytes,
     tile_results_from_bytes,
 )
@@ -44,11 +44,6 @@ def is_second_pass_batch(batch: Sequence[TileId]) -> bool:
     return any(tile.quadkey == SECOND_PASS_QUADKEY for tile in batch)
 
 
-def load_regions(context: WorkerContext, job: str) -> tuple[SecondPassRegion, ...]:
-    """Give the places that the job's first stitching doubted; `ObjectNotFound` before that."""
-    return second_pass_from_bytes(context.store.get(layout.second_pass(job)))
-
-
 def collect_second_pass(
     context: WorkerContext, job: str, *, outcomes: Sequence[PageOutcome], profile: Profile
 ) -> tuple[tuple[TileId, ...], ...]:
@@ -57,7 +52,7 @@ def collect_second_pass(
     Which places are looked at is decided once and stored, before any of them is read.
     """
     try:
-        regions = load_regions(context, job)
+        regions = context.load_regions(job)
     except ObjectNotFound:
         regions = tuple(chain.from_iterable(outcome.select_second_pass(profile.cascade) for outcome in outcomes))
         context.store.put(layout.second_pass(job), second_pass_to_bytes(regions))
@@ -71,21 +66,9 @@ def collect_second_pass(
                 outcome.second_pass += [(region, reading) for reading in readings if reading.tile == region.tile]
             else:
                 outcome.second_pass_failed.append(region)
-    return tuple(_make_batches([region for _, region in sorted(unread, key=lambda each: (each[0], each[1].tile.id))]))
-
-
-def _make_batches(regions: Iterable[SecondPassRegion]) -> Iterator[tuple[TileId, ...]]:
-    """Gather places, in this order, until they have lines enough."""
-    names: list[TileId] = []
-    lines = 0
-    for region in regions:
-        names.append(region.tile.id)
-        lines += len(region.lines)
-        if lines >= MIN_BATCH_LINES:
-            yield tuple(names)
-            names, lines = [], 0
-    if names:
-        yield tuple(names)
+    unread.sort(key=lambda each: (each[0], each[1].tile.id))
+    weighed = ((region.tile.id, len(region.lines)) for _, region in unread)
+    return tuple(iter_batches(weighed, max_weight=MIN_BATCH_LINES))
 
 
 def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) -> tuple[TileResult, ...] | None:
@@ -99,7 +82,7 @@ def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) ->
 def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileId]) -> int:
     """Read the regions that nobody has read yet; give how many. StoreError, BrokerError, TaskTimeLimit pass through."""
     reader = _RegionReader(context, job)
-    regions = {region.tile.id: region for region in load_regions(context, job)}
+    regions = {region.tile.id: region for region in context.load_regions(job)}
     return sum(reader.read_region(regions[name]) for name in batch)
 
 

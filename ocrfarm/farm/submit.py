@@ -9,7 +9,7 @@ from celery import Celery
 
 from ocrfarm.errors import FarmBusy, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm import protocol
-from ocrfarm.farm.broker import translate_publish_errors
+from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request, make_end_note, request_fields, restore_status
@@ -100,7 +100,7 @@ def _estimate_retry_after(statuses: list[JobStatus], tiles: int) -> float:
 def _publish(app: Celery, name: str, job: str, *, task_id: str) -> None:
     task = app.signature(name, protocol.job_args(job), task_id=task_id, ignore_result=True)
     with (
-        translate_publish_errors(),
+        translate_errors(),
         app.connection_for_write() as connection,
     ):  # kombu's pools outlive a client that was closed
         task.apply_async(retry_policy=_RETRY_POLICY, connection=connection)

@@ -33,7 +33,7 @@ from kombu.transport import redis as redis_transport
 
 from ocrfarm.errors import BrokerError, OcrfarmError
 from ocrfarm.farm import protocol
-from ocrfarm.farm.broker import translate_publish_errors
+from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.celery_app import renewal_interval
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.queues import HEARTBEAT_INTERVAL
@@ -192,7 +192,7 @@ def run_every(app: Celery, interval: float, *, action: Callable[[], object]) -> 
     """
 
     def run_safely() -> None:
-        with suppress(BrokerError), translate_publish_errors():
+        with suppress(BrokerError), translate_errors():
             action()
 
     class PeriodicStep(bootsteps.StartStopStep):

@@ -13,8 +13,7 @@ from mmap import mmap
 
 from ocrfarm.doctor import CheckContext, run_checks
 from ocrfarm.errors import BrokerError, EngineError, OcrfarmError
-from ocrfarm.farm.context import open_job_store, peak_memory_mb
-from ocrfarm.farm.tasks import ContextFactory, set_memory_limit
+from ocrfarm.farm.context import ContextFactory, open_job_store, peak_memory_mb, set_memory_limit
 from ocrfarm.recognize import Profile
 from ocrfarm.worker import heartbeat
 

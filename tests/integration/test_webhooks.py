@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from ocrfarm.client import Client, JobMetadata
 from ocrfarm.errors import JobFailed, ObjectNotFound, SettingsError
+from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.context import open_context, open_job_store
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.farm.manifest import Request
-from ocrfarm.farm.recovery import recover_stalled_jobs
 from ocrfarm.farm.submit import Submitter, cancel, fail_job, open_submitter, submit
+from ocrfarm.farm.tasks import register_tasks
 from ocrfarm.geometry import Size
 from ocrfarm.image import encode_tile
 from ocrfarm.recognize import find_profile
@@ -251,7 +253,9 @@ def test_an_emptied_broker_forgets_nobody(farm: WebhookFarm) -> None:
     (first,) = dispatch_events(farm, 1)
     with redis.Redis.from_url(farm.settings.endpoints.broker) as server:
         server.delete(*server.scan_iter(f"{farm.settings.endpoints.key_prefix}*"))
-    assert not list(recover_stalled_jobs(open_context(farm.settings)))
+    app = make_app(farm.settings)
+    register_tasks(app, partial(open_context, farm.settings))
+    app.tasks[protocol.RECONCILE].apply(throw=True)
     dispatcher = WebhookDispatcher(farm.settings)
     told = [event for _ in range(4) if (event := dispatcher.dispatch_next())]
     assert {event.id for event in told if event.attempts > first.attempts} == {first.id}

@@ -60,7 +60,7 @@ def test_each_task_of_a_job_has_an_id_of_its_own_that_never_changes() -> None:
         protocol.Generation(is_second_pass=True),
         protocol.Generation(1, is_second_pass=True),
     ]
-    ids = [protocol.split_id(job), protocol.stitch_id(job), protocol.resume_id(job)]
+    ids = [protocol.split_id(job), protocol.resume_id(job)]
     ids += [name(job, wave) for wave in waves for name in (protocol.chord_id, protocol.stitch_id)]
     ids += [protocol.batch_id(job, index, generation=wave) for wave in waves for index in (0, 1)]
     assert len(set(ids)) == len(ids)
