@@ -105,7 +105,7 @@ def _wait_until_open(port: int, seconds: float) -> bool:
 
 
 def test_a_dead_broker_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ocrfarm.farm.embedded.farm._find_broker_binary", lambda: "/bin/false")
+    monkeypatch.setattr("ocrfarm.farm.embedded.specs._find_broker_binary", lambda: "/bin/false")
     with pytest.raises(FarmError, match="broker"):
         EmbeddedFarm("synthetic", layout=LAYOUT).__enter__()
 

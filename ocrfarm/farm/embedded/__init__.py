@@ -1,1 +1,1 @@
-"""The farm that a process has for itself."""
+"""The farm of one machine: `EmbeddedFarm` -> a broker, a store and workers that live no longer than their owner."""

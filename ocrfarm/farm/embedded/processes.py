@@ -1,4 +1,13 @@
-"""Nothing outlives its owner: processes end with their parents, temporary folders with their processes."""
+"""Nothing outlives its owner: processes end with their parents, temporary folders with their processes.
+
+A folder belongs to a process by a file lock, which the system releases when the process ends, for whatever reason:
+
+```
+ ocrfarm-new-XXXX    being made: lock file created, lock taken
+        | rename     from here on, a folder without a held lock is abandoned
+ ocrfarm-split-XXXX  in use; the next process that makes one removes abandoned ones
+```
+"""
 
 import ctypes
 import fcntl
@@ -12,20 +21,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-"""From linux/prctl.h."""
+"""The options' numbers in linux/prctl.h."""
 
 _DIR_PREFIX, _NEW_DIR_PREFIX, _LOCK_NAME = "ocrfarm-split-", "ocrfarm-new-", "lock"
 _MIN_ABANDONED_AGE = 60
-"""A folder without a lock that is younger than this is being made, or removed."""
+"""Seconds. A younger folder without a lock file is just being made or removed."""
 
 
 def die_with_parent(*_: object, **__: object) -> None:
-    """Let the system kill this process when its parent has died, in whatever way (Linux)."""
+    """Make the system kill this process when its parent dies, for whatever reason (Linux).
+
+    Args:
+        *_: Arguments of a signal of Celery, which are not used.
+        **__: The same.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def become_subreaper() -> None:
-    """Become the parent of children whose own parent has died, so that they can be waited for (Linux)."""
+    """Become the parent of descendants whose own parent has died, so that they can be waited for (Linux)."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -36,16 +50,24 @@ def _prctl(option: int, value: int) -> None:
 
 @contextmanager
 def scratch_dir() -> Iterator[Path]:
-    """Give an empty folder that is gone afterwards; those of processes that were killed are removed first."""
-    for kind, is_abandoned in ((_DIR_PREFIX, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
-        for old in Path(tempfile.gettempdir()).glob(f"{kind}*"):
+    """Return a context manager whose value is an empty folder, which is removed at its end.
+
+    Folders of processes that were killed are removed first.
+
+    >>> with scratch_dir() as folder:
+    ...     _ = (folder / "image.tif").write_bytes(b"II*")
+    >>> folder.exists()
+    False
+    """
+    for prefix, is_abandoned in ((_DIR_PREFIX, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
+        for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
             if is_abandoned(old):
                 shutil.rmtree(old, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix=_NEW_DIR_PREFIX))
     folder = new.with_name(new.name.replace(_NEW_DIR_PREFIX, _DIR_PREFIX))
     with (new / _LOCK_NAME).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        new.rename(folder)  # only now: others take a folder of this name without a lock for abandoned
+        new.rename(folder)  # not before: a folder of this name without a held lock counts as abandoned
         try:
             yield folder
         finally:
@@ -53,19 +75,19 @@ def scratch_dir() -> Iterator[Path]:
 
 
 def _is_unlocked(folder: Path) -> bool:
-    """Say whether the process that made the folder is gone: the system has taken its lock away."""
+    """Return whether the process that made the folder has ended: the system has released its lock."""
     try:
         with (folder / _LOCK_NAME).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     except FileNotFoundError:
         return _is_old(folder)
-    except OSError:  # it is held, or another user's
+    except OSError:  # the lock is held, or the folder is another user's
         return False
 
 
 def _is_old(folder: Path) -> bool:
     try:
         return folder.stat().st_mtime < time.time() - _MIN_ABANDONED_AGE
-    except OSError:  # it has gone in between
+    except OSError:  # the folder has been removed in the meantime
         return False

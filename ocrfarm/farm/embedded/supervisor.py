@@ -1,11 +1,34 @@
-"""Starts the servers of an embedded farm, and ends them when the process that asked for them is gone.
+"""The supervisor of an embedded farm: starts its processes, restarts those that die, and ends them with their owner.
 
-python -m ocrfarm.farm.embedded.supervisor SPEC: standard input is a pipe from that process, and its end means: it
-has left, by itself, by a signal or by a crash. Nothing else needs to be told. Every server has a process group of its
-own, so that none of its children stays behind.
+`python -m ocrfarm.farm.embedded.supervisor SPEC` is started by `EmbeddedFarm`. Its standard input is a pipe from the
+owner, the process that uses the farm; nothing is ever written to it. It ends when the owner ends, for whatever reason.
+
+```
+ owner (client, ocrfarm up, a test)
+   | pipe                                   a session of its own: Ctrl-C in a terminal reaches the owner alone
+ supervisor
+   |-- broker                               each process leads a process group, and gets SIGKILL from the
+   |-- worker split stitch                  system (PR_SET_PDEATHSIG) if its parent dies
+   |     '-- children
+   |-- worker recognize
+   |     '-- children, one for each loaded model
+   '-- flower, webhooks (optional)
+
+ event                     effect
+ ------------------------  ----------------------------------------------------------------------------------
+ the owner ends or stops   the pipe ends; the supervisor stops everything and removes the folder run_dir
+ SIGTERM to the supervisor the same
+ SIGINT to the supervisor  ignored: the owner decides
+ SIGKILL to the supervisor the system kills the broker and the workers, and then the workers' children
+ a process dies            SIGKILL to its group, then a new process; NAME.failed in run_dir if that is no use
+ stop, data is kept        SIGTERM to the workers, wait; SIGTERM to the broker, wait; SIGKILL to all groups
+ stop, data is temporary   SIGKILL to all groups
+```
+
+Invariant: no process of the farm outlives the supervisor. The supervisor is also the subreaper of its descendants, so
+it can wait for children whose own parent has died.
 """
 
-import json
 import os
 import select
 import shutil
@@ -14,92 +37,42 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ocrfarm.farm.embedded.processes import become_subreaper, die_with_parent
+from ocrfarm.farm.embedded.specs import FarmSpec, ProcessSpec
 
 POLL_INTERVAL = 0.25
-"""How often dead servers are looked for."""
+"""Seconds between two checks for processes that have died."""
 
 MAX_RESTARTS = 3
-"""A server that dies more often than this is left dead, and the farm is reported as broken."""
+"""A process that dies more often stays dead, and the farm is reported as broken."""
 
 MIN_UPTIME = 5.0
-"""A server that dies younger than this would die again."""
+"""Seconds. A process that dies sooner after its start would die again, so it is not restarted."""
 
 _SOCKET_TIMEOUT = 10.0
-"""The broker's socket is there after 0.1 s on an idle machine."""
-
+"""Seconds to wait for the broker's socket, which appears after 0.1 s on an idle machine."""
 
 _KILL_TIMEOUT = 2.0
-"""What a killed process takes to go, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessSpec:
-    """One process of the farm: how it is called, and whether another may take its place when it dies."""
-
-    name: str
-    command: list[str]
-    restart: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class FarmSpec:
-    """What to run; `broker` first and last.
-
-    run_dir: private folder, removed at the end. logs_dir: folder of one log a server. socket_path: the broker's.
-    stop_timeout: what the workers get to put their work back; 0 where nobody will come back for it.
-    """
-
-    run_dir: str
-    logs_dir: str
-    socket_path: str
-    broker: ProcessSpec
-    workers: list[ProcessSpec]
-    stop_timeout: float = 0.0
-
-    def to_json(self) -> str:
-        """Give JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "FarmSpec":
-        """Read what `to_json` gave."""
-        data: dict[str, Any] = json.loads(text)
-        workers = [ProcessSpec(**server) for server in data["workers"]]
-        return cls(**{**data, "broker": ProcessSpec(**data["broker"]), "workers": workers})
-
-
-@dataclass(slots=True)
-class ManagedProcess:
-    """A server's current process."""
-
-    spec: ProcessSpec
-    process: subprocess.Popen[bytes]
-    started_at: float = field(default_factory=time.monotonic)
-    restarts: int = 0
+"""Seconds to wait for the children of a killed process."""
 
 
 def main(spec_path: str) -> int:
-    """Run the servers until standard input ends or SIGTERM comes."""
+    """Run the farm that a file describes until the owner ends or SIGTERM arrives; return the exit code, 0."""
     spec = FarmSpec.from_json(Path(spec_path).read_text(encoding="utf-8"))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
     become_subreaper()
-    running: list[ManagedProcess] = []
+    supervisor = Supervisor(spec)
     try:
-        running.append(ManagedProcess(spec.broker, _start(spec, spec.broker)))
-        _wait_for_socket(Path(spec.socket_path), running[0].process)
-        running += [ManagedProcess(server, _start(spec, server)) for server in spec.workers]
-        while not _wait_for_parent_exit():
-            for one in running:
-                _check_and_restart(spec, one)
+        supervisor.start()
+        while not _wait_for_owner_exit(POLL_INTERVAL):
+            supervisor.restart_dead()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _stop_all(running, spec.stop_timeout)
+        supervisor.stop()
         shutil.rmtree(spec.run_dir, ignore_errors=True)
     return 0
 
@@ -108,73 +81,105 @@ def _exit(*_: object) -> None:
     sys.exit(0)
 
 
-def _wait_for_parent_exit() -> bool:
-    """Wait a moment; True once the pipe has ended."""
-    readable, _, _ = select.select([sys.stdin], [], [], POLL_INTERVAL)
+def _wait_for_owner_exit(timeout: float) -> bool:
+    """Wait up to `timeout` seconds for the owner to end; return whether it has."""
+    readable, _, _ = select.select([sys.stdin], [], [], timeout)
     return bool(readable) and not os.read(sys.stdin.fileno(), 1)
 
 
-def _start(spec: FarmSpec, process_spec: ProcessSpec) -> subprocess.Popen[bytes]:
-    with (Path(spec.logs_dir) / f"{process_spec.name}.log").open("ab") as log:
-        return subprocess.Popen(
-            process_spec.command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            preexec_fn=die_with_parent,  # this process has one thread, so that running Python in between is safe
-        )
+@dataclass(slots=True)
+class ManagedProcess:
+    """The process that currently runs for a specification."""
+
+    spec: ProcessSpec
+    process: subprocess.Popen[bytes]
+    started_at: float = field(default_factory=time.monotonic)
+    restart_count: int = 0
+
+    @property
+    def is_worth_restarting(self) -> bool:
+        """Whether a new process would probably live longer than this one, which has died."""
+        uptime = time.monotonic() - self.started_at
+        return self.spec.restart and self.restart_count < MAX_RESTARTS and uptime >= MIN_UPTIME
+
+
+class Supervisor:
+    """Starts, restarts and stops the processes of one farm: the broker first and last, the workers in between."""
+
+    def __init__(self, spec: FarmSpec) -> None:
+        self._spec = spec
+        self._broker: ManagedProcess | None = None
+        self._workers: list[ManagedProcess] = []
+
+    def start(self) -> None:
+        """Start the broker, wait for its socket, and start the workers."""
+        self._broker = self._spawn(self._spec.broker)
+        _wait_for_socket(Path(self._spec.socket_path), self._broker.process)
+        for worker in self._spec.workers:
+            self._workers.append(self._spawn(worker))
+
+    def restart_dead(self) -> None:
+        """Restart every process that has died, or write NAME.failed for it if that is no use."""
+        for managed in self._running():
+            if managed.process.poll() is None:
+                continue
+            if managed.is_worth_restarting:
+                _kill_group(managed)
+                new = self._spawn(managed.spec)
+                managed.process, managed.started_at = new.process, new.started_at
+                managed.restart_count += 1
+            else:
+                note = Path(self._spec.run_dir) / f"{managed.spec.name}.failed"
+                note.write_text(str(managed.process.returncode), encoding="utf-8")
+
+    def stop(self) -> None:
+        """Stop the workers, then the broker, to which they return their work, and kill whatever is left."""
+        if timeout := self._spec.stop_timeout:
+            _terminate(self._workers, timeout)
+            _terminate([self._broker] if self._broker else [], timeout)
+        for managed in self._running():
+            _kill_group(managed)
+
+    def _running(self) -> list[ManagedProcess]:
+        return [*([self._broker] if self._broker else []), *self._workers]
+
+    def _spawn(self, spec: ProcessSpec) -> ManagedProcess:
+        with (Path(self._spec.logs_dir) / f"{spec.name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                preexec_fn=die_with_parent,  # safe, because this process has a single thread
+            )
+        return ManagedProcess(spec, process)
 
 
 def _wait_for_socket(socket: Path, broker: subprocess.Popen[bytes]) -> None:
+    """Return when the socket is there, the broker has died or the time is over; the workers report what is wrong."""
     deadline = time.monotonic() + _SOCKET_TIMEOUT
     while not socket.exists() and broker.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
-def _check_and_restart(spec: FarmSpec, managed: ManagedProcess) -> None:
-    """Start a server again that has died; report the farm as broken where that is no use."""
-    if managed.process.poll() is None:
-        return
-    note = Path(spec.run_dir) / f"{managed.spec.name}.failed"
-    lasted = time.monotonic() - managed.started_at
-    if not managed.spec.restart or managed.restarts >= MAX_RESTARTS or lasted < MIN_UPTIME:
-        note.write_text(str(managed.process.returncode), encoding="utf-8")
-        return
-    _kill(managed)
-    managed.process, managed.started_at, managed.restarts = (
-        _start(spec, managed.spec),
-        time.monotonic(),
-        managed.restarts + 1,
-    )
-
-
-def _stop_all(running: list[ManagedProcess], stop_timeout: float) -> None:
-    """End the workers, then the broker that they give their work back to, then whatever is left."""
-    broker, workers = running[:1], running[1:]
-    if stop_timeout:
-        for group in (workers, broker):
-            _terminate(group, stop_timeout)
-    for one in running:
-        _kill(one)
-
-
-def _terminate(group: list[ManagedProcess], stop_timeout: float) -> None:
-    for one in group:
-        one.process.terminate()
-    deadline = time.monotonic() + stop_timeout
-    for one in group:
+def _terminate(processes: list[ManagedProcess], timeout: float) -> None:
+    """Send SIGTERM to all of them, and wait up to `timeout` seconds for all of them."""
+    for managed in processes:
+        managed.process.terminate()
+    deadline = time.monotonic() + timeout
+    for managed in processes:
         with suppress(subprocess.TimeoutExpired):
-            one.process.wait(max(0.0, deadline - time.monotonic()))
+            managed.process.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _kill(managed: ManagedProcess) -> None:
-    """Kill the server with all its children, and wait until they are gone."""
+def _kill_group(managed: ManagedProcess) -> None:
+    """Kill a process with all its children, and wait until they are gone."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(managed.process.pid, signal.SIGKILL)
     managed.process.wait()
     deadline = time.monotonic() + _KILL_TIMEOUT
-    with suppress(ChildProcessError):  # no orphan of the group is left
+    with suppress(ChildProcessError):  # raised when no process of the group is left
         while time.monotonic() < deadline:
             os.waitpid(-managed.process.pid, os.WNOHANG)
             time.sleep(0.005)
