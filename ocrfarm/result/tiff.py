@@ -16,7 +16,7 @@ _DIRECTORY_ERRORS = (OSError, SyntaxError, ValueError, UserWarning, struct.error
 
 
 def read_first_directory(path: Path) -> Mapping[int, Any]:
-    """Give values by tag; nothing for a file that is no TIFF or has a broken directory."""
+    """Return the values by tag; none if the file is no TIFF or its directory is damaged."""
     with path.open("rb") as file:
         head = file.read(16)
         if head[:4] not in _CLASSIC + _BIG:

@@ -95,33 +95,28 @@ def test_the_package_itself_loads_no_numpy_either() -> None:
 
 
 def _imports(module: Module) -> Iterator[str]:
-    """Every module named in an import statement or, as a literal, in a call of `import_module`."""
+    """Every module that an import statement names, lazy ones inside functions too."""
     for node in ast.walk(module.tree):
         match node:
             case ast.Import():
                 yield from (alias.name for alias in node.names)
             case ast.ImportFrom(module=str(name)):
                 yield name
-            case ast.Call(
-                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
-                args=[ast.Constant(value=str(name)), *_],
-            ):
-                yield name
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_foreign_packages_are_touched_at_home_only(module: Module) -> None:
-    """The contracts do not see lazy imports, which name their module as a string."""
+    """The contracts name the most important packages; this table names all."""
     packages = {name.partition(".")[0] for name in _imports(module)}
     assert not [
         package for package in packages if not module.relative_path.startswith(ALLOWED_IMPORTERS.get(package, ""))
     ]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_lazy_imports_name_modules_that_exist(module: Module) -> None:
-    """A wrong name in `import_module` is otherwise found by the first user who gets there."""
-    assert not [name for name in _imports(module) if name.startswith("ocrfarm") and not _is_installed(name)]
+def test_lazy_imports_are_typed() -> None:
+    """An import inside a function keeps its types; `import_module` returns Any, so only two tables of names use it."""
+    users = {module.name for module in MODULES if "import_module(" in module.text}
+    assert users == {"ocrfarm", "ocrfarm.cli.main"}
 
 
 def test_environment_is_read_in_one_place() -> None:

@@ -58,7 +58,7 @@ export class ImageView extends EventTarget {
     this.#pointer();
   }
 
-  /** Give what the image is drawn on: its pixels are `ratio` times smaller than those of the page's styles. */
+  /** Return what the image is drawn on: its pixels are `ratio` times smaller than those of the page's styles. */
   get context() {
     const context = this.osd.drawer.canvas.getContext("2d");
     if (!context) throw new Error("this browser cannot draw images");
@@ -69,7 +69,7 @@ export class ImageView extends EventTarget {
     return this.osd.drawer.canvas.width / this.osd.container.clientWidth;
   }
 
-  /** Say whether the whole page is in the window. */
+  /** Return whether the whole page is in the window. */
   get whole() {
     const [x0, y0, x1, y1] = this.seen;
     const [across, down] = [this.size.width * EDGE, this.size.height * EDGE];
@@ -109,7 +109,7 @@ export class ImageView extends EventTarget {
     return { a: (one.x - zero.x) / width, b: (one.y - zero.y) / width, dx: zero.x, dy: zero.y };
   }
 
-  /** Give the page's box that is on the screen: [x0, y0, x1, y1], for a turned page the box round it. */
+  /** Return the page's box that is on the screen: [x0, y0, x1, y1], for a turned page the box round it. */
   get seen() {
     const { clientWidth: width, clientHeight: height } = this.osd.container;
     const { view } = this;

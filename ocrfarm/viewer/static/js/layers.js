@@ -208,7 +208,7 @@ export function gaps(scene) {
 }
 
 /**
- * Draw the box that somebody is drawing.
+ * Draw the selection box.
  * @param {Scene} scene
  * @param {Box} drawn
  */

@@ -60,7 +60,7 @@ export class Lines {
   }
 
   /**
-   * Give the confidence, 0..1.
+   * Return the confidence, 0..1.
    * @param {number} line
    */
   confidence(line) {
@@ -68,7 +68,7 @@ export class Lines {
   }
 
   /**
-   * Give the corners as eight numbers.
+   * Return the corners as eight numbers.
    * @param {number} line
    */
   corners(line) {
@@ -76,7 +76,7 @@ export class Lines {
   }
 
   /**
-   * Give the smallest upright box round the line: [x0, y0, x1, y1].
+   * Return the smallest upright box round the line: [x0, y0, x1, y1].
    * @param {number} line
    * @returns {[number, number, number, number]}
    */
@@ -86,7 +86,7 @@ export class Lines {
   }
 
   /**
-   * Give the height of the letters, in page pixels.
+   * Return the height of the letters, in page pixels.
    * @param {number} line
    */
   height(line) {

@@ -37,7 +37,7 @@ async function start() {
   bindPointer(viewer, overlay);
   document.title = `${state.about.title} – ocrfarm`;
   await open(viewer, lines);
-  Object.assign(globalThis, { viewer }); // for whoever looks under the bonnet
+  Object.assign(globalThis, { viewer }); // for the console of the developer tools
 }
 
 /**

@@ -37,7 +37,7 @@ export class Overlay {
   }
 
   /**
-   * Give the shown line at a point of the page, the smallest where several are, or -1.
+   * Return the shown line at a point of the page, the smallest where several are, or -1.
    * @param {[number, number]} at
    */
   lineAt([x, y]) {
@@ -51,7 +51,7 @@ export class Overlay {
   }
 
   /**
-   * Give the shown lines whose middle lies in a box of the page.
+   * Return the shown lines whose middle lies in a box of the page.
    * @param {readonly [number, number, number, number]} box
    */
   linesIn([x0, y0, x1, y1]) {
@@ -67,7 +67,7 @@ export class Overlay {
     return found;
   }
 
-  /** Give the shown lines that touch the window. */
+  /** Return the shown lines that touch the window. */
   linesInView() {
     /** @type {number[]} */
     const found = [];
@@ -124,7 +124,7 @@ export class Overlay {
     this.draw();
   }
 
-  /** Give all lines of the page as one image, drawn when it is first needed or when there is time. */
+  /** Return all lines of the page as one image, drawn when it is first needed or when there is time. */
   #overview() {
     const { lines, page, shown, isHit } = this.state;
     const { colour, words } = this.state.values;
@@ -172,7 +172,7 @@ export class Overlay {
   }
 
   /**
-   * Give lines of this page, few enough to be drawn one by one.
+   * Return lines of this page, few enough to be drawn one by one.
    * @param {Iterable<number>} lines
    */
   #some(lines) {

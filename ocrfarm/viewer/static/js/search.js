@@ -24,7 +24,7 @@ export class Index {
   }
 
   /**
-   * Give the numbers of the lines that hold the words, in reading order.
+   * Return the numbers of the lines that hold the words, in reading order.
    * @param {string} words
    */
   find(words) {

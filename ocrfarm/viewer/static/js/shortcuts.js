@@ -11,7 +11,7 @@ import { element } from "./dom.js";
  */
 
 /**
- * Listen for the keys, but not where somebody writes.
+ * Listen for the keys, except in text fields.
  * @param {Key[]} keys
  */
 export function listenForShortcuts(keys) {

@@ -46,7 +46,7 @@ export class SpatialIndex {
   }
 
   /**
-   * Give how many lines touch the box, or a few more: without a look at any of them.
+   * Return how many lines touch the box, or a few more, without visiting them.
    * @param {number} x0
    * @param {number} y0
    * @param {number} x1
@@ -73,7 +73,7 @@ export class SpatialIndex {
   }
 
   /**
-   * Give for each line the first column and row of cells that it touches, and the last ones.
+   * Return for each line the first column and row of cells that it touches, and the last ones.
    * @param {number} count
    */
   #spans(count) {
@@ -86,7 +86,7 @@ export class SpatialIndex {
   }
 
   /**
-   * Give for each cell where its lines begin in `members`.
+   * Return for each cell where its lines begin in `members`.
    * @param {number} count
    */
   #starts(count) {

@@ -1,4 +1,4 @@
-// What the person sees and has chosen; whoever shows a part of it listens for its change.
+// The state of the viewer; each component listens for changes of the parts that it shows.
 
 import { Index } from "./search.js";
 
@@ -19,7 +19,7 @@ import { Index } from "./search.js";
 export const LAYERS = /** @type {const} */ (["boxes", "text", "tiles", "seams", "secondPass", "gaps", "map"]);
 
 export class State extends EventTarget {
-  /** @type {number[] | null} - the lines of the page that are shown, once somebody has asked for them */
+  /** @type {number[] | null} - the lines of the page that are shown, computed at the first request */
   #inOrder = null;
 
   /** @param {import("./lines.js").About} about */
@@ -105,7 +105,7 @@ export class State extends EventTarget {
     listener();
   }
 
-  /** Give the lines that the list shows: what was found, or the page in reading order. */
+  /** Return the lines that the list shows: what was found, or the page in reading order. */
   listed() {
     if (this.values.words) return this.hits;
     this.#inOrder ??= this.#pageInOrder();
@@ -118,7 +118,7 @@ export class State extends EventTarget {
     return all.filter((line) => this.shown[line]);
   }
 
-  /** Give the lines that are exported: the selected ones, or without any those that the list shows. */
+  /** Return the lines that are exported: the selected ones, or without any those that the list shows. */
   chosen() {
     const { selected } = this.values;
     return selected.size ? [...selected].sort((one, other) => one - other) : this.listed();
