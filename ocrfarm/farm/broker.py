@@ -81,16 +81,16 @@ def translate_errors(address: str = "") -> Iterator[None]:
         BrokerFull: it has no memory left.
         BrokerError: it refused a command.
     """
-    broker = f"the broker at {address}" if address else "the broker"
+    at = f" at {address}" if address else ""
     try:
         yield
     except _CONNECTION_ERRORS as error:
-        message = f"{broker} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
+        message = f"the broker{at} does not answer ({error}); is it running, is OCRFARM_BROKER right?"
         raise BrokerUnreachable(message) from error
     except redis.exceptions.OutOfMemoryError as error:
-        raise BrokerFull(f"{broker} has no memory left ({error}); raise its maxmemory") from error
+        raise BrokerFull(f"the broker{at} has no memory left ({error}); raise its maxmemory") from error
     except redis.exceptions.RedisError as error:
-        raise BrokerError(f"{broker} refused a command: {error}") from error
+        raise BrokerError(f"the broker{at} refused a command: {error}") from error
 
 
 def is_transient(error: BaseException) -> bool:
