@@ -1,1 +1,1 @@
-"""Size -> tiles: where a page is cut, and which tiles hold nothing to read."""
+"""Page size -> tiles: where a page is cut, and which tiles contain no text."""

@@ -1,4 +1,18 @@
-"""Where a page is cut into tiles: sizes and boxes only, no pixels."""
+"""Page size -> tiles: a regular grid of overlapping tiles at native resolution and on coarse pyramid levels.
+
+This module computes boxes only; it never sees pixels. One axis of a grid, with the detector's stride as the unit:
+
+    page     |=======================================|
+    tile 0   |---------------|                           all tiles have the same length
+    tile 1               |---------------|               they start at multiples of the detector's stride ...
+    tile 2                           |---------------|   ... except the last one, which ends at the page's edge
+    cores    |-------------|-----------|-------------|   a core ends half way through each overlap
+
+Letters that are too large for a tile are read on coarse levels, an image pyramid: level n is the page reduced by 2^n.
+
+Invariants: tiles cover the page and stay inside it; neighbours share at least `overlap` pixels; the cores of the native
+tiles partition the page. Cost: O(tiles); all coarse levels together add at most a third to the pixels of the page.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,24 +23,43 @@ from ocrfarm.geometry import Box, Size
 from ocrfarm.tile import DETECTOR_STRIDE, Tile, TileId
 
 MIN_TILE_SIDE = 64
-"""Pixels. Below this the detector pads what it is given with black."""
+"""Pixels. The detector pads smaller images with black."""
 
 _MIN_LETTER_HEIGHT = 12
-"""Pixels; letters lower than this are hardly found."""
+"""Pixels. The detector misses most letters that are smaller than this."""
 
 _MAX_PART_FRACTION = 0.75
-"""Of a side: parts that overlap more than this are hardly smaller than what they were cut from."""
+"""Maximum length of a part as a fraction of the side; larger parts would hardly be smaller than the whole."""
 
 _Interval = tuple[int, int]
 
 
 def tile_grid(page: Size, *, side: int, overlap: int, page_number: int = 0, level: int = 0) -> tuple[Tile, ...]:
-    """Cut a page into equal tiles, row by row, neighbours sharing at least `overlap` pixels.
+    """Cut a page into tiles of equal size, row by row.
 
-    `side` and `overlap` are pixels of the level's raster (`level_size`); a tile is `side` wide and high, or as wide or
-    high as a raster that is smaller. Boxes are page pixels: at a level above 0 the last ones are clipped at the page's
-    edge. `number` is the page's own. Native tiles have a core: lines
-    that two tiles show whole are read once. SettingsError for a side or an overlap that makes no sense.
+    Args:
+        page: Size of the page, in pixels.
+        side: Width and height of a tile, in pixels of the level's raster; a multiple of 32. A tile is smaller if the
+            raster is smaller.
+        overlap: Pixels of the level's raster that neighbouring tiles share at least.
+        page_number: Index of the page (0 = first).
+        level: Level of the pyramid; 0 = native resolution.
+
+    Returns:
+        The tiles; their boxes are in page pixels, and on coarse levels the last ones are clipped at the page's edge.
+        Native tiles have a core, so that a line that two tiles show completely is read once.
+
+    Raises:
+        SettingsError: The side or the overlap is invalid.
+
+    Examples:
+        >>> tiles = tile_grid(Size(5000, 2048), side=2048, overlap=128)
+        >>> [(tile.box.x0, tile.box.x1) for tile in tiles]
+        [(0, 2048), (1504, 3552), (2952, 5000)]
+        >>> [(tile.core.x0, tile.core.x1) for tile in tiles]
+        [(0, 1776), (1776, 3252), (3252, 5000)]
+        >>> [tile.box for tile in tile_grid(Size(5000, 2048), side=2048, overlap=128, level=3)]
+        [Box(x0=0, y0=0, x1=5000, y1=2048)]
     """
     _check_tiling(side, overlap)
     raster = level_size(page, level)
@@ -40,7 +73,7 @@ def tile_grid(page: Size, *, side: int, overlap: int, page_number: int = 0, leve
 
 
 def assign_cores(tiles: Sequence[Tile]) -> tuple[Tile, ...]:
-    """Give the tiles of a grid, each with what it alone reads: neighbours part in the middle of what they share."""
+    """Return the tiles of a grid with their cores: neighbours are separated in the middle of their overlap."""
     across, down = (_core_intervals([span(tile.box) for tile in tiles]) for span in (_x_interval, _y_interval))
     return tuple(
         replace(tile, core=Box(x0, y0, x1, y1))
@@ -50,10 +83,25 @@ def assign_cores(tiles: Sequence[Tile]) -> tuple[Tile, ...]:
 
 
 def split_tile(tile: Tile, overlap: int) -> tuple[Tile, ...]:
-    """Cut a tile into parts that share at least `overlap` pixels of its raster and cover it.
+    """Split a tile into overlapping parts that cover it.
 
-    Four parts; two of a tile too narrow or too low to be halved both ways ("0", "1" side by side or "0", "2" one above
-    the other); none where no cut would make it smaller.
+    Args:
+        tile: The tile.
+        overlap: Pixels of the tile's raster that neighbouring parts share at least.
+
+    Returns:
+        Four parts with the quadkeys "0" to "3"; two if the tile is too narrow ("0" above "2") or too low ("0" beside
+        "1") to be halved in both directions; none if no part would be smaller.
+
+    Raises:
+        SettingsError: The overlap is negative.
+
+    Examples:
+        >>> (tile,) = tile_grid(Size(2048, 2048), side=2048, overlap=128)
+        >>> [str(part.id) for part in split_tile(tile, overlap=128)][:2]
+        ['p0000-l0-r0000-c0000-q0', 'p0000-l0-r0000-c0000-q1']
+        >>> split_tile(tile, overlap=128)[3].box
+        Box(x0=960, y0=960, x1=2048, y1=2048)
     """
     _check_overlap(overlap)
     raster = level_size(Size(tile.box.width, tile.box.height), tile.id.level)
@@ -67,10 +115,24 @@ def split_tile(tile: Tile, overlap: int) -> tuple[Tile, ...]:
 
 
 def pyramid_levels(page: Size, *, side: int, overlap: int) -> tuple[int, ...]:
-    """Give the levels on which letters too large for the tiles are read: none for a page that is one tile.
+    """Return the coarse levels on which letters too large for the tiles are read.
 
-    The first level shrinks by so much that letters three quarters as high as the overlap, which some tile shows whole,
-    are still `_MIN_LETTER_HEIGHT` high; then on by the same factor until one tile holds the page.
+    The first level reduces letters of three quarters of the overlap, which some native tile shows completely, to no
+    less than `_MIN_LETTER_HEIGHT`. Further levels follow by the same factor until one tile holds the page.
+
+    Args:
+        page: Size of the page, in pixels.
+        side: Width and height of a tile, in pixels.
+        overlap: Overlap of the tiles, in pixels.
+
+    Returns:
+        Levels in ascending order; none if the page is a single tile.
+
+    Examples:
+        >>> pyramid_levels(Size(16384, 16384), side=2048, overlap=192)
+        (3,)
+        >>> pyramid_levels(Size(2048, 2048), side=2048, overlap=192)
+        ()
     """
     step = max(1, (overlap * 3 // 4 // _MIN_LETTER_HEIGHT).bit_length() - 1)
     level, levels = 0, []
@@ -81,17 +143,26 @@ def pyramid_levels(page: Size, *, side: int, overlap: int) -> tuple[int, ...]:
 
 
 def level_size(size: Size, level: int) -> Size:
-    """Give the raster's size after `level` halvings; an odd last row or column is kept."""
+    """Return the size of a raster after halvings that keep an odd last row and column.
+
+    Args:
+        size: Size at level 0, in pixels.
+        level: Number of halvings.
+
+    Examples:
+        >>> level_size(Size(1001, 600), 1)
+        Size(width=501, height=300)
+    """
     return Size(-(-size.width >> level), -(-size.height >> level))
 
 
 def _tile_intervals(extent: int, side: int, overlap: int) -> list[_Interval]:
-    """Give (start, end) along one axis; all are as long.
+    """Return (start, end) of the tiles along one axis; all have the same length.
 
-    The last tile must end at the page's edge, at any pixel. It keeps its length, so that the detector need not resample
-    it, and gives up the lattice instead: only the last seam then loses the exact shift, and stitching needs none. The
-    others keep the lattice and share what overlap is left over. Rounding their starts up, never down, keeps every
-    overlap: no step exceeds the stride, which is on the lattice too.
+    The last tile must end at the page's edge, which may be any pixel. It keeps its length, so that the detector does
+    not have to resample it, and is not aligned to the detector's stride. Only the last seam then lacks the exact shift,
+    which stitching does not need. The other tiles are aligned and share the surplus of overlap. Rounding their starts
+    up, never down, preserves every overlap: no step exceeds `stride`, which is aligned as well.
     """
     if extent <= side:
         return [(0, extent)]
@@ -103,10 +174,10 @@ def _tile_intervals(extent: int, side: int, overlap: int) -> list[_Interval]:
 
 
 def _core_intervals(spans: Iterable[_Interval]) -> dict[_Interval, _Interval]:
-    """Give for each span of a grid's tiles along one axis that of their cores."""
-    found = sorted(set(spans))
-    seams = [(end + start) // 2 for (_, end), (start, _) in pairwise(found)]
-    return dict(zip(found, pairwise([found[0][0], *seams, found[-1][1]]), strict=True))
+    """Return, for each interval of a grid's tiles along one axis, the interval of their cores."""
+    intervals = sorted(set(spans))
+    seams = [(end + start) // 2 for (_, end), (start, _) in pairwise(intervals)]
+    return dict(zip(intervals, pairwise([intervals[0][0], *seams, intervals[-1][1]]), strict=True))
 
 
 def _x_interval(box: Box) -> _Interval:
@@ -118,7 +189,7 @@ def _y_interval(box: Box) -> _Interval:
 
 
 def _halve(extent: int, overlap: int) -> list[_Interval]:
-    """Give two equal spans on the lattice, or one where that gains nothing."""
+    """Return two intervals of equal, aligned length, or one if halving would not make them smaller."""
     part = -(-(extent + overlap) // (2 * DETECTOR_STRIDE)) * DETECTOR_STRIDE
     if part > extent * _MAX_PART_FRACTION:
         return [(0, extent)]
@@ -140,12 +211,12 @@ def _check_tiling(side: int, overlap: int) -> None:
     if side % DETECTOR_STRIDE:
         lower = side // DETECTOR_STRIDE * DETECTOR_STRIDE
         raise SettingsError(
-            f"tile side {side} px is no multiple of {DETECTOR_STRIDE}: use {lower} or {lower + DETECTOR_STRIDE} px"
+            f"tile side {side} px is not a multiple of {DETECTOR_STRIDE}: use {lower} or {lower + DETECTOR_STRIDE} px"
         )
     _check_overlap(overlap)
     if 2 * overlap >= side:
         raise SettingsError(
-            f"overlap {overlap} px is half of the tile side {side} px or more: use less than {side // 2} px"
+            f"overlap {overlap} px is at least half of the tile side {side} px: use less than {side // 2} px"
         )
 
 
