@@ -1,4 +1,4 @@
-"""A machine and the services of its farm -> findings: what is right, what is odd, what keeps a worker from its work."""
+"""A machine and the services of its farm -> findings: what works, what may cause problems, and what prevents work."""
 
 from ocrfarm.doctor.finding import CheckContext, Finding
 from ocrfarm.doctor.run_checks import run_checks

@@ -1,4 +1,4 @@
-"""CheckContext and Finding: what is examined, and one line of what was found."""
+"""CheckContext and Finding: what is checked, and the result of one check; with helpers for all checks."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,12 +12,22 @@ CheckStatus = Literal["ok", "warning", "failure"]
 Role = Literal["client", "split", "recognize", "stitch"]
 
 
+_WARN_SKEW, _FAIL_SKEW = 30.0, 450.0
+"""Seconds between two clocks. From the first on, ages in lists and metrics are visibly wrong. The second is half of the
+15 minutes after which S3 refuses requests, and more than the 5 minutes of the visibility timeout."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What is examined: a machine that has these roles with these settings.
+    """What is checked: this machine, in these roles, with these settings.
 
-    profile, concurrency: of a recognizer: its models and runtime, and how many processes hold them.
-    quick: what a worker wants to know before it starts; no model is loaded, and what may pass is no failure.
+    Attributes:
+        settings: Settings of the worker or client.
+        roles: What the machine is for.
+        profile: Models and runtime of a recognizer.
+        concurrency: Processes that will recognize at a time.
+        quick: Check what a worker has to know when it starts: no model is loaded, and a problem that can go away by
+            itself is a warning.
     """
 
     settings: Settings
@@ -28,13 +38,24 @@ class CheckContext:
 
     @property
     def has_models(self) -> bool:
-        """Whether models of PaddleOCR run here."""
+        """Whether this machine runs models of PaddleOCR."""
         return "recognize" in self.roles and self.profile.runtime.engine != "synthetic"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: how it is, the fact, what to do, and the error that a failure amounts to."""
+    """The result of one check.
+
+    >>> Finding("broker.eviction", "warning", "maxmemory-policy is allkeys-lru", "set noeviction").sentence
+    'maxmemory-policy is allkeys-lru: set noeviction'
+
+    Attributes:
+        name: What was checked, as `broker` or `broker.eviction`.
+        state: ok, warning or failure.
+        fact: What was found.
+        advice: What to do about it; empty if there is no problem.
+        kind: Error that a failure amounts to; it decides the exit code.
+    """
 
     name: str
     state: CheckStatus
@@ -49,30 +70,80 @@ class Finding:
 
 
 def ok(name: str, fact: str) -> Finding:
-    """Say that all is well."""
+    """Return a finding without a problem.
+
+    Args:
+        name: What was checked.
+        fact: What was found.
+    """
     return Finding(name, "ok", fact)
 
 
 def warn(name: str, fact: str, *, advice: str) -> Finding:
-    """Say that it works, but not as well as it could or not for long."""
+    """Return a finding of something that works, but not well or not for long.
+
+    Args:
+        name: What was checked.
+        fact: What was found.
+        advice: What to do about it.
+    """
     return Finding(name, "warning", fact, advice)
 
 
 def fail(name: str, fact: str, *, advice: str, kind: type[OcrfarmError]) -> Finding:
-    """Say that no work should begin before this is put right."""
+    """Return a finding that has to be mended before any work can start.
+
+    Args:
+        name: What was checked.
+        fact: What was found.
+        advice: What to do about it.
+        kind: Error that the failure amounts to.
+    """
     return Finding(name, "failure", fact, advice, kind)
 
 
 def run_check(context: CheckContext, name: str, *, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """Give what a check yields; an error of ours that ends it is a finding too, whose message says what to do.
+    """Return the findings of a check; an `OcrfarmError` that ends it becomes a finding as well.
 
-    A worker's broker or store that is away at its start may be there a moment later: the worker waits for it.
+    A retryable error is only a warning in a quick check, because a worker waits for its broker and store.
+
+    >>> from ocrfarm.errors import StoreDenied
+    >>> def check() -> Iterable[Finding]:
+    ...     yield ok("store", "it answers")
+    ...     raise StoreDenied("s3://bucket: access denied")
+    >>> context = CheckContext(Settings(), roles=("client",))
+    >>> [each.state for each in run_check(context, "store", check=check)]
+    ['ok', 'failure']
+
+    Args:
+        context: What is checked.
+        name: Name of the finding that an error becomes.
+        check: The check; findings that it yields before an error are kept.
     """
     found: list[Finding] = []
     try:
-        for each in check():  # one by one: what came before an error counts
+        for each in check():  # not list(check()), which would lose the findings before an error
             found.append(each)
     except OcrfarmError as error:
         state: CheckStatus = "warning" if context.quick and error.retryable else "failure"
         found.append(Finding(name, state, str(error), kind=type(error)))
     return found
+
+
+def compare_clocks(name: str, theirs: float, *, ours: float) -> Finding:
+    """Return whether the clock of a service is near enough to this machine's.
+
+    >>> compare_clocks("store.clock", 1_000_060.0, ours=1_000_000.0).fact
+    "its clock is +60.0 s from this machine's"
+
+    Args:
+        name: What was checked.
+        theirs: Time of the service, in seconds since 1970.
+        ours: Time of this machine, in seconds since 1970.
+    """
+    ahead = theirs - ours
+    fact = f"its clock is {ahead:+.1f} s from this machine's"
+    advice = "synchronize both clocks with NTP (`timedatectl set-ntp true`)"
+    if abs(ahead) >= _FAIL_SKEW:
+        return fail(name, fact, advice=advice, kind=OcrfarmError)
+    return warn(name, fact, advice=advice) if abs(ahead) >= _WARN_SKEW else ok(name, fact)

@@ -1,4 +1,4 @@
-"""What the machine gives: cores, memory, shared memory and disk, as far as its container's limits let it."""
+"""The machine: cores, memory, shared memory and disk, within the limits of its container."""
 
 import os
 import shutil
@@ -7,61 +7,66 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ocrfarm.cpu import usable_cpus
-from ocrfarm.doctor.cgroup import core_limit, memory_limit
 from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok, warn
 from ocrfarm.errors import StoreDenied, StoreFull
 from ocrfarm.farm.embedded.farm import RECOGNIZER_MEMORY_BYTES
 from ocrfarm.storage import open_store
 
 _SHM = Path("/dev/shm")
+
 _MIN_SHM_BYTES = 1 << 20
-"""Locks of Python's and Celery's processes lie there, a few hundred bytes each."""
+"""Bytes in /dev/shm for the locks of Python's and Celery's processes, a few hundred bytes each."""
 
 _BLOCK = 4096
-"""Bytes: the least that a file takes on most disks."""
+"""Bytes that are written as a test: one block of most file systems."""
 
 _MIN_FREE, _RECOMMENDED_FREE = 256 << 20, 2 << 30
-"""Bytes: a colour sheet of 16384 pixels is up to 200 MB as a file, and so are its tiles."""
+"""Bytes on disk: a colour sheet of 16384 x 16384 pixels takes up to 200 MB, and its tiles as much again."""
+
+CGROUP_ROOT, PROCESS_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""Where Linux describes the limits of a container."""
 
 
 def check_threads(context: CheckContext) -> Iterator[Finding]:
-    """Compare the threads of all engines with the cores that this process may use."""
+    """Check that the threads of all processes are no more than the cores that they may use."""
     seen = usable_cpus()
     cores = min(float(seen), core_limit())
     each = context.profile.runtime.threads or seen
     wanted = f"{context.concurrency} x {each} threads of the engine on {cores:g} of {os.cpu_count()} cores"
     if context.profile.runtime.device == "cpu" and each * context.concurrency > max(cores, 1):
         best = max(int(cores) // context.concurrency, 1)
-        advice = f"they wait for one another; set threads = {best} in the profile's [runtime], or raise the limit"
+        advice = f"the threads wait for each other; set threads = {best} in the profile's [runtime], or raise the limit"
         yield warn("threads", wanted, advice=advice)
     else:
         yield ok("threads", wanted)
 
 
 def check_memory(context: CheckContext) -> Iterator[Finding]:
-    """Compare what the models of all children take with the machine's memory and the container's limit."""
+    """Check that the models of all processes fit into the memory of the machine and the container."""
     there = min(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")), memory_limit())
     wanted = RECOGNIZER_MEMORY_BYTES * context.concurrency
     fact = f"{there / 1e9:.1f} GB for {context.concurrency} x {RECOGNIZER_MEMORY_BYTES / 1e9:.1f} GB"
     if wanted > there:
-        yield warn("memory", fact, advice="the system may kill children; start fewer, or raise the container's limit")
+        yield warn("memory", fact, advice="processes may be killed; start fewer, or raise the container's limit")
     else:
         yield ok("memory", fact)
 
 
 def check_shared_memory(_: CheckContext) -> Iterator[Finding]:
-    """Look whether locks can be made in /dev/shm, which some containers have too little of or none."""
-    if not _SHM.is_dir():  # other systems keep them elsewhere
+    """Check that locks can be created in /dev/shm, which is tiny or missing in some containers."""
+    if not _SHM.is_dir():  # not Linux
         return
     yield from _check_writable("shm", _SHM, _MIN_SHM_BYTES)
 
 
 def check_disk(context: CheckContext) -> Iterator[Finding]:
-    """Write where images are unpacked, and look how much room is left there and in a store that is a folder."""
+    """Check that temporary files, and a store that is a folder, can be written and have room."""
     try:
         places = {"temporary files": Path(tempfile.gettempdir())}
     except OSError as error:
-        yield fail("disk", str(error.strerror), advice="make room, or set TMPDIR to a folder", kind=StoreFull)
+        yield fail(
+            "disk", str(error.strerror), advice="free some space, or set TMPDIR to another folder", kind=StoreFull
+        )
         return
     url = context.settings.endpoints.store
     if url and (folder := open_store(url).url.removeprefix("file://")).startswith("/"):
@@ -70,7 +75,7 @@ def check_disk(context: CheckContext) -> Iterator[Finding]:
         for found in _check_writable("disk", place, _MIN_FREE):
             free = shutil.disk_usage(place).free
             if found.state == "ok" and free < _RECOMMENDED_FREE:
-                advice = f"{what} will fill it; make room or name another folder"
+                advice = f"{what} will fill it; free some space or use another folder"
                 yield warn("disk", found.fact, advice=advice)
             else:
                 yield found
@@ -81,19 +86,65 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _check_writable(name: str, place: Path, min_free: int) -> Iterator[Finding]:
-    """Write a file there, and compare the room with the least that is needed, in bytes."""
+    """Write a file in a folder, and compare the free space with the minimum in bytes."""
     fact = f"{place} has {shutil.disk_usage(place).free / 1e6:.0f} MB free"
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix="ocrfarm-doctor-") as file:
             file.write(bytes(_BLOCK))
             file.flush()
     except PermissionError as error:
-        yield fail(name, f"{place}: {error.strerror}", advice="let this user write there", kind=StoreDenied)
+        yield fail(name, f"{place}: {error.strerror}", advice="give this user write permission", kind=StoreDenied)
         return
     except OSError as error:
-        yield fail(name, f"{fact}: {error.strerror}", advice="make room, or mount it writable", kind=StoreFull)
+        yield fail(name, f"{fact}: {error.strerror}", advice="free some space, or mount it writable", kind=StoreFull)
         return
     if shutil.disk_usage(place).free < min_free:
-        yield fail(name, fact, advice=f"make room: {min_free / 1e6:.0f} MB are the least", kind=StoreFull)
+        yield fail(name, fact, advice=f"free some space: at least {min_free / 1e6:.0f} MB are needed", kind=StoreFull)
     else:
         yield ok(name, fact)
+
+
+def core_limit(root: Path = CGROUP_ROOT, own: Path = PROCESS_CGROUP) -> float:
+    """Return the number of cores that this process may use by its cgroup (version 1 or 2); infinite without a limit.
+
+    Args:
+        root: Where the cgroup file systems are mounted.
+        own: File that names the cgroups of this process.
+    """
+    pairs = [text.split()[:2] for text in _read_values(root, own, "cpu.max")]
+    quotas, periods = (list(_read_values(root, own, f"cpu.cfs_{what}_us", "cpu")) for what in ("quota", "period"))
+    pairs += [list(pair) for pair in zip(quotas, periods, strict=False)]
+    return min((int(quota) / int(period) for quota, period in pairs if _is_limit(quota)), default=float("inf"))
+
+
+def memory_limit(root: Path = CGROUP_ROOT, own: Path = PROCESS_CGROUP) -> float:
+    """Return the bytes of memory that the container of this process may use; infinite without a limit.
+
+    Args:
+        root: Where the cgroup file systems are mounted.
+        own: File that names the cgroups of this process.
+    """
+    texts = [*_read_values(root, own, "memory.max"), *_read_values(root, own, "memory.limit_in_bytes", "memory")]
+    return min((float(text) for text in texts if _is_limit(text)), default=float("inf"))
+
+
+def _is_limit(text: str) -> bool:
+    return text.isdigit()  # "max" and "-1" stand for no limit
+
+
+def _read_values(root: Path, own: Path, name: str, controller: str = "") -> Iterator[str]:
+    """Yield the content of a file in the process's cgroup and in all groups above it, which limit it as well."""
+    for group in _find_groups(own, controller):
+        places = [root / controller / group.lstrip("/")]
+        places += [place for place in places[0].parents if place.is_relative_to(root / controller)]
+        for place in places:
+            if (file := place / name).is_file():
+                yield file.read_text().strip()
+
+
+def _find_groups(own: Path, controller: str) -> Iterator[str]:
+    lines = own.read_text().splitlines() if own.is_file() else []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controller in controllers.split(","):
+            yield group

