@@ -114,10 +114,23 @@ WORDS = [
     ),
     OldWord(
         r"(?<![\w-])--(?:again|at-once|drift|pictures?|ledger)(?![\w-])"
-        r"|\bocrfarm (?:[\w./-]+ )*--(?:jobs|folder|minutes|short)(?![\w-])|\bocrfarm result\b",
+        r"|\bocrfarm (?:[\w./-]+ )*--(?:jobs|folder|minutes|seconds|short|side|tile)(?![\w-])|\bocrfarm result\b",
         "the options of `docs/command-line.md`",
-        ("read --again", "--at-once 4", "ocrfarm up --folder DATA", "ocrfarm doctor --short", "ocrfarm result JOB"),
-        ("git rev-parse --short", "scripts/bench soak --minutes 60", "--force", "ocrfarm resultant"),
+        (
+            "read --again",
+            "--at-once 4",
+            "ocrfarm up --folder DATA",
+            "ocrfarm doctor --short",
+            "ocrfarm sample --side 8",
+            "ocrfarm result JOB",
+        ),
+        (
+            "git rev-parse --short",
+            "ocrfarm read --tile-size 1024",
+            "scripts/bench soak --minutes 60",
+            "--force",
+            "ocrfarm resultant",
+        ),
     ),
     OldWord(
         r"\bocrfarm[./](?:cores|folding|sketch|scope|report|pieces|trial|api)(?:\.py\b|/|\b(?!\w*\())"
@@ -209,6 +222,12 @@ def _texts(ending: str = "") -> Iterable[tuple[str, str]]:
     return [
         (name, text) for name, text in tracked_texts() if name.endswith(ending) and not NOT_SEARCHED.fullmatch(name)
     ]
+
+
+def test_every_kind_of_text_is_searched() -> None:
+    searched = {name for name, _ in _texts()}
+    assert {"README.zh.md", "compose.yaml", "docs/index.md", "helm/ocrfarm/values.yaml", "pyproject.toml"} <= searched
+    assert {"scripts/bench", "ocrfarm/errors.py", "ocrfarm/farm/lua/update_job.lua", "tests/conftest.py"} <= searched
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.refused[0])
