@@ -148,7 +148,7 @@ def test_overlap_left_over_is_shared_by_all_seams() -> None:
 @pytest.mark.parametrize(
     ("side", "overlap", "says"),
     [
-        (1000, 100, "no multiple of 32: use 992 or 1024"),
+        (1000, 100, "not a multiple of 32: use 992 or 1024"),
         (32, 0, "too small: use at least 64"),
         (0, 0, "too small"),
         (-64, 0, "too small"),
