@@ -64,7 +64,8 @@ Calibrated: `scripts/bench calibrate --only chain.M`, see docs/calibration.md.""
 
 MIN_UPRIGHT_COSINE = 0.707
 """Cosine of 45 degrees: a view turned further than this from the others is not read with them. Detectors give vertical
-text a quad that is off by 90 or 180 degrees, never by 45, so anything in between serves as well."""
+text a quad that is off by 90 or 180 degrees, never by 45, so anything in between serves as well.
+Calibrated: `scripts/bench calibrate --only MIN_UPRIGHT_COSINE`, see docs/calibration.md."""
 
 
 class Segment(NamedTuple):
