@@ -1,1 +1,1 @@
-"""Trials on the user's own machines: how much a farm bears, and with which settings a machine reads fastest."""
+"""Measurements on the user's machines: the throughput of a farm under load, and the fastest settings of a machine."""

@@ -1,4 +1,4 @@
-"""A page of tables and plots in one HTML file, which asks no other file and no other host for anything."""
+"""Tables and plots as one HTML file that loads nothing else."""
 
 import math
 import sys
@@ -8,11 +8,11 @@ from html import escape
 
 _WIDTH, _HEIGHT = 720, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 36
-"""Pixels: a plot, and the room round its axes."""
+"""Size of a plot and of its margins, in pixels."""
 
 _PALETTE = ("#1f5fbf", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0f766e")
 _AXIS_STEPS = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10)
-"""Times a power of ten: where an axis may end, so that its quarters are short numbers."""
+"""An axis ends at one of these times a power of ten, so that its quarters are short numbers."""
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c1917; background: #fff }
@@ -28,7 +28,13 @@ svg { width: 100%; height: auto } svg text { font-size: 12px; fill: #57534e }
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Points (x, y) of one thing, in the order of x; `dots`: they are not joined."""
+    """One curve of a plot.
+
+    Attributes:
+        name: Name in the legend.
+        points: Pairs (x, y) in the order of x.
+        is_scatter: Draw dots instead of a line.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -36,7 +42,12 @@ class Series:
 
 
 def render_page(title: str, sections: Iterable[str]) -> str:
-    """Give the whole file."""
+    """Return the HTML file.
+
+    Args:
+        title: Title and first heading.
+        sections: HTML of the sections, as the other functions return it.
+    """
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join((f"<h1>{escape(title)}</h1>", *sections))
     return (
@@ -45,12 +56,22 @@ def render_page(title: str, sections: Iterable[str]) -> str:
 
 
 def render_paragraph(text: str) -> str:
-    """Give a paragraph."""
+    """Return a paragraph.
+
+    >>> render_paragraph("wait < 1 s")
+    '<p>wait &lt; 1 s</p>'
+    """
     return f"<p>{escape(text)}</p>"
 
 
 def render_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, best_row: int | None = None) -> str:
-    """Give a table; the row of this number stands out."""
+    """Return a table.
+
+    Args:
+        header: Texts of the header.
+        rows: Texts of the rows.
+        best_row: Index of the row to highlight. Defaults to none.
+    """
     lines = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in header)}</tr>"]
     for number, row in enumerate(rows):
         mark = ' class="best"' if number == best_row else ""
@@ -59,7 +80,14 @@ def render_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, best_r
 
 
 def render_plot(title: str, series: Sequence[Series], *, x: str, y: str) -> str:
-    """Give a plot of everything over one x axis; both axes begin at 0. `x` and `y` say what they show, and the unit."""
+    """Return a plot of several series over the same axes, which begin at 0.
+
+    Args:
+        title: Caption.
+        series: The curves.
+        x: Label of the x axis, with the unit.
+        y: Label of the y axis, with the unit.
+    """
     points = [point for each in series for point in each.points]
     if not points:
         return render_paragraph(f"{title}: nothing was measured.")
@@ -76,7 +104,7 @@ def render_plot(title: str, series: Sequence[Series], *, x: str, y: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The largest x and y of a plot."""
+    """Where the axes of a plot end; both begin at 0."""
 
     right: float
     top: float
@@ -117,7 +145,11 @@ def _series_colour(number: int) -> str:
 
 
 def _round_up(value: float) -> float:
-    """Give where an axis may end that reaches the value."""
+    """Return the end of an axis that reaches the value.
+
+    >>> [_round_up(value) for value in (0.7, 1.05, 37)]
+    [0.8, 1.2, 40.0]
+    """
     if value < sys.float_info.min:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

@@ -1,4 +1,4 @@
-"""How a farm bore a load -> a page for people, and rows for a terminal."""
+"""The result of a load test -> an HTML report, and lines for a terminal."""
 
 import math
 import os
@@ -16,14 +16,25 @@ _STAGE_HEADER = ("stage", *(f"p{percent}, s" for percent in _PERCENTILES), "long
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Give the smallest of the values that so many percent of them do not exceed; ValueError for none."""
+    """Return a percentile by the nearest-rank method.
+
+    >>> percentile([3.0, 1.0, 2.0, 4.0], 50)
+    2.0
+
+    Args:
+        values: The values in any order.
+        percent: More than 0, at most 100.
+
+    Raises:
+        ValueError: There are no values.
+    """
     if not values:
         raise ValueError("no values")
     return sorted(values)[max(math.ceil(len(values) * percent / 100) - 1, 0)]
 
 
 def describe_machine() -> str:
-    """Name the machine and the packages that matter, with their versions."""
+    """Return one line: the cores, the architecture, and the versions of the packages that affect speed."""
     found = [f"{name} {_package_version(name)}" for name in _PACKAGES if _package_version(name)]
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {', '.join(found)}"
 
@@ -36,27 +47,31 @@ def _package_version(package: str) -> str:
 
 
 def summary_rows(result: LoadTestResult) -> Iterator[tuple[str, str]]:
-    """Give names and figures."""
+    """Yield the name and the value of each figure."""
     ended = Counter(str(each.status.state) for each in result.jobs)
     yield "jobs", ", ".join(f"{count} {state}" for state, count in sorted(ended.items())) or "none"
     yield "seconds", f"{result.seconds:.1f}"
-    yield "jobs a minute", f"{result.jobs_per_minute:.2f}"
-    yield "megapixels a second", f"{result.megapixels_per_second:.2f}"
-    yield "messages waiting, most", str(max((sample.waiting for sample in result.samples), default=0))
-    yield "workers' memory, most", f"{max((sample.worker_memory for sample in result.samples), default=0) / 1e6:.0f} MB"
-    yield "broker's memory, most", f"{max((sample.broker_memory for sample in result.samples), default=0) / 1e6:.1f} MB"
-    yield "rejected, the farm being busy", str(result.rejected_count)
+    yield "jobs per minute", f"{result.jobs_per_minute:.2f}"
+    yield "megapixels per second", f"{result.megapixels_per_second:.2f}"
+    waiting, workers, broker = (
+        max((getattr(sample, name) for sample in result.samples), default=0)
+        for name in ("waiting", "worker_memory", "broker_memory")
+    )
+    yield "messages waiting, maximum", str(waiting)
+    yield "workers' memory, maximum", f"{workers / 1e6:.0f} MB"
+    yield "broker's memory, maximum", f"{broker / 1e6:.1f} MB"
+    yield "rejected, farm at capacity", str(result.rejected_count)
 
 
 def stage_rows(result: LoadTestResult) -> Iterator[tuple[str, ...]]:
-    """Give a row for each stage, with `_STAGE_HEADER` above it."""
+    """Yield a row for each stage, with the columns of `_STAGE_HEADER`."""
     for stage in STAGES:
         if values := [each.seconds[stage] for each in result.jobs if each.seconds]:
             yield stage, *(f"{percentile(values, percent):.2f}" for percent in _PERCENTILES), f"{max(values):.2f}"
 
 
 def format_text(result: LoadTestResult) -> Iterator[str]:
-    """Give lines for a terminal."""
+    """Yield the report as lines for a terminal."""
     for name, value in summary_rows(result):
         yield f"{name:30}{value}"
     yield "".join(f"{cell:>14}" for cell in _STAGE_HEADER)
@@ -65,9 +80,14 @@ def format_text(result: LoadTestResult) -> Iterator[str]:
 
 
 def format_html(result: LoadTestResult, load_test: LoadTest) -> str:
-    """Give the report as one HTML file."""
+    """Return the report as one HTML file.
+
+    Args:
+        result: What was measured.
+        load_test: What was submitted.
+    """
     profile = load_test.profile
-    what = (
+    description = (
         f"{load_test.job_count} jobs, {load_test.max_concurrent} at once, "
         f"profile {profile.name}, tiles of {profile.tiling.side} px"
     )
@@ -75,11 +95,11 @@ def format_html(result: LoadTestResult, load_test: LoadTest) -> str:
     return render_page(
         "ocrfarm bench",
         (
-            render_paragraph(f"{what}. Images: {names}. This machine: {describe_machine()}."),
+            render_paragraph(f"{description}. Images: {names}. This machine: {describe_machine()}."),
             render_table(("", ""), summary_rows(result)),
             render_table(_STAGE_HEADER, stage_rows(result)),
             render_paragraph(
-                "wait: until the splitter began; split and recognize: from then on, side by side; total: all of it."
+                "wait: until splitting began. split, recognize: from then on, overlapping. total: submission to end."
             ),
             *_render_plots(result),
         ),

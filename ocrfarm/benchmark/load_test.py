@@ -1,4 +1,4 @@
-"""Images and a farm -> how it bore them: many jobs at once, each one's times, and how the farm was meanwhile."""
+"""Images and a farm -> a load test: many jobs at a time, the times of each, and the state of the farm meanwhile."""
 
 import time
 from collections.abc import Callable
@@ -10,22 +10,27 @@ from ocrfarm.client import Client, Job
 from ocrfarm.errors import FarmBusy
 from ocrfarm.recognize import Profile
 
-if TYPE_CHECKING:  # redis, which only a trial that runs needs
+if TYPE_CHECKING:  # imports redis, which only a running test needs
     from ocrfarm.farm.job_store import JobStatus
     from ocrfarm.farm.snapshot import FarmSnapshot
 
 _POLL_INTERVAL = 0.5
-"""Between two looks at the farm: a dozen commands for the broker."""
+"""Seconds between two samples of the farm; a sample is a dozen commands for the broker."""
 
 STAGES = ("wait", "split", "recognize", "stitch", "total")
-"""wait: until the splitter began. recognize: from then on until the stitcher began; the image is split meanwhile."""
+"""wait: until splitting began. recognize: from then until stitching began; splitting overlaps it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTest:
-    """What is handed in: these images in turn, so many jobs, so many of them unfinished at any time.
+    """What is submitted.
 
-    `duration`: after so long no more are handed in, and those under way are waited for; 0: no limit.
+    Attributes:
+        images: Images, which are submitted in turn.
+        profile: Profile of all jobs.
+        job_count: Number of jobs.
+        max_concurrent: Largest number of unfinished jobs.
+        duration: Seconds after which no more jobs are submitted; unfinished jobs are awaited. 0: no limit.
     """
 
     images: tuple[Path, ...]
@@ -37,7 +42,7 @@ class LoadTest:
 
 @dataclass(frozen=True, slots=True)
 class JobTiming:
-    """One job that has ended: its last status, the seconds of each stage, and its pixels (0: it failed)."""
+    """One job that has ended: its final status, the seconds of each stage, and its pixels (0 if it failed)."""
 
     status: "JobStatus"
     seconds: dict[str, float]
@@ -46,7 +51,7 @@ class JobTiming:
 
 @dataclass(frozen=True, slots=True)
 class FarmSample:
-    """The farm after `elapsed` seconds: messages that wait and that workers have in hand, and bytes of memory."""
+    """The farm after `elapsed` seconds: waiting and unacknowledged messages, and memory in bytes."""
 
     elapsed: float
     waiting: int
@@ -57,7 +62,7 @@ class FarmSample:
 
 @dataclass(slots=True)
 class LoadTestResult:
-    """What happened; `rejected_count` counts the times that the farm had enough to do."""
+    """What was measured; `rejected_count` is how often the farm was at capacity."""
 
     seconds: float = 0.0
     rejected_count: int = 0
@@ -66,19 +71,29 @@ class LoadTestResult:
 
     @property
     def jobs_per_minute(self) -> float:
-        """Jobs that ended, a minute."""
+        """Jobs that ended, per minute."""
         return 60 * len(self.jobs) / self.seconds if self.seconds else 0.0
 
     @property
     def megapixels_per_second(self) -> float:
-        """Pixels of the pages that were read, without what tiles share."""
+        """Megapixels of the pages that were read, per second; overlaps of tiles count once."""
         return sum(each.pixels for each in self.jobs) / 1e6 / self.seconds if self.seconds else 0.0
 
 
 def run_load_test(
     client: Client, load_test: LoadTest, *, take_snapshot: "Callable[[], FarmSnapshot]", check: Callable[[], None]
 ) -> LoadTestResult:
-    """Hand everything in and wait for it; `check` raises what is wrong with the farm. Errors are those of `Client`."""
+    """Submit all jobs, wait until they have ended, and sample the farm meanwhile.
+
+    Args:
+        client: Client of the farm.
+        load_test: What is submitted.
+        take_snapshot: Returns the state of the farm.
+        check: Raises an error if the farm is broken.
+
+    Raises:
+        StoreError, BrokerError: As `Client.submit`.
+    """
     record, started = LoadTestResult(), time.monotonic()
     left, running = load_test.job_count, list[Job]()
     while left or running:
@@ -90,8 +105,8 @@ def run_load_test(
         if load_test.duration and time.monotonic() - started >= load_test.duration:
             left = 0
         for _ in range(min(left, load_test.max_concurrent - len(running))):
-            if handed_in := _try_submit(client, load_test, load_test.job_count - left, record):
-                running.append(handed_in)
+            if submitted := _try_submit(client, load_test, load_test.job_count - left, record):
+                running.append(submitted)
                 left -= 1
         time.sleep(_POLL_INTERVAL if left or running else 0)
     record.seconds = time.monotonic() - started
@@ -99,7 +114,7 @@ def run_load_test(
 
 
 def _try_submit(client: Client, load_test: LoadTest, number: int, result: LoadTestResult) -> Job | None:
-    """Hand in the job of this number; None where the farm has enough to do."""
+    """Submit the job with this number; None if the farm is at capacity."""
     try:
         return client.submit(load_test.images[number % len(load_test.images)], profile=load_test.profile)
     except FarmBusy:

@@ -1,11 +1,20 @@
-"""A profile and a piece of a page -> the settings with which this machine reads such pages fastest, by trying.
+"""A profile and a part of a page -> the settings with which this machine reads such pages fastest.
 
-Coordinate descent: one setting at a time is moved as long as that helps, and the others after it, until a whole round
-brings nothing or the time is up. A setting counts only where it reads nearly what the profile read as it was given.
+The search is coordinate descent: one setting at a time is changed as long as that helps, then the next one, until a
+whole round changes nothing or the time is up. A faster setting is accepted only if it reads nearly the same words as
+the original profile.
+
+     tile size ^        o--o        each o is one measurement of a few seconds;
+               |        |           a neighbour that is not faster ends its direction
+               |  o--o--o
+               +---------------> detector scale
+
+It finds a local optimum, with at most a few measurements per setting and round.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ocrfarm.benchmark.measure import Measurement, word_overlap
@@ -14,22 +23,22 @@ from ocrfarm.farm.embedded.farm import default_layout
 from ocrfarm.recognize import Profile
 
 MIN_SPEEDUP = 1.02
-"""Times as fast at least: less is the machine's own unsteadiness."""
+"""Smallest speed-up that counts; a smaller one may be noise."""
 
 Measure = Callable[[Profile, float], Measurement]
-"""Measures a profile, for so many seconds at most."""
+"""Measures a profile for at most this many seconds."""
 
 _TILE_SIZES = (1024, 1536, 2048, 3072)
 _SCALES = (0.25, 0.35, 0.5, 0.7, 1.0)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 _PRECISIONS = ("fp32", "bf16", "fp16")
 _GPU_PROCESS_COUNTS = (1, 2, 3)
-"""Processes that share a GPU: while one decodes or decides, another computes."""
+"""Processes that share a GPU: while one decodes images, another computes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchLimits:
-    """How long the search may take, and which share of the words may be read otherwise than before."""
+    """How long the search may take in seconds, and which fraction of the words may change."""
 
     time_budget: float
     tolerance: float
@@ -37,7 +46,14 @@ class SearchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One profile, what was measured, its share of words as before, and what was made of it."""
+    """One measured profile.
+
+    Attributes:
+        profile: The profile.
+        measurement: What was measured.
+        agreement: Fraction of the words that the original profile reads as well.
+        verdict: "accepted", or why it was not.
+    """
 
     profile: Profile
     measurement: Measurement
@@ -46,14 +62,20 @@ class Trial:
 
     @property
     def is_accepted(self) -> bool:
-        """Say whether the search went on from here."""
+        """Whether the search continued from this profile."""
         return self.verdict == "accepted"
 
 
 def tune(profile: Profile, limits: SearchLimits, *, measure: Measure) -> Iterator[Trial]:
-    """Give trial after trial, the profile's own first; the last one that was accepted is the best.
+    """Yield each trial, first that of the profile itself; the last accepted one is the best.
 
-    `SettingsError` where the profile itself cannot be measured.
+    Args:
+        profile: Where the search starts.
+        limits: Time budget and tolerance.
+        measure: Measures a profile.
+
+    Raises:
+        SettingsError: The profile itself cannot be measured.
     """
     ends = time.monotonic() + limits.time_budget
     first = measure(_resolve_processes(profile), limits.time_budget)
@@ -84,10 +106,10 @@ class _Search:
         return self.deadline - time.monotonic()
 
     def search_setting(self, make_variants: "MakeVariants") -> Iterator[Trial]:
-        """Move one setting up as long as that helps, then down."""
+        """Increase one setting as long as that helps, then decrease it."""
         values = make_variants(self.best.profile)
-        for way in (1, -1):
-            while self.seconds_left > 0 and (found := _find_neighbour(values, self.best.profile, way)):
+        for direction in (1, -1):
+            while self.seconds_left > 0 and (found := _find_neighbour(values, self.best.profile, direction)):
                 if (trial := self._try_profile(found)) is None:
                     break
                 yield trial
@@ -95,7 +117,7 @@ class _Search:
                     break
 
     def _try_profile(self, profile: Profile) -> Trial | None:
-        """Measure a profile; None where that has been done."""
+        """Measure a profile; None if it was measured before."""
         self.tried = self.tried or {self.best.profile}
         if profile in self.tried:
             return None
@@ -112,16 +134,16 @@ class _Search:
         return trial
 
     def _remeasure_best(self) -> None:
-        """Give the best a second chance: the first trial of all is up to a tenth slower than the same later on."""
+        """Measure the best profile again, because the very first trial is up to a tenth slower than later ones."""
         again = self.measure(self.best.profile, self.seconds_left)
         if again.megapixels_per_second > self.best.measurement.megapixels_per_second:
             self.best = replace(self.best, measurement=again)
 
     def _judge(self, measurement: Measurement, overlap: float) -> str:
         if measurement.error:
-            return measurement.error if self.seconds_left > 0 else "there was no time left for it"
+            return measurement.error if self.seconds_left > 0 else "no time left"
         if overlap < 1 - self.limits.tolerance:
-            return "reads too much otherwise"
+            return "changes too many words"
         return (
             "accepted"
             if measurement.megapixels_per_second >= MIN_SPEEDUP * self.best.measurement.megapixels_per_second
@@ -130,7 +152,7 @@ class _Search:
 
 
 MakeVariants = Callable[[Profile], list[Profile]]
-"""A profile -> the same one with each value of one setting, in order; the profile itself among them."""
+"""A profile -> itself and its variants with other values of one setting, in order."""
 
 
 def _find_neighbour(values: list[Profile], profile: Profile, step: int) -> Profile | None:
@@ -139,14 +161,14 @@ def _find_neighbour(values: list[Profile], profile: Profile, step: int) -> Profi
 
 
 def _vary_processes(profile: Profile) -> list[Profile]:
-    """Give processes and threads: on a processor all its cores are busy, whichever way."""
+    """Vary processes and threads together, so that on a CPU all cores are always used."""
     runtime = profile.runtime
     if runtime.device != "cpu":
         pairs = {(count, runtime.threads) for count in _GPU_PROCESS_COUNTS}
     else:
-        most = default_layout().recognizers
-        cores = max(most, runtime.processes * max(runtime.threads, 1))
-        pairs = {(count, cores // count) for count in range(1, most + 1) if cores % count == 0}
+        max_processes = default_layout().recognizers
+        cores = max(max_processes, runtime.processes * max(runtime.threads, 1))
+        pairs = {(count, cores // count) for count in range(1, max_processes + 1) if cores % count == 0}
     return [
         replace(profile, runtime=replace(runtime, processes=processes, threads=threads))
         for processes, threads in sorted(pairs | {(runtime.processes, runtime.threads)})
@@ -184,22 +206,20 @@ SEARCH_SPACE: dict[str, MakeVariants] = {
     "batch": _vary_batch_size,
     "tile size": _vary_tile_size,
 }
-"""What is searched, in this order: first what changes nothing of what is read."""
+"""The settings in the order of the search; those that do not change the text come first."""
 
 
 def _keep_valid(profiles: Iterator[Profile]) -> list[Profile]:
-    """Give those that make sense."""
-    found = []
+    """Return the profiles whose settings are valid."""
+    valid = []
     for profile in profiles:
-        try:
-            found.append(Profile.from_json(profile.to_json()))
-        except SettingsError:
-            continue
-    return found
+        with suppress(SettingsError):
+            valid.append(Profile.from_json(profile.to_json()))
+    return valid
 
 
 def _resolve_processes(profile: Profile) -> Profile:
-    """Give the profile with the processes and threads that it gets on this machine."""
+    """Return the profile with the processes and threads that it gets on this machine."""
     runtime = profile.runtime
     if runtime.device != "cpu":
         return replace(profile, runtime=replace(runtime, processes=runtime.processes or 1))

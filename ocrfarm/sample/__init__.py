@@ -1,4 +1,4 @@
-"""(size, seed, font) -> a sample page with its exact truth: a drawing sheet of a pumping station."""
+"""(size, seed, font) -> a sample page with its exact text: a drawing sheet of a pumping station."""
 
 from ocrfarm.sample.sheet import draw_sample, write_sample
 

@@ -1,4 +1,4 @@
-"""Paragraphs and ruled tables that fill a box and stop at its end."""
+"""Paragraphs, headings and ruled tables that fill a box and stop at its end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,21 @@ from ocrfarm.geometry import Box
 from ocrfarm.sample.pen import GREY, INK, Pen
 
 _LEADING = 1.55
-"""Font sizes from one line of a paragraph to the next."""
+"""Distance between two lines of a paragraph, in font sizes."""
 
 _ROW_HEIGHT = 1.75
-"""Font sizes from one row of a table to the next."""
+"""Distance between two rows of a table, in font sizes."""
 
 _CELL_PADDING = 0.5
-"""Font sizes between a cell's rule and its text."""
-
+"""Distance between a cell's rule and its text, in font sizes."""
 
 _RULE_DIVISOR = 14
-"""Of a font size: how thick a table's rules are."""
+"""A table's rules are as thick as the font size divided by this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column: its head, its share of the width, and whether it is set flush right, as figures are."""
+    """A column of a table: its heading, its fraction of the width, and whether it is aligned right, as numbers are."""
 
     head: str
     share: float
@@ -31,7 +30,17 @@ class Column:
 
 
 def draw_paragraphs(pen: Pen, box: Box, *, items: Sequence[str], size: int) -> int:
-    """Write one paragraph after the other, broken at the box's width; give the y below the last line."""
+    """Write paragraphs, wrapped at the box's width, until the box is full.
+
+    Args:
+        pen: Pen of the page.
+        box: Box to fill, in page pixels.
+        items: Texts of the paragraphs.
+        size: Font size in pixels.
+
+    Returns:
+        The y coordinate below the last line.
+    """
     y = box.y0 + size
     for item in items:
         for line in _wrap_lines(pen, item, size, box.width):
@@ -44,7 +53,17 @@ def draw_paragraphs(pen: Pen, box: Box, *, items: Sequence[str], size: int) -> i
 
 
 def draw_heading(pen: Pen, box: Box, *, text: str, size: int) -> Box:
-    """Write a heading with a rule below it; give what is left of the box."""
+    """Write a heading with a rule below it.
+
+    Args:
+        pen: Pen of the page.
+        box: Box at whose top the heading is written, in page pixels.
+        text: Text of the heading.
+        size: Font size in pixels.
+
+    Returns:
+        The rest of the box.
+    """
     pen.add_text((box.x0, box.y0 + size), text, size=size)
     y = box.y0 + round(size * 1.5)
     pen.draw.line([(box.x0, y), (box.x1, y)], INK, pen.scale_length(10))
@@ -52,7 +71,18 @@ def draw_heading(pen: Pen, box: Box, *, text: str, size: int) -> Box:
 
 
 def draw_table(pen: Pen, box: Box, *, columns: Sequence[Column], rows: Sequence[Sequence[str]], size: int) -> int:
-    """Draw as many rows as the box has room for, below a row of heads; give how many."""
+    """Draw a table with a row of headings and as many rows as fit into the box.
+
+    Args:
+        pen: Pen of the page.
+        box: Box to fill, in page pixels.
+        columns: The columns.
+        rows: Texts of the cells, row by row.
+        size: Font size in pixels.
+
+    Returns:
+        The number of rows that were drawn.
+    """
     step = round(size * _ROW_HEIGHT)
     count = max(0, min(len(rows), box.height // step - 1))
     edges = [box.x0 + round(share * box.width) for share in accumulate((c.share for c in columns), initial=0.0)]
@@ -72,7 +102,7 @@ def draw_table(pen: Pen, box: Box, *, columns: Sequence[Column], rows: Sequence[
 
 
 def _draw_cell(pen: Pen, place: tuple[int, int, int], text: str, size: int, *, flush_right: bool) -> None:
-    """Write a cell's text, if it fits between its rules."""
+    """Write the text of a cell if it fits between the rules."""
     left, right, base = place
     pad = round(size * _CELL_PADDING)
     if text and pen.text_length(text, size) <= right - left - 2 * pad:
@@ -81,7 +111,7 @@ def _draw_cell(pen: Pen, place: tuple[int, int, int], text: str, size: int, *, f
 
 
 def _wrap_lines(pen: Pen, text: str, size: int, width: int) -> Iterator[str]:
-    """Break at spaces; a word wider than the box (Han text has no spaces) is broken anywhere."""
+    """Wrap a text at spaces; a word wider than the box is broken anywhere, because Chinese text has no spaces."""
     line = ""
     for word in _split_words(pen, text, size, width):
         longer = f"{line} {word}" if line else word

@@ -1,4 +1,4 @@
-"""The pump set: an elevation with dimensions and part numbers, and the flange seen from its end."""
+"""The drawing of the pump set: an elevation with dimensions and part numbers, and an end view of the flange."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,14 @@ from ocrfarm.geometry import Box
 from ocrfarm.sample.pen import GREY, INK, PALE, PAPER, Pen, Point
 
 _WIDTH, _HEIGHT = 9600, 7000
-"""The drawing's own units; a box of another shape gets it at the largest scale that fits."""
+"""Size of the drawing in its own units; it is scaled to the largest size that fits into its box."""
 
 
 class MachineDrawing:
-    """Draws in the machine's own units, y downwards from the upper left corner of its box."""
+    """Draws in the drawing's own units, from the upper left corner of its box, y downwards.
+
+    Line widths and font sizes are pixels on a page of 16384 x 16384 pixels.
+    """
 
     def __init__(self, pen: Pen, box: Box) -> None:
         self.pen = pen
@@ -21,24 +24,59 @@ class MachineDrawing:
         self._top = box.y0 + (box.height - _HEIGHT * self.scale) / 2
 
     def to_pixels(self, x: float, y: float) -> Point:
-        """Turn the machine's units into page pixels."""
+        """Convert a point to page pixels.
+
+        Args:
+            x: Distance from the left, in the drawing's units.
+            y: Distance from the top, in the drawing's units.
+        """
         return (self._left + x * self.scale, self._top + y * self.scale)
 
     def line(self, *points: Point, width: float = 8, fill: int = INK) -> None:
-        """Draw a line through the points."""
+        """Draw a line through points.
+
+        Args:
+            *points: The points (x, y) in the drawing's units.
+            width: Line width.
+            fill: Grey level.
+        """
         self.pen.draw.line([self.to_pixels(*point) for point in points], fill, self.pen.scale_length(width))
 
     def rect(self, x0: float, y0: float, x1: float, y1: float, fill: int | None = None) -> None:
-        """Draw a rectangle."""
+        """Draw a rectangle with an outline.
+
+        Args:
+            x0: Left side, in the drawing's units.
+            y0: Top.
+            x1: Right side.
+            y1: Bottom.
+            fill: Grey level of the inside. Defaults to transparent.
+        """
         self.pen.draw.rectangle([self.to_pixels(x0, y0), self.to_pixels(x1, y1)], fill, INK, self.pen.scale_length(10))
 
     def circle(self, x: float, y: float, radius: float, *, width: float = 8, fill: int | None = None) -> None:
-        """Draw a circle."""
+        """Draw a circle with an outline.
+
+        Args:
+            x: Centre, in the drawing's units.
+            y: Centre.
+            radius: Radius, in the drawing's units.
+            width: Line width.
+            fill: Grey level of the inside. Defaults to transparent.
+        """
         corners = [self.to_pixels(x - radius, y - radius), self.to_pixels(x + radius, y + radius)]
         self.pen.draw.ellipse(corners, fill, INK, self.pen.scale_length(width))
 
     def hatch(self, x0: float, y0: float, x1: float, y1: float, *, step: float = 90) -> None:
-        """Fill a rectangle with slanting lines."""
+        """Fill a rectangle with slanting lines.
+
+        Args:
+            x0: Left side, in the drawing's units.
+            y0: Top.
+            x1: Right side.
+            y1: Bottom.
+            step: Distance between two lines.
+        """
         high = y1 - y0
         for k in range(int((x1 - x0 + high) / step)):
             start = x0 - high + k * step
@@ -46,11 +84,27 @@ class MachineDrawing:
             self.line((enter, y1 - (enter - start)), (leave, y1 - (leave - start)), width=4, fill=PALE)
 
     def label(self, x: float, y: float, text: str, *, size: float, anchor: str = "ms", angle: float = 0.0) -> None:
-        """Write a text; its size is that on a full page."""
+        """Write a text.
+
+        Args:
+            x: Place of the anchor, in the drawing's units.
+            y: Place of the anchor.
+            text: The text.
+            size: Font size.
+            anchor: Anchor of the text, as Pillow names it.
+            angle: Degrees counterclockwise.
+        """
         self.pen.add_text(self.to_pixels(x, y), text, size=self.pen.scale_font_size(size), anchor=anchor, angle=angle)
 
     def dimension_width(self, x0: float, x1: float, y: float, text: str) -> None:
-        """Dimension a width."""
+        """Draw a horizontal dimension line with its text.
+
+        Args:
+            x0: Left end, in the drawing's units.
+            x1: Right end.
+            y: Height of the line.
+            text: The dimension.
+        """
         self.line((x0, y), (x1, y), width=4)
         for x, inward in ((x0, 60), (x1, -60)):
             self.line((x, y - 70), (x, y + 70), width=4)
@@ -58,7 +112,14 @@ class MachineDrawing:
         self.label((x0 + x1) / 2, y, text, size=64, anchor="mm")
 
     def dimension_height(self, x: float, y0: float, y1: float, text: str) -> None:
-        """Dimension a height; the text reads upwards."""
+        """Draw a vertical dimension line with its text, which reads upwards.
+
+        Args:
+            x: Place of the line, in the drawing's units.
+            y0: Upper end.
+            y1: Lower end.
+            text: The dimension.
+        """
         self.line((x, y0), (x, y1), width=4)
         for y, inward in ((y0, 60), (y1, -60)):
             self.line((x - 70, y), (x + 70, y), width=4)
@@ -67,7 +128,12 @@ class MachineDrawing:
 
 
 def draw_machine(pen: Pen, box: Box) -> None:
-    """Draw it all into the box."""
+    """Draw the pump set.
+
+    Args:
+        pen: Pen of the page.
+        box: Box to fill, in page pixels.
+    """
     machine = MachineDrawing(pen, box)
     steps = (
         _draw_foundation,
@@ -223,7 +289,7 @@ def _draw_dimensions(m: MachineDrawing) -> None:
 
 
 def _draw_balloons(m: MachineDrawing) -> None:
-    """Put part numbers in circles, each with a line to its part."""
+    """Draw part numbers in circles, each with a line to its part."""
     places: Sequence[tuple[float, float, float, float]] = (
         (900, 4400, 420, 4560), (1600, 3400, 900, 2700), (1600, 3850, 450, 3250), (2350, 4300, 2150, 5300),
         (2800, 3420, 3450, 3000), (3400, 3560, 3620, 2500), (5900, 3050, 6100, 2400), (6400, 3300, 6700, 2750),

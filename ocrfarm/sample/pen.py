@@ -1,4 +1,4 @@
-"""A pen that draws on a grey page and remembers the truth about every text."""
+"""A pen that draws on a grey page and records the place of every text."""
 
 import math
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ from ocrfarm.geometry import Box, Quad, Size
 Point = tuple[float, float]
 
 INK, GREY, PALE, PAPER = 0, 110, 190, 255
-"""Grey levels of text and outlines, of thin lines, of hatching, and of the page."""
+"""Grey levels of text and outlines, thin lines, hatching, and the page."""
 
 MIN_FONT_SIZE = 14
-"""Pixels: the font size of the smallest print; what would be smaller on a small page is drawn at this size."""
+"""Smallest font size in pixels; text that would be smaller on a small page is drawn in this size."""
 
 _FIRST_HAN = "\u2e80"
-"""The first code point of the East Asian scripts: from here on the built-in font has no glyphs."""
+"""First code point of the East Asian scripts, for which the built-in font has no glyphs."""
 
 _GRID_PIXELS = 4
-"""Pixels: how finely the pen remembers where it has written."""
+"""Side in pixels of the cells in which the pen records where it has written."""
 
 _CLEAR_MARGIN = 0.25
-"""Font sizes around a text that are cleared of lines, as draughtsmen do."""
+"""Margin around a text that is cleared of lines, in font sizes, as in a technical drawing."""
 
 _MAX_CLEAR_MARGIN = 20
-"""Pixels: a title need not clear more than that."""
+"""Largest margin in pixels; even a title needs no more."""
 
 _InkBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    """A text that waits for the lines to be drawn; `ink` is where its pixels lie around its anchor."""
+    """A text that is drawn after all lines; `ink` is the box of its pixels relative to its anchor."""
 
     position: Point
     text: str
@@ -47,7 +47,7 @@ class _Label:
     ink: _InkBox
 
     def quad(self, margin: float = 0.0) -> Quad:
-        """Give the place of its ink with a margin around it; whole pixels where it stays level."""
+        """Return the quad of its ink with a margin around it; whole pixels if it is level."""
         x0, y0, x1, y1 = self.ink
         (x, y), sine, cosine = self.position, math.sin(math.radians(self.angle)), math.cos(math.radians(self.angle))
         across, down = (x0 - margin, x1 + margin), (y0 - margin, y1 + margin)
@@ -58,10 +58,10 @@ class _Label:
 
 
 class Pen:
-    """Draws lines on a white page at once and text when all lines are there, so that none crosses a text.
+    """Draws lines on a white page at once, and text after all lines, so that no line crosses a text.
 
-    A text that would leave the page or touch an earlier one is left out. Han text needs the font file; without one it
-    is left out as well, and so from the truth.
+    A text that would leave the page or touch an earlier one is skipped. Chinese text needs a font file; without one it
+    is skipped as well. A skipped text is not in the result of `finish` either.
     """
 
     def __init__(self, size: Size, font: Path | None) -> None:
@@ -73,23 +73,44 @@ class Pen:
         self._occupied = np.zeros((size.height // _GRID_PIXELS + 2, size.width // _GRID_PIXELS + 2), np.bool_)
 
     def scale_length(self, pixels: float, minimum: int = 1) -> int:
-        """Turn a length on a page of 16384 px into one on this page, by its shorter side."""
+        """Scale a length to this page.
+
+        >>> Pen(Size(4096, 8192), None).scale_length(40)
+        10
+
+        Args:
+            pixels: Length on a page whose shorter side has 16384 pixels.
+            minimum: Smallest result.
+        """
         return max(minimum, round(pixels * min(self.size.width, self.size.height) / 16384))
 
     def scale_font_size(self, pixels: float) -> int:
-        """Turn a font size on a page of 16384 px into one on this page."""
+        """Scale a font size, in pixels on a page of 16384 x 16384 pixels, to this page; at least `MIN_FONT_SIZE`."""
         return self.scale_length(pixels, MIN_FONT_SIZE)
 
     def text_length(self, text: str, size: int) -> float:
-        """Give the pixels that a text of this font size takes."""
+        """Return the length of a text in pixels; 0 if there are no glyphs for it.
+
+        Args:
+            text: The text.
+            size: Font size in pixels.
+        """
         return self._face_for(text, size).getlength(text) if self.can_write(text) else 0.0
 
     def can_write(self, text: str) -> bool:
-        """Say whether there are glyphs for it."""
+        """Return whether there are glyphs for a text."""
         return self._font is not None or not _is_han(text)
 
     def add_text(self, position: Point, text: str, *, size: int, anchor: str = "ls", angle: float = 0.0) -> None:
-        """Write a text: `at` is where its anchor (as Pillow names it) goes, `angle` degrees counterclockwise."""
+        """Write a text, unless it would leave the page or touch an earlier one.
+
+        Args:
+            position: Place of the anchor, in page pixels.
+            text: The text.
+            size: Font size in pixels.
+            anchor: Anchor of the text, as Pillow names it.
+            angle: Degrees counterclockwise.
+        """
         if self.can_write(text):
             face = self._face_for(text, size)
             whole = (round(position[0]), round(position[1]))
@@ -98,7 +119,7 @@ class Pen:
                 self._labels.append(label)
 
     def finish(self) -> tuple[Line, ...]:
-        """Put all texts on the page and give the truth about them, in the order in which they were written."""
+        """Draw all texts and return them as lines, in the order in which they were added."""
         for label in self._labels:
             self.draw.polygon(label.quad(min(label.face.size * _CLEAR_MARGIN, _MAX_CLEAR_MARGIN)).points, fill=PAPER)
         for label in self._labels:
@@ -120,7 +141,7 @@ class Pen:
         return _load_face(self._font if _is_han(text) else None, size)
 
     def _claim(self, box: Box) -> bool:
-        """Mark the place as written on, if it lies on the page and is free."""
+        """Mark a place as occupied, if it is inside the page and free; return whether it was."""
         if not Box(0, 0, self.size.width, self.size.height).contains(box):
             return False
         place = np.s_[
@@ -152,7 +173,7 @@ def _is_han(text: str) -> bool:
 
 
 def _ink_box(face: ImageFont.FreeTypeFont, text: str, anchor: str) -> _InkBox:
-    """Give the box of the pixels that are drawn; Pillow's own box holds the space before and after them as well."""
+    """Return the box of the drawn pixels; Pillow's own box includes the space before and after them."""
     mask, (left, top) = face.getmask2(text, mode="L", anchor=anchor)
     x0, y0, x1, y1 = mask.getbbox() or (0, 0, 1, 1)
     return (left + x0, top + y0, left + x1, top + y1)

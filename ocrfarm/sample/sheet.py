@@ -18,32 +18,36 @@ from ocrfarm.sample.pen import GREY, INK, MIN_FONT_SIZE, Pen, check_font
 from ocrfarm.sample.site_plan import draw_site
 
 MIN_SIDE = 512
-"""Pixels: on a smaller page hardly a text has room."""
+"""Smallest side in pixels; a smaller page has room for hardly any text."""
 
 _GRAIN_ROWS = 64
-"""Rows that get their grain of paper at a time: little memory, and no row pattern that an eye would see."""
+"""Rows that get their grain of paper at a time: few enough for little memory, too many for a visible pattern."""
 
 _GRAIN_WIDTH = 2048
-"""Pixels after which a row's grain repeats: within the 32 KiB that PNG looks back, so that the file stays small."""
+"""Pixels after which the grain of a row repeats: within the 32 KiB window of PNG's compression, for a small file."""
 
 _PAPER_GREYS = (246, 253)
-"""Darkest and lightest (exclusive) grey of the paper: scanned, but clean."""
+"""Darkest and lightest (exclusive) grey level of the paper: like a clean scan."""
 
 _PNG_LEVEL = 1
-"""Of 9: a higher one takes many times as long for a few percent."""
+"""PNG compression level, of 9; a higher one takes many times as long and saves a few percent."""
 
 _Grey = NDArray[np.uint8]
 
 
 def draw_sample(size: Size, *, seed: int, font: Path | None) -> tuple[_Grey, tuple[Line, ...]]:
-    """Draw the sheet, height x width grey, and give its lines as they are written, zone by zone.
+    """Draw the sheet and return its lines as they are written, zone by zone.
 
-    Fonts of the machine are not searched: the same arguments give the same pixels everywhere.
+    Fonts of the machine are not searched, so that equal arguments give equal pixels on every machine.
+
+    >>> pixels, lines = draw_sample(Size(1024, 1024), seed=0, font=None)
+    >>> pixels.shape, lines[0].text
+    ((1024, 1024), '1')
 
     Args:
         size: Width and height in pixels, each at least `MIN_SIDE`.
-        seed: Another number gives other figures and another grain of the paper.
-        font: A file with Han glyphs; without it the page has no Han text.
+        seed: Decides the numbers in the tables and the grain of the paper.
+        font: A font file with Chinese glyphs; without it the page has no Chinese text.
 
     Returns:
         The pixels (height x width, grey, uint8), and the lines.
@@ -56,9 +60,20 @@ def draw_sample(size: Size, *, seed: int, font: Path | None) -> tuple[_Grey, tup
 
 
 def write_sample(path: Path, size: Size, *, seed: int, font: Path | None) -> tuple[Line, ...]:
-    """Write the sheet as PNG and its truth beside it (`.json` after the name); give the lines.
+    """Write the sheet as a PNG file and its exact text beside it, as JSON.
 
-    Arguments and errors are those of `draw_sample`; OSError where the files cannot be written.
+    Args:
+        path: File to write; the text is written to the same name with `.json` appended.
+        size: Width and height in pixels, each at least `MIN_SIDE`.
+        seed: Decides the numbers in the tables and the grain of the paper.
+        font: A font file with Chinese glyphs; without it the page has no Chinese text.
+
+    Returns:
+        The lines.
+
+    Raises:
+        SettingsError: The page is too small, or `font` is not a font.
+        OSError: A file cannot be written.
     """
     image, truth = _draw_sheet(size, seed, font)
     unfinished = path.with_name(path.name + ".part")
@@ -93,13 +108,13 @@ def _draw_sheet(size: Size, seed: int, font: Path | None) -> tuple[Image.Image, 
 
 
 def _page_zone(pen: Pen, x0: float, y0: float, x1: float, y1: float) -> Box:
-    """Give a part of the page by percent of its width and height."""
+    """Return a part of the page from percentages of its width and height."""
     across, down = pen.size.width / 100, pen.size.height / 100
     return Box(round(x0 * across), round(y0 * down), round(x1 * across), round(y1 * down))
 
 
 def _draw_frame(pen: Pen) -> None:
-    """Two borders with the names of the fields between them, as on every drawing sheet."""
+    """Draw two borders with the names of the grid fields between them, as on every drawing sheet."""
     outer, inner = _page_zone(pen, 0.8, 0.8, 99.2, 99.2), _page_zone(pen, 1.9, 1.9, 98.1, 98.1)
     for box, width in ((outer, 6), (inner, 18)):
         pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, INK, pen.scale_length(width))
@@ -115,7 +130,7 @@ def _draw_frame(pen: Pen) -> None:
 
 
 def _draw_title(pen: Pen) -> None:
-    """Write a title too large for a tile, as wide as the sheet, and below it what the sheet shows."""
+    """Write a title as wide as the sheet, too large for a tile, and a subtitle."""
     box = _page_zone(pen, 3, 3, 97, 12)
     size = int(min(box.height * 0.8, 100 * box.width / pen.text_length(texts.TITLE, 100)))
     pen.add_text((box.x0, box.y0 + size * 0.85), texts.TITLE, size=size)
@@ -126,7 +141,7 @@ def _draw_title(pen: Pen) -> None:
 
 
 def _draw_notes(pen: Pen) -> None:
-    """Numbered notes in two columns, the right one in Han."""
+    """Write numbered notes in two columns, the right one in Chinese."""
     left = draw_heading(pen, _page_zone(pen, 65, 13, 80, 41), text="GENERAL NOTES", size=pen.scale_font_size(110))
     notes = [f"{number}. {note}" for number, note in enumerate(texts.NOTES, 1)]
     draw_paragraphs(pen, left, items=notes, size=pen.scale_font_size(58))
@@ -159,7 +174,7 @@ def _draw_parts_list(pen: Pen, box: Box, rng: random.Random) -> None:
 
 
 def _draw_stamp_field(pen: Pen, box: Box) -> None:
-    """Leave a field white: some tiles have nothing to read."""
+    """Draw a field that is nearly empty, so that some tiles have nothing to read."""
     pen.draw.rectangle([box.x0, box.y0, box.x1, box.y1], None, GREY, pen.scale_length(6))
     at = (box.x0 + pen.scale_length(60), box.y0 + pen.scale_length(110))
     pen.add_text(at, "RESERVED FOR STAMPS OF APPROVAL", size=pen.scale_font_size(64))
@@ -184,7 +199,7 @@ def _pipe_row(number: int, rng: random.Random) -> tuple[str, ...]:
 
 
 def _draw_test_record(pen: Pen, box: Box, rng: random.Random) -> None:
-    """Small print: a long run on the test bed, four tables side by side."""
+    """Draw the record of a test run in small text: four tables side by side."""
     left = draw_heading(pen, box, text="TEST RECORD  P-101", size=pen.scale_font_size(70))
     heads = ("Time", "m3/h", "Head m", "kW", "Eff. %", "mm/s")
     columns = [Column(head, 1 / len(heads), is_right_aligned=True) for head in heads]
@@ -211,7 +226,7 @@ def _test_record_row(minute: int, rng: random.Random) -> tuple[str, ...]:
 
 
 def _draw_title_block(pen: Pen, box: Box, seed: int) -> None:
-    """Who drew it and when, the revisions, the drawing's number, and the conditions in the smallest print."""
+    """Draw the title block: names and dates, revisions, drawing number, and the conditions in the smallest text."""
     x, y = box.x0 + box.width // 2, box.y0 + box.height // 2
     for edge in (box, Box(box.x0, box.y0, x, y), Box(x, box.y0, box.x1, y), Box(x, y, box.x1, box.y1)):
         pen.draw.rectangle([edge.x0, edge.y0, edge.x1, edge.y1], None, INK, pen.scale_length(12))
@@ -232,7 +247,7 @@ def _draw_title_block(pen: Pen, box: Box, seed: int) -> None:
 
 
 def _add_paper_grain(image: Image.Image, seed: int) -> None:
-    """Turn white into paper: every pixel is at most as light as its grain."""
+    """Give white the grain of paper: every pixel becomes at most as light as its grain."""
     rng = np.random.default_rng(seed)
     band = rng.integers(*_PAPER_GREYS, (_GRAIN_ROWS, _GRAIN_WIDTH), dtype=np.uint8)
     repeats = -(-image.width // _GRAIN_WIDTH)

@@ -9,28 +9,49 @@ from ocrfarm.sample.pen import GREY, INK, PALE, PAPER, Pen, Point
 from ocrfarm.sample.texts import BUILDINGS, HAN_BUILDINGS, STREETS
 
 _STEPS = 120
-"""Points on each curve: no corner shows at full size."""
+"""Points on each curve, so many that no corner is visible at full size."""
 
 
 class SitePlan:
-    """Draws in shares (0..1) of a box, and never outside it."""
+    """Draws in fractions (0 to 1) of a box, and never outside it.
+
+    Line widths and font sizes are pixels on a page of 16384 x 16384 pixels.
+    """
 
     def __init__(self, pen: Pen, box: Box) -> None:
         self.pen = pen
         self.box = box
 
     def to_pixels(self, x: float, y: float) -> Point:
-        """Turn shares into page pixels."""
+        """Convert a point to page pixels.
+
+        Args:
+            x: Fraction of the box's width.
+            y: Fraction of the box's height.
+        """
         return (self.box.x0 + x * self.box.width, self.box.y0 + y * self.box.height)
 
     def line(self, points: Sequence[Point], *, width: float = 5, fill: int = GREY) -> None:
-        """Draw a line through those of the points that lie inside."""
+        """Draw a line through those points that are inside the box.
+
+        Args:
+            points: The points (x, y) in fractions of the box.
+            width: Line width.
+            fill: Grey level.
+        """
         inside = [self.to_pixels(x, y) for x, y in points if 0 <= x <= 1 and 0 <= y <= 1]
         if len(inside) > 1:
             self.pen.draw.line(inside, fill, self.pen.scale_length(width))
 
     def label_along(self, start: Point, end: Point, *, text: str, size: float) -> None:
-        """Write a name in the middle between two points that lie inside, in their direction."""
+        """Write a name half-way between two points, in their direction, if both are inside the box.
+
+        Args:
+            start: First point, in fractions of the box.
+            end: Second point.
+            text: The name.
+            size: Font size.
+        """
         if not all(0.01 <= share <= 0.99 for share in (*start, *end)):
             return
         (x0, y0), (x1, y1) = self.to_pixels(*start), self.to_pixels(*end)
@@ -40,7 +61,13 @@ class SitePlan:
 
 
 def draw_site(pen: Pen, box: Box, *, rng: random.Random) -> None:
-    """Draw it all into the box."""
+    """Draw the site plan.
+
+    Args:
+        pen: Pen of the page.
+        box: Box to fill, in page pixels.
+        rng: Decides the shapes of the hills and the heights.
+    """
     site = SitePlan(pen, box)
     _draw_hill(site, rng, (0.29, 0.27), 118)
     _draw_hill(site, rng, (0.83, 0.75), 104)
@@ -53,7 +80,7 @@ def draw_site(pen: Pen, box: Box, *, rng: random.Random) -> None:
 
 
 def _draw_hill(site: SitePlan, rng: random.Random, centre: Point, top: int) -> None:
-    """Rings of equal height; every other one says how high."""
+    """Draw contour lines; every other one is labelled with its height."""
     phase = [rng.uniform(0, math.tau) for _ in range(3)]
     for ring in range(1, 9):
         radius = 0.027 * ring
@@ -115,7 +142,7 @@ def _draw_buildings(site: SitePlan, rng: random.Random) -> None:
 
 
 def _draw_grid(site: SitePlan) -> None:
-    """Crosses every fifth of the box, coordinates at its edges."""
+    """Draw crosses at every fifth of the box, and coordinates at its edges."""
     size = site.pen.scale_font_size(40)
     for k in range(1, 5):
         for other in range(1, 5):
@@ -127,7 +154,7 @@ def _draw_grid(site: SitePlan) -> None:
 
 
 def _draw_north_arrow(site: SitePlan) -> None:
-    """Draw the arrow, and the scale in metres."""
+    """Draw the north arrow, and the scale in metres."""
     x, y = 0.62, 0.29
     site.pen.draw.polygon(
         [site.to_pixels(x, y - 0.06), site.to_pixels(x - 0.018, y + 0.03), site.to_pixels(x, y + 0.015)], INK

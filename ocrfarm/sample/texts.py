@@ -1,4 +1,4 @@
-"""What is written on the sample page; Pillow's own font has ASCII, the degree sign and plus-minus."""
+"""The texts of the sample page; Pillow's built-in font has ASCII, the degree sign and plus-minus only."""
 # ruff: noqa: RUF001 - Han text has its own commas and brackets
 
 TITLE = "RIVERSIDE PUMPING STATION"
