@@ -44,7 +44,7 @@ _SOFT_LIMIT_FRACTION = 5 / 6
 
 
 class TimeLimits(NamedTuple):
-    """Seconds: at `soft` the task is told to stop, at `hard` its process is killed."""
+    """Seconds after which a task is interrupted (`soft`) and after which its process is killed (`hard`)."""
 
     soft: float
     hard: float
@@ -59,10 +59,10 @@ def iter_batches(tiles: Iterable[tuple[TileId | None, int]], *, max_weight: int,
     """Group tiles into batches, each as soon as it weighs enough; the last one may weigh less.
 
     Args:
-        tiles: the id and the weight of each tile. The id None stands for a tile with nothing to read: it is in no
+        tiles: The id and the weight of each tile. The id None stands for a tile with nothing to read: it is in no
             batch, but its weight counts as what comes before the later ones.
-        max_weight: a batch is complete when it weighs this much.
-        total: the weight of all tiles together, if it is known: the first and the last batches are small then.
+        max_weight: A batch is complete when it weighs this much.
+        total: The weight of all tiles together, if it is known: the first and the last batches are small then.
 
     >>> tiles = [(TileId(0, 0, 0, col), 1) for col in range(5)]
     >>> [len(batch) for batch in iter_batches(tiles, max_weight=2)]
@@ -87,8 +87,8 @@ def max_tile_seconds(pixels: int, profile: Profile) -> float:
     """Return the seconds after which the engine counts as hanging.
 
     Args:
-        pixels: how many pixels it reads.
-        profile: which model it reads them with.
+        pixels: How many pixels it reads.
+        profile: Which model it reads them with.
     """
     return pixels / 1e6 * SECONDS_PER_MEGAPIXEL.get(profile.recognizer, DEFAULT_SECONDS_PER_MEGAPIXEL)
 
@@ -97,9 +97,9 @@ def batch_time_limits(pixels: int, profile: Profile, *, max_seconds: float) -> T
     """Return the time limits of a batch.
 
     Args:
-        pixels: pixels of all its tiles.
-        profile: which model they are read with.
-        max_seconds: the hard limit of any batch.
+        pixels: Pixels of all its tiles.
+        profile: Which model they are read with.
+        max_seconds: The hard limit of any batch.
     """
     hard = min(max_seconds, (BATCH_OVERHEAD_SECONDS + max_tile_seconds(pixels, profile)) / _SOFT_LIMIT_FRACTION)
     return TimeLimits(round(hard * _SOFT_LIMIT_FRACTION, 1), round(hard, 1))
@@ -112,10 +112,10 @@ class BatchMessages:
         """Read the regions, if the batches hold those of the second pass.
 
         Args:
-            app: the app that publishes.
-            context: the store.
-            job: the job's id.
-            generation: the chord of the tasks.
+            app: The app that publishes.
+            context: The store.
+            job: The job's id.
+            generation: The chord of the tasks.
         """
         self._app, self._context, self._job, self._generation = app, context, job, generation
         regions = context.load_regions(job) if generation.is_second_pass else ()
@@ -125,8 +125,8 @@ class BatchMessages:
         """Return the task of a batch.
 
         Args:
-            index: the batch's number in its chord.
-            batch: its tiles, which must be in the store.
+            index: The batch's number in its chord.
+            batch: Its tiles, which must be in the store.
         """
         manifest = self._context.load_manifest(self._job)  # which a splitter has only stored before its first batch
         profile = manifest.request.profile.second_pass_profile if self._regions else manifest.request.profile
@@ -159,9 +159,9 @@ class BatchChord:
         """Publish nothing yet.
 
         Args:
-            app: the app that publishes.
-            job: the job's id.
-            generation: tells this chord from others of the job.
+            app: The app that publishes.
+            job: The job's id.
+            generation: Tells this chord from others of the job.
         """
         self._app, self._id = app, protocol.chord_id(job, generation)
         self._callback = app.signature(protocol.STITCH, protocol.job_args(job), immutable=True)

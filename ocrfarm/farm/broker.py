@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey, whose errors become ours."""
+"""The connection to Redis or Valkey, and the one place where its errors become errors of ours."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,22 +16,32 @@ from redis.retry import Retry
 from ocrfarm.errors import BrokerError, BrokerFull, BrokerUnreachable, OcrfarmError
 
 WORKER_RETRIES = 30
-"""Tries of a worker, with at most 5 seconds between them: it outlives a restart of the broker by two minutes."""
+"""Attempts of a worker at a command, at most 5 seconds apart: it waits two minutes for a broker that restarts."""
 
 CLIENT_RETRIES = 2
-"""Tries of a client: a person waits."""
+"""Attempts of a client at a command: a person is waiting."""
 
 _SOCKET_TIMEOUT = 10
-"""The slowest answer that is waited for; every command of ours takes microseconds."""
-
+"""Seconds to wait for an answer; every command of ours takes microseconds."""
 
 _CONNECTION_ERRORS = (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 class Broker:
-    """Commands to the server at a URL; connects when first used. Safe for threads, and for a child after a fork."""
+    """A connection to a server that is opened when it is first used. Safe for threads, and for a child after a fork.
+
+    Attributes:
+        address: Where the server is, without a password.
+        redis: The client of redis-py, whose errors `translate_errors` translates.
+    """
 
     def __init__(self, url: str, *, retries: int = CLIENT_RETRIES) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            url: Where the server is, as Celery writes it: redis://, rediss:// or redis+socket://.
+            retries: How often a command is repeated while the server is away.
+        """
         self.address = _strip_password(url)
         self.redis = redis.Redis.from_url(
             _redis_py_url(url),
@@ -59,7 +69,7 @@ class Broker:
 
     @contextmanager
     def pipeline(self) -> Iterator[Pipeline]:
-        """Give a pipeline, one round trip; what the caller did not execute is sent at the end."""
+        """Return a context manager whose value collects commands; at its end they are sent in one round trip."""
         with self.translate_errors(), self.redis.pipeline(transaction=False) as pipe:
             yield pipe
             pipe.execute()
@@ -74,12 +84,12 @@ def translate_errors(address: str = "") -> Iterator[None]:
     """Turn errors of redis-py, and those that Celery passes on, into errors of ours.
 
     Args:
-        address: which broker it is, without a password; "" for the one that Celery talks to.
+        address: Which broker it is, without a password; "" for the one that Celery talks to.
 
     Raises:
-        BrokerUnreachable: it does not answer.
-        BrokerFull: it has no memory left.
-        BrokerError: it refused a command.
+        BrokerUnreachable: It does not answer.
+        BrokerFull: It has no memory left.
+        BrokerError: It refused a command.
     """
     at = f" at {address}" if address else ""
     try:

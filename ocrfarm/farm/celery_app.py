@@ -1,4 +1,4 @@
-"""The Celery app: every setting with its reason."""
+"""The Celery app: every setting with its reason, how messages look in Flower, and traces of jobs."""
 
 import time
 from typing import Any
@@ -15,23 +15,25 @@ from ocrfarm.settings import Settings
 from ocrfarm.tile import SECOND_PASS_QUADKEY, TileId
 
 VISIBILITY_TIMEOUT = 300
-"""How long a message stays with a worker that no longer says that it lives; then another gets it.
+"""Seconds after which a message that a worker has taken, and not renewed, is given to another worker.
 
-More than the 160 s for which the worker whose batch was the last of a chord holds the right to start stitching: if it
-dies, its message must not come back earlier, or nobody would start it. And more than workers' clocks may differ, since
-each compares the others' times with its own. `renewal_interval` says how often a worker that lives extends its leases.
+This is more than the 160 s for which the worker whose batch was the last of a chord holds the right to start stitching:
+if it dies, its message must not come back earlier, or no worker would start it. It is also more than workers' clocks
+may differ, since each compares the times of others with its own. `renewal_interval` is how often a worker renews.
 """
 
 
 def renewal_interval() -> float:
-    """Give the seconds between two extensions of a lease: several may fail."""
+    """Return the seconds between two renewals of a message that a worker has taken: several of them may fail."""
     return min(15.0, VISIBILITY_TIMEOUT / 8)
 
 
 def make_app(settings: Settings, model: str = "") -> Celery:
-    """Give an app for the settings' broker, which is the result backend too; nothing is contacted yet.
+    """Return an app for the settings' broker, which is the result backend too; nothing is contacted yet.
 
-    With a model it is that of the workers that hold this recognizer, else of clients and of all other workers.
+    Args:
+        settings: The broker and the limits.
+        model: The recognizer of the worker; "" for clients and for workers that split and stitch.
     """
     url = _require_certificates(settings.endpoints.broker)
     app = Celery("ocrfarm", broker=url, backend=url, set_as_current=False, amqp=ReadableAMQP)
@@ -41,14 +43,19 @@ def make_app(settings: Settings, model: str = "") -> Celery:
 
 
 def _require_certificates(url: str) -> str:
-    """Say in a rediss:// URL that the server's certificate is checked, which Celery wants to be told."""
+    """Return a rediss:// URL that demands a check of the server's certificate, as Celery does not check by default."""
     if not url.startswith("rediss://") or "ssl_cert_reqs" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
 
 
 def declare_queue(app: Celery, queue: str) -> None:
-    """Make a queue known to the app: queues that nobody declared are refused, so a typo cannot swallow messages."""
+    """Make a queue known to the app, which refuses all other queues, so that a typo cannot swallow messages.
+
+    Args:
+        app: The app that publishes or consumes.
+        queue: The queue's name.
+    """
     if queue not in app.amqp.queues:
         app.amqp.queues.add(Queue(queue))
 
@@ -79,7 +86,7 @@ def _message_options() -> dict[str, Any]:
 
 
 def _time_limit_options(settings: Settings) -> dict[str, Any]:
-    """Give limits by task, not by queue: who reads the last batch sends the message to stitch, and limits with it."""
+    """Return limits by task, not by queue: the worker of the last batch sends stitch, and its limits with it."""
     control = (protocol.SPLIT, protocol.STITCH, protocol.RESUME, protocol.RECONCILE)
     return {
         "task_annotations": {
@@ -90,7 +97,7 @@ def _time_limit_options(settings: Settings) -> dict[str, Any]:
 
 
 def _time_limits(hard: int) -> dict[str, int]:
-    """Give a hard limit, and before it a soft one: an exception that spares the loaded model; see `tasks`."""
+    """Return a hard limit, and a soft one before it, which raises an exception and so keeps the loaded model."""
     return {"time_limit": hard, "soft_time_limit": hard * 5 // 6}
 
 
@@ -150,7 +157,7 @@ def _backend_options(settings: Settings) -> dict[str, Any]:
 
 
 def _is_unix(settings: Settings) -> bool:
-    """Say whether the broker is behind a unix socket, whose connections refuse TCP's options."""
+    """Return whether the broker is behind a unix socket, whose connections refuse the options of TCP."""
     return settings.endpoints.broker.startswith("redis+socket")
 
 
@@ -185,10 +192,15 @@ def _worker_options(settings: Settings, model: str) -> dict[str, Any]:
 
 
 class ReadableAMQP(AMQP):
-    """Celery's maker of messages; arguments are shown in words, the arguments themselves stay as they are."""
+    """Celery's message factory, which adds a readable form of the arguments, and when the message was sent."""
 
     def as_task_v2(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - Celery's own, of which `args` is the third
-        """Give a message of Celery's second protocol."""
+        """Return a message of Celery's second protocol.
+
+        Args:
+            args: Celery's own: the task's id, its name and its arguments.
+            options: Celery's own.
+        """
         options["argsrepr"] = describe_args(args[2])
         options["kwargsrepr"] = _describe_model(str(getattr(options.get("queue"), "name", "")))
         message = super().as_task_v2(*args, **options)
@@ -197,7 +209,13 @@ class ReadableAMQP(AMQP):
 
 
 def describe_args(args: Any) -> str:  # noqa: ANN401 - what a message holds
-    """Give arguments in words: the batch's tiles, and the job's id, by which a search finds all that belongs to it."""
+    """Return the arguments of a task in words: its tiles, and the job's id, for which one can search.
+
+    >>> describe_args(["01J9"])
+    'job 01J9'
+    >>> describe_args(["01J9", ["p0000-l0-r002-c003"]])
+    'page 1, tile r02c03, job 01J9'
+    """
     match args:
         case [str(job)] | (str(job),):
             return f"job {job}"
@@ -230,9 +248,16 @@ def _describe_model(queue: str) -> str:
 
 
 def setup_tracing(settings: Settings, service: str) -> None:
-    """Let this process tell what it sends and what it works on; nothing where no collector is set.
+    """Report the messages that this process sends and works on as traces; do nothing if no collector is set.
 
-    To be called after a fork: the thread that sends does not survive one. `SettingsError` without the packages.
+    It must be called after a fork, which the thread that sends traces does not survive.
+
+    Args:
+        settings: The collector.
+        service: What the process is called in traces.
+
+    Raises:
+        SettingsError: The packages for traces are missing.
     """
     collector = settings.endpoints.otlp_endpoint
     if not collector:

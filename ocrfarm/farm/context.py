@@ -1,4 +1,7 @@
-"""What surrounds a task: settings, store, job states and a loaded engine, opened once a process, and its limits."""
+"""What surrounds a task: settings, store, job states and engines, opened once a process, and limits.
+
+The functions at the end read and write what the store holds of a tile.
+"""
 
 import json
 import os
@@ -39,15 +42,22 @@ _SignalHandler = Any
 """What `signal.signal` takes."""
 
 _EXPIRY_MARGIN = 86_400
-"""Between the moment when a job is past its time and the one when the broker forgets it by itself."""
+"""Seconds between the end of a job's retention and the moment at which the broker forgets it by itself."""
 
 _MAX_CACHED_MANIFESTS = 4
-"""Manifests that a worker remembers: it works on few jobs at a time, and one of 5,000 tiles takes 3 MB."""
+"""Manifests that a worker keeps: it works on few jobs at a time, and one of 5,000 tiles takes 3 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """Store, job states and engines as one process sees them."""
+    """Store, job states and engines as one process sees them.
+
+    Attributes:
+        settings: The farm's settings.
+        store: The store, which is the truth about every job.
+        jobs: What Redis knows of jobs, tiles and workers.
+        load_engine: Returns the engine of a profile, loaded if needed.
+    """
 
     settings: Settings
     store: Store
@@ -61,7 +71,7 @@ class WorkerContext:
         return TilePolicy(self.settings.task_limits.max_attempts)
 
     def load_manifest(self, job: str) -> Manifest:
-        """Give the job's manifest as the splitter first wrote it; `ObjectNotFound` before that."""
+        """Return the job's manifest as the splitter first wrote it; raises `ObjectNotFound` before that."""
         if job not in self._cached_manifests:
             while len(self._cached_manifests) >= _MAX_CACHED_MANIFESTS:
                 self._cached_manifests.pop(next(iter(self._cached_manifests)))
@@ -73,7 +83,12 @@ class WorkerContext:
         return second_pass_from_bytes(self.store.get(layout.second_pass(job)))
 
     def record_peak_memory(self, job: str, stage: str) -> None:
-        """Tell how much memory this process has had at most."""
+        """Record the peak memory of this process.
+
+        Args:
+            job: The job that it worked on.
+            stage: Split, recognize or stitch.
+        """
         self.jobs.record_peak_memory(job, f"{stage} {socket.gethostname()} {os.getpid()}", megabytes=peak_memory_mb())
 
 
@@ -82,21 +97,26 @@ ContextFactory = Callable[[], WorkerContext]
 
 
 class EngineCache:
-    """Engines by profile, loaded when first asked for; a job's profile runs on this worker's runtime, not its own."""
+    """Engines by profile, loaded when they are first needed, with the runtime of this worker."""
 
     MAX_ENGINES = 2
-    """Profiles share a recognizer and differ in the detector; a third engine pushes the oldest out of memory."""
+    """Engines in memory: profiles share a recognizer and differ in the detector; a third one replaces the oldest."""
 
     def __init__(self, runtime: Runtime | None, folders: WeightsFolders) -> None:
-        """Take the runtime of this worker; None: what each profile says."""
+        """Load nothing yet.
+
+        Args:
+            runtime: Device and threads of this worker; None means those of each profile.
+            folders: Where the weights are.
+        """
         self._runtime, self._folders = runtime, folders
         self._loaded: dict[Profile, Engine] = {}
 
     def __call__(self, profile: Profile) -> Engine:
-        """Give the engine, loading it if needed: `WeightsError`, `EngineError`."""
-        profile = replace(profile, name="", tiling=Tiling())  # engines do not mind how a page is cut
+        """Return the engine of a profile, loaded if needed; raises `WeightsError` or `EngineError`."""
+        profile = replace(profile, name="", tiling=Tiling())  # an engine does not depend on how a page is cut
         wanted = profile.with_runtime(self._runtime) if self._runtime else profile
-        engine = self._loaded.pop(wanted, None)  # and in again at the end: the first is the one that rested longest
+        engine = self._loaded.pop(wanted, None)  # put back at the end: the first is the least recently used
         if not engine:
             while len(self._loaded) >= self.MAX_ENGINES:
                 self._loaded.pop(next(iter(self._loaded)))
@@ -106,7 +126,12 @@ class EngineCache:
 
 
 def open_context(settings: Settings, runtime: Runtime | None = None) -> WorkerContext:
-    """Open everything for a worker: it outlives a restart of the broker."""
+    """Return the context of a worker, which waits for a broker that restarts.
+
+    Args:
+        settings: The farm's settings.
+        runtime: Device and threads of this worker; None means those of each job's profile.
+    """
     folders = WeightsFolders(settings.cache_path, settings.models_path)
     jobs = open_job_store(settings, retries=WORKER_RETRIES)
     return WorkerContext(settings, open_store(settings.endpoints.store), jobs, EngineCache(runtime, folders))
@@ -116,8 +141,8 @@ def open_job_store(settings: Settings, *, retries: int = CLIENT_RETRIES) -> JobS
     """Return the job store at the settings' broker; nothing is contacted yet.
 
     Args:
-        settings: the broker, the prefix and how long jobs are kept.
-        retries: how often a command is repeated while the broker is away.
+        settings: The broker, the prefix and how long jobs are kept.
+        retries: How often a command is repeated while the broker is away.
 
     """
     return make_job_store(Broker(settings.endpoints.broker, retries=retries), settings)
@@ -127,8 +152,8 @@ def make_job_store(broker: Broker, settings: Settings) -> JobStore:
     """Return the job store over a connection.
 
     Args:
-        broker: the connection.
-        settings: the prefix and how long jobs are kept.
+        broker: The connection.
+        settings: The prefix and how long jobs are kept.
 
     """
     retention = settings.retention
@@ -138,7 +163,7 @@ def make_job_store(broker: Broker, settings: Settings) -> JobStore:
         retention.retention_failed,
         retention.retention_cancelled,
     )
-    # A job that is past its time is only found as long as the broker knows it.
+    # A job whose retention is over can only be found while the broker knows it.
     seconds = max(settings.task_limits.job_ttl, longest + _EXPIRY_MARGIN)
     return JobStore(broker, prefix=settings.endpoints.key_prefix, ttl_seconds=seconds)
 
@@ -197,7 +222,7 @@ def set_memory_limit(megabytes: int) -> None:
 
 
 def peak_memory_mb() -> float:
-    """Give the most memory that this process has had."""
+    """Return the peak resident memory of this process, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
@@ -205,9 +230,16 @@ def peak_memory_mb() -> float:
 def store_results(
     context: WorkerContext, job: str, *, tile: Tile, readings: tuple[TileResult, ...]
 ) -> dict[str, int] | None:
-    """Store what was read; None where the job has ended, else what has to be counted.
+    """Store what was read of a tile, a quarter or a region, unless another worker has stored it before.
 
-    Somebody else's fragments of the same tile are as good, and have been counted.
+    Args:
+        context: The store and the job states.
+        job: The job's id.
+        tile: What was read.
+        readings: The results; fragments that another worker stored before are as good.
+
+    Returns:
+        Counters that are to be increased, none if another worker was faster, or None if the job has ended.
     """
     if context.jobs.has_ended(job):
         return None
@@ -216,7 +248,14 @@ def store_results(
 
 
 def store_dead_letter(context: WorkerContext, job: str, *, tile: TileId, letter: DeadLetter) -> None:
-    """Write the letter; a whole tile counts as settled from then on. Nothing is written once the job has ended."""
+    """Store a dead letter, unless the job has ended; a whole tile counts as given up from then on.
+
+    Args:
+        context: The store and the job states.
+        job: The job's id.
+        tile: A tile, a quarter or a region.
+        letter: Why it was given up.
+    """
     if context.jobs.has_ended(job):
         return
     whole = TileId(tile.page, tile.level, tile.row, tile.col)
@@ -237,9 +276,9 @@ def load_dead_letter(context: WorkerContext, job: str, *, tile: TileId) -> DeadL
     """Return the dead letter of a tile or a quarter; None if it was not given up.
 
     Args:
-        context: the store.
-        job: the job's id.
-        tile: the tile or the quarter.
+        context: The store.
+        job: The job's id.
+        tile: The tile or the quarter.
     """
     try:
         return DeadLetter(parse_reason(context.store.get(layout.dead_letter(job, tile))))
@@ -252,8 +291,8 @@ class StoredResults:
     """What the store has of a tile.
 
     Attributes:
-        readings: what was read of it.
-        reason: why that is not all; "" if it is.
+        readings: What was read of it.
+        reason: Why that is not all; "" if it is.
     """
 
     readings: tuple[TileResult, ...] = ()
@@ -264,9 +303,9 @@ def load_results(context: WorkerContext, job: str, *, tile: TileId) -> StoredRes
     """Return what was read of a tile, or of its quarters, and why there is no more.
 
     Args:
-        context: the store.
-        job: the job's id.
-        tile: the tile.
+        context: The store.
+        job: The job's id.
+        tile: The tile.
     """
     with suppress(ObjectNotFound):
         return StoredResults(tile_results_from_bytes(context.store.get(layout.fragments(job, tile))))

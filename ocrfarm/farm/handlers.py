@@ -1,4 +1,11 @@
-"""What each task does: read from the store, one call of the pipeline's steps, write to the store. Knows no Celery."""
+"""What each task does: read from the store, call one stage of the pipeline, write to the store. Knows no Celery.
+
+    split      image   -> tiles     batches of tiles are returned as soon as their tiles are stored
+    recognize  tiles   -> results   as `TilePolicy` decides; dead letters for tiles that are given up
+    stitch     results -> document  or the regions of the second pass, which are read first
+
+Each of them may run twice: the second run finds what the first one stored.
+"""
 
 import time
 from collections import deque
@@ -29,19 +36,27 @@ from ocrfarm.storage import layout
 from ocrfarm.tile import Tile, TileId, TileResult
 
 UPLOAD_THREADS = 8
-"""Threads that encode and store tiles; one tile more than this, 12.6 MB each at a side of 2048, is in memory."""
+"""Threads that encode and store tiles; one more tile than this is in memory, 12.6 MB each at a side of 2048."""
 
 _ENCODE_SLOTS = Semaphore(max(usable_cpus() - 1, 1))
-"""Tiles that are encoded at a time: one core is the decoder's, which all the others wait for."""
+"""Tiles that are encoded at a time: one core is left for the decoder, for which all others wait."""
 
 DOWNLOAD_THREADS = 16
-"""Threads that fetch fragments: a few kilobytes each, so the time is all waiting."""
+"""Threads that download fragments: a few kilobytes each, so that they mostly wait."""
 
 
 def split(context: WorkerContext, job: str) -> Generator[TileBatch, None, None]:
-    """Cut the job's image: the manifest is stored first, then each batch is given out when its tiles are stored.
+    """Cut the job's image into tiles; store the manifest first, then the tiles.
 
-    `InputError` where the image cannot be decoded, perhaps after some batches.
+    Args:
+        context: The store and the job states.
+        job: The job's id.
+
+    Yields:
+        Each batch, as soon as its tiles are stored, while the rest of the image is still being decoded.
+
+    Raises:
+        InputError: The image cannot be decoded, which may become known after some batches.
     """
     store, started = context.store, time.time()
     request = Request.from_bytes(store.get(layout.request(job)))
@@ -78,7 +93,7 @@ def _weigh(tiles: Iterable[tuple[Tile, bool]], blank: set[TileId]) -> Iterator[t
 
 @contextmanager
 def _name_errors(name: str, folder: Path) -> Iterator[Path]:
-    """Give the path for the image; errors about it speak of the name that its owner knows."""
+    """Return the path for the image; errors about it use the name that its owner knows."""
     path = folder / "source"
     try:
         yield path
@@ -89,7 +104,7 @@ def _name_errors(name: str, folder: Path) -> Iterator[Path]:
 def _store_pages(
     context: WorkerContext, job: str, source: ImageSource, pages: Iterable[tuple[Tile, ...]]
 ) -> Iterator[tuple[Tile, bool]]:
-    """Decode page after page; give each tile once it is stored, and whether it is blank and was not."""
+    """Decode page after page; return each tile when it is stored, and whether it is blank, and so is not stored."""
     for number, tiles in enumerate(pages):
         raster = source.page(number)
         yield from prefetch_map(partial(_store_tile, context, job), iter_tiles(raster, tiles), threads=UPLOAD_THREADS)
@@ -109,11 +124,24 @@ def _store_tile(context: WorkerContext, job: str, tile_pixels: tuple[Tile, Pixel
 def recognize(
     context: WorkerContext, job: str, *, batch: TileBatch, should_yield: Callable[[], bool] = lambda: False
 ) -> tuple[int, bool]:
-    """Read the tiles that nobody has read yet; give how many were read now, and whether the batch is done.
+    """Read the tiles of a batch that were not read before.
 
-    While the engine works, the next tile is fetched and the last one's fragments are stored. A tile that cannot be read
-    becomes a dead letter and the batch goes on. Where it `should_yield` after a tile, the rest of the batch is left.
-    StoreError and BrokerError pass through, and `TaskTimeLimit`.
+    While the engine works, the next tile is downloaded and the results of the last one are stored. A tile that cannot
+    be read becomes a dead letter, and the batch goes on.
+
+    Args:
+        context: The store, the job states and the engines.
+        job: The job's id.
+        batch: The tiles.
+        should_yield: Asked after each tile; if it returns True, the rest of the batch is left.
+
+    Returns:
+        How many tiles were read now, and whether the batch is done.
+
+    Raises:
+        StoreError: The store failed.
+        BrokerError: The broker failed.
+        TaskTimeLimit: The soft time limit of the task ended.
     """
     manifest = context.load_manifest(job)
     reader = _TileReader(context, job, manifest.request.profile)
@@ -242,7 +270,7 @@ def _reason(tile: Tile, error: Exception) -> str:
 def _prefetch(
     threads: ThreadPoolExecutor, tiles: list[Tile], fetch: Callable[[Tile], TileInput | None]
 ) -> Iterator[tuple[Tile, TileInput | None]]:
-    """Give each tile with what was fetched for it, the next one already on its way."""
+    """Return each tile with what was downloaded for it, while the next one is being downloaded."""
     coming: deque[Future[TileInput | None]] = deque(threads.submit(fetch, tile) for tile in tiles[:1])
     for tile, following in zip(tiles, [*tiles[1:], None], strict=True):
         fetched = coming.popleft().result()
@@ -252,11 +280,11 @@ def _prefetch(
 
 
 def _load_input(context: WorkerContext, job: str, tile: Tile) -> TileInput | None:
-    """Give the pixels; None where the tile needs no work: it is read, given up, or its job has ended."""
+    """Return the pixels; None if the tile needs no work: it was read or given up, or its job has ended."""
     attempt = context.jobs.attempts.get_state(job, str(tile.id))
     if attempt.has_ended or attempt.is_done:
         return None
-    # Whoever stored it has begun with it, and may have died before it was counted.
+    # The worker that stored it may have died before it counted the tile.
     if (attempt.attempts or not attempt.job_exists) and context.store.exists(layout.fragments(job, tile.id)):
         context.jobs.mark_tile_done(job, str(tile.id))
         return None
@@ -282,10 +310,14 @@ def _store_tile_results(context: WorkerContext, job: str, tile: Tile, readings: 
 
 
 def stitch(context: WorkerContext, job: str) -> tuple[TileBatch, ...]:
-    """Put the job's pages together from what is in the store, store the document and end the job; repeating is safe.
+    """Stitch the job's pages from what is in the store, store the document and end the job.
 
-    Where the first readings leave places in doubt, their batches are given instead: once these are read, or given up,
-    the next call ends the job.
+    Args:
+        context: The store and the job states.
+        job: The job's id.
+
+    Returns:
+        Batches of regions that have to be read first; when they are, the next call ends the job. Usually none.
     """
     jobs, started = context.jobs, time.time()
     try:
@@ -316,14 +348,14 @@ def _put_result(context: WorkerContext, job: str, document: Document) -> None:
 
 
 def _final_fields(document: Document) -> dict[str, str | float]:
-    """Give what the job's record says from now on; the sets of tiles are forgotten before it is."""
+    """Return the fields of the job's record at its end; the sets of its tiles are forgotten earlier than the record."""
     coverages = [page.coverage for page in document.pages]
     counts = {"done": sum(each.read for each in coverages), "failed": sum(each.failed for each in coverages)}
     return {"state": "complete" if document.is_complete else "partial", "finished": time.time(), **counts}
 
 
 def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list[PageOutcome]:
-    """Give what became of the tiles of every page."""
+    """Return what became of the tiles of every page."""
     outcomes = []
     with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
         for number, size in enumerate(manifest.pages):
@@ -350,7 +382,7 @@ def _assemble(outcomes: Sequence[PageOutcome], profile: Profile) -> Document:
 def _measure_timing(
     context: WorkerContext, job: str, manifest: Manifest, document: Document, started: float
 ) -> dict[str, float]:
-    """Give seconds by stage, `slots` (processes that read tiles) and the peak megabytes of each stage's processes."""
+    """Return seconds by stage, `slots` (processes that read tiles) and the peak memory of each stage, in MB."""
     record, peaks = context.jobs.read_record(job)
     ended = time.time()
     stages = ("split", "recognize", "stitch")

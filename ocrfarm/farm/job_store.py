@@ -33,14 +33,14 @@ class JobTimes:
     """When what happened to a job, and which error ended it.
 
     Attributes:
-        submitted: seconds since 1970, as are `started` and `finished`; 0 means not yet.
-        started: when a worker began to split the image.
-        finished: when the job reached a final state.
-        error: the message of the error that ended the job; "" if there was none.
-        error_kind: the class of that error, as `ocrfarm.errors` names it.
-        model: the recognizer that the job needs.
-        waiting: what the job waits for although it may never come, such as a worker for its recognizer.
-        pixels: pixels of all its pages; 0 until the image was opened.
+        submitted: Seconds since 1970, as are `started` and `finished`; 0 means not yet.
+        started: When a worker began to split the image.
+        finished: When the job reached a final state.
+        error: The message of the error that ended the job; "" if there was none.
+        error_kind: The class of that error, as `ocrfarm.errors` names it.
+        model: The recognizer that the job needs.
+        waiting: What the job waits for although it may never come, such as a worker for its recognizer.
+        pixels: Pixels of all its pages; 0 until the image was opened.
 
     """
 
@@ -59,15 +59,15 @@ class JobStatus(JobTimes):
     """How far a job is.
 
     Attributes:
-        id: the job's id, a ULID.
-        state: a final state means that nothing more will happen.
-        name: the file name that the client gave.
-        tiles: tiles of all pages; 0 until the image was opened.
-        blank: tiles on which there is nothing to read.
-        done: tiles that were read.
-        failed: tiles that were given up.
-        owner: whose job it is, in a farm with several owners.
-        webhook: whether somebody was told of the job's end.
+        id: The job's id, a ULID.
+        state: A final state means that nothing more will happen.
+        name: The file name that the client gave.
+        tiles: Tiles of all pages; 0 until the image was opened.
+        blank: Tiles on which there is nothing to read.
+        done: Tiles that were read.
+        failed: Tiles that were given up.
+        owner: Whose job it is, in a farm with several owners.
+        webhook: Whether the job's webhook was delivered.
 
     """
 
@@ -100,12 +100,12 @@ class JobStore:
     Every method raises `BrokerUnreachable` or `BrokerError`.
 
     Attributes:
-        attempts: attempts and failures of each tile.
-        recovery: what recovery remembers of each job.
-        metrics: counters of the whole farm.
-        queues: messages in the queues, and who reads them.
-        depths: how much waits in the queues.
-        workers: the workers and their heartbeats.
+        attempts: Attempts and failures of each tile.
+        recovery: What recovery remembers of each job.
+        metrics: Counters of the whole farm.
+        queues: Messages in the queues, and who reads them.
+        depths: How much waits in the queues.
+        workers: The workers and their heartbeats.
 
     """
 
@@ -113,9 +113,9 @@ class JobStore:
         """Connect to nothing yet.
 
         Args:
-            broker: the connection.
-            prefix: the setting `key_prefix`.
-            ttl_seconds: after this long without a batch, Redis forgets a job.
+            broker: The connection.
+            prefix: The setting `key_prefix`.
+            ttl_seconds: After this long without a batch, Redis forgets a job.
 
         """
         self._broker, self._keys, self._ttl_seconds = broker, Keys(prefix), ttl_seconds
@@ -146,8 +146,8 @@ class JobStore:
         """Set fields of a job, perhaps its state.
 
         Args:
-            job: the job's id.
-            fields: names and values, as in `JobStatus`.
+            job: The job's id.
+            fields: Names and values, as in `JobStatus`.
 
         Returns:
             False, and nothing is set, if the job has ended or is unknown.
@@ -169,10 +169,10 @@ class JobStore:
         """Count a tile as read, or as given up; to be called when the store has its fragments or its dead letter.
 
         Args:
-            job: the job's id.
-            tile: the tile's name.
-            has_failed: whether the tile was given up.
-            counts: counters that are increased with it, as `metrics.count_results` names them.
+            job: The job's id.
+            tile: The tile's name.
+            has_failed: Whether the tile was given up.
+            counts: Counters that are increased with it, as `metrics.count_results` names them.
 
         """
         keys, outcome = self._keys.job(job), "failed" if has_failed else "read"
@@ -187,9 +187,9 @@ class JobStore:
         """Record the peak memory of a process that worked on a job, and keep the job from being forgotten.
 
         Args:
-            job: the job's id.
-            process: the stage, the host and the process id, separated by spaces.
-            megabytes: the most memory that the process ever had.
+            job: The job's id.
+            process: The stage, the host and the process id, separated by spaces.
+            megabytes: The most memory that the process ever had.
 
         """
         with self._broker.pipeline() as pipe:
@@ -220,9 +220,9 @@ class JobStore:
         """Return the status of jobs, newest first.
 
         Args:
-            owner: only jobs of this owner; "" means all jobs.
-            limit: at most so many; 0 means no limit.
-            after: only jobs that come after this one in the list; it need not exist any more.
+            owner: Only jobs of this owner; "" means all jobs.
+            limit: At most so many; 0 means no limit.
+            after: Only jobs that come after this one in the list; it need not exist any more.
 
         """
         key = self._keys.jobs(owner)
@@ -264,6 +264,12 @@ class RecoveryState:
     """
 
     def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
         self._broker, self._keys = broker, keys
         self._measure_idle, self._count_requeue = (
             broker.load_script("measure_idle"),
@@ -274,8 +280,8 @@ class RecoveryState:
         """Take a lock; returns False if another process holds it.
 
         Args:
-            name: the name of the lock.
-            ttl_seconds: the lock is released after so many seconds, and not before.
+            name: The name of the lock.
+            ttl_seconds: The lock is released after so many seconds, and not before.
 
         """
         with self._broker.translate_errors():
@@ -311,11 +317,11 @@ class RecoveryState:
             return int(self._broker.redis.hget(self._keys.job(job).record, "requeues") or 0)
 
     def reset_job(self, job: str, *, done: set[str]) -> None:
-        """Let a job go on that has ended.
+        """Reopen a job that has ended.
 
         Args:
-            job: the job's id.
-            done: names of the tiles that count as read; none counts as given up.
+            job: The job's id.
+            done: Names of the tiles that count as read; none counts as given up.
 
         """
         keys = self._keys.job(job)
@@ -346,7 +352,7 @@ class RecoveryState:
 
 
 def _set_waiting(found: list[JobStatus], queues: Queues) -> list[JobStatus]:
-    """Say of each job whether its recognizer's queue is read by nobody."""
+    """Return the statuses, and say in each whether no worker reads the queue of its recognizer."""
     unserved = queues.find_models_without_worker(status.model for status in found if status.state in _BEFORE_STITCHING)
     return [
         replace(status, waiting=f"no worker reads {protocol.recognize_queue(status.model)}")

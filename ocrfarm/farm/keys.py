@@ -87,8 +87,8 @@ class Keys:
         """Return the key of the list that holds a queue's messages of one priority.
 
         Args:
-            queue: the name of the queue, as in `protocol`.
-            priority: one of `protocol.PRIORITIES`; 0 is served first.
+            queue: The name of the queue, as in `protocol`.
+            priority: One of `protocol.PRIORITIES`; 0 is served first.
 
         """
         return f"{self._prefix}{queue}:{priority}" if priority else f"{self._prefix}{queue}"

@@ -1,4 +1,4 @@
-"""Request and Manifest: the two small objects in the store that say what a job is."""
+"""Request and Manifest, the two small objects in the store that say what a job is, and its status from the store."""
 
 import json
 from collections.abc import Iterable
@@ -20,9 +20,16 @@ from ocrfarm.tile import Tile, TileId
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked for what: the file's name, profile, seconds since 1970, priority (None: by size), and selection.
+    """What a client asked for.
 
-    owner: whose job it is. webhook: the address that is told of its end, which stands nowhere else.
+    Attributes:
+        name: The file name.
+        profile: How the image is read.
+        submitted: When it was submitted, in seconds since 1970.
+        priority: One of `protocol.PRIORITIES`; None means that the number of tiles decides.
+        selection: Which pages and regions are read.
+        owner: Whose job it is, in a farm with several owners.
+        webhook: The URL that is notified of the job's end, which is stored nowhere else.
     """
 
     name: str
@@ -34,7 +41,7 @@ class Request:
     webhook: str = ""
 
     def to_bytes(self) -> bytes:
-        """Give JSON."""
+        """Return the request as JSON."""
         data = {"name": self.name, "profile": self.profile.to_json(), "submitted": self.submitted}
         more = {
             "priority": self.priority,
@@ -46,7 +53,7 @@ class Request:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Request":
-        """Read what `to_bytes` gave."""
+        """Return the request that `to_bytes` wrote."""
         values = json.loads(data)
         for_whom = {name: values.get(name, "") for name in ("owner", "webhook")}
         profile, selection = Profile.from_json(values["profile"]), Selection.from_json(values.get("selection", {}))
@@ -55,7 +62,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Every page and tile of a job; `blank` tiles are not sent to be read. Written before the first tile is."""
+    """Every page and tile of a job; stored before the first tile is, and once more when the blank tiles are known.
+
+    Attributes:
+        request: What the client asked for.
+        pages: The size of each page in pixels.
+        tiles: The tiles of all pages.
+        blank: Tiles with nothing to read, which are neither stored nor read.
+        page_sources: Where each page comes from.
+    """
 
     request: Request
     pages: tuple[Size, ...]
@@ -74,11 +89,11 @@ class Manifest:
         return protocol.choose_priority(len(self.tiles)) if asked is None else asked
 
     def select_tiles(self, ids: Iterable[TileId]) -> list[Tile]:
-        """Give the tiles of these ids; KeyError for an id that the job does not have."""
+        """Return the tiles of these ids; raises KeyError for an id that the job does not have."""
         return [self._by_id[tile_id] for tile_id in ids]
 
     def to_bytes(self) -> bytes:
-        """Give JSON."""
+        """Return the manifest as JSON."""
         data = {
             "request": json.loads(self.request.to_bytes()),
             "pages": [[page.width, page.height] for page in self.pages],
@@ -89,7 +104,7 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Manifest":
-        """Read what `to_bytes` gave."""
+        """Return the manifest that `to_bytes` wrote."""
         values = json.loads(data)
         pages = tuple(Size(*page) for page in values["pages"])
         tiles = tuple(_tile_from_json(tile, pages) for tile in values["tiles"])
@@ -114,7 +129,18 @@ def _tile_from_json(data: dict[str, Any], pages: tuple[Size, ...]) -> Tile:
 
 
 def restore_status(store: Store, job: str) -> JobStatus:
-    """Give the status; `queued` for a job that has not ended. `UnknownJob` where the store has no request of it."""
+    """Return the status of a job that the broker has forgotten, from the store alone.
+
+    Args:
+        store: The store.
+        job: The job's id.
+
+    Returns:
+        The status; the state is `queued` if the job has not ended.
+
+    Raises:
+        UnknownJob: The store has no request of this job.
+    """
     try:
         request = Request.from_bytes(store.get(layout.request(job)))
     except ObjectNotFound as error:
@@ -129,13 +155,13 @@ def restore_status(store: Store, job: str) -> JobStatus:
 
 
 def request_fields(request: Request) -> dict[str, Any]:
-    """Give what a job's status says of its request."""
+    """Return the fields of a job's status that come from its request."""
     known = {"name": request.name, "owner": request.owner, "submitted": request.submitted}
     return {**known, "model": request.profile.recognizer, "webhook": "pending" if request.webhook else ""}
 
 
 def make_end_note(status: JobStatus) -> bytes:
-    """Give the note of how a job without a document ended."""
+    """Return the object that says how a job without a document ended, as JSON."""
     said = {"error": status.error, "error_kind": status.error_kind, "finished": status.finished}
     return json.dumps({"state": status.state, **said}, ensure_ascii=False).encode()
 

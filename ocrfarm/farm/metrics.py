@@ -1,8 +1,8 @@
-"""What the farm has done, counted in Redis by whoever did it.
+"""What the farm has done, counted in Redis by the processes that did it.
 
-A child of a worker, a worker and a whole machine may vanish at any moment, and with them whatever they counted for
-themselves. So every process adds to one hash, next to what it writes there anyway, and one exporter shows the sums:
-they go back to zero only where the broker is emptied, and nothing has to be collected from forked children.
+A worker's child, a worker or a whole machine may vanish at any moment, and whatever it counted for itself with it. So
+every process adds to one hash in Redis, next to what it writes there anyway, and one exporter shows the sums. They go
+back to zero only if the broker is emptied, and nothing has to be collected from forked children.
 """
 
 from bisect import bisect_left
@@ -20,10 +20,10 @@ from ocrfarm.tile import TileResult
 TileOutcome = Literal["read", "failed", "blank"]
 
 BUCKET_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
-"""Seconds: a tile takes 0.1 on a GPU and 10 on a slow core, splitting a 2-gigapixel page some minutes."""
+"""Seconds: a tile takes 0.1 s on a GPU and 10 s on a slow core, splitting a page of 2 gigapixels some minutes."""
 
 _MILLISECONDS = 1000
-"""Sums are whole milliseconds."""
+"""Sums of seconds are kept as whole milliseconds, since Redis adds integers exactly."""
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 """No counts."""
@@ -31,34 +31,63 @@ NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Histogram:
-    """How often something took how long: a count for each of `BUCKET_BOUNDS`, one for what is longer, all seconds."""
+    """How long something took, and how often.
+
+    Attributes:
+        counts: How often it took at most each of `BUCKET_BOUNDS` and more than the one before; last, how often longer.
+        seconds: The sum of all times.
+    """
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKET_BOUNDS) + 1))
     seconds: float = 0.0
 
 
 class MetricsStore:
-    """Counters; every method raises `BrokerUnreachable` or `BrokerError`. Safe for threads."""
+    """The counters of a farm. Safe for threads.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
 
     def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
         self._broker, self._key = broker, keys.metrics
 
     def increment(self, name: str, *labels: str) -> None:
-        """Add one to a counter."""
+        """Add one to a counter.
+
+        Args:
+            name: The counter's name.
+            labels: The values of its labels.
+        """
         self.add({_counter_field(name, *labels): 1})
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Add to several counters, as `count_results` names them."""
+        """Add to several counters, given by their names and labels as `count_results` returns them."""
         with self._broker.pipeline() as pipe:
             for name, more in counts.items():
                 pipe.hincrby(self._key, name, more)
 
     def record_split(self, *, blank: int, seconds: float) -> None:
-        """Count an image that was split, and how many of its tiles hold nothing to read."""
+        """Count that an image was split.
+
+        Args:
+            blank: Tiles with nothing to read.
+            seconds: How long it took.
+        """
         self.add(_histogram_counts("stage split -", seconds) | {_counter_field("tiles", "blank"): blank})
 
     def record_stitch(self, *, lines: Iterable[Line], seconds: float) -> None:
-        """Count that a job's pages were put together, and their lines by the model that read each."""
+        """Count that a job was stitched, and its lines by the model that read each.
+
+        Args:
+            lines: The lines of all its pages.
+            seconds: How long it took.
+        """
         by_model = Counter(line.model for line in lines)
         self.add(
             _histogram_counts("stage stitch -", seconds)
@@ -66,17 +95,22 @@ class MetricsStore:
         )
 
     def record_model_load(self, model: str, *, seconds: float) -> None:
-        """Count that a process has loaded a recognizer and its detector."""
+        """Count that a process has loaded a recognizer and its detector.
+
+        Args:
+            model: The recognizer.
+            seconds: How long it took.
+        """
         self.add(_histogram_counts(f"load {model}", seconds))
 
     def read_all(self) -> dict[str, int]:
-        """Give every counter by its name and labels, with spaces in between."""
+        """Return every counter by its name and labels, separated by spaces."""
         with self._broker.translate_errors():
             return {str(name): int(value) for name, value in self._broker.redis.hgetall(self._key).items()}
 
 
 def count_results(readings: Sequence[TileResult]) -> dict[str, int]:
-    """Give what is counted of one tile, or of a part of one; nothing without readings."""
+    """Return the counters of the results of one tile or quarter, and what is added to each."""
     if not readings:
         return {}
     model, seconds = readings[0].model, sum(reading.seconds for reading in readings)
@@ -97,13 +131,29 @@ def _counter_field(name: str, *labels: str) -> str:
 
 
 def select_counter(values: Mapping[str, int], name: str) -> dict[str, int]:
-    """Pick one counter: its label ("" where it has none) -> the number."""
+    """Return one counter by its label, which is "" if it has none.
+
+    Args:
+        values: All counters, as `MetricsStore.read_all` returns them.
+        name: The counter's name.
+
+    >>> select_counter({"tiles read": 7, "tiles failed": 1, "failures": 2}, "tiles")
+    {'read': 7, 'failed': 1}
+    """
     found = (key.partition(" ") for key in values)
     return {label: values[f"{head}{gap}{label}"] for head, gap, label in found if head == name}
 
 
 def select_histogram(values: Mapping[str, int], name: str) -> dict[tuple[str, ...], Histogram]:
-    """Pick one histogram: its labels -> how often it took how long."""
+    """Return one histogram by its labels.
+
+    Args:
+        values: All counters, as `MetricsStore.read_all` returns them.
+        name: The histogram's name.
+
+    >>> select_histogram({"load small 0": 2, "load small sum": 150}, "load")[("small",)].seconds
+    0.15
+    """
     picked: dict[tuple[str, ...], Histogram] = {}
     for labels, place, value in _iter_fields(values, name):
         timing = picked.setdefault(labels, Histogram())

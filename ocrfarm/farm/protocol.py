@@ -34,13 +34,13 @@ CONTROL_GROUP = "control"
 """The group of the workers that split and stitch; see `worker_group`."""
 
 PRIORITIES = (0, 5, 9)
-"""The steps that a queue has; on Redis 0 is served first. Each is one more list in every BRPOP."""
+"""The priorities of a message; in Redis 0 is served first. Each of them is one more list in every BRPOP."""
 
 MAX_SMALL_JOB_TILES = 100
-"""Tiles; a 16K page has 81 and is gone within a minute on one GPU: it never waits behind an archive."""
+"""Tiles of a small job; a 16K page has 81 and takes less than a minute on one GPU: it never waits for an archive."""
 
 MIN_BIG_JOB_TILES = 1_000
-"""Tiles; from here on a job waits for all others."""
+"""Tiles of a big job, which waits for all others."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _JOB_ID = re.compile(f"[{_CROCKFORD}]{{26}}")
@@ -48,43 +48,56 @@ _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def new_job_id() -> str:
-    """Give a ULID: 10 characters of milliseconds and 16 of chance, so that ids sort by time."""
+    """Return a new ULID: 10 characters of milliseconds and 16 random ones, so that ids sort by time."""
     number = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def validate_job_id(text: str) -> str:
-    """Give the id back; `UnknownJob` for anything that `new_job_id` cannot have made, paths above all."""
+    """Return the id; raises `UnknownJob` for anything that `new_job_id` cannot have made, such as a path.
+
+    >>> validate_job_id("01K3WQ8ZJ5T9V0X2Y4A6B8C0DE")
+    '01K3WQ8ZJ5T9V0X2Y4A6B8C0DE'
+    """
     if not _JOB_ID.fullmatch(text):
         raise UnknownJob(f"{text[:40]!r} is no job id; `ocrfarm jobs` lists them")
     return text
 
 
 def recognize_queue(model: str) -> str:
-    """Name the queue of the workers that hold this recognizer; ValueError for a name that no key can hold."""
+    """Return the queue of the workers that hold a recognizer; raises ValueError for a name that no key can hold.
+
+    >>> recognize_queue("PP-OCRv6_tiny_rec")
+    'recognize.PP-OCRv6_tiny_rec'
+    """
     if not _MODEL_NAME.fullmatch(model):
         raise ValueError(f"{model!r} cannot name a queue")
     return f"recognize.{model}"
 
 
 def worker_group(model: str = "") -> str:
-    """Name the workers that share their unacknowledged messages: those with this recognizer, else the control group.
+    """Return the group of workers that share their unacknowledged messages; without a model, the control group.
 
-    Each recognizer has its own, so that a scaler sees what its own workers have in hand: a shared one would keep the
-    GPUs of all models up while one of them is busy.
+    Each recognizer has its own group, so that a scaler sees what its own workers have taken. A shared group would keep
+    the GPUs of all models running while one of them is busy.
     """
     return recognize_queue(model) if model else CONTROL_GROUP
 
 
 def split_id(job: str) -> str:
-    """Name the task that splits the job."""
+    """Return the id of the task that splits a job."""
     return f"{job}.split"
 
 
 class Generation(NamedTuple):
-    """Which chord of a job: each revival has its own, so that what an older one counted cannot end it.
+    """Which chord of a job it is: each requeue has its own, so that what an older chord counted cannot end it.
 
-    `is_second_pass`: not the tiles are read, but regions a second time.
+    Attributes:
+        requeue: How often the job was requeued before.
+        is_second_pass: Whether regions of the second pass are read instead of tiles.
+
+    >>> str(Generation()), str(Generation(2, is_second_pass=True))
+    ('0-1', '2-2')
     """
 
     requeue: int = 0
@@ -95,42 +108,67 @@ class Generation(NamedTuple):
 
 
 def chord_id(job: str, generation: Generation) -> str:
-    """Name the chord of the job."""
+    """Return the id of a chord.
+
+    Args:
+        job: The job's id.
+        generation: Which of its chords.
+    """
     return f"{job}.batches.{generation}"
 
 
 def batch_id(job: str, index: int, *, generation: Generation) -> str:
-    """Name the task that reads the job's batch of this number."""
+    """Return the id of the task that reads a batch.
+
+    Args:
+        job: The job's id.
+        index: The batch's number in its chord.
+        generation: Which chord of the job.
+    """
     return f"{job}.b{generation}-{index:05d}"
 
 
 def stitch_id(job: str, generation: Generation) -> str:
-    """Name the task that stitches the job after this generation."""
+    """Return the id of the task that stitches a job.
+
+    Args:
+        job: The job's id.
+        generation: The chord after which it stitches.
+    """
     return f"{job}.stitch.{generation}"
 
 
 def resume_id(job: str) -> str:
-    """Name the task that takes the job up again."""
+    """Return the id of the task that resumes a job."""
     return f"{job}.resume"
 
 
 def job_args(job: str) -> list[str]:
-    """Give the arguments of a split or stitch task."""
+    """Return the arguments of a split, stitch or resume task."""
     return [job]
 
 
 def batch_args(job: str, tiles: Iterable[TileId]) -> list[str | list[str]]:
-    """Give the arguments of a recognize task: the job and the names of the batch's tiles."""
+    """Return the arguments of a recognize task.
+
+    Args:
+        job: The job's id.
+        tiles: The tiles of the batch.
+    """
     return [job, [str(tile) for tile in tiles]]
 
 
 def parse_tile_ids(names: Iterable[str]) -> tuple[TileId, ...]:
-    """Read the tile names of a message; ValueError for anything else."""
+    """Return the tile ids in a message; raises ValueError for anything else."""
     return tuple(TileId.parse(name) for name in names)
 
 
 def choose_priority(tiles: int) -> int:
-    """Give the step for a job of so many tiles: small jobs first."""
+    """Return the priority of a job of so many tiles: small jobs first.
+
+    >>> [choose_priority(tiles) for tiles in (81, 500, 5000)]
+    [0, 5, 9]
+    """
     if tiles <= MAX_SMALL_JOB_TILES:
         return PRIORITIES[0]
     return PRIORITIES[1] if tiles < MIN_BIG_JOB_TILES else PRIORITIES[2]

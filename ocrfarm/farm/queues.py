@@ -10,30 +10,39 @@ from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import Keys
 
 HEARTBEAT_INTERVAL = 15.0
-"""How often a worker says that it reads a queue."""
+"""Seconds between two heartbeats of a worker."""
 
 _HEARTBEAT_TTL = 60
-"""How long that is believed: three announcements may be late."""
+"""Seconds until a worker without a heartbeat counts as gone: three heartbeats may be missing."""
 
 _CHUNK_SIZE = 500
-"""Messages that are fetched at once: less than a megabyte."""
+"""Messages that are read at once: less than a megabyte."""
 
 _MESSAGE_JOB_ID = re.compile(r'"id": ?"([0-9A-HJKMNP-TV-Z]{26})\.')
 
 
 class Queues:
-    """The queues of one farm; every method raises `BrokerUnreachable` or `BrokerError`."""
+    """The queues of one farm.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
 
     def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
         self._broker, self._keys = broker, keys
 
     def send_heartbeat(self, model: str) -> None:
-        """Say that this worker reads the queue of a recognizer."""
+        """Record that this worker reads the queue of a recognizer."""
         with self._broker.pipeline() as pipe:
             pipe.set(self._keys.consumer(model), 1, ex=_HEARTBEAT_TTL)
 
     def find_models_without_worker(self, models: Iterable[str]) -> set[str]:
-        """Give those recognizers whose queue no worker has read for a minute."""
+        """Return those recognizers whose queue no worker has read for a minute."""
         wanted = sorted({model for model in models if model})
         with self._broker.pipeline() as pipe:
             for model in wanted:
@@ -41,7 +50,12 @@ class Queues:
             return {model for model, alive in zip(wanted, pipe.execute(), strict=True) if not alive}
 
     def has_higher_priority(self, queue: str, priority: int) -> bool:
-        """Say whether a message of a higher priority waits."""
+        """Return whether a message of a higher priority is waiting.
+
+        Args:
+            queue: The queue.
+            priority: One of `protocol.PRIORITIES`.
+        """
         steps = [step for step in protocol.PRIORITIES if step < priority]
         with self._broker.pipeline() as pipe:
             for step in steps:
@@ -49,8 +63,8 @@ class Queues:
             return any(pipe.execute())
 
     def find_jobs(self, models: Iterable[str]) -> set[str]:
-        """Give the jobs that have any message, waiting or in hand, in the queues of all stages and these models."""
-        # In hand before and after: a message may be put back meanwhile, or taken.
+        """Return the jobs with any message, waiting or taken, in the queues of all stages and these recognizers."""
+        # Taken messages are read before and after: meanwhile one may be put back, or taken.
         models = list(models)
         messages = list(self._iter_unacked(models))
         messages += [message for name in self._list_keys(models) for message in self._iter_messages(name)]
@@ -58,9 +72,13 @@ class Queues:
         return {job for message in messages if (job := _parse_job_id(message))}
 
     def purge_job(self, job: str, model: str) -> None:
-        """Take the waiting messages of a job out of the queues; those in hand find out for themselves.
+        """Remove the waiting messages of a job; a worker that has taken one finds that the job has ended.
 
-        A worker would throw each of them away too, but needs 10 milliseconds for that.
+        A worker would drop the waiting ones too, but takes 10 ms for each.
+
+        Args:
+            job: The job's id.
+            model: The job's recognizer; "" if it is unknown.
         """
         for name in self._list_keys([model] if model else []):
             mine = [message for message in self._iter_messages(name) if _parse_job_id(message) == job]
@@ -69,7 +87,15 @@ class Queues:
                     pipe.lrem(name, 1, message)
 
     def extend_visibility(self, group: str, tags: Iterable[str]) -> float:
-        """Extend the leases of messages that this worker has in hand; give the time by the broker's clock."""
+        """Renew the messages that this worker has taken, so that no other worker gets them.
+
+        Args:
+            group: The worker's group, as `protocol.worker_group` returns it.
+            tags: Celery's tags of the messages.
+
+        Returns:
+            The time by the broker's clock, in seconds since 1970.
+        """
         with self._broker.translate_errors():
             seconds, micros = self._broker.redis.time()
             now = seconds + micros / 1e6
@@ -83,7 +109,7 @@ class Queues:
                 yield from map(str, self._broker.redis.hvals(self._keys.unacked(group)))
 
     def _iter_messages(self, name: str) -> Iterator[str]:
-        """Give the messages of one list from where they come in, so that one that moves is seen twice, never missed."""
+        """Return the messages of a list, newest first: one that moves meanwhile is seen twice, never missed."""
         start = 0
         with self._broker.translate_errors():
             while chunk := self._broker.redis.lrange(name, start, start + _CHUNK_SIZE - 1):
@@ -102,7 +128,14 @@ def _parse_job_id(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """One list: how many messages wait, and when the one that is served next was sent (seconds since 1970, 0: none)."""
+    """One list of messages.
+
+    Attributes:
+        queue: The queue.
+        priority: The priority of its messages.
+        messages: How many are waiting.
+        oldest_sent_at: When the one that is served next was sent, in seconds since 1970; 0 if there is none.
+    """
 
     queue: str
     priority: int
@@ -111,13 +144,22 @@ class QueueDepth:
 
 
 class QueueDepths:
-    """Numbers of messages; every method raises `BrokerUnreachable` or `BrokerError`."""
+    """How many messages are waiting, and how many are taken.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
 
     def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
         self._broker, self._keys = broker, keys
 
     def read_depths(self, models: Iterable[str]) -> list[QueueDepth]:
-        """Look into every list of all stages and of these recognizers."""
+        """Return the depth of every list of all stages and of these recognizers."""
         queues = [protocol.SPLIT_QUEUE, protocol.STITCH_QUEUE, *map(protocol.recognize_queue, sorted(models))]
         lists = [(queue, step) for queue in queues for step in protocol.PRIORITIES]
         with self._broker.pipeline() as pipe:
@@ -130,11 +172,11 @@ class QueueDepths:
         return [QueueDepth(queue, step, count, _oldest_sent_at(following)) for (queue, step), count, following in rows]
 
     def count_unacked(self, groups: Iterable[str]) -> dict[str, int]:
-        """Give how many messages the workers of each group have in hand."""
+        """Return how many messages the workers of each group have taken."""
         names = list(groups)
         with self._broker.pipeline() as pipe:
             for group in names:
-                pipe.zrange(self._keys.unacked_index(group), 0, -1)  # which clients may do too, unlike ZCARD
+                pipe.zrange(self._keys.unacked_index(group), 0, -1)  # which clients are allowed to, unlike ZCARD
             return {group: len(tags) for group, tags in zip(names, pipe.execute(), strict=True)}
 
 

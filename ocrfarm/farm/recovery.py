@@ -1,4 +1,4 @@
-"""What a job still needs, told from the store alone, and what recovery decides about jobs every minute.
+"""What a job still needs, from the store alone, and what recovery decides about jobs every minute.
 
 The functions here look and decide; the task `reconcile` carries their decisions out.
 """
@@ -32,11 +32,11 @@ class RemainingWork:
     """What has to be done for a job: stitch it, unless a field says that something else comes first.
 
     Attributes:
-        awaits_image: the client has not stored the whole image yet.
-        needs_split: the image has to be split, at least again.
-        batches: batches that have to be read; they may be made while they are published.
-        is_second_pass: the batches hold regions of the second pass.
-        tiles_read: names of the tiles that were read.
+        awaits_image: The client has not stored the whole image yet.
+        needs_split: The image has to be split, at least again.
+        batches: Batches that have to be read; they may be made while they are published.
+        is_second_pass: The batches hold regions of the second pass.
+        tiles_read: Names of the tiles that were read.
     """
 
     awaits_image: bool = False
@@ -82,9 +82,9 @@ def find_remaining_work(store: Store, job: str, *, batch_pixels: int) -> Remaini
     """Return what a job still needs, whatever the broker says.
 
     Args:
-        store: the store, which holds all that was done.
-        job: the job's id.
-        batch_pixels: pixels of a batch.
+        store: The store, which holds all that was done.
+        job: The job's id.
+        batch_pixels: Pixels of a batch.
     """
     if store.exists(layout.result(job)):
         return RemainingWork()
@@ -112,8 +112,8 @@ def clear_dead_letters(store: Store, job: str) -> None:
     """Delete a job's dead letters, its second pass and its result, so that all of it is tried again.
 
     Args:
-        store: the store.
-        job: the job's id.
+        store: The store.
+        job: The job's id.
     """
     regions = [
         key for key in store.list(_parent_prefix(layout.fragments(job, "x"))) if f"-q{SECOND_PASS_QUADKEY}." in key
@@ -128,7 +128,7 @@ def _is_read(tile: Tile, fragments: set[str], overlap: int) -> bool:
 
 
 def _list_tile_names(store: Store, example_key: str) -> set[str]:
-    """Give the names of the tiles that have an object like the example."""
+    """Return the names of the tiles that have an object like the example."""
     folder = _parent_prefix(example_key)
     return {key.removeprefix(folder).partition(".")[0] for key in store.list(folder)}
 
@@ -151,7 +151,7 @@ def find_forgotten_jobs(context: WorkerContext) -> list[RecoveryDecision]:
 
 
 def find_expired_jobs(context: WorkerContext) -> list[RecoveryDecision]:
-    """Return what deletes the jobs whose time is over; nothing if somebody has looked within an hour."""
+    """Return what deletes the jobs whose time is over; nothing if that was done within the last hour."""
     retention = _retention_by_state(context.settings)
     shortest = min((seconds for seconds in retention.values() if seconds), default=_CLEANUP_INTERVAL)
     if not context.jobs.recovery.try_lock("cleanup", min(_CLEANUP_INTERVAL, shortest)):

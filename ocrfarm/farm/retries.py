@@ -63,7 +63,7 @@ class TilePolicy:
     """Decides what is done with a tile that was tried before.
 
     Attributes:
-        max_attempts: no pixel is tried more often than this.
+        max_attempts: No pixel is tried more often than this.
     """
 
     max_attempts: int
@@ -72,10 +72,10 @@ class TilePolicy:
         """Return what is done next.
 
         Args:
-            piece: what is to be read.
-            attempts: how often a worker has started to read it; all those attempts ended without a result.
-            failures: in how many of them the engine failed or the time was up.
-            tile_attempts: for a quarter: attempts at the whole tile, before it was cut.
+            piece: What is to be read.
+            attempts: How often a worker has started to read it; all those attempts ended without a result.
+            failures: In how many of them the engine failed or the time was up.
+            tile_attempts: For a quarter: attempts at the whole tile, before it was cut.
 
         >>> policy = TilePolicy(max_attempts=3)
         >>> policy.decide("tile", 1).name, policy.decide("tile", 1, failures=1).name
@@ -97,8 +97,8 @@ class DeadLetter:
     """What is known about a tile that was given up.
 
     Attributes:
-        reason: why it could not be read.
-        attempts: how often it was tried.
+        reason: Why it could not be read.
+        attempts: How often it was tried.
     """
 
     reason: str
@@ -109,8 +109,8 @@ class DeadLetter:
         """Return the letter of a piece whose attempts all ended their worker.
 
         Args:
-            piece: its kind and its id, as in "tile p0000-l0-r002-c003".
-            attempts: how often it was tried.
+            piece: Its kind and its id, as in "tile p0000-l0-r002-c003".
+            attempts: How often it was tried.
         """
         return cls(f"{piece}: took its worker down or all its time, {attempts} times", attempts)
 
@@ -125,11 +125,11 @@ class AttemptState:
     """What a worker learns about a tile, or about a task, before it starts.
 
     Attributes:
-        job_exists: whether the broker still knows the job, and so what was started.
-        has_ended: whether the job has ended.
-        is_done: whether the tile was read or given up.
-        attempts: attempts that were started and have not ended.
-        failures: how often the engine failed on the tile or the time was up.
+        job_exists: Whether the broker still knows the job, and so what was started.
+        has_ended: Whether the job has ended.
+        is_done: Whether the tile was read or given up.
+        attempts: Attempts that were started and have not ended.
+        failures: How often the engine failed on the tile or the time was up.
     """
 
     job_exists: bool
@@ -146,6 +146,13 @@ class Attempts:
     """
 
     def __init__(self, broker: Broker, keys: Keys, *, metrics: MetricsStore) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+            metrics: Where retries and failures are counted.
+        """
         self._broker, self._keys, self._metrics = broker, keys, metrics
         self._get_state = broker.load_script("get_attempts")
 
@@ -153,8 +160,8 @@ class Attempts:
         """Return what is known; nothing is counted.
 
         Args:
-            job: the job's id.
-            item: the name of a tile, a quarter, a region or a task.
+            job: The job's id.
+            item: The name of a tile, a quarter, a region or a task.
         """
         keys = self._keys.job(job)
         with self._broker.translate_errors():
@@ -167,8 +174,8 @@ class Attempts:
         """Count an attempt, before anything is read, and return how many there have been.
 
         Args:
-            job: the job's id.
-            item: the name of a tile, a quarter, a region or a task.
+            job: The job's id.
+            item: The name of a tile, a quarter, a region or a task.
         """
         with self._broker.translate_errors():
             attempt = int(self._broker.redis.hincrby(self._keys.job(job).attempts, item, 1))
@@ -180,8 +187,8 @@ class Attempts:
         """Forget the attempts: they ended well, or what went wrong was not the fault of these items.
 
         Args:
-            job: the job's id.
-            items: the names of tiles, quarters, regions or tasks.
+            job: The job's id.
+            items: The names of tiles, quarters, regions or tasks.
         """
         with self._broker.pipeline() as pipe:
             pipe.hdel(self._keys.job(job).attempts, *items)
@@ -190,8 +197,8 @@ class Attempts:
         """Record that the engine failed on an item, or that it took all its time.
 
         Args:
-            job: the job's id.
-            item: the name of a tile, a quarter or a region.
+            job: The job's id.
+            item: The name of a tile, a quarter or a region.
         """
         with self._broker.pipeline() as pipe:
             pipe.hincrby(self._keys.job(job).failures, item, 1)
@@ -203,8 +210,8 @@ class Attempts:
         Tiles are read in order and one at a time, so it is the last of them, or of their quarters, with an attempt.
 
         Args:
-            job: the job's id.
-            tiles: the tiles of the worker's batch, in order.
+            job: The job's id.
+            tiles: The tiles of the worker's batch, in order.
         """
         with self._broker.translate_errors():
             started = self._broker.redis.hkeys(self._keys.job(job).attempts)

@@ -1,6 +1,8 @@
-"""The second pass: places that the first stitching doubts are cut from the stored tiles and read in a second wave.
+"""The second pass: regions that the first stitching doubts are cut from the stored tiles and read again.
 
-A region that cannot be read leaves a dead letter like any tile, but costs nothing: the first reading stands.
+    first stitching -> regions (stored once) -> one more chord of recognize tasks -> second stitching
+
+A region that cannot be read leaves a dead letter like any tile, but the first reading of its lines stands.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,27 +31,36 @@ from ocrfarm.tile import (
 )
 
 DOWNLOAD_THREADS = 16
-"""Threads that fetch what regions brought: a few hundred bytes each, so the time is all waiting."""
+"""Threads that download the results of regions: a few hundred bytes each, so that they mostly wait."""
 
 MIN_BATCH_LINES = 4
-"""Lines that one message asks for at least, as long as there are more: their places lie near one another and share
-tiles, which are fetched once."""
+"""Lines in one message, at least, as long as there are more: neighbouring regions share tiles, which are downloaded
+once."""
 
 MAX_CACHED_TILES = 4
-"""Tiles that are kept, as they are stored, while a batch is read: those round one corner."""
+"""Encoded tiles that are kept while a batch is read: those round one corner."""
 
 
 def is_second_pass_batch(batch: Sequence[TileId]) -> bool:
-    """Say whether a batch names regions of a second pass."""
+    """Return whether a batch names regions of the second pass."""
     return any(tile.quadkey == SECOND_PASS_QUADKEY for tile in batch)
 
 
 def collect_second_pass(
     context: WorkerContext, job: str, *, outcomes: Sequence[PageOutcome], profile: Profile
 ) -> tuple[tuple[TileId, ...], ...]:
-    """Give each outcome what its regions brought; give the batches of those that nobody has read yet, if any.
+    """Add to each outcome what its regions brought.
 
-    Which places are looked at is decided once and stored, before any of them is read.
+    Which regions are read is decided once, and stored before any of them is read.
+
+    Args:
+        context: The store.
+        job: The job's id.
+        outcomes: What became of each page's tiles; changed in place.
+        profile: How the job is read.
+
+    Returns:
+        Batches of the regions that were not read yet, if any.
     """
     try:
         regions = context.load_regions(job)
@@ -72,7 +83,7 @@ def collect_second_pass(
 
 
 def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) -> tuple[TileResult, ...] | None:
-    """Give what a region brought, nothing where it was given up; None where nobody has read it yet."""
+    """Return the results of a region, none if it was given up; None if it was not read yet."""
     try:
         return tile_results_from_bytes(context.store.get(layout.fragments(job, region.tile.id)))
     except ObjectNotFound:
@@ -80,14 +91,25 @@ def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) ->
 
 
 def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileId]) -> int:
-    """Read the regions that nobody has read yet; give how many. StoreError, BrokerError, TaskTimeLimit pass through."""
+    """Read the regions of a batch that were not read before, and return how many these were.
+
+    Args:
+        context: The store, the job states and the engines.
+        job: The job's id.
+        batch: The regions.
+
+    Raises:
+        StoreError: The store failed.
+        BrokerError: The broker failed.
+        TaskTimeLimit: The soft time limit of the task ended.
+    """
     reader = _RegionReader(context, job)
     regions = {region.tile.id: region for region in context.load_regions(job)}
     return sum(reader.read_region(regions[name]) for name in batch)
 
 
 class _RegionReader:
-    """Reads places of one job, one after the other."""
+    """Reads the regions of one job, one after the other."""
 
     def __init__(self, context: WorkerContext, job: str) -> None:
         self._context, self._job = context, job
@@ -126,25 +148,25 @@ class _RegionReader:
         return recognize_second_pass(self._engine, region, tile_pixels=shown, profile=self._profile)
 
     def _collect_pixels(self, region: SecondPassRegion) -> list[tuple[Box, Pixels]]:
-        """Give the stored tiles that show a part of the place."""
+        """Return the pixels of the region in each stored tile that shows a part of it."""
         showing = self._cached_page(region.tile.id.page).tiles_showing(region)
         return list(chain.from_iterable(self._crop_tile(tile, region.tile.box) for tile in showing))
 
     def _crop_tile(self, tile: Tile, box: Box) -> Iterator[tuple[Box, Pixels]]:
-        """Give what a stored tile shows of a box; nothing where it was blank or cannot be decoded."""
+        """Return what a stored tile shows of a box; nothing if it was blank or cannot be decoded."""
         common, data = tile.box.intersection(box), self._cached_tile(tile.id)
         if common and data:
             with suppress(InputError):
                 yield common, decode_tile(data, common.shift(-tile.box.x0, -tile.box.y0))
 
     def _load_page(self, page: int) -> PageOutcome:
-        """Give a page with its tiles, of which nothing is known yet."""
+        """Return a page with its tiles, of which nothing is known yet."""
         return PageOutcome(
             self._manifest.pages[page], tuple(tile for tile in self._manifest.tiles if tile.id.page == page)
         )
 
     def _load_tile(self, tile: TileId) -> bytes | None:
-        """Give a stored tile; None where it was blank, which the manifest may not know yet."""
+        """Return a stored tile; None if it was blank, which the manifest may not know yet."""
         try:
             return self._context.store.get(layout.tile(self._job, tile))
         except ObjectNotFound:

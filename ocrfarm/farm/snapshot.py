@@ -1,4 +1,4 @@
-"""What goes on in the farm at one moment: its unfinished jobs, queues, workers, and what it has done so far."""
+"""The farm at one moment: its active jobs, its queues and workers, and what it has done so far."""
 
 import time
 from collections.abc import Callable
@@ -13,16 +13,23 @@ from ocrfarm.farm.worker_registry import WorkerInfo
 from ocrfarm.settings import Settings
 
 _RECENT_JOBS = 10
-"""Jobs that are looked at even if they have ended."""
+"""The newest jobs, which are in a snapshot even if they have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmSnapshot:
-    """One look at the farm.
+    """The farm at one moment.
 
-    active_jobs: the unfinished ones, newest first. ended_jobs: those of the newest ten that have ended.
-    unacked: messages that workers have in hand, by their group. counters: see `metrics`.
-    broker_memory, broker_memory_limit: bytes that the broker uses and may use (0: as many as there are).
+    Attributes:
+        active_jobs: The jobs that have not ended, newest first.
+        ended_jobs: Those of the newest ten that have ended.
+        queues: How much is waiting, by queue and priority.
+        unacked: Messages that workers have taken, by group of workers.
+        workers: The workers with a heartbeat in the last minute.
+        counters: All counters, as `MetricsStore.read_all` returns them.
+        broker_memory: Bytes that the broker uses.
+        broker_memory_limit: Bytes that it may use; 0 means no limit.
+        taken_at: When the snapshot was taken, in seconds since 1970.
     """
 
     active_jobs: tuple[JobStatus, ...]
@@ -37,7 +44,7 @@ class FarmSnapshot:
 
     @property
     def tiles_pending(self) -> int:
-        """Tiles of unfinished jobs that nobody has read yet, as far as their images have been cut."""
+        """Tiles of active jobs that were not read yet, as far as their images have been split."""
         return sum(job.tiles - job.blank - job.done - job.failed for job in self.active_jobs)
 
 

@@ -1,4 +1,9 @@
-"""What a client does: hand an image in, cancel a job, take it up again; needs no engine and no image library."""
+"""What a client does: submit an image, cancel a job, resume a job; needs no engine and no image library.
+
+A job is safe against a client that dies because of the order in which it is submitted: first the record in Redis, so
+that recovery knows the job, then the request, then the image, and the message split last. A job without its image is
+failed by recovery after a day; one with its image, but without a message, is requeued.
+"""
 
 import time
 from contextlib import suppress
@@ -19,15 +24,22 @@ from ocrfarm.storage import layout
 from ocrfarm.storage.store import Store
 
 _RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 2}
-"""A person waits: three seconds, where a worker tries for a minute."""
+"""Attempts at a message: a person is waiting, for three seconds at most, where a worker tries for a minute."""
 
 _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 5.0, 600.0
-"""Seconds: a refused client comes back neither at once nor tomorrow."""
+"""Seconds after which a refused client is asked to come back: neither at once nor tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitter:
-    """Where jobs are handed in: the queues, the store, the states, and how much the farm takes."""
+    """What is needed to submit a job.
+
+    Attributes:
+        app: Publishes messages.
+        store: Takes the request and the image.
+        jobs: Takes the job's record.
+        admission: How much work the farm accepts.
+    """
 
     app: Celery
     store: Store
@@ -41,15 +53,30 @@ class Submitter:
 
 
 def open_submitter(settings: Settings, app: Celery, *, store: Store) -> Submitter:
-    """Open the way into the settings' farm; nothing is contacted yet."""
+    """Return a submitter for the settings' farm; nothing is contacted yet.
+
+    Args:
+        settings: The farm's settings.
+        app: The app that publishes.
+        store: The farm's store.
+    """
     return Submitter(app, store, open_job_store(settings), settings.admission)
 
 
 def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job: str = "") -> str:
-    """Hand in an image and give the job's id, a new one unless it is given; again under the same id changes nothing.
+    """Submit an image, and return the job's id.
 
-    `FarmBusy`: come back later, nothing was handed in. `BrokerUnreachable`, `StoreError`: the job has failed, and no
-    worker has heard of it. `SettingsError` for a priority that no queue has, or a webhook that is no https address.
+    Args:
+        submitter: Where to.
+        request: What is asked for.
+        source: The image file, or its bytes.
+        job: The job's id; "" makes a new one. Submitting again under the same id changes nothing.
+
+    Raises:
+        FarmBusy: The farm has enough to do; nothing was submitted.
+        SettingsError: The priority is none that a queue has, or the webhook is not an https:// URL.
+        StoreError: The store failed; the job has failed, and no worker knows of it.
+        BrokerError: The broker failed; the same.
     """
     _check_request(request)
     _check_capacity(submitter)
@@ -77,7 +104,7 @@ def _check_request(request: Request) -> None:
 
 
 def _check_capacity(submitter: Submitter) -> None:
-    """Refuse what is more than the farm takes; others may come in at the same moment, so a few more are let in."""
+    """Raise `FarmBusy` if the farm has enough to do; clients that ask at the same moment may all be accepted."""
     limits, active = submitter.admission, submitter.jobs.list_active()
     statuses = submitter.jobs.get_statuses(*active) if active else []
     tiles = sum(status.tiles - status.blank - status.done - status.failed for status in statuses)
@@ -90,7 +117,7 @@ def _check_capacity(submitter: Submitter) -> None:
 
 
 def _estimate_retry_after(statuses: list[JobStatus], tiles: int) -> float:
-    """Give the seconds until so many tiles are done, at the pace of the jobs that are being read."""
+    """Return the seconds until so many tiles are done, at the pace of the jobs that are being read."""
     begun = [status for status in statuses if status.started]
     done = sum(status.done for status in begun)
     seconds = time.time() - min((status.started for status in begun), default=time.time())
@@ -107,7 +134,18 @@ def _publish(app: Celery, name: str, job: str, *, task_id: str) -> None:
 
 
 def cancel(submitter: Submitter, job: str) -> bool:
-    """Cancel the job: its queued tiles are skipped, running ones end; False where it had ended before."""
+    """Cancel a job; tiles in the queues are skipped, and those that are being read end.
+
+    Args:
+        submitter: The farm.
+        job: The job's id.
+
+    Returns:
+        False if the job had ended before.
+
+    Raises:
+        UnknownJob: Neither the broker nor the store knows the job.
+    """
     jobs, finished = submitter.jobs, time.time()
     model = _get_status(submitter, job).model
     if not jobs.update(job, state="cancelled", finished=finished):
@@ -118,7 +156,7 @@ def cancel(submitter: Submitter, job: str) -> bool:
 
 
 def _get_status(submitter: Submitter, job: str) -> JobStatus:
-    """Give the job's status; where the broker has forgotten it, tell it what the store knows."""
+    """Return the job's status; if the broker has forgotten it, record what the store knows."""
     try:
         return submitter.jobs.get_status(job)
     except UnknownJob:
@@ -128,16 +166,30 @@ def _get_status(submitter: Submitter, job: str) -> JobStatus:
 
 
 def resume(submitter: Submitter, job: str) -> None:
-    """Take a job up again, even one that has ended or that the broker has forgotten; what was read is kept.
+    """Resume a job, even one that has ended or that the broker has forgotten.
 
-    What was given up is tried again. `UnknownJob` where the store has no request of it.
+    What was read is kept, and what was given up is tried again.
+
+    Args:
+        submitter: The farm.
+        job: The job's id.
+
+    Raises:
+        UnknownJob: The store has no request of this job.
     """
     _get_status(submitter, job)
     _publish(submitter.app, protocol.RESUME, job, task_id=protocol.resume_id(job))
 
 
 def fail_job(jobs: JobStore, job: str, *, error: BaseException, store: Store) -> None:
-    """End the job as failed; a client can raise the same error again."""
+    """End a job as failed, with an error that a client can raise again.
+
+    Args:
+        jobs: The job states.
+        job: The job's id.
+        error: Why it failed.
+        store: Keeps the reason, in case the broker forgets it.
+    """
     kind, finished = type(error).__name__, time.time()
     text = str(error) if isinstance(error, OcrfarmError) else f"a fault inside ocrfarm ({kind}: {error}); see the log"
     if jobs.update(job, state="failed", error=text, error_kind=kind, finished=finished):

@@ -87,8 +87,8 @@ class RequeueingRequest(Request):
         """Requeue the message when its process is killed, and record what was being read.
 
         Args:
-            soft: whether it is the soft limit.
-            timeout: the limit in seconds.
+            soft: Whether it is the soft limit.
+            timeout: The limit in seconds.
         """
         if soft:
             super().on_timeout(soft, timeout)
@@ -124,11 +124,11 @@ class JobTask(Task):  # type: ignore[type-arg]
         """End the job with the error, unless the error may pass: then recovery finds the job.
 
         Args:
-            exc: the error.
-            task_id: the task's id.
-            args: the arguments of the task.
-            kwargs: unused.
-            einfo: unused.
+            exc: The error.
+            task_id: The task's id.
+            args: The arguments of the task.
+            kwargs: Unused.
+            einfo: Unused.
         """
         context = self.open_context()
         if args and not is_transient(exc):
@@ -139,8 +139,8 @@ def register_tasks(app: Celery, open_context: ContextFactory) -> None:
     """Register the tasks with an app.
 
     Args:
-        app: the app of a worker.
-        open_context: returns the context of the process in which a task runs.
+        app: The app of a worker.
+        open_context: Returns the context of the process in which a task runs.
     """
 
     class ContextTask(JobTask):
@@ -201,7 +201,7 @@ def _stitch(app: Celery, context: WorkerContext, job: str) -> None:
 
 
 def _resume(app: Celery, context: WorkerContext, job: str) -> None:
-    """Let a job go on because somebody asks for it, even if it has ended: what was given up is tried again."""
+    """Reopen a job because its owner asks for it, even if it has ended: what was given up is tried again."""
     with _counted(context, job, protocol.RESUME) as is_due:
         if is_due:
             clear_dead_letters(context.store, job)
@@ -222,10 +222,10 @@ def requeue(app: Celery, context: WorkerContext, *, job: str, work: RemainingWor
     """Publish what a job still needs, and nothing else.
 
     Args:
-        app: the app that publishes.
-        context: the store and the job states.
-        job: the job's id.
-        work: what it needs. Its batches are published one by one, each as soon as it exists, while the image is still
+        app: The app that publishes.
+        context: The store and the job states.
+        job: The job's id.
+        work: What it needs. Its batches are published one by one, each as soon as it exists, while the image is still
             being decoded.
     """
     if work.awaits_image:

@@ -12,7 +12,16 @@ from ocrfarm.farm.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One device: bytes of its memory, the percentage of time it worked lately, degrees Celsius."""
+    """One GPU.
+
+    Attributes:
+        index: Its number on its host.
+        name: The product.
+        memory_total: Bytes of memory.
+        memory_used: Bytes that are in use.
+        utilization: The share of the last moments in which it worked, in percent.
+        temperature: Degrees Celsius.
+    """
 
     index: int
     name: str
@@ -23,26 +32,31 @@ class Gpu:
 
     @property
     def memory_free(self) -> int:
-        """Bytes that nobody has taken."""
+        """Bytes of memory that are free."""
         return self.memory_total - self.memory_used
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """NVIDIA's driver: its version, and the newest CUDA that it runs."""
+    """NVIDIA's driver.
+
+    Attributes:
+        version: Its version.
+        cuda: The newest CUDA that it runs.
+    """
 
     version: str
     cuda: tuple[int, int]
 
 
 def list_gpus() -> list[Gpu]:
-    """Give all devices; none where there is no driver."""
+    """Return all GPUs of this host; none if there is no driver. NVML does not touch CUDA, so a fork is safe."""
     with _open_nvml() as nvml:
         return [_read_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())] if nvml else []
 
 
 def find_driver() -> Driver | None:
-    """Give the driver; None where there is none."""
+    """Return the driver; None if there is none."""
     with _open_nvml() as nvml:
         if not nvml:
             return None
@@ -67,7 +81,7 @@ def _decode(name: str | bytes) -> str:
 
 @contextmanager
 def _open_nvml() -> Iterator[Any]:
-    """Give NVML, ready for questions; None without the package or a driver."""
+    """Return NVML, initialized; None without the package or a driver."""
     try:
         import pynvml
     except ImportError:
@@ -85,12 +99,21 @@ def _open_nvml() -> Iterator[Any]:
 
 
 _HEARTBEAT_TTL = 60
-"""Three words may be late; see `queues.HEARTBEAT_INTERVAL`."""
+"""Seconds until a worker without a heartbeat counts as gone: three heartbeats may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """One worker: its host and queues, its children, and the memory of all its processes in bytes (0: not known)."""
+    """One worker.
+
+    Attributes:
+        name: Its name and its host.
+        host: The host's name.
+        queues: The queues that it reads.
+        processes: How many processes work.
+        memory: Resident memory of all its processes, in bytes; 0 if it is unknown.
+        gpus: The GPUs of its host.
+    """
 
     name: str
     host: str
@@ -106,13 +129,22 @@ class WorkerInfo:
 
 
 class WorkerRegistry:
-    """The farm's workers; every method raises `BrokerUnreachable` or `BrokerError`."""
+    """The workers of a farm.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
 
     def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
         self._broker, self._keys = broker, keys
 
     def record_heartbeat(self, worker: WorkerInfo) -> None:
-        """Say that this worker lives, and how it is."""
+        """Record that a worker lives, and how it is."""
         with self._broker.translate_errors():
             now, _ = self._broker.redis.time()
         key = self._keys.worker(worker.name)
@@ -125,7 +157,7 @@ class WorkerRegistry:
             pipe.expire(key, _HEARTBEAT_TTL)
 
     def list_workers(self) -> list[WorkerInfo]:
-        """Give the workers that have spoken within a minute, by name."""
+        """Return the workers with a heartbeat in the last minute, by name."""
         with self._broker.translate_errors():
             names = sorted(map(str, self._broker.redis.zrange(self._keys.workers, 0, -1)))
         with self._broker.pipeline() as pipe:

@@ -47,4 +47,4 @@ def test_a_script_is_used(script: Path) -> None:
     ids=lambda module: module.name,
 )
 def test_names_of_keys_are_made_in_one_module(module: Module) -> None:
-    assert module.name == "ocrfarm.farm.keys" or not re.search(r"\{[\w.]*prefix\}|redis\.call", module.text)
+    assert module.name == "ocrfarm.farm.keys" or not re.search(r"\{[\w.]*prefix\}[\w{]|redis\.call", module.text)
