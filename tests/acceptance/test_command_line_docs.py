@@ -12,7 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "command-line.md").read_text()
 
 
-def test_exit_codes() -> None:
+def test_every_exit_code_is_documented() -> None:
     table = PAGE.partition("## Exit codes")[2]
     rows = re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE)
     assert {int(code): meaning for code, meaning in rows} == exit_codes()
@@ -24,5 +24,5 @@ def test_every_option_that_is_named_exists(tmp_path: Path) -> None:
     assert named <= set(re.findall(r"--[a-z][a-z-]*", helps))
 
 
-def test_columns_and_counts() -> None:
+def test_every_column_and_count_is_documented() -> None:
     assert all(f"`{name}`" in PAGE for name in (*JournalEntry.__dataclass_fields__, *Totals._fields))

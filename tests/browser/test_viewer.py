@@ -284,7 +284,7 @@ def test_layers_change_the_image_and_say_what_was_not_read(browser: Browser) -> 
     browser.press("l")
 
 
-def test_dark_and_light(browser: Browser) -> None:
+def test_d_changes_between_dark_and_light(browser: Browser) -> None:
     def paper() -> str:
         return str(browser.run_script("return getComputedStyle(document.body).backgroundColor"))
 

@@ -143,7 +143,7 @@ def _with_value(path: str, value: Any) -> Object:
         ("recognize.defaults.name", "fast"),
     ],
 )
-def test_the_schema_refuses(helm: Helm, path: str, value: Any) -> None:
+def test_the_schema_refuses_what_cannot_be(helm: Helm, path: str, value: Any) -> None:
     with pytest.raises(ValuesRejected, match="values don't meet the specifications of the schema"):
         helm.render(_with_value(path, value))
 

@@ -42,7 +42,7 @@ def _validator(kind: str) -> Draft202012Validator:
 
 
 @every_case
-def test_helm_finds_nothing(helm: Helm, values: Object) -> None:
+def test_helm_lint_finds_nothing(helm: Helm, values: Object) -> None:
     assert "0 chart(s) failed" in helm.lint(values)
 
 
@@ -117,7 +117,7 @@ def test_the_schema_is_closed() -> None:
     assert set(is_open(schema(), "values")) == kubernetes
 
 
-def test_versions_agree() -> None:
+def test_versions_of_chart_and_package_agree() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     version = chart["appVersion"]

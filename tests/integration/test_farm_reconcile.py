@@ -88,7 +88,7 @@ def test_processes_that_die_at_bad_moments_cost_time_only(valkey_server: ValkeyS
         assert len(list(tmp_path.glob("died-*"))) == 4
 
 
-def test_a_cancelled_job_is_taken_up_again_by_hand(farm: ProcessFarm) -> None:
+def test_a_cancelled_job_can_be_resumed(farm: ProcessFarm) -> None:
     job = farm.submit(PAGE.png)
     farm.wait(job, lambda status: status.done > 2)
     assert cancel(farm.submitter, job)
@@ -98,7 +98,7 @@ def test_a_cancelled_job_is_taken_up_again_by_hand(farm: ProcessFarm) -> None:
     _assert_whole(farm, job)
 
 
-def test_what_was_given_up_is_tried_again_by_hand(farm: ProcessFarm) -> None:
+def test_tiles_that_were_given_up_are_read_when_the_job_is_resumed(farm: ProcessFarm) -> None:
     farm.stop("reader")
     job = farm.submit(PAGE.png)
     tiles = f"{layout.job_prefix(job)}tiles/"
@@ -116,12 +116,12 @@ def test_what_was_given_up_is_tried_again_by_hand(farm: ProcessFarm) -> None:
     assert farm.status(job).failed == 0
 
 
-def test_nobody_takes_up_what_nobody_knows(farm: ProcessFarm) -> None:
+def test_an_unknown_job_cannot_be_resumed(farm: ProcessFarm) -> None:
     with pytest.raises(UnknownJob, match="neither the broker nor the store"):
         farm.client.job(protocol.new_job_id()).resume()
 
 
-def test_a_forgotten_job_is_told_from_the_store(farm: ProcessFarm) -> None:
+def test_the_status_of_a_forgotten_job_comes_from_the_store(farm: ProcessFarm) -> None:
     cancelled, complete = farm.submit(PAGE.png), farm.submit(PAGE.png)
     cancel(farm.submitter, cancelled)
     farm.wait(complete)

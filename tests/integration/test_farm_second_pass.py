@@ -69,7 +69,7 @@ def test_what_one_tile_missed_is_found(blind_farm: InProcessFarm) -> None:
     assert (status.state, status.done) == ("complete", status.tiles - status.blank)
 
 
-def test_looks_that_are_read_are_not_read_again(blind_farm: InProcessFarm) -> None:
+def test_regions_that_are_read_are_not_read_again(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
     assert recognize_regions(blind_farm.services, job, batch=batch[:1]) == 1
     assert handlers.stitch(blind_farm.services, job) == (batch[1:],)
@@ -79,7 +79,7 @@ def test_looks_that_are_read_are_not_read_again(blind_farm: InProcessFarm) -> No
     assert handlers.stitch(blind_farm.services, job) == ()
 
 
-def test_a_look_that_breaks_the_engine_costs_nothing_but_itself(blind_farm: InProcessFarm) -> None:
+def test_a_region_that_breaks_the_engine_costs_nothing_but_itself(blind_farm: InProcessFarm) -> None:
     def breaks(read: int) -> None:
         raise EngineFailed("on purpose")
 
@@ -93,7 +93,7 @@ def test_a_look_that_breaks_the_engine_costs_nothing_but_itself(blind_farm: InPr
     assert len(list(blind_farm.services.store.list(f"{layout.job_prefix(job)}dead_letters/"))) == 2
 
 
-def test_a_look_that_takes_its_workers_down_is_given_up(blind_farm: InProcessFarm) -> None:
+def test_a_region_that_takes_its_workers_down_is_given_up(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
     for name in batch:
         for _ in range(blind_farm.services.settings.task_limits.max_attempts):
@@ -109,7 +109,7 @@ def test_tiles_that_are_gone_are_no_crash(blind_farm: InProcessFarm) -> None:
     assert blind_farm.stitch(job).is_complete
 
 
-def test_a_job_that_has_ended_is_looked_at_no_more(blind_farm: InProcessFarm) -> None:
+def test_regions_of_a_job_that_has_ended_are_not_read(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
     blind_farm.services.jobs.update(job, state="cancelled")
     assert recognize_regions(blind_farm.services, job, batch=batch) == 0
@@ -161,7 +161,7 @@ def test_processes_that_die_during_a_second_pass_cost_time_only(valkey_server: V
     assert find_lost_and_duplicated(document, [line.text for line in lines]) == ([], [])
 
 
-def test_a_resumed_job_decides_anew_where_to_look(blind_farm: InProcessFarm) -> None:
+def test_a_resumed_job_selects_its_regions_anew(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
     recognize_regions(blind_farm.services, job, batch=batch)
     clear_dead_letters(blind_farm.services.store, job)

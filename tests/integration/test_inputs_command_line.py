@@ -102,7 +102,7 @@ def test_some_pages_of_a_pdf(tmp_path: Path, where: list[str]) -> None:
 
 
 @each_backend
-def test_regions_and_masks(tmp_path: Path, where: list[str]) -> None:
+def test_regions_and_masks_limit_what_is_read(tmp_path: Path, where: list[str]) -> None:
     pixels, _ = make_synthetic_page(Size(2000, 1500), seed=5, lines=40)
     Image.fromarray(pixels).save(tmp_path / "sheet.png")
     white = np.zeros((150, 200), np.uint8)

@@ -110,7 +110,7 @@ def dispatch_events(farm: WebhookFarm, tries: int) -> list[WebhookEvent]:
     return events
 
 
-def test_a_receiver_that_fails_twice_is_told_a_third_time(farm: WebhookFarm) -> None:
+def test_a_receiver_that_fails_twice_gets_a_third_delivery(farm: WebhookFarm) -> None:
     farm.receiver.planned_answers = [respond_with_status(500), hang_up]
     job = farm.submit_job()
     assert WebhookDispatcher(farm.settings).dispatch_next() is None
@@ -154,7 +154,7 @@ def test_the_check_that_the_docs_show_is_right(farm: WebhookFarm) -> None:
     assert not names["is_genuine"](SECRET, headers | {"webhook-timestamp": "1700000000"}, body)
 
 
-def test_each_owner_has_a_secret_of_his_own(farm: WebhookFarm) -> None:
+def test_each_owner_has_a_secret(farm: WebhookFarm) -> None:
     farm.fail_job(farm.submit_job(owner="alice"))
     dispatch_events(farm, 1)
     own = [format_secret(derive_secret(parse_secret(farm.settings), owner)) for owner in ("alice", "bob", "")]
@@ -169,7 +169,7 @@ def test_each_owner_has_a_secret_of_his_own(farm: WebhookFarm) -> None:
 @pytest.mark.parametrize(
     ("answers", "told"), [([410], "failed"), ([500] * 4, "failed"), ([302], "pending"), ([204], "delivered")]
 )
-def test_what_is_heard_and_what_is_given_up(farm: WebhookFarm, answers: list[int], told: str) -> None:
+def test_which_answers_deliver_an_event_and_which_give_it_up(farm: WebhookFarm, answers: list[int], told: str) -> None:
     farm.receiver.planned_answers = [respond_with_status(answer) for answer in answers]
     job = farm.submit_job()
     farm.fail_job(job)
@@ -191,7 +191,7 @@ def test_a_receiver_that_drips_is_hung_up_on(farm: WebhookFarm, monkeypatch: pyt
 @pytest.mark.parametrize(
     "url", ["https://localhost/hook", "https://127.0.0.1/hook", "https://[::1]/", "https://10.1.2.3/"]
 )
-def test_no_private_address_is_told_anything(
+def test_no_private_address_receives_anything(
     farm: WebhookFarm, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.undo()
@@ -244,7 +244,7 @@ def _held(server: redis.Redis, name: bytes) -> object:
             return server.get(name)
 
 
-def test_an_emptied_broker_forgets_nobody(farm: WebhookFarm) -> None:
+def test_events_outlive_an_emptied_broker(farm: WebhookFarm) -> None:
     heard, unheard = farm.submit_job(), farm.submit_job()
     farm.fail_job(heard)
     dispatch_events(farm, 1)
@@ -264,7 +264,7 @@ def test_an_emptied_broker_forgets_nobody(farm: WebhookFarm) -> None:
     assert (farm.webhook_state(heard), farm.webhook_state(unheard)) == ("delivered", "delivered")
 
 
-def test_a_job_that_is_taken_up_and_ends_again_is_told_again(farm: WebhookFarm) -> None:
+def test_a_job_that_is_resumed_and_ends_again_has_another_event(farm: WebhookFarm) -> None:
     job = farm.submit_job()
     assert cancel(farm.submitter, job)
     recovery = open_job_store(farm.settings).recovery
@@ -291,7 +291,7 @@ def test_a_removed_job_is_forgotten(farm: WebhookFarm) -> None:
     assert not farm.receiver.requests
 
 
-def test_many_tellers_tell_each_job_once(farm: WebhookFarm) -> None:
+def test_many_dispatchers_deliver_each_event_once(farm: WebhookFarm) -> None:
     jobs = [farm.submit_job() for _ in range(30)]
     for job in jobs:
         farm.fail_job(job)
@@ -318,7 +318,7 @@ def run_dispatcher(farm: WebhookFarm) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_whoever_tells_may_die_while_he_speaks(farm: WebhookFarm) -> None:
+def test_a_dispatcher_may_die_while_it_sends(farm: WebhookFarm) -> None:
     farm.receiver.planned_answers = [respond_never]
     job = farm.submit_job()
     farm.fail_job(job)
@@ -336,7 +336,7 @@ def test_whoever_tells_may_die_while_he_speaks(farm: WebhookFarm) -> None:
     assert farm.receiver.events(SECRET)
 
 
-def test_whoever_tells_is_healthy_for_as_long_as_he_works(farm: WebhookFarm, tmp_path: Path) -> None:
+def test_a_dispatcher_is_healthy_for_as_long_as_it_works(farm: WebhookFarm, tmp_path: Path) -> None:
     places = replace(farm.settings.endpoints, health_dir=str(tmp_path / "health"))
     farm.settings = replace(farm.settings, endpoints=places)
     alive = tmp_path / "health/webhooks.alive"

@@ -28,12 +28,12 @@ ORIGIN = SourceInfo("sheet.png", lambda: Path("sheet.png"), lambda page: b"", la
 
 
 @given(documents)
-def test_json(document: Document) -> None:
+def test_json_is_read_as_it_was_written(document: Document) -> None:
     assert document_from_json(document_to_json(document)) == document
 
 
 @given(documents)
-def test_json_lines(document: Document) -> None:
+def test_json_lines_are_read_as_they_were_written(document: Document) -> None:
     rows = [json.loads(row) for row in write_format("jsonl", document, ORIGIN).split(b"\n")[:-1]]
     head, *others = rows
     pages = {row["page"]: row | {"lines": []} for row in others if row["kind"] == "page"}
@@ -59,7 +59,7 @@ def told(row: dict[str, Any]) -> tuple[int, int, Line]:
 
 
 @given(documents)
-def test_csv(document: Document) -> None:
+def test_csv_is_read_as_it_was_written(document: Document) -> None:
     text = io.StringIO(write_format("csv", document, ORIGIN).decode("utf-8-sig"), newline="")
     assert [told(row) for row in csv.DictReader(text)] == bare(document)
 
@@ -79,7 +79,7 @@ def plain(text: str) -> str:
 
 
 @given(documents)
-def test_parquet(document: Document) -> None:
+def test_parquet_is_read_as_it_was_written(document: Document) -> None:
     table = pyarrow.parquet.read_table(io.BytesIO(write_format("parquet", document, ORIGIN)))
     assert [told(row) for row in table.to_pylist()] == bare(document)
     words = [[word["text"] for word in words] for words in table.column("words").to_pylist()]

@@ -90,7 +90,7 @@ def test_a_second_pass_that_sees_rubbish_changes_no_letter(
 
 @fewer_examples
 @given(PAGES, GRIDS, SEEDS)
-def test_looks_depend_on_nothing_but_the_readings(lines: list[SyntheticLine], tiles: list[Tile], seed: int) -> None:
+def test_regions_depend_on_nothing_but_the_readings(lines: list[SyntheticLine], tiles: list[Tile], seed: int) -> None:
     rng = random.Random(seed)
     readings = simulate_readings(lines, tiles, SimulatedOcr(0.1, 1.0, 0.3, 0.1, True), seed)
     regions = select_second_pass(PAGE, readings)

@@ -135,7 +135,7 @@ def test_a_tile_of_a_level_is_no_larger_than_its_side(page: Size, setting: dict[
         (Size(100_000, 100_000), 54 * 54, Box(97_952, 97_952, 100_000, 100_000)),
     ],
 )
-def test_awkward_pages(page: Size, count: int, last: Box) -> None:
+def test_pages_of_any_shape_have_the_fewest_tiles(page: Size, count: int, last: Box) -> None:
     tiles = tile_grid(page, side=2048, overlap=192)
     assert (len(tiles), tiles[-1].box) == (count, last)
 

@@ -140,18 +140,18 @@ def test_paper_is_blank(pixels: Grey) -> None:
         pytest.param(make_paper(128, 12), id="pattern all over: in doubt it is read"),
     ],
 )
-def test_print_is_never_blank(pixels: Grey) -> None:
+def test_text_is_never_blank(pixels: Grey) -> None:
     assert not is_blank(pixels)
 
 
 @pytest.mark.parametrize("contrast", [10, 20, 60, 200])
-def test_dense_print_all_over_is_never_taken_for_paper(contrast: int) -> None:
+def test_dense_text_all_over_is_never_taken_for_paper(contrast: int) -> None:
     text = "\n".join("minimum illumination 0123456789 minimum illumination 0123456789 illumination" for _ in range(60))
     assert not is_blank(draw_text(make_paper(), -contrast, 10, text, (-4, -4)))
 
 
 @pytest.mark.parametrize("shift", range(16))
-def test_where_small_print_lies_makes_no_difference(shift: int) -> None:
+def test_where_small_text_lies_makes_no_difference(shift: int) -> None:
     assert not is_blank(draw_text(make_paper(235, 1), -14, 8, at=(96 + shift, 200 + (shift * 7) % 16)))
 
 
@@ -181,7 +181,7 @@ def test_colour_of_the_same_luminance_as_its_ground_is_seen(change: tuple[float,
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
 @pytest.mark.parametrize("contrast", [12, -12])
-def test_print_in_the_channel_between_the_two_others_is_seen(channel: int, contrast: int) -> None:
+def test_text_in_the_channel_between_the_two_others_is_seen(channel: int, contrast: int) -> None:
     ground, change = [220, 220, 220], [0, 0, 0]
     ground[channel], ground[channel - 1], change[channel] = 150, 80, contrast
     assert not is_blank(draw_coloured((ground[0], ground[1], ground[2]), (change[0], change[1], change[2]), 12, 1))

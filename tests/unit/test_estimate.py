@@ -20,7 +20,7 @@ _TIMES = st.integers(0, 1000)
         ([Run(5, 5, 1)], 0.0),
     ],
 )
-def test_throughput(runs: list[Run], throughput: float) -> None:
+def test_throughput_is_work_over_busy_time(runs: list[Run], throughput: float) -> None:
     assert compute_throughput(runs) == pytest.approx(throughput)
 
 

@@ -115,7 +115,7 @@ def test_sixteen_bit_grey_jpeg2000(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP"])
-def test_palette(kind: str, tmp_path: Path) -> None:
+def test_palette_images_become_rgb(kind: str, tmp_path: Path) -> None:
     image = Image.fromarray(make_noise(W, H)).quantize(32)
     assert np.array_equal(
         to_rgb(read(tmp_path, encode_with_pillow(image, format=kind))), np.asarray(image.convert("RGB"))
@@ -145,7 +145,7 @@ _BITS: dict[str, Callable[[Image.Image], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", _BITS)
-def test_one_bit(kind: str, tmp_path: Path) -> None:
+def test_one_bit_images_become_grey(kind: str, tmp_path: Path) -> None:
     image = Image.fromarray(np.kron(make_noise(5, 4, grey=True) // 128 * 255, np.ones((8, 9), np.uint8))).convert("1")
     data = _BITS[kind](image)
     assert np.array_equal(read(tmp_path, data), np.asarray(Image.open(BytesIO(data)).convert("L")))

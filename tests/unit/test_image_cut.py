@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format(kind: str, tmp_path: Path) -> None:
+def test_tiles_of_every_format_are_parts_of_the_image(kind: str, tmp_path: Path) -> None:
     data = encode(make_noise(211, 173), kind)
     raster = open_source(write_file(tmp_path, kind, data)).page(0)
     assert_same(raster, grid(raster.size, 64, 10), decode_whole(data))
@@ -85,7 +85,9 @@ def test_lossless_formats_give_what_was_written(kind: str, grey: bool, tmp_path:
     kind=st.sampled_from(["png", "tif", "tiled.tif", "jpg"]),
     grey=st.booleans(),
 )
-def test_any_grid(folder: Path, width: int, height: int, tile: int, share: float, kind: str, grey: bool) -> None:
+def test_tiles_of_any_grid_are_parts_of_the_image(
+    folder: Path, width: int, height: int, tile: int, share: float, kind: str, grey: bool
+) -> None:
     data = encode(make_noise(width, height, grey=grey), kind)
     raster = open_source(write_file(folder, kind, data)).page(0)
     whole = decode_whole(data)
@@ -100,7 +102,7 @@ def boxes_inside(draw: st.DrawFn, size: Size) -> Box:
 
 @settings(max_examples=60, deadline=None)
 @given(boxes=st.lists(boxes_inside(Size(60, 150)), max_size=12))
-def test_any_boxes(folder: Path, boxes: list[Box]) -> None:
+def test_any_boxes_are_parts_of_the_image(folder: Path, boxes: list[Box]) -> None:
     pixels = make_noise(60, 150)
     raster = open_source(write_file(folder, "png", encode(pixels, "png"))).page(0)
     assert_same(raster, boxes, pixels)
@@ -129,7 +131,7 @@ def test_a_box_outside_the_page_is_refused(box: Box, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 60_000), (60_000, 1)])
 @pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
-def test_extreme_shapes(width: int, height: int, kind: str, tmp_path: Path) -> None:
+def test_images_of_one_row_or_column_are_cut(width: int, height: int, kind: str, tmp_path: Path) -> None:
     data = encode(make_noise(width, height), kind)
     raster = open_source(write_file(tmp_path, kind, data)).page(0)
     assert_same(raster, grid(raster.size, 2048, 192), decode_whole(data))

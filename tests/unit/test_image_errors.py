@@ -49,7 +49,7 @@ _STRANGE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", _STRANGE)
-def test_not_an_image(kind: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_refused(kind: str, tmp_path: Path) -> None:
     data, reason = _STRANGE[kind]
     path = write_file(tmp_path, "png", data)
     with pytest.raises(UnidentifiedImage, match=reason) as caught:

@@ -25,7 +25,7 @@ def heic(path: Path, *, size: tuple[int, int] = (200, 120), orientation: int = 1
     return path
 
 
-def test_its_pixels(tmp_path: Path) -> None:
+def test_the_pixels_of_a_heic_are_read(tmp_path: Path) -> None:
     path = heic(tmp_path / "x.heic")
     raster = open_source(path).page(0)
     assert raster.size == Size(200, 120)
@@ -34,7 +34,7 @@ def test_its_pixels(tmp_path: Path) -> None:
     assert abs(int(pixels[110, 100, 1]) - 235) < 12
 
 
-def test_it_stands_upright(tmp_path: Path) -> None:
+def test_a_turned_heic_stands_upright(tmp_path: Path) -> None:
     raster = open_source(heic(tmp_path / "x.heic", orientation=6)).page(0)
     assert raster.size == Size(120, 200)
     ((_, pixels),) = raster.cut([Box(0, 0, 120, 200)])
@@ -56,7 +56,7 @@ def test_a_part_of_it_is_damaged(tmp_path: Path, share: float) -> None:
         list(open_source(path).page(0).cut([Box(0, 0, 9, 9)]))
 
 
-def test_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_package_a_heic_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = heic(tmp_path / "x.heic")
     monkeypatch.setitem(sys.modules, "pillow_heif.as_plugin", None)
     with pytest.raises(MissingPackage, match=r"ocrfarm\[heif\]"):

@@ -73,7 +73,7 @@ _BROKEN = {
 
 
 @pytest.mark.parametrize("kind", _BROKEN)
-def test_broken_chains(kind: str, tmp_path: Path) -> None:
+def test_broken_directories_are_refused(kind: str, tmp_path: Path) -> None:
     with pytest.raises(DamagedImage, match="truncated or damaged"):
         open_source(write_file(tmp_path, "tif", _BROKEN[kind]))
 
@@ -97,7 +97,7 @@ def _cut_corner(path: Path) -> None:
     list(open_source(path).page(0).cut([Box(0, 0, 5, 5)]))
 
 
-def test_too_many_pages(tmp_path: Path) -> None:
+def test_more_pages_than_allowed_are_refused(tmp_path: Path) -> None:
     pages = [Image.fromarray(make_noise(8, 8))] * 5
     path = write_file(
         tmp_path, "tif", encode_with_pillow(pages[0], format="TIFF", save_all=True, append_images=pages[1:])

@@ -31,12 +31,12 @@ def test_a_tile_comes_back_as_it_was(width: int, height: int, grey: bool) -> Non
 
 @pytest.mark.parametrize("grey", [True, False])
 @pytest.mark.parametrize("box", [Box(0, 0, 90, 70), Box(0, 0, 1, 1), Box(30, 40, 75, 41), Box(89, 69, 90, 70)])
-def test_a_part_of_a_tile(box: Box, grey: bool) -> None:
+def test_a_part_of_a_tile_is_decoded(box: Box, grey: bool) -> None:
     pixels = make_noise(90, 70, grey=grey)
     assert np.array_equal(decode_tile(encode_tile(pixels), box), pixels[box.y0 : box.y1, box.x0 : box.x1])
 
 
-def test_grey_as_rgb() -> None:
+def test_grey_becomes_rgb() -> None:
     pixels = make_noise(31, 17, grey=True)
     assert np.array_equal(to_rgb(pixels), np.stack([pixels] * 3, axis=2))
 
@@ -54,7 +54,7 @@ def test_a_tile_that_is_a_view_is_stored_right() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"text", encode(make_noise(20, 20), "png")[:-60], encode(make_noise(9, 9), "jpg")]
 )
-def test_a_damaged_tile(data: bytes) -> None:
+def test_a_damaged_tile_is_refused(data: bytes) -> None:
     with pytest.raises(DamagedImage):
         decode_tile(data)
 

@@ -35,5 +35,5 @@ def test_a_stroke_of_the_line_above_is_no_ink() -> None:
 @pytest.mark.parametrize(
     ("start", "end", "white"), [(10, 16, 0), (0, 10, 10), (60, 80, 4), (70, 80, 0), (13.5, 20.2, 5)]
 )
-def test_white_is_looked_for_between_two_places(start: float, end: float, white: int) -> None:
+def test_gaps_are_searched_between_two_places(start: float, end: float, white: int) -> None:
     assert widest_gap(find_ink_columns(draw_image(255, 0)), start=start, end=end) == white

@@ -32,7 +32,7 @@ def read(path: Path) -> list[JournalEntry]:
         return journal.entries
 
 
-def test_rows_come_back(tmp_path: Path) -> None:
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     filled(tmp_path / "new/t.csv")
     assert read(tmp_path / "new/t.csv") == ROWS
 

@@ -244,7 +244,7 @@ def coarse_levels(tmp_path: Path, letters: int) -> set[int]:
     return {tile.id.level for tile, pixels in iter_tiles(raster, tiles) if pixels is not None}
 
 
-def test_large_letters_are_looked_at_on_coarse_levels(tmp_path: Path) -> None:
+def test_large_letters_are_read_on_coarse_levels(tmp_path: Path) -> None:
     assert coarse_levels(tmp_path, 24) == {0}
     assert coarse_levels(tmp_path, 400) >= {0, 2}
 

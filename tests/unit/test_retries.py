@@ -36,7 +36,9 @@ TABLE: list[tuple[Piece, int, int, int, Decision]] = [
 
 
 @pytest.mark.parametrize(("piece", "attempts", "failures", "tile_attempts", "decision"), TABLE)
-def test_the_table(piece: Piece, attempts: int, failures: int, tile_attempts: int, decision: Decision) -> None:
+def test_the_policy_decides_as_the_table_says(
+    piece: Piece, attempts: int, failures: int, tile_attempts: int, decision: Decision
+) -> None:
     assert TilePolicy(3).decide(piece, attempts, failures=failures, tile_attempts=tile_attempts) is decision
 
 

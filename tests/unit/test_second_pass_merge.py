@@ -72,7 +72,7 @@ def test_of_a_searched_tile_only_what_continues_the_line_counts() -> None:
     assert found.fragments == (goes_on, overlaps)
 
 
-def test_looks_come_back_exactly() -> None:
+def test_regions_come_back_exactly() -> None:
     regions = (
         REGION,
         SecondPassRegion(REGION.tile, (Quad.from_bounds(0.1 + 0.2, 1 / 3, 900.7, 530.123456789),), "seam"),

@@ -28,12 +28,12 @@ PAGE = Size(1000, 800)
         ("4,4,2-4", 5, [1, 2, 3]),
     ],
 )
-def test_pages(text: str, count: int, numbers: list[int]) -> None:
+def test_page_ranges_select_pages(text: str, count: int, numbers: list[int]) -> None:
     assert Selection(parse_page_ranges(text)).select_pages(count, source="x") == numbers
 
 
 @pytest.mark.parametrize("text", ["0", "3-1", "-2", "a", "1,,2", "1;2", "1-2-3", ",", "9" * 30 + "-1"])
-def test_what_are_no_pages(text: str) -> None:
+def test_what_is_no_page_range_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="not a range of pages"):
         parse_page_ranges(text)
 

@@ -33,7 +33,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=str,
 )  # fmt: skip
-def test_names_of_results(tree: Path, given: list[str], expected: dict[str, str]) -> None:
+def test_results_are_named_after_their_images(tree: Path, given: list[str], expected: dict[str, str]) -> None:
     found = find_images(map(Path, given), out=Path("out"))
     assert {str(image.path): image.stem for image in found} == expected
 

@@ -80,7 +80,9 @@ def test_a_letter_cut_in_half_is_read_where_it_is_whole() -> None:
         ),  # aslant
     ],
 )
-def test_cut_ends(fragment: Fragment, grades: tuple[int, int], sliced: bool) -> None:
+def test_ends_are_graded_by_their_distance_to_the_border(
+    fragment: Fragment, grades: tuple[int, int], sliced: bool
+) -> None:
     fragment = Fragment(fragment.quad, seen("abc", 0, 0, 1, 1).chars, 0.9)
     pieces = build_fragment_table(PAGE, read((Box(0, 0, 1100, 600), [fragment])))
     cuts = find_truncation(pieces)

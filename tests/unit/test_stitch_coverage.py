@@ -19,7 +19,7 @@ def reading(
     return TileResult(tile, (), "m", overlong_lines=squeezed, detector_overflow=saturated)
 
 
-def test_all_is_read() -> None:
+def test_a_page_whose_tiles_are_all_read_is_complete() -> None:
     coverage = compute_coverage(PAGE, TILES, readings=map(reading, TILES), blank=(), failed={}, scale=0.5)
     assert (coverage.fraction_read, coverage.scale, coverage.gaps, coverage.is_complete) == (1.0, 0.5, (), True)
 

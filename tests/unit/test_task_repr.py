@@ -48,7 +48,7 @@ def test_whatever_a_message_holds_is_shown(args: object) -> None:
         ([], ""),
     ],
 )
-def test_examples(args: object, text: str) -> None:
+def test_arguments_are_described_in_words(args: object, text: str) -> None:
     assert describe_args(args) == text
 
 

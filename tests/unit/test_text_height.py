@@ -16,14 +16,14 @@ def draw_text_rows(height: int, *, ground: int = 255, ink: int = 0) -> NDArray[n
 
 @pytest.mark.parametrize("height", [8, 14, 30, 60, 100])
 @pytest.mark.parametrize(("ground", "ink"), [(255, 0), (20, 230), (235, 150)])
-def test_print_is_as_high_as_its_letters(height: int, ground: int, ink: int) -> None:
+def test_text_is_as_high_as_its_letters(height: int, ground: int, ink: int) -> None:
     pixels = draw_text_rows(height, ground=ground, ink=ink)
     assert estimate_text_height(pixels) == height
     assert estimate_text_height(np.repeat(pixels[:, :, None], 3, axis=2)) == height
 
 
 @pytest.mark.parametrize("pixels", [np.full((500, 500), 255, np.uint8), np.full((1, 1), 0, np.uint8)])
-def test_a_page_without_print_has_no_height(pixels: NDArray[np.uint8]) -> None:
+def test_a_page_without_text_has_no_text_height(pixels: NDArray[np.uint8]) -> None:
     assert estimate_text_height(pixels) is None
 
 

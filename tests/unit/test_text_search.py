@@ -48,7 +48,9 @@ def found(text: str, what: str | re.Pattern[str]) -> list[str]:
         ("aaa", re.compile("x*"), []),
     ],
 )
-def test_what_is_found(text: str, what: str | re.Pattern[str], expected: list[str]) -> None:
+def test_a_search_ignores_case_and_compatibility_forms(
+    text: str, what: str | re.Pattern[str], expected: list[str]
+) -> None:
     assert found(text, what) == expected
 
 
