@@ -5,7 +5,7 @@ distributes them over workers, and `Client` submits images to a farm.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ocrfarm._version import __version__
 from ocrfarm.errors import OcrfarmError
@@ -51,7 +51,9 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
-    if name not in _MODULES:
-        raise AttributeError(f"module 'ocrfarm' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ocrfarm.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:  # a type checker sees the imports above, and reports every other name
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'ocrfarm' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"ocrfarm.{_MODULES[name]}"), name)

@@ -13,21 +13,8 @@ from tests.support.source_tree import ROOT
 
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
-SCRIPT = """
-from ocrfarm import Client, Document, Line, __version__
-
-
-def lines(path: str) -> list[Line]:
-    with Client() as client:
-        document: Document = client.submit(path).result()
-    return [line for page in document.pages for line in page.lines]
-
-
-for line in lines("sheet.png"):
-    print(__version__, line.text.upper(), line.quad.points[0])
-"""
-
-WRONG_LINE = "print(Line.no_such_name)\n"
+SCRIPT = (ROOT / "tests" / "support" / "user_script.py").read_text(encoding="utf-8")
+WRONG_LINES = "print(Line.no_such_name)\nfrom ocrfarm import NoSuchClass\n"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +83,9 @@ def test_a_users_script_is_type_checked_against_the_wheel(wheel: Path, tmp_path:
     install = [str(UV), "pip", "install", "--quiet", "--no-deps", "--python", str(python), str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=60)
     assert _mypy(tmp_path, python, SCRIPT) == ""
-    assert "no_such_name" in _mypy(tmp_path, python, SCRIPT + WRONG_LINE)
+    mistakes = _mypy(tmp_path, python, SCRIPT + WRONG_LINES)
+    assert "no_such_name" in mistakes
+    assert "NoSuchClass" in mistakes
 
 
 def _mypy(folder: Path, python: Path, script: str) -> str:
