@@ -1,4 +1,4 @@
-"""The GPU: is the requested one present and free, and its driver new enough for the engine?"""
+"""Checks of the GPU: the requested one is present and free, and its driver is new enough for the engine."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The services of the farm: do the broker and the store answer, keep what is written, and agree on the time?"""
+"""Checks of the services: the broker and the store answer, keep what is written, and agree on the time."""
 
 import time
 from collections.abc import Callable, Iterator
