@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from ocrfarm.settings import ENV_PREFIX, Settings
-from tests.support.helm_cases import CASES
-from tests.support.helm_chart import GPU_POOL, MINIMAL_VALUES, Helm, Object, ValuesRejected, schema, with_pool
+from tests.support.helm_chart import CASES, GPU_POOL, MINIMAL_VALUES, Helm, Object, ValuesRejected, schema, with_pool
 
 KEDA, HPA = {"keda": {"enabled": True}}, {"hpa": {"enabled": True}}
 ON_GPU = {"gpu": {"resource": "nvidia.com/gpu"}}

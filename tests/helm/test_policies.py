@@ -7,8 +7,8 @@ import pytest
 
 from ocrfarm.recognize.profiles import find_profile
 from ocrfarm.settings import Settings
-from tests.support.helm_cases import CASES
 from tests.support.helm_chart import (
+    CASES,
     GPU_POOL,
     MINIMAL_VALUES,
     Helm,

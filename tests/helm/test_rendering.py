@@ -9,8 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import ocrfarm
-from tests.support.helm_cases import CASES
-from tests.support.helm_chart import CHART, MINIMAL_VALUES, Helm, Object, schema, select_kind
+from tests.support.helm_chart import CASES, CHART, MINIMAL_VALUES, Helm, Object, schema, select_kind
 
 VERSIONS = ("1.31", "1.34", "1.37")
 """Of Kubernetes, image volumes being known from 1.31 on; 1.28 is tried without them."""

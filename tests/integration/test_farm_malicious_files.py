@@ -8,8 +8,8 @@ from ocrfarm.errors import InputError
 from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, run_farm
 from tests.support.malicious_files import malicious_files
+from tests.support.programs import run_python
 from tests.support.servers import ValkeyServer
-from tests.support.subprocesses import run_python
 
 MAX_MEGABYTES = 400
 """What the splitter may have at most: less than it takes to hold the largest of these images, or to believe them."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ocrfarm.errors import StoreDenied, StoreError
 from ocrfarm.storage.local import LocalStore
-from tests.support.subprocesses import run_command, run_python
+from tests.support.programs import run_command, run_python
 
 
 @given(key=st.text(st.sampled_from("ab./\\\0~é"), max_size=12))

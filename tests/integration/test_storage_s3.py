@@ -17,8 +17,8 @@ from ocrfarm.errors import StoreDenied, StoreError, StoreFull, StoreUnreachable
 from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
 from tests.support.faulty_servers import corrupting_proxy, run_scripted_server
+from tests.support.programs import run_python
 from tests.support.servers import S3Server, find_free_ports, run_seaweedfs
-from tests.support.subprocesses import run_python
 
 
 def test_sums_are_kept_for_one_part_and_for_many(s3: S3Store, aws: S3Server, tmp_path: Path) -> None:

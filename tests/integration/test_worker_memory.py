@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ocrfarm.worker.memory import _DropStaleConnections
-from tests.support.subprocesses import run_python
+from tests.support.programs import run_python
 
 HOLES = """
 from celery.signals import task_postrun

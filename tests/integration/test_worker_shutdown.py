@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from tests.support.subprocesses import run_python
+from tests.support.programs import run_python
 
 LOOP_SCRIPT = """
 import os, signal, time
