@@ -84,9 +84,9 @@ WORDS = [
         ("from collections import Counter", "a counter of the farm", "desktop"),
     ),
     OldWord(
-        r"\b_?MOST_[A-Z]\w*",
+        r"\b_?MOST(?:_[A-Z]\w*)?\b",
         "MAX_...",
-        ("MOST_JOBS", "_MOST_TILES"),
+        ("MOST_JOBS", "_MOST_TILES", "const MOST = 4;"),
         ("memory_most", "most_common("),
     ),
     OldWord(

@@ -2,10 +2,10 @@
 
 import { byId } from "./dom.js";
 
-const LETTERS = 30; // height on the screen, in pixels, of letters that are flown to
-const MOST = 4; // pixels of the screen for one of the page, likewise
-const WIDEST = 0.8; // of the window, for a line that is flown to
-const EDGE = 0.03; // of the page, which may be out of sight where it is said to be seen as a whole
+const LETTER_HEIGHT = 30; // pixels of the screen, of a line that is zoomed to
+const MAX_SCALE = 4; // pixels of the screen for one of the page, of a line that is zoomed to
+const MAX_WIDTH = 0.8; // of the window, of a line that is zoomed to
+const EDGE = 0.03; // of the page, which may be hidden while the page counts as wholly visible
 const STEP = 0.25; // of the window, for a move by a key
 
 /**
@@ -128,10 +128,10 @@ export class ImageView extends EventTarget {
    */
   flyTo([x0, y0, x1, y1], height, jump = still.matches) {
     const { clientWidth, clientHeight } = this.osd.container;
-    const fits = Math.min((WIDEST * clientWidth) / (x1 - x0), (WIDEST * clientHeight) / (y1 - y0));
+    const fits = Math.min((MAX_WIDTH * clientWidth) / (x1 - x0), (MAX_WIDTH * clientHeight) / (y1 - y0));
     const { viewport } = this.osd;
     const least = clientWidth / viewport.getHomeBounds().width / this.size.width; // the whole page
-    const scale = Math.max(least, Math.min(LETTERS / Math.max(height, 1), fits, MOST));
+    const scale = Math.max(least, Math.min(LETTER_HEIGHT / Math.max(height, 1), fits, MAX_SCALE));
     const [width, high] = [clientWidth / scale, clientHeight / scale];
     const [left, top] = [(x0 + x1 - width) / 2, (y0 + y1 - high) / 2];
     const unit = 1 / this.size.width;

@@ -1,7 +1,7 @@
 // The text of the lines in view as text: put over its place in the image, to be selected, copied or read.
 
-const LEAST = 7; // pixels of the screen: letters lower than this are not worth a selection
-const MOST = 1200; // lines
+const MIN_HEIGHT = 7; // pixels of the screen, of letters that can be selected
+const MAX_LINES = 1200; // lines that can be selected at a time
 const FONT = 20; // pixels, before a line's text is stretched over its place
 
 const ruler = document.createElement("canvas").getContext("2d");
@@ -61,9 +61,9 @@ export class TextLayer {
     const { lines } = this.state;
     if (!on || !lines || !this.imageView.osd.isOpen()) return [];
     const { a, b } = this.imageView.view;
-    const least = LEAST / Math.hypot(a, b);
+    const least = MIN_HEIGHT / Math.hypot(a, b);
     const high = this.overlay.linesInView().filter((line) => lines.height(line) >= least);
-    return high.length > MOST ? [] : high;
+    return high.length > MAX_LINES ? [] : high;
   }
 
   /** @param {number} line */
