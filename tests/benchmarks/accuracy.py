@@ -87,7 +87,8 @@ def accuracy(
             click.echo(table(table_rows(comparison.counts)))
             click.echo("\n" + "\n".join(comparison.wrong if wrong else ()))
     if record:
-        record_figures(figures | ({"accuracy.kinds": ([KIND_HEADS, *rows], "table")} if each else {}))
+        is_whole = each and set(kinds) == set(KINDS)
+        record_figures(figures | ({"accuracy.kinds": ([KIND_HEADS, *rows], "table")} if is_whole else {}))
 
 
 def _print_sheets(

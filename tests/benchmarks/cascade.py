@@ -74,7 +74,7 @@ def _point(name: str, sheet: Path, profile: Profile) -> Point:
     since = time.process_time()
     lines = run_pipeline(sheet, engines, profile=profile, limits=Limits()).document.lines
     seconds = time.process_time() - since
-    return Point(name, _f1(sheet, lines), seconds, _share(lines, profile.cascade.recognizer))
+    return Point(name, _f1(sheet, lines), seconds, _share(lines, find_profile("cascade").cascade.recognizer))
 
 
 def _share(lines: tuple[Line, ...], model: str) -> float:

@@ -122,11 +122,13 @@ def _by_tiles(what: _Options) -> _Figures:
             runs = [_run_job(place, _draw_page(place, count), SMALL) for _ in range(what.rounds)]
             values = {name: statistics.median(map(of, runs)) for name, of in _COLUMNS.items()}
             click.echo(f"{runs[0].tiles:7}" + "".join(f"{value:13.2f}" for value in values.values()))
-            for column, (name, unit) in _RECORDED_COLUMNS.items():
+            for column, (name, unit) in _RECORDED_COLUMNS.items() if what.store == "folder" else ():
                 figures[f"scale.tiles.n{count}.{name}"] = float(f"{values[column]:.2g}"), unit
     spent = runs[-1].costs
     for kind, found in (("CPU s", spent.cpu), ("commands", spent.commands), ("requests", spent.requests)):
         click.echo(f"{kind} of the last: " + ", ".join(f"{name} {each:g}" for name, each in found.most_common()))
+    if what.store == "s3":
+        figures["scale.s3.request"] = round(1000 * spent.cpu["store"] / spent.requests.total(), 1), "ms"
     return figures
 
 
