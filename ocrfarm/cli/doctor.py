@@ -57,17 +57,17 @@ def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json
 
 def _print_findings(findings: Iterable["Finding"]) -> list["Finding"]:
     """Print each finding as soon as it is there, because some checks take seconds."""
-    seen = []
+    printed = []
     for each in findings:
-        seen.append(each)
+        printed.append(each)
         click.echo(f"{click.style(f'{each.state:7}', fg=_COLOURS[each.state])}  {each.name:18}  {each.fact}")
         if each.advice:
             click.echo(f"{'':29}-> {each.advice}")
-    return seen
+    return printed
 
 
 def _print_json(findings: Iterable["Finding"]) -> list["Finding"]:
-    seen = list(findings)
-    rows = [{**asdict(each), "kind": each.kind.__name__ if each.state == "failure" else ""} for each in seen]
-    click.echo(json.dumps({"fit": not any(each.state == "failure" for each in seen), "findings": rows}, indent=1))
-    return seen
+    found = list(findings)
+    rows = [{**asdict(each), "kind": each.kind.__name__ if each.state == "failure" else ""} for each in found]
+    click.echo(json.dumps({"fit": not any(each.state == "failure" for each in found), "findings": rows}, indent=1))
+    return found

@@ -29,24 +29,24 @@ CGROUP_ROOT, PROCESS_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 def check_threads(context: CheckContext) -> Iterator[Finding]:
     """Check that the threads of all processes are no more than the cores that they may use."""
-    seen = usable_cpus()
-    cores = min(float(seen), core_limit())
-    each = context.profile.runtime.threads or seen
-    wanted = f"{context.concurrency} x {each} threads of the engine on {cores:g} of {os.cpu_count()} cores"
+    usable = usable_cpus()
+    cores = min(float(usable), core_limit())
+    each = context.profile.runtime.threads or usable
+    fact = f"{context.concurrency} x {each} threads of the engine on {cores:g} of {os.cpu_count()} cores"
     if context.profile.runtime.device == "cpu" and each * context.concurrency > max(cores, 1):
         best = max(int(cores) // context.concurrency, 1)
         advice = f"the threads wait for each other; set threads = {best} in the profile's [runtime], or raise the limit"
-        yield warn("threads", wanted, advice=advice)
+        yield warn("threads", fact, advice=advice)
     else:
-        yield ok("threads", wanted)
+        yield ok("threads", fact)
 
 
 def check_memory(context: CheckContext) -> Iterator[Finding]:
     """Check that the models of all processes fit into the memory of the machine and the container."""
-    there = min(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")), memory_limit())
-    wanted = RECOGNIZER_MEMORY_BYTES * context.concurrency
-    fact = f"{there / 1e9:.1f} GB for {context.concurrency} x {RECOGNIZER_MEMORY_BYTES / 1e9:.1f} GB"
-    if wanted > there:
+    available = min(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")), memory_limit())
+    required = RECOGNIZER_MEMORY_BYTES * context.concurrency
+    fact = f"{available / 1e9:.1f} GB for {context.concurrency} x {RECOGNIZER_MEMORY_BYTES / 1e9:.1f} GB"
+    if required > available:
         yield warn("memory", fact, advice="processes may be killed; start fewer, or raise the container's limit")
     else:
         yield ok("memory", fact)

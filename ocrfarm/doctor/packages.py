@@ -41,14 +41,14 @@ def check_packages(context: CheckContext) -> Iterator[Finding]:
     except metadata.PackageNotFoundError:
         yield warn("packages", "ocrfarm runs from a folder without package metadata", advice="install it with pip")
         return
-    asked = [Requirement(line) for line in lines]
-    core, farm = ([each for each in asked if _is_applicable(each, extra)] for extra in ("", "farm"))
-    wrong = [problem for each in farm if (problem := _find_mismatch(each))] + list(_find_conflicts())
-    wrong += [f"{each.name} is missing" for each in core if not _installed_version(each)]
+    required = [Requirement(line) for line in lines]
+    core, farm = ([each for each in required if _is_applicable(each, extra)] for extra in ("", "farm"))
+    problems = [problem for each in farm if (problem := _find_mismatch(each))] + list(_find_conflicts())
+    problems += [f"{each.name} is missing" for each in core if not _installed_version(each)]
     missing = [each.name for each in farm if each not in core and not _installed_version(each)]
-    if wrong:
+    if problems:
         advice = "install ocrfarm into a separate virtual environment"
-        yield fail("packages", "; ".join(wrong), advice=advice, kind=EngineError)
+        yield fail("packages", "; ".join(problems), advice=advice, kind=EngineError)
     elif missing and context.roles != ("client",):
         yield warn(
             "packages",
@@ -79,8 +79,8 @@ def _find_mismatch(requirement: Requirement) -> str:
 def _find_conflicts() -> Iterator[str]:
     names = {canonicalize_name(name) for each in metadata.distributions() if (name := each.metadata["Name"])}
     for folder, twins in _CONFLICTING_PACKAGES.items():
-        if len(there := [twin for twin in twins if twin in names]) > 1:
-            yield f"{' and '.join(there)} overwrite each other's {folder}"
+        if len(installed := [twin for twin in twins if twin in names]) > 1:
+            yield f"{' and '.join(installed)} overwrite each other's {folder}"
 
 
 def check_libraries(_: CheckContext) -> Iterator[Finding]:

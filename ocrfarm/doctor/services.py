@@ -1,4 +1,4 @@
-"""Checks of the services: the broker and the store answer, keep what is written, and agree on the time."""
+"""The broker and the store: whether they answer, keep what is written, and agree on the time."""
 
 import time
 from collections.abc import Callable, Iterator

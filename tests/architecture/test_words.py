@@ -127,7 +127,7 @@ WORDS = [
         (
             "git rev-parse --short",
             "ocrfarm read --tile-size 1024",
-            "scripts/bench soak --minutes 60",
+            "scripts/bench soak --duration 3600",
             "--force",
             "ocrfarm resultant",
         ),

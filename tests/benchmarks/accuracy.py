@@ -46,7 +46,7 @@ def _parsed(context: click.Context, parameter: click.Parameter, names: tuple[str
 @click.option("--wrong", is_flag=True, help="List what ocrfarm gets wrong.")
 @click.option("--cache", default=_CACHE, type=click.Path(path_type=Path), show_default=True, help="Keeps readings.")
 @click.option("--receipts", type=click.Path(exists=True, path_type=Path), help="Read a sheet of img/*.jpg, box/*.csv.")
-@click.option("--side", default=16384, show_default=True, help="Pixels of that sheet.")
+@click.option("--size", default=16384, show_default=True, metavar="PIXELS", help="Width and height of that sheet.")
 @record_option
 def accuracy(
     *,
@@ -59,7 +59,7 @@ def accuracy(
     wrong: bool,
     cache: Path,
     receipts: Path | None,
-    side: int,
+    size: int,
     record: bool,
 ) -> None:
     """Read drawn pages tiled and untiled, and print how much of their text each way of merging gets right."""
@@ -77,7 +77,7 @@ def accuracy(
     for model in models:
         reader = CachedReader(model, cache, folders)
         if receipts:
-            figures |= _print_sheets(reader, receipts, model=model, side=side, seeds=seeds)
+            figures |= _print_sheets(reader, receipts, model=model, side=size, seeds=seeds)
             continue
         for group in groups:
             comparison = _compare(reader, sets, [draw_page(kind, seed, han) for kind, seed in product(group, seeds)])

@@ -66,9 +66,9 @@ class _Options:
 
     counts: tuple[int, ...]
     workers: tuple[int, ...]
-    sides: tuple[int, ...]
+    sizes: tuple[int, ...]
     images: tuple[Path, ...]
-    seconds: float
+    tile_seconds: float
     rounds: int
     store: str
 
@@ -76,10 +76,13 @@ class _Options:
 @click.command()
 @click.option("--tiles", "counts", multiple=True, type=int, default=(100, 500, 2000, 20000), show_default=True)
 @click.option("--workers", multiple=True, type=int, default=(1, 4, 16, 32), show_default=True)
-@click.option("--sides", multiple=True, type=int, default=(16384, 32768, 65536), show_default=True)
+@click.option("--size", "sizes", multiple=True, type=int, default=(16384, 32768, 65536), show_default=True)
 @click.option("--image", "images", multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--seconds", default=0.5, show_default=True, help="What the sleeping engine takes for a tile, 0.5 at most."
+    "--tile-seconds",
+    default=0.5,
+    show_default=True,
+    help="Time that the sleeping engine takes for a tile, at most 0.5.",
 )
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--store", type=click.Choice(["folder", "s3"]), default="folder", show_default=True)
@@ -144,13 +147,13 @@ _RECORDED_COLUMNS = {
 
 def _by_workers(what: _Options) -> _Figures:
     figures: _Figures = {}
-    click.echo(f"An engine that sleeps {what.seconds} s, tiles of 256 pixels, 60 tiles a process")
+    click.echo(f"An engine that sleeps {what.tile_seconds} s, tiles of 256 pixels, 60 tiles a process")
     click.echo(f"{'workers':>8}{'tiles':>7}{'wall s':>9}{'efficiency':>12}{'CPU s':>8}")
     for count in what.workers:
-        with run_measured_farm(count, store=what.store, seconds=what.seconds) as place:
+        with run_measured_farm(count, store=what.store, seconds=what.tile_seconds) as place:
             _run_job(place, _draw_page(place, 2 * count), SMALL)
             run = _run_job(place, _draw_page(place, 60 * count), SMALL)
-        ideal = run.tiles * what.seconds / count
+        ideal = run.tiles * what.tile_seconds / count
         click.echo(f"{count:8}{run.tiles:7}{run.wall:9.2f}{ideal / run.wall:12.3f}{run.cpu:8.1f}")
         figures[f"scale.workers.n{count}.efficiency"] = round(ideal / run.wall, 3), ""
     return figures
@@ -167,7 +170,7 @@ def _by_pages(what: _Options) -> _Figures:
         f"{'page':>16}{'tiles':>7}{'decode s':>10}{'split s':>9}{'first s':>9}{'stitch s':>10}{'wall s':>9}"
         f"{'control CPU':>13}{'reader CPU':>12}{heads}"
     )
-    pages: tuple[int | Path, ...] = (*what.sides, *what.images)
+    pages: tuple[int | Path, ...] = (*what.sizes, *what.images)
     for page in pages:
         with run_measured_farm(2, store=what.store, lines=40) as place:  # new processes, for their peaks
             image = page if isinstance(page, Path) else _write_image(place, Size(page, page))

@@ -44,10 +44,12 @@ class SoakState:
 
 
 @click.command()
-@click.option("--minutes", default=60.0, show_default=True)
+@click.option(
+    "--duration", default=3600.0, show_default=True, metavar="SECONDS", help="Time in which jobs are submitted."
+)
 @click.option("--seed", default=0, show_default=True, help="Which faults, and when.")
 @record_option
-def soak(minutes: float, seed: int, record: bool) -> None:
+def soak(duration: float, seed: int, record: bool) -> None:
     """Keep three jobs going, do something bad every 30 seconds, and look at every process's memory."""
     chance, state = random.Random(seed), SoakState()
     with run_rig() as arena:
@@ -55,8 +57,8 @@ def soak(minutes: float, seed: int, record: bool) -> None:
             arena.farm.start(name, command)
         arena.farm.wait_ready()
         start = fault_at = report_at = time.monotonic()
-        while (now := time.monotonic()) < start + minutes * 60 or state.jobs:
-            over = now >= start + minutes * 60
+        while (now := time.monotonic()) < start + duration or state.jobs:
+            over = now >= start + duration
             _collect_ended(arena, state)
             for _ in range(0 if over else len(PROFILES) - len(state.jobs)):
                 _submit(arena, state, chance)
@@ -70,7 +72,7 @@ def soak(minutes: float, seed: int, record: bool) -> None:
                 report_at = now
             time.sleep(_POLL_INTERVAL)
     click.echo(f"faults  {dict(state.faults)}\njobs    {dict(state.ended)}")
-    rows = list(_memory_rows(state, minutes * 60))
+    rows = list(_memory_rows(state, duration))
     click.echo("\n".join("memory  {:22} {:>7} -> {:>7} MB  {}".format(*row) for row in rows))
     if record:
         _record(state, rows)

@@ -71,9 +71,9 @@ MOTIONS = {
 
 @click.command()
 @click.option("--lines", multiple=True, type=int, default=(10_000, 100_000), show_default=True)
-@click.option("--side", default=16_384, show_default=True, help="Pixels of the sheet.")
+@click.option("--size", default=16_384, show_default=True, metavar="PIXELS", help="Width and height of the sheet.")
 @record_option
-def viewer(lines: tuple[int, ...], side: int, record: bool) -> None:
+def viewer(lines: tuple[int, ...], size: int, record: bool) -> None:
     """Draw sheets with so many lines, show them in the viewer, move about, search, and print the times."""
     click.echo(
         f"viewer     {os.cpu_count()} cores; {os.getloadavg()[0]:.1f} processes wanted them in the minute before"
@@ -81,7 +81,7 @@ def viewer(lines: tuple[int, ...], side: int, record: bool) -> None:
     rows: dict[str, list[str]] = {}
     for count in lines:
         with tempfile.TemporaryDirectory() as folder:
-            sheet = _sheet(Path(folder) / "sheet.png", count, side)
+            sheet = _sheet(Path(folder) / "sheet.png", count, size)
             started = time.perf_counter()
             write_viewer([sheet], Path(folder) / "viewer", limits={})
             _print_figure(count, "written", f"{time.perf_counter() - started:.1f} s")
