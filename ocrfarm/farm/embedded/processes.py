@@ -59,8 +59,8 @@ def scratch_dir() -> Iterator[Path]:
     >>> folder.exists()
     False
     """
-    for prefix, is_abandoned in ((_DIR_PREFIX, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
-        for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+    for beginning, is_abandoned in ((_DIR_PREFIX, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
+        for old in Path(tempfile.gettempdir()).glob(f"{beginning}*"):
             if is_abandoned(old):
                 shutil.rmtree(old, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix=_NEW_DIR_PREFIX))
