@@ -1,1 +1,1 @@
-"""The HTTP API, for those who do not use Python: jobs, their events and their results, behind keys."""
+"""The HTTP API for programs in any language: jobs, their events and their results, behind keys; and webhooks."""

@@ -1,4 +1,4 @@
-"""API keys: the server knows their SHA-256 and whose they are, and nothing that lets anybody in."""
+"""API keys: the server knows the SHA-256 and the owner of each key, and nothing that would let anyone in."""
 
 import hmac
 import re
@@ -9,14 +9,19 @@ from ocrfarm.errors import SettingsError
 from ocrfarm.settings import Api
 
 _ENTRY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
-_EXPECTED_FORMAT = "write owner:SHA256, with the SHA-256 of the key in hexadecimal"
+_EXPECTED_FORMAT = "write owner:SHA256, the digest in hexadecimal"
 
 
 class ApiKeys:
-    """Which key is whose; one owner may have several, so that a key can be replaced."""
+    """The keys and their owners. An owner may have several keys, so that one can be replaced.
+
+    >>> keys = ApiKeys(Api(api_keys=f"alice:{sha256(b'secret').hexdigest()}"))
+    >>> keys.find_owner("secret"), keys.find_owner("guess")
+    ('alice', '')
+    """
 
     def __init__(self, api: Api) -> None:
-        """Read the settings; `SettingsError` where there is no key, or one that is not as it should be."""
+        """Read the keys from the settings; raise `SettingsError` if there is none or one is malformed."""
         entries = [entry.strip() for entry in api.api_keys.split(",") if entry.strip()]
         entries += _read_keys_file(Path(api.api_keys_file)) if api.api_keys_file else []
         if not entries:
@@ -24,7 +29,7 @@ class ApiKeys:
         self._owners = [_parse_entry(entry, number) for number, entry in enumerate(entries, 1)]
 
     def find_owner(self, key: str) -> str:
-        """Give whose key it is, "" for nobody's; takes as long for a wrong key as for any other."""
+        """Return the owner of a key, "" if no one owns it. The time does not depend on how much of a key is right."""
         digest, found = sha256(key.encode()).hexdigest(), ""
         for owner, known in self._owners:
             if hmac.compare_digest(digest, known):
@@ -36,12 +41,18 @@ def _read_keys_file(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}); OCRFARM_API_KEYS_FILE names it") from error
+        raise SettingsError(f"{path}, which OCRFARM_API_KEYS_FILE names, cannot be read: {error}") from error
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _parse_entry(entry: str, number: int) -> tuple[str, str]:
+    """Return the owner and the digest of an entry.
+
+    >>> _parse_entry("alice:short", 1)
+    Traceback (most recent call last):
+    ocrfarm.errors.SettingsError: API key number 1 is malformed: write owner:SHA256, the digest in hexadecimal
+    """
     match = _ENTRY.fullmatch(entry)
-    if not match:  # the entry itself may be a key that somebody did not hash
-        raise SettingsError(f"API key number {number} is not as it should be: {_EXPECTED_FORMAT}")
+    if not match:  # the entry is not shown, since it may be a key that was not hashed
+        raise SettingsError(f"API key number {number} is malformed: {_EXPECTED_FORMAT}")
     return match.group(1), match.group(2)

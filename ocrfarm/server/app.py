@@ -1,7 +1,8 @@
-"""The API as an ASGI app."""
+"""The HTTP API as an ASGI app: `create_app(settings)`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
@@ -26,55 +27,88 @@ _SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""What a browser may do with an answer: nothing but keep it for whoever asked."""
+"""Headers that forbid a browser to cache a response, to run anything in it, or to show it in another page."""
+
+
+_DESCRIPTION = (
+    "Submit an image with `POST /v1/jobs`, follow the job's events or poll its status, and get the result in one of "
+    "many formats. Every request but those for health needs an API key. Errors are problem details (RFC 9457)."
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Give the app; `SettingsError` without keys or a farm. Nothing is contacted yet."""
-    rate_limiter, job_quota = (
+    """Return the app, which contacts the farm when it starts to serve.
+
+    Raises:
+        SettingsError: There are no API keys, or the broker or the store is not set.
+    """
+    state = ServerState(
+        settings,
+        AsyncClient(settings=settings),
+        ApiKeys(settings.api),
         RateLimiter(settings.api.api_rate_limit, settings.api.api_max_concurrent),
         JobQuota(settings.api.api_max_jobs),
     )
-    state = ServerState(settings, AsyncClient(settings=settings), ApiKeys(settings.api), rate_limiter, job_quota)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with state.client:
-            yield
-
-    # The pages that show an OpenAPI document fetch their scripts from a foreign host.
-    app = FastAPI(title="ocrfarm", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = _make_fastapi(state)
     app.state.server = state
     app.include_router(jobs.router)
-    app.add_api_route("/v1/webhook-secret", _get_webhook_secret, tags=["webhooks"], responses=jobs.COMMON_RESPONSES)
-    app.add_api_route("/healthz", _check_liveness, tags=["health"])
     app.add_api_route(
-        "/readyz", _check_readiness, tags=["health"], responses=jobs.problem_responses(_503="the farm does not answer")
+        "/v1/webhook-secret",
+        _get_webhook_secret,
+        summary="Get Webhook Secret",
+        tags=["webhooks"],
+        responses=jobs.COMMON_RESPONSES,
+        response_description="The secret.",
     )
+    _add_health_routes(app)
     app.add_middleware(_SecurityHeaders)
     problems.install_handlers(app)
     return app
 
 
+def _add_health_routes(app: FastAPI) -> None:
+    unavailable = jobs.problem_responses(_503="The broker or the store does not answer.")
+    options: dict[str, Any] = {"tags": ["health"], "response_description": "All is well."}
+    app.add_api_route("/healthz", _check_liveness, summary="Check Liveness", **options)
+    app.add_api_route("/readyz", _check_readiness, summary="Check Readiness", responses=unavailable, **options)
+
+
+def _make_fastapi(state: ServerState) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with state.client:
+            yield
+
+    return FastAPI(
+        title="ocrfarm",
+        summary="Reads the text in large images.",
+        description=_DESCRIPTION,
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # the pages that show an OpenAPI document fetch scripts from a foreign host
+        redoc_url=None,
+    )
+
+
 async def _get_webhook_secret(state: StateDep, owner: OwnerDep) -> WebhookSecret:
-    """Give what your webhooks are signed with; 400 where this farm has none."""
+    """Get the secret that signs your webhooks; 400 if this farm sends none."""
     return WebhookSecret(secret=format_secret(derive_secret(parse_secret(state.settings), owner)))
 
 
 async def _check_liveness() -> Health:
-    """Say that this server lives."""
+    """Check that this server runs."""
     return Health()
 
 
 async def _check_readiness(state: StateDep) -> Health:
-    """Say that the farm's broker and store answer: both say that they know no such job."""
-    with suppress(UnknownJob):
+    """Check that the farm's broker and store answer."""
+    with suppress(UnknownJob):  # a new id: both of them are asked for it, and neither knows it
         await state.client.job(new_job_id()).status()
     return Health()
 
 
 class _SecurityHeaders:
-    """Gives every answer the headers that it lacks."""
+    """Adds the security headers to every response, unless the response sets them itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

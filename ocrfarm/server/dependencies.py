@@ -1,10 +1,10 @@
-"""Who asks, and whose job it is: what every route goes through."""
+"""What every route depends on: the server's state, the owner of the request's key, and the owner's job."""
 
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ocrfarm.client import AsyncClient, AsyncJob
@@ -17,7 +17,16 @@ from ocrfarm.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What the routes share: the farm's client, the keys, the limits, and whether this server is about to leave."""
+    """What the routes share.
+
+    Attributes:
+        settings: The farm's settings.
+        client: The client of the farm.
+        keys: The API keys and their owners.
+        rate_limiter: Limits requests, uploads and streams.
+        job_quota: Limits unfinished jobs.
+        shutdown: Is set when the server is about to stop, so that streams end.
+    """
 
     settings: Settings
     client: AsyncClient
@@ -29,39 +38,59 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class OwnedJob:
-    """A job of whoever asks, and how far it is now."""
+    """A job of the request's owner, and its current status."""
 
     job: AsyncJob
     status: JobStatus
 
 
 def get_state(request: Request) -> ServerState:
-    """Give the app's state."""
+    """Return the state of the app that handles the request."""
     state: ServerState = request.app.state.server
     return state
 
 
 StateDep = Annotated[ServerState, Depends(get_state)]
 
-_bearer = HTTPBearer(auto_error=False, description="`Authorization: Bearer KEY`")
+_bearer = HTTPBearer(auto_error=False, description="The API key, as `Authorization: Bearer KEY`.")
 
 
 async def get_current_owner(
     state: StateDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> str:
-    """Say who asks, and count it; HTTPException 401 or 429."""
+    """Return the owner of the request's key, and count the request.
+
+    Args:
+        state: The server's state.
+        credentials: The key, if the request has one.
+
+    Raises:
+        HTTPException: 401, since the key is missing or unknown; 429, since the owner sends too many requests.
+    """
     owner = state.keys.find_owner(credentials.credentials) if credentials else ""
     if not owner:
-        raise HTTPException(401, "say who you are: Authorization: Bearer KEY", headers={"WWW-Authenticate": "Bearer"})
+        detail = "the API key is missing or unknown; send the header Authorization: Bearer KEY"
+        raise HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
     state.rate_limiter.acquire(owner)
     return owner
 
 
 OwnerDep = Annotated[str, Depends(get_current_owner)]
 
+JobId = Annotated[str, Path(description="The job's id, as `POST /v1/jobs` returns it.")]
 
-async def get_owned_job(job_id: str, state: StateDep, *, owner: OwnerDep) -> OwnedJob:
-    """Give the job; `UnknownJob` too where it is another owner's, in the same words."""
+
+async def get_owned_job(job_id: JobId, state: StateDep, *, owner: OwnerDep) -> OwnedJob:
+    """Return a job of the owner.
+
+    Args:
+        job_id: The job's id.
+        state: The server's state.
+        owner: The owner of the request's key.
+
+    Raises:
+        UnknownJob: There is no such job, or it is another owner's; the message does not tell which.
+    """
     try:
         job = state.client.job(job_id)
         status = await job.status()
@@ -76,4 +105,4 @@ JobDep = Annotated[OwnedJob, Depends(get_owned_job)]
 
 
 def _unknown_job(job_id: str) -> UnknownJob:
-    return UnknownJob(f"there is no job {job_id[:40]!r} of yours")
+    return UnknownJob(f"you have no job {job_id[:40]!r}")

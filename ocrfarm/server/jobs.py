@@ -1,4 +1,7 @@
-"""The routes of jobs: hand in, list, look, follow, fetch, cancel."""
+"""The routes of jobs: submit, list, get, cancel, follow, and the result.
+
+The docstrings of the routes, and the descriptions of their parameters, are the text of the OpenAPI document.
+"""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -26,56 +29,78 @@ from ocrfarm.server.webhooks import parse_secret
 
 _MAX_PAGE_SIZE = 1_000
 _RESULT_RETRY_AFTER = 2
-"""When to ask again for the result of a job that has not ended."""
+"""Seconds after which the result of a job that has not ended may be requested again."""
 
 Responses = dict[int | str, dict[str, Any]]
 
 
 def problem_responses(**descriptions: str) -> Responses:
-    """Describe answers for the OpenAPI document: `_404="why"`, ..."""
+    """Return problems by their status, for the OpenAPI document.
+
+    >>> problem_responses(_404="You have no such job.")[404]["description"]
+    'You have no such job.'
+    """
     return {int(code[1:]): {"model": Problem, "description": text} for code, text in descriptions.items()}
 
 
-_UNKNOWN_JOB = problem_responses(_404="you have no such job")
+_UNKNOWN_JOB = problem_responses(_404="You have no such job.")
 
-COMMON_RESPONSES = problem_responses(
-    _400="a parameter makes no sense",
-    _401="no key, or nobody's",
-    _429="too many requests or unfinished jobs; `Retry-After` says when to come back",
-    _503="the farm is busy or away; `Retry-After` may say when to come back",
-)
-"""Answers to every request with a key."""
+COMMON_RESPONSES: Responses = problem_responses(
+    _400="A parameter is invalid.",
+    _401="The API key is missing or unknown.",
+    _429="Too many requests, uploads, streams or unfinished jobs. `Retry-After` holds the seconds to wait.",
+    _503="The farm is busy or does not answer. `Retry-After` holds the seconds to wait, if they are known.",
+) | {"4XX": {"model": Problem, "description": "The request is invalid."}}
+"""Problems that any request with a key may receive."""
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=COMMON_RESPONSES)
 
 
 class SubmitParams(BaseModel):
-    """What can be said of an image that is handed in."""
+    """How an image is to be read."""
 
-    profile: str = Field("fast", description=f"one of {', '.join(PROFILES)}", examples=["accurate"])
-    priority: int | None = Field(None, description="0 (first), 5 or 9; by the image's size unless given")
-    name: str = Field("upload", max_length=255, description="what the image is called", examples=["drawing.tif"])
-    webhook: str = Field("", max_length=2_000, description="an https:// address that is told of the job's end")
+    profile: str = Field("fast", description=f"The profile: {', '.join(PROFILES)}.", examples=["accurate"])
+    priority: int | None = Field(None, description="0 (first), 5 or 9; by default it depends on the image's size.")
+    name: str = Field("upload", max_length=255, description="A name for the image.", examples=["drawing.tif"])
+    webhook: str = Field("", max_length=2_000, description="An https:// URL that is notified when the job ends.")
 
     def to_options(self) -> dict[str, Any]:
-        """Give the options of `Client.submit`; `SettingsError` for what makes no sense."""
-        if self.profile not in PROFILES:  # a path would be read here
+        r"""Return the options of `Client.submit`; raise `SettingsError` if a parameter is invalid.
+
+        >>> SubmitParams(profile="fast", name="a.png").to_options()
+        {'profile': 'fast', 'priority': None, 'name': 'a.png'}
+        >>> SubmitParams(name="two\nlines").to_options()
+        Traceback (most recent call last):
+        ocrfarm.errors.SettingsError: a name may hold printable characters only
+        """
+        if self.profile not in PROFILES:  # the library would accept the path of a file
             raise UnknownProfile(f"no profile is named {self.profile[:40]!r}; choose from {', '.join(PROFILES)}")
         if not self.name.isprintable():
-            raise SettingsError("a name holds printable characters only")
+            raise SettingsError("a name may hold printable characters only")
         return self.model_dump(exclude={"webhook"})
 
 
 @router.post(
-    "", status_code=202, responses=problem_responses(_413="the image has too many bytes", _507="there is no room")
+    "",
+    status_code=202,
+    response_description="The job is submitted.",
+    responses=problem_responses(
+        _408="The upload took too long.",
+        _413="The image has too many bytes.",
+        _422="The request has no body.",
+        _507="The farm's store is full.",
+    ),
 )
 async def submit_job(
     request: Request, response: Response, *, state: StateDep, owner: OwnerDep, params: Annotated[SubmitParams, Query()]
 ) -> JobView:
-    """Hand in an image: its bytes are the body, of whatever media type; chunks will do. `Location` names the job."""
+    """Submit an image.
+
+    The body is the image's bytes, with any media type; it may be sent in chunks. `Location` holds the job's address.
+    """
     options = params.to_options()
     if params.webhook:
-        parse_secret(state.settings)  # a farm without one tells nobody
+        parse_secret(state.settings)  # a farm without a secret sends no webhooks
     with state.rate_limiter.slot(owner), TemporaryDirectory(prefix="ocrfarm-upload-") as folder:
         async with state.job_quota.reserve(owner, state.client.count_active):
             path = Path(folder) / "image"
@@ -86,30 +111,33 @@ async def submit_job(
     return JobView.of(await job.status())
 
 
-@router.get("", responses=_UNKNOWN_JOB)
+@router.get("", responses=_UNKNOWN_JOB, response_description="A page of jobs.")
 async def list_jobs(
     state: StateDep,
     owner: OwnerDep,
     *,
-    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 100,
-    after: Annotated[str, Query(description="a job of yours, as `next` of the page before names it")] = "",
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE, description="The most jobs to return.")] = 100,
+    after: Annotated[str, Query(description="The `next` of the previous page.")] = "",
 ) -> JobList:
-    """List your jobs, newest first, page by page: `next` is the `after` of the next one."""
+    """List your jobs, newest first.
+
+    New jobs do not shift the pages: `next` is the `after` of the next page.
+    """
     last = (await get_owned_job(after, state, owner=owner)).status if after else None
     found = await state.client.jobs(owner, limit + 1, after=last)
     page = [JobView.of(status) for status in found[:limit]]
     return JobList(jobs=page, next=page[-1].id if len(found) > limit else None)
 
 
-@router.get("/{job_id}", responses=_UNKNOWN_JOB)
+@router.get("/{job_id}", responses=_UNKNOWN_JOB, response_description="The status.")
 async def get_job(owned_job: JobDep) -> JobView:
-    """Say how far the job is."""
+    """Get the job's status."""
     return JobView.of(owned_job.status)
 
 
-@router.delete("/{job_id}", responses=_UNKNOWN_JOB)
+@router.delete("/{job_id}", responses=_UNKNOWN_JOB, response_description="Whether the job was cancelled.")
 async def cancel_job(owned_job: JobDep) -> CancelResponse:
-    """Stop the job: queued tiles are skipped, running ones end."""
+    """Cancel the job: its queued tiles are dropped, and tiles that are being read are finished."""
     return CancelResponse(cancelled=await owned_job.job.cancel())
 
 
@@ -118,20 +146,28 @@ async def cancel_job(owned_job: JobDep) -> CancelResponse:
     response_class=StreamingResponse,
     responses={
         **_UNKNOWN_JOB,
-        200: {"content": {"text/event-stream": {}}, "description": "events `status`, whose data is the job's status"},
-        204: {"description": "nothing more will happen, and `Last-Event-ID` is the last event"},
+        200: {"content": {"text/event-stream": {}}, "description": "Events `status`, whose data is a `JobView`."},
+        204: {"description": "`Last-Event-ID` is the last event: the job has ended."},
     },
 )
 async def follow_job(
-    owned_job: JobDep, state: StateDep, *, owner: OwnerDep, last_event_id: Annotated[str, Header()] = ""
+    owned_job: JobDep,
+    state: StateDep,
+    *,
+    owner: OwnerDep,
+    last_event_id: Annotated[str, Header(description="The id of the last event that was received.")] = "",
 ) -> Response:
-    """Follow the job to its end by server-sent events; `Last-Event-ID` goes on where a connection broke."""
+    """Follow the job's status by server-sent events until the job ends.
+
+    After a lost connection, send the id of the last event as `Last-Event-ID`: the status is sent if it has changed. An
+    event `problem`, whose data is a `Problem`, means that the farm does not answer.
+    """
     if owned_job.status.has_ended and events.event_id(owned_job.status) == last_event_id:
         return Response(status_code=204)
     body = _hold_slot(
         events.stream_events(owned_job.job, last_event_id, shutdown=state.shutdown), state.rate_limiter, owner=owner
     )
-    first = await anext(body)  # where there are too many streams, it says so before anything is sent
+    first = await anext(body)  # raises the error for too many streams before anything is sent
     return StreamingResponse(_prepend(first, body), media_type="text/event-stream")
 
 
@@ -152,9 +188,9 @@ async def _prepend(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[
     response_class=FileResponse,
     responses={
         **_UNKNOWN_JOB,
-        **problem_responses(_409="the job has not ended, or has no result", _422="the image cannot be read"),
-        200: {"content": {kind: {} for kind in dict.fromkeys(MEDIA_TYPES.values())}, "description": "the result"},
-        304: {"description": "it is what `If-None-Match` names"},
+        **problem_responses(_409="The job has not ended, or has no result.", _422="The image cannot be read."),
+        200: {"content": {kind: {} for kind in dict.fromkeys(MEDIA_TYPES.values())}, "description": "The result."},
+        304: {"description": "The result is the one that `If-None-Match` names."},
     },
 )
 async def get_result(
@@ -162,34 +198,37 @@ async def get_result(
     owned_job: JobDep,
     *,
     state: StateDep,
-    form: Annotated[str, Query(alias="format", description=f"one of {', '.join(MEDIA_TYPES)}")] = "json",
-    page: Annotated[int, Query(ge=1, description="of a format of which each page is a file of its own")] = 1,
-    if_none_match: Annotated[str, Header()] = "",
+    form: Annotated[str, Query(alias="format", description=f"The format: {', '.join(MEDIA_TYPES)}.")] = "json",
+    page: Annotated[int, Query(ge=1, description="The page, 1 = first, of a format with a file for each page.")] = 1,
+    if_none_match: Annotated[str, Header(description="The `ETag` of a result that the client has.")] = "",
 ) -> Response:
-    """Fetch what was read, complete or partial, in any format."""
+    """Get the result, complete or partial, in one of the formats."""
     result_format, *others = find_formats(form)
     if others:
-        raise SettingsError("a result is fetched in one format at a time")
+        raise SettingsError("a request returns the result in one format")
     content = await _read_result(owned_job, state)
     result_request = ResultRequest(result_format, page, f"{request.base_url}v1/jobs/{owned_job.job.id}/")
     headers = {"ETag": result_request.etag(content), "Cache-Control": "private, no-cache"}
     if headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
     folder = TemporaryDirectory(prefix="ocrfarm-result-")
-    make = partial(write_result, owned_job.job.blocking, content, request=result_request, folder=Path(folder.name))
+    write = partial(write_result, owned_job.job.blocking, content, request=result_request, folder=Path(folder.name))
     try:
-        path = await state.client.transfer(partial(make, limits=state.settings.limits.overrides))
+        path = await state.client.transfer(partial(write, limits=state.settings.limits.overrides))
     except BaseException:
         folder.cleanup()
         raise
-    tidy = BackgroundTask(folder.cleanup)
     return FileResponse(
-        path, headers=headers, media_type=MEDIA_TYPES[result_format.name], filename=path.name, background=tidy
+        path,
+        headers=headers,
+        media_type=MEDIA_TYPES[result_format.name],
+        filename=path.name,
+        background=BackgroundTask(folder.cleanup),
     )
 
 
 async def _read_result(owned_job: OwnedJob, state: StateDep) -> bytes:
     if not owned_job.status.has_ended:
-        again = {"Retry-After": str(_RESULT_RETRY_AFTER)}
-        raise HTTPException(409, f"the job is still {owned_job.status.state}; follow its events", again)
+        headers = {"Retry-After": str(_RESULT_RETRY_AFTER)}
+        raise HTTPException(409, f"the job is still {owned_job.status.state}; follow its events", headers)
     return await state.client.transfer(partial(fetch_result, owned_job.job.blocking))

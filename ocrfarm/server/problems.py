@@ -1,4 +1,7 @@
-"""Errors -> application/problem+json (RFC 9457); what only the operator may know goes to the log."""
+"""Errors -> `application/problem+json` (RFC 9457).
+
+Messages that name hosts or folders go to the server's log alone; the problem and the log entry share an `instance`.
+"""
 
 import logging
 import uuid
@@ -45,42 +48,61 @@ _HTTP_STATUS: dict[type[BaseException], int] = {
     StoreFull: 507,
     OcrfarmError: 500,
 }
-"""Of an error's nearest ancestor."""
+"""Error class -> HTTP status; an error has the status of its nearest ancestor in this table."""
 
 _PUBLIC_ERRORS = (InputError, SettingsError, JobError, FarmBusy)
-"""Errors whose message is for whoever asked; others name hosts and folders."""
+"""Errors whose message the client may see; the messages of others name hosts and folders."""
+
+
+_SEE_LOG = "The server's log says more."
 
 
 class Problem(BaseModel):
-    """What went wrong: `code` is the error's class, `retryable` says whether the same request may do later."""
+    """An error, as RFC 9457 describes it."""
 
-    type: str = Field(examples=["urn:ocrfarm:UnknownJob"])
-    title: str = Field(examples=["Neither the broker nor the store knows this job."])
-    status: int = Field(examples=[404])
-    detail: str = Field(examples=["there is no job 01J00000000000000000000000 of yours"])
-    code: str = Field(examples=["UnknownJob"])
-    retryable: bool = False
-    instance: str = Field(examples=["urn:uuid:6f1c24f0-3a51-4a9e-9d3e-1f6a0c7b2d11"])
+    type: str = Field(description="The kind of error, as a URN.", examples=["urn:ocrfarm:UnknownJob"])
+    title: str = Field(
+        description="What this kind of error means.", examples=["Neither the broker nor the store knows this job."]
+    )
+    status: int = Field(description="The HTTP status.", examples=[404])
+    detail: str = Field(
+        description="What went wrong this time.", examples=["you have no job '01J00000000000000000000000'"]
+    )
+    code: str = Field(description="The kind of error, as one word.", examples=["UnknownJob"])
+    retryable: bool = Field(default=False, description="Whether the same request may succeed later.")
+    instance: str = Field(
+        description="The id of this occurrence, under which the server's log may say more.",
+        examples=["urn:uuid:6f1c24f0-3a51-4a9e-9d3e-1f6a0c7b2d11"],
+    )
 
 
 def http_status_of(kind: type[OcrfarmError]) -> int:
-    """Give the HTTP status for an error of this class."""
+    """Return the HTTP status of an error class.
+
+    >>> http_status_of(UnknownJob), http_status_of(FarmBusy)
+    (404, 503)
+    """
     return next(_HTTP_STATUS[each] for each in kind.__mro__ if each in _HTTP_STATUS)
 
 
 def problem_of(error: OcrfarmError) -> Problem:
-    """Give what is told of an error; the rest is logged under the same `instance`."""
-    kind, told = type(error), isinstance(error, _PUBLIC_ERRORS)
+    """Return what the client may see of an error, and log the rest under the same `instance`.
+
+    >>> problem = problem_of(UnknownJob("you have no job 'x'"))
+    >>> problem.status, problem.code, problem.detail, problem.retryable
+    (404, 'UnknownJob', "you have no job 'x'", False)
+    """
+    kind, is_public = type(error), isinstance(error, _PUBLIC_ERRORS)
     title = (kind.__doc__ or "").partition("\n")[0]
-    detail = str(error) if told else f"{title} The log of the server says more."
-    found = _make_problem(http_status_of(kind), title, code=kind.__name__, detail=detail)
-    if not told:
-        _log.error("%s: %s: %s", found.instance, kind.__name__, error)
-    return found.model_copy(update={"retryable": error.retryable or isinstance(error, FarmBusy)})
+    detail = str(error) if is_public else f"{title} {_SEE_LOG}"
+    problem = _make_problem(http_status_of(kind), title, code=kind.__name__, detail=detail)
+    if not is_public:
+        _log.error("%s: %s: %s", problem.instance, kind.__name__, error)
+    return problem.model_copy(update={"retryable": error.retryable or isinstance(error, FarmBusy)})
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Let every error of the app become a problem."""
+    """Make the app answer every error with a problem."""
     app.add_exception_handler(OcrfarmError, _handle_ocrfarm_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -99,31 +121,30 @@ def _problem_response(problem: Problem, headers: Mapping[str, str] | None = None
 
 def _handle_ocrfarm_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OcrfarmError)
-    again = {"Retry-After": str(round(error.retry_after))} if isinstance(error, FarmBusy) else None
-    return _problem_response(problem_of(error), again)
+    headers = {"Retry-After": str(round(error.retry_after))} if isinstance(error, FarmBusy) else None
+    return _problem_response(problem_of(error), headers)
 
 
 def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
-    found = _make_problem(error.status_code, phrase, code=phrase.replace(" ", ""), detail=str(error.detail))
-    return _problem_response(found.model_copy(update={"retryable": error.status_code in (408, 429)}), error.headers)
+    problem = _make_problem(error.status_code, phrase, code=phrase.replace(" ", ""), detail=str(error.detail))
+    is_retryable = error.status_code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+    return _problem_response(problem.model_copy(update={"retryable": is_retryable}), error.headers)
 
 
 def _handle_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    said = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
-    return _problem_response(_make_problem(400, "A parameter makes no sense.", code="BadRequest", detail=said))
+    detail = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
+    return _problem_response(_make_problem(400, "A parameter is invalid.", code="BadRequest", detail=detail))
 
 
 def _handle_disconnect(request: Request, error: Exception) -> Response:
-    """Answer nobody: the client has hung up."""
+    """Return a response that no one receives, since the client has closed the connection."""
     return Response(status_code=400)
 
 
 def _handle_unexpected_error(request: Request, error: Exception) -> Response:
-    found = _make_problem(
-        500, "A fault inside ocrfarm.", code="InternalError", detail="The log of the server says more."
-    )
-    _log.error("%s: %s: %s", found.instance, type(error).__name__, error)
-    return _problem_response(found)
+    problem = _make_problem(500, "An error inside ocrfarm.", code="InternalError", detail=_SEE_LOG)
+    _log.error("%s: %s: %s", problem.instance, type(error).__name__, error)
+    return _problem_response(problem)

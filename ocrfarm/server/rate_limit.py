@@ -1,4 +1,18 @@
-"""How much one owner may do: requests a minute, long requests at the same time, and jobs that have not ended."""
+r"""How much one owner may do: requests per minute, simultaneous uploads and streams, and unfinished jobs.
+
+`RateLimiter` is a token bucket (https://en.wikipedia.org/wiki/Token_bucket) for each owner: a request takes one token,
+and tokens return at a constant rate up to `per_minute` of them.
+
+```
+ tokens
+ per_minute |\          /----   a burst of per_minute requests is allowed,
+            | \        /        then one request every 60 / per_minute seconds
+          0 |  \______/
+            +-----------------> time
+```
+
+Requests, uploads and streams are counted in this process alone; unfinished jobs are counted in the whole farm.
+"""
 
 import time
 from collections import Counter
@@ -8,37 +22,58 @@ from contextlib import asynccontextmanager, contextmanager
 from fastapi import HTTPException
 
 _SLOT_RETRY_AFTER = 5
-"""When an owner with too many long requests may look again."""
+"""Seconds after which an owner with too many uploads and streams may try again."""
 
 _QUOTA_RETRY_AFTER = 15
-"""When one of an owner's many jobs may have ended."""
+"""Seconds after which one of an owner's unfinished jobs may have ended."""
 
 
 class RateLimiter:
-    """A bucket of requests an owner, which fills up again by the minute; counted in this process, as uploads are."""
+    """Limits an owner's requests, and the owner's uploads and streams at the same time.
+
+    >>> limiter = RateLimiter(per_minute=2, max_concurrent=1)
+    >>> limiter.acquire("alice")
+    >>> limiter.acquire("alice")
+    >>> limiter.acquire("bob")
+    >>> limiter.acquire("alice")
+    Traceback (most recent call last):
+    fastapi.exceptions.HTTPException: 429: an owner may send at most 2 requests per minute
+    """
 
     def __init__(self, per_minute: int, max_concurrent: int) -> None:
+        """Count for all owners.
+
+        Args:
+            per_minute: Requests per minute, which is also the size of a burst.
+            max_concurrent: Uploads and event streams at the same time.
+        """
         self._per_minute, self._max_concurrent = per_minute, max_concurrent
         self._tokens: dict[str, tuple[float, float]] = {}
         self._in_flight: Counter[str] = Counter()
 
     def acquire(self, owner: str) -> None:
-        """Count a request; HTTPException 429 where the bucket is empty."""
-        now, each = time.monotonic(), 60 / self._per_minute
-        left, since = self._tokens.get(owner, (float(self._per_minute), now))
-        left = min(left + (now - since) / each, float(self._per_minute))
-        if left < 1:
-            wait = (1 - left) * each
-            raise _too_many_requests(f"{self._per_minute} requests a minute are allowed", wait)
-        self._tokens[owner] = (left - 1, now)
+        """Count a request; raise `HTTPException` (429) if the owner has no token left."""
+        now, seconds_per_token = time.monotonic(), 60 / self._per_minute
+        tokens, since = self._tokens.get(owner, (float(self._per_minute), now))
+        tokens = min(tokens + (now - since) / seconds_per_token, float(self._per_minute))
+        if tokens < 1:
+            wait = (1 - tokens) * seconds_per_token
+            raise _too_many_requests(f"an owner may send at most {self._per_minute} requests per minute", wait)
+        self._tokens[owner] = (tokens - 1, now)
 
     @contextmanager
     def slot(self, owner: str) -> Iterator[None]:
-        """Count an upload or a stream for as long as it lasts; HTTPException 429 where there are too many."""
+        """Count an upload or a stream while it lasts; raise `HTTPException` (429) if the owner has too many.
+
+        >>> limiter = RateLimiter(per_minute=600, max_concurrent=1)
+        >>> with limiter.slot("alice"), limiter.slot("alice"):
+        ...     pass
+        Traceback (most recent call last):
+        fastapi.exceptions.HTTPException: 429: an owner may have at most 1 uploads and event streams at the same time
+        """
         if self._in_flight[owner] >= self._max_concurrent:
-            raise _too_many_requests(
-                f"{self._max_concurrent} uploads and streams at the same time are allowed", _SLOT_RETRY_AFTER
-            )
+            limit = f"an owner may have at most {self._max_concurrent} uploads and event streams at the same time"
+            raise _too_many_requests(limit, _SLOT_RETRY_AFTER)
         self._in_flight[owner] += 1
         try:
             yield
@@ -47,7 +82,7 @@ class RateLimiter:
 
 
 class JobQuota:
-    """Unfinished jobs of an owner, in the whole farm; those that are on their way through this process count."""
+    """Limits an owner's unfinished jobs in the whole farm, including those that this process is just submitting."""
 
     def __init__(self, max_jobs: int) -> None:
         self._max_jobs = max_jobs
@@ -55,18 +90,30 @@ class JobQuota:
 
     @asynccontextmanager
     async def reserve(self, owner: str, count_active: Callable[[str], Awaitable[int]]) -> AsyncIterator[None]:
-        """Keep a place for one more job until it is handed in; HTTPException 429 where there is none."""
+        """Reserve a place for one more job while it is submitted.
+
+        Args:
+            owner: The owner's name.
+            count_active: Returns the number of the owner's unfinished jobs in the farm.
+
+        Raises:
+            HTTPException: 429, since the owner has too many unfinished jobs.
+        """
         self._pending[owner] += 1
         try:
-            coming = self._pending[owner]  # before anything is waited for: who comes later counts this one
-            if await count_active(owner) + coming > self._max_jobs:
-                raise _too_many_requests(
-                    f"{self._max_jobs} unfinished jobs are allowed; wait for one or cancel one", _QUOTA_RETRY_AFTER
-                )
+            pending = self._pending[owner]  # read before the await, so that later requests count this one
+            if await count_active(owner) + pending > self._max_jobs:
+                limit = f"an owner may have at most {self._max_jobs} unfinished jobs; wait for one or cancel one"
+                raise _too_many_requests(limit, _QUOTA_RETRY_AFTER)
             yield
         finally:
             self._pending[owner] -= 1
 
 
 def _too_many_requests(detail: str, seconds: float) -> HTTPException:
+    """Return the error 429 with a `Retry-After` of at least one second.
+
+    >>> _too_many_requests("", 0.1).headers
+    {'Retry-After': '1'}
+    """
     return HTTPException(429, detail, headers={"Retry-After": str(max(1, round(seconds)))})

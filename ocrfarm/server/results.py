@@ -1,4 +1,4 @@
-"""A job's result in a format -> a file to send, its media type and its ETag."""
+"""A job's result -> a file in the requested format, its media type and its ETag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,32 +31,54 @@ MEDIA_TYPES = {
     "preview": "image/png",
     "webp": "image/webp",
 }
-"""Of each format."""
+"""Format -> media type."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRequest:
-    """A format; of one of which each page is a file of its own, that page (1 = first); and where it will be found."""
+    """What a client requests.
+
+    Attributes:
+        form: The format.
+        page: The page, 1 = first, if the format has a file for each page.
+        base_url: The URL of the job, to which links in the result refer.
+    """
 
     form: Format
     page: int
     base_url: str
 
     def etag(self, content: bytes) -> str:
-        """Give what stays the same for as long as the result does, in the eyes of whoever reads it."""
-        seen = sha256(content)
-        seen.update(f"{self.form.name} {self.page} {self.base_url} {SOFTWARE_VERSION}".encode())
-        return f'W/"{seen.hexdigest()[:32]}"'
+        """Return a weak ETag, which changes if the stored result, this request or the software changes.
+
+        >>> from ocrfarm.result.formats import find_formats
+        >>> (txt,) = find_formats("txt")
+        >>> one, two = (ResultRequest(txt, page, "https://ocr.example/").etag(b"{}") for page in (1, 2))
+        >>> one.startswith('W/"'), one == two
+        (True, False)
+        """
+        digest = sha256(content)
+        digest.update(f"{self.form.name} {self.page} {self.base_url} {SOFTWARE_VERSION}".encode())
+        return f'W/"{digest.hexdigest()[:32]}"'
 
 
 def write_result(job: Job, content: bytes, *, request: ResultRequest, folder: Path, limits: Mapping[str, int]) -> Path:
-    """Write a result, whose JSON is at hand, into the folder and give the file.
+    """Write a result in the requested format and return the file.
 
-    `SettingsError` where there is no such page; a format that needs the image may raise what opening it raises.
+    Args:
+        job: The job, from which a format that shows the image downloads it.
+        content: The result as JSON.
+        request: The format and the page.
+        folder: The folder for the file.
+        limits: Limits on the image, as `ocrfarm.image.Limits` names them.
+
+    Raises:
+        SettingsError: The result has no such page.
+        OcrfarmError: The format needs the image, and the image cannot be downloaded or opened.
     """
     form, number = request.form, request.page - 1
     path = folder / form.file_name(job.id, number if form.is_per_page else 0)
-    if form.write is write_json:  # which is what the store has
+    if form.write is write_json:  # the store holds this format
         path.write_bytes(content)
         return path
     document = document_from_json(content)

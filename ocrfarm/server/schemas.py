@@ -1,4 +1,4 @@
-"""What the API says of a job."""
+"""The bodies of the API's responses; their descriptions are part of the OpenAPI document."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -28,28 +28,33 @@ _EXAMPLE: JsonDict = {
 
 
 class JobView(BaseModel):
-    """How far a job is; `tiles` is how many there are, of which some are `blank`, `done` or `failed`."""
+    """The status of a job. Each of its `tiles` ends as `blank`, `done` or `failed`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    id: str = Field(description="a ULID: ids sort by time")
-    state: JobState
-    name: str = Field(description="what the image was called")
-    tiles: int
-    blank: int
-    done: int
-    failed: int = Field(description="tiles that could not be read; the result says where they are and why")
-    error: str = Field(description="why the job failed")
-    error_kind: str = Field(description="the class of that error")
-    waiting: str = Field(description="what the job waits for that may never come")
-    webhook: WebhookState = Field(description="whether an address is to be told of the job's end, or was")
-    submitted: datetime | None
-    started: datetime | None
-    finished: datetime | None
+    id: str = Field(description="The job's id, a ULID: ids sort by time.")
+    state: JobState = Field(description="What happens to the job, or how it ended.")
+    name: str = Field(description="The image's name.")
+    tiles: int = Field(description="Tiles of all pages; 0 until the image is split.")
+    blank: int = Field(description="Tiles without anything to read.")
+    done: int = Field(description="Tiles that have been read.")
+    failed: int = Field(description="Tiles that could not be read; the result holds their areas and the reasons.")
+    error: str = Field(description="Why the job failed.")
+    error_kind: str = Field(description="The class of that error.")
+    waiting: str = Field(description="What the job waits for, if it may wait for ever.")
+    webhook: WebhookState = Field(description="Whether the job's end has been reported to its webhook, if it has one.")
+    submitted: datetime | None = Field(description="When the job was submitted.")
+    started: datetime | None = Field(description="When the job was split.")
+    finished: datetime | None = Field(description="When the job ended.")
 
     @classmethod
     def of(cls, status: JobStatus) -> "JobView":
-        """Give the view of a status."""
+        """Return the view of a status.
+
+        >>> view = JobView.of(JobStatus(id="x", state="complete", tiles=4, done=4, submitted=1.0))
+        >>> view.done, view.submitted.isoformat(), view.finished
+        (4, '1970-01-01T00:00:01+00:00', None)
+        """
         known: dict[str, Any] = {name: getattr(status, name) for name in cls.model_fields}
         times = {name: _to_datetime(known[name]) for name in ("submitted", "started", "finished")}
         return cls.model_validate(known | times)
@@ -58,26 +63,29 @@ class JobView(BaseModel):
 class JobList(BaseModel):
     """A page of your jobs, newest first."""
 
-    jobs: list[JobView]
-    next: str | None = Field(description="give it as `after` for the next page; null: this is the last one")
+    jobs: list[JobView] = Field(description="The jobs.")
+    next: str | None = Field(description="The `after` of the next page; null on the last page.")
 
 
 class CancelResponse(BaseModel):
-    """Whether the job was stopped now; it had ended before otherwise."""
+    """The answer to a request to cancel a job."""
 
-    cancelled: bool
+    cancelled: bool = Field(description="Whether the job was cancelled now; false if it had already ended.")
 
 
 class WebhookSecret(BaseModel):
-    """What your webhooks are signed with, as libraries for Standard Webhooks read it."""
+    """The secret that signs your webhooks."""
 
-    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+    secret: str = Field(
+        description="The secret, in the form that libraries for Standard Webhooks read.",
+        examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+    )
 
 
 class Health(BaseModel):
-    """The server answers."""
+    """The answer of a server that is healthy."""
 
-    status: str = "ok"
+    status: str = Field(default="ok", description="Always `ok`.")
 
 
 def _to_datetime(seconds: float) -> datetime | None:
