@@ -23,20 +23,20 @@ NO_REQUEST = MINIMAL_VALUES | {
 
 CONTRADICTIONS: dict[str, tuple[Object, str]] = {
     "no broker": ({"store": MINIMAL_VALUES["store"]}, "broker.host is empty"),
-    "a broker's URL": (MINIMAL_VALUES | {"broker": {"host": "redis://valkey:6379"}}, "write the host alone"),
+    "a broker's URL": (MINIMAL_VALUES | {"broker": {"host": "redis://valkey:6379"}}, "set it to the host alone"),
     "no store": ({"broker": MINIMAL_VALUES["broker"]}, "store.url is"),
     "a folder as store": (MINIMAL_VALUES | {"store": {"url": "/data/store"}}, "pods share no folder"),
     "a key in the store's URL": (
         MINIMAL_VALUES | {"store": {"url": "s3://key:secret@ocr"}},
-        "put it into store.secret",
+        "put them into store.secret",
     ),
-    "a CA without TLS": (MINIMAL_VALUES | {"broker": {"host": "a", "tls": {"caSecret": "ca"}}}, "in the clear"),
+    "a CA without TLS": (MINIMAL_VALUES | {"broker": {"host": "a", "tls": {"caSecret": "ca"}}}, "sent unencrypted"),
     "no claim": (MINIMAL_VALUES | {"weights": {"from": "pvc"}}, "weights.claim is empty"),
     "a claim for nothing": (MINIMAL_VALUES | {"weights": {"claim": "weights"}}, 'weights.from is "image"'),
     "no image of weights": (MINIMAL_VALUES | {"weights": {"from": "imageVolume"}}, "weights.image is empty"),
     "keda and hpa": (with_pool(**KEDA, **HPA), "undo each other's work"),
-    "keda and replicas": (with_pool(**KEDA, replicas=3), "keda decides"),
-    "hpa and replicas": (with_pool(**HPA, replicas=3), "hpa decides"),
+    "keda and replicas": (with_pool(**KEDA, replicas=3), "keda decides their number"),
+    "hpa and replicas": (with_pool(**HPA, replicas=3), "hpa decides their number"),
     "keda upside down": (
         with_pool(keda={"enabled": True, "minReplicas": 5, "maxReplicas": 2}),
         "keda.minReplicas 5 is more than keda.maxReplicas 2",
@@ -49,15 +49,15 @@ CONTRADICTIONS: dict[str, tuple[Object, str]] = {
         with_pool(hpa={"enabled": True, "minReplicas": 5, "maxReplicas": 2}),
         "hpa.minReplicas 5 is more than hpa.maxReplicas 2",
     ),
-    "hpa on a GPU": (with_pool(**HPA, **ON_GPU), "idles while a GPU works"),
-    "hpa of nothing": (NO_REQUEST, "which is not given"),
-    "one queue, two scalers": (_pools({"name": "a", **KEDA}, {"name": "b", **KEDA}), "counted twice"),
+    "hpa on a GPU": (with_pool(**HPA, **ON_GPU), "low while a GPU works"),
+    "hpa of nothing": (NO_REQUEST, "which is not set"),
+    "one queue, two scalers": (_pools({"name": "a", **KEDA}, {"name": "b", **KEDA}), "count twice"),
     "one name, two pools": (_pools({"name": "a"}, {"name": "a"}), 'two pools are named "a"'),
     "fp16 on a CPU": (with_pool(precision="fp16", engine="paddle"), "fp16 needs gpu.resource"),
     "TensorRT on a CPU": (with_pool(provider="tensorrt"), "provider tensorrt needs gpu.resource"),
     "a runtime class for no GPU": (with_pool(gpu={"runtimeClassName": "nvidia"}), "it would get no GPU"),
     "too little memory": (with_pool(processes=2), "8000 MB, but resources.limits.memory is 4Gi"),
-    "too few cores": (with_pool(threads=8, resources={"limits": {"cpu": "2500m"}}), "wait for each other"),
+    "too few cores": (with_pool(threads=8, resources={"limits": {"cpu": "2500m"}}), "wait for one another"),
     "no time to put work back": (MINIMAL_VALUES | {"termination": {"shutdownTimeout": 50}}, "must be 65 or more"),
     "Flower in the clear": (
         MINIMAL_VALUES | {"flower": {"ingress": {"host": "a.example"}}},
@@ -69,7 +69,7 @@ CONTRADICTIONS: dict[str, tuple[Object, str]] = {
     ),
     "alerts on nothing": (
         MINIMAL_VALUES | {"metrics": {"enabled": False, "rules": {"enabled": True}}},
-        "nothing to see",
+        "no metrics",
     ),
     "a setting with a place": (
         MINIMAL_VALUES | {"settings": {"OCRFARM_SHUTDOWN_TIMEOUT": "90"}},
@@ -95,7 +95,7 @@ def test_all_contradictions_are_told_at_once(helm: Helm) -> None:
 
 
 def test_an_image_volume_is_refused_where_it_would_be_dropped(helm: Helm) -> None:
-    with pytest.raises(ValuesRejected, match=r"Kubernetes v1\.30 does not know"):
+    with pytest.raises(ValuesRejected, match=r"Kubernetes v1\.30 does not support"):
         helm.render(CASES["image volume"], "--kube-version", "1.30")
 
 

@@ -119,7 +119,7 @@ def test_the_charts_own_test_passes_and_is_counted(cluster: ContainerNetwork, ob
     """`helm test` reads a page and compares; the exporter is then asked as its service monitor would."""
     cluster.start("test", _container(objects, _pod(objects, "test"), cluster.folder))
     assert cluster.wait("test", 120) == 0, cluster.log("test") + cluster.log("recognize-fast")
-    assert re.search(r"\d+ of \d+ lines are read as they were written", cluster.log("test"))
+    assert re.search(r"\d+ of \d+ lines are right", cluster.log("test"))
     ask = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9808/metrics').read().decode())"
     found = parse_samples(cluster.run("metrics", ["python", "-c", ask]).stdout)
     assert sample_value(found, "broker_up") == 1

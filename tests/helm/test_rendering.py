@@ -101,6 +101,16 @@ def test_values_are_few_and_the_schema_knows_them_all() -> None:
     assert schema()["definitions"]["pool"]["properties"].keys() == {"name", *values["recognize"]["defaults"]}
 
 
+def test_every_value_is_described() -> None:
+    def nameless(part: Object, path: str) -> list[str]:
+        items = part.get("properties", {}).items()
+        here = [f"{path}.{name}" for name, item in items if not item.get("description")]
+        return here + [found for name, item in items for found in nameless(item, f"{path}.{name}")]
+
+    definitions = schema()["definitions"]
+    assert nameless(schema(), "") + nameless(definitions["pool"], "pool") + nameless(definitions["control"], "") == []
+
+
 def test_the_schema_is_closed() -> None:
     """Each object names what it may hold, or is a map of texts, or belongs to Kubernetes."""
 

@@ -1,4 +1,4 @@
-{{/* dict root, stage: Deployment, disruption budget and service account of split or stitch. */}}
+{{/* dict root, stage: the Deployment and the disruption budget of split or stitch. */}}
 {{- define "ocrfarm.control" -}}
 {{- $values := .root.Values }}
 {{- $work := get $values .stage }}
@@ -34,7 +34,7 @@ spec:
 {{ include "ocrfarm.budget" (dict "names" $names "maxUnavailable" 1) }}
 {{- end }}
 
-{{/* dict names, maxUnavailable: what a drained node may take away at once. */}}
+{{/* dict names, maxUnavailable: a PodDisruptionBudget, which limits how many pods drained nodes may take away at once. */}}
 {{- define "ocrfarm.budget" -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget

@@ -1,16 +1,16 @@
-{{/* Names and labels of all objects. */}}
+{{/* Names, labels and small helpers of all objects. */}}
 
 {{- define "ocrfarm.name" -}}
 {{- if contains "ocrfarm" .Release.Name }}{{ .Release.Name | trunc 30 | trimSuffix "-" }}{{ else }}{{ printf "%s-ocrfarm" .Release.Name | trunc 30 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
-{{/* Of every pod and object of a release. */}}
+{{/* Labels of every pod and object of a release. */}}
 {{- define "ocrfarm.release" -}}
 app.kubernetes.io/name: ocrfarm
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* dict root, component: of one component. */}}
+{{/* dict root, component: labels that select the pods of one component. */}}
 {{- define "ocrfarm.selector" -}}
 {{ include "ocrfarm.release" .root }}
 app.kubernetes.io/component: {{ .component }}
@@ -23,14 +23,14 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{/* dict root, component: name and labels. */}}
+{{/* dict root, component: name, namespace and labels of an object. */}}
 {{- define "ocrfarm.metadata" -}}
 name: {{ include "ocrfarm.name" .root }}-{{ .component }}
 namespace: {{ .root.Release.Namespace }}
 labels: {{- include "ocrfarm.labels" . | nindent 2 }}
 {{- end }}
 
-{{/* The pools, each with the defaults that it does not override, as a JSON list. */}}
+{{/* The pools, completed by recognize.defaults, as a JSON list. */}}
 {{- define "ocrfarm.pools" -}}
 {{- $pools := list }}
 {{- range .Values.recognize.pools }}
@@ -39,7 +39,7 @@ labels: {{- include "ocrfarm.labels" . | nindent 2 }}
 {{- toJson $pools }}
 {{- end }}
 
-{{/* A profile as the workers read it; its name is the pool's. */}}
+{{/* A pool's profile (TOML), named like the pool. */}}
 {{- define "ocrfarm.profile" -}}
 detector = {{ .detector | quote }}
 recognizer = {{ .recognizer | quote }}

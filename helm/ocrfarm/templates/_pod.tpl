@@ -1,6 +1,6 @@
-{{/* What all pods have in common. */}}
+{{/* What all pods have in common: metadata, security, environment, volumes and probes. */}}
 
-{{/* dict root, role: the service account. */}}
+{{/* dict root, role: the name of the role's service account. */}}
 {{- define "ocrfarm.account" -}}
 {{ include "ocrfarm.name" .root }}-{{ .role }}
 {{- end }}
@@ -18,8 +18,8 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{/*
-dict root, role, workload: the fields of a pod that are the same for all. `workload` holds nodeSelector, tolerations, ...
-Service links are off: Kubernetes would set OCRFARM_FLOWER_PORT and the like, which look like settings.
+dict root, role, workload: fields that all pods have. `workload` is the part of the values with nodeSelector, tolerations, ...
+Service links are off, because Kubernetes would set variables such as OCRFARM_FLOWER_PORT, which look like settings.
 */}}
 {{- define "ocrfarm.podSpec" -}}
 serviceAccountName: {{ include "ocrfarm.account" . }}
@@ -58,7 +58,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Where the broker is, with its password by reference. */}}
+{{/* The broker's URL and key prefix; user and password come from the secret. */}}
 {{- define "ocrfarm.brokerEnv" -}}
 {{- $values := .Values }}
 {{- $tls := $values.broker.tls }}
@@ -72,7 +72,7 @@ capabilities: {drop: [ALL]}
   value: {{ $values.broker.keyPrefix | quote }}
 {{- end }}
 
-{{/* dict root, role: where broker and store are, and all settings. */}}
+{{/* dict root, role: the broker, the store with the role's credentials, and the settings. */}}
 {{- define "ocrfarm.env" -}}
 {{- $values := .root.Values }}
 {{- include "ocrfarm.brokerEnv" .root }}
@@ -91,7 +91,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
-{{/* The folders that a container may write to, and the broker's certificate. */}}
+{{/* Mounts of the folders that a container may write to, and of the broker's certificate. */}}
 {{- define "ocrfarm.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: health, mountPath: /run/ocrfarm}
@@ -100,7 +100,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
-{{/* dict root, scratch: the volumes behind them. */}}
+{{/* dict root, scratch: the volumes of these mounts; scratch is the size of /tmp. */}}
 {{- define "ocrfarm.volumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: {{ .scratch }}}
@@ -112,7 +112,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
-{{/* dict root, ready: a shell's test that says that the worker is ready; the probes of a worker, by its files. */}}
+{{/* dict root, ready: the probes of a worker, by its health files; ready is a shell test. */}}
 {{- define "ocrfarm.probes" -}}
 startupProbe:
   exec: {command: [sh, -c, {{ .ready | quote }}]}

@@ -1,4 +1,4 @@
-{{/* Where recognizers find weights: in the image, or mounted at /models. */}}
+{{/* The models' weights: in the image, or mounted at /models. */}}
 
 {{- define "ocrfarm.weightsMount" -}}
 {{- if ne .Values.weights.from "image" }}
@@ -21,7 +21,7 @@
 {{- end }}
 {{- end }}
 
-{{/* dict root, pool, image: fetches the pool's two models, and checks their hashes. */}}
+{{/* dict root, pool, image: an init container that fetches the pool's two models and checks their hashes. */}}
 {{- define "ocrfarm.weightsInit" -}}
 {{- if eq .root.Values.weights.from "initContainer" }}
 initContainers:
