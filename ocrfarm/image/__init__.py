@@ -1,6 +1,6 @@
-"""Bytes -> pixels: image files opened within limits, streamed, cut into boxes; tiles as PNG.
+"""Image file -> pixels: checks limits, streams the pages and cuts them into boxes; tiles <-> PNG.
 
-Importing this package imports pyvips and Pillow: workers and the pipeline do, the client does not.
+Importing this package imports pyvips and Pillow. Workers and the pipeline do so, the client does not.
 """
 
 from ocrfarm.image.codec import decode_tile, encode_tile

@@ -1,4 +1,4 @@
-"""Which format a file has, told by its first bytes: a name proves nothing."""
+"""Detection of a file's format by its first bytes; its name is ignored."""
 
 from enum import Enum
 from pathlib import Path
@@ -7,7 +7,7 @@ from stat import S_ISDIR, S_ISREG
 from ocrfarm.errors import ImageNotFound, UnidentifiedImage
 
 _MAX_HEAD_BYTES = 1024
-"""Bytes that are enough to tell every format below: the mark of a PDF may stand behind others."""
+"""Bytes that suffice to detect every format below; the signature of a PDF need not be at the start of the file."""
 
 
 class Format(Enum):
@@ -42,14 +42,19 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 def detect_format(path: Path) -> Format:
-    """Tell the format of a file; `UnidentifiedImage` where it is missing, no file, empty, unreadable or another one."""
+    """Return the format of a file.
+
+    Raises:
+        ImageNotFound: The file does not exist.
+        UnidentifiedImage: The file is empty, cannot be read, is not a regular file, or has another format.
+    """
     head = _read_head(path)
     if not head:
         raise UnidentifiedImage(f"{path}: the file is empty; copy it again")
-    if (found := _match_magic(head)) is None:
+    if (detected := _match_magic(head)) is None:
         names = ", ".join(each.value for each in Format)
-        raise UnidentifiedImage(f"{path}: its first bytes are of no format that ocrfarm reads; give one of {names}")
-    return found
+        raise UnidentifiedImage(f"{path}: its first bytes are of no format that ocrfarm reads; it reads {names}")
+    return detected
 
 
 def _read_head(path: Path) -> bytes:
@@ -66,13 +71,11 @@ def _read_head(path: Path) -> bytes:
 
 
 def _check_kind(path: Path, mode: int) -> None:
-    """Look before the file is opened: to open a pipe is to wait until somebody writes to it."""
+    """Raise `UnidentifiedImage` unless the path is a regular file; opening a pipe would wait for its writer."""
     if S_ISDIR(mode):
-        raise UnidentifiedImage(f"{path}: this is a folder; give the image files in it")
+        raise UnidentifiedImage(f"{path}: this is a folder; name the image files in it")
     if not S_ISREG(mode):
-        raise UnidentifiedImage(
-            f"{path}: this is a pipe, a socket or a device; save its content as a file and give that"
-        )
+        raise UnidentifiedImage(f"{path}: this is a pipe, a socket or a device; save its content to a file first")
 
 
 def _match_magic(head: bytes) -> Format | None:
@@ -80,5 +83,5 @@ def _match_magic(head: bytes) -> Format | None:
         return Format.WEBP
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
         return Format.HEIC
-    found = next((form for magic, form in _MAGIC if head.startswith(magic)), None)
-    return found or (Format.PDF if b"%PDF-" in head else None)
+    detected = next((form for magic, form in _MAGIC if head.startswith(magic)), None)
+    return detected or (Format.PDF if b"%PDF-" in head else None)

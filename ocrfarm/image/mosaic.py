@@ -1,4 +1,4 @@
-"""Tiles -> the pixels of any box that they show together."""
+"""Tiles -> the pixels of a box that they cover together."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,20 @@ from ocrfarm.image.pixels import Pixels
 
 
 def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
-    """Put the box together from pieces of tiles (each with its own box, height x width or height x width x 3).
+    """Assemble the pixels of a box from tiles; parts that no tile shows get the median colour of the largest part.
 
-    What no tile shows, blank paper for one, gets the median colour of the largest piece. ValueError without any piece.
+    Args:
+        box: The box, in page pixels.
+        tiles: Boxes (page pixels) and pixels of tiles, height x width or height x width x 3, uint8.
+
+    Raises:
+        ValueError: No tile shows a part of the box.
+
+    Examples:
+        >>> left = Box(0, 0, 2, 1), np.array([[1, 2]], np.uint8)
+        >>> right = Box(2, 0, 4, 1), np.array([[3, 4]], np.uint8)
+        >>> mosaic(Box(1, 0, 3, 1), [left, right])
+        array([[2, 3]], dtype=uint8)
     """
     pieces = [
         (common, _crop_to_common(pixels, common, place))

@@ -1,6 +1,7 @@
-"""Pillow reads what libvips' wheel does not: JPEG-2000, BMP and HEIC, each as a whole raster in memory.
+"""Decoder for the formats that the wheel of libvips lacks: JPEG-2000, BMP and HEIC, each as a whole raster in memory.
 
-The plugins are called by name: nothing is guessed, and Pillow's own limit of pixels (ours is stricter) stays out.
+Pillow's plugins are called directly, so that Pillow neither guesses the format nor applies its own limit on pixels
+(`Limits` is stricter).
 """
 
 import struct
@@ -20,11 +21,11 @@ from ocrfarm.image.formats import Format
 
 
 def _open_heic(path: Path) -> Image.Image:
-    """Open a HEIC, upright; `MissingPackage` where nothing is installed that could."""
+    """Open a HEIC image, upright; raise `MissingPackage` if pillow-heif is not installed."""
     try:
         from pillow_heif.as_plugin import HeifImageFile
     except ImportError as error:
-        advice = "pip install 'ocrfarm[heif]' where images are split, or save it as JPEG"
+        advice = "pip install 'ocrfarm[heif]' for the split workers, or save it as JPEG"
         raise MissingPackage(f"{path}: HEIC needs pillow-heif; {advice}") from error
     return HeifImageFile(path)  # type: ignore[no-untyped-call]
 
@@ -42,23 +43,41 @@ _DECODE_ERRORS = (
     *(OSError, EOFError, RuntimeError, SyntaxError, ValueError),
     *(IndexError, OverflowError, MemoryError, struct.error),
 )
-"""What Pillow's plugins raise for files that are not as they should be."""
+"""Exceptions that Pillow's plugins raise for damaged files."""
 
 
 def read_size(path: Path, image_format: Format) -> Size:
-    """Give the width and height that the header claims; `DamagedImage` where it makes no sense."""
+    """Return the width and height that the header claims.
+
+    Args:
+        path: The file.
+        image_format: Its format: JPEG-2000, BMP or HEIC.
+
+    Raises:
+        DamagedImage: The header cannot be decoded.
+        MissingPackage: The file is HEIC and pillow-heif is not installed.
+    """
     with _translate_errors(path), _OPENERS[image_format](path) as image:
         return Size(*image.size)
 
 
 def load(path: Path, image_format: Format) -> pyvips.Image:
-    """Decode the whole raster; `DamagedImage` where it is truncated or broken."""
+    """Decode the whole raster.
+
+    Args:
+        path: The file.
+        image_format: Its format: JPEG-2000, BMP or HEIC.
+
+    Raises:
+        DamagedImage: The file is truncated or damaged.
+        MissingPackage: The file is HEIC and pillow-heif is not installed.
+    """
     with _translate_errors(path), _OPENERS[image_format](path) as image:
         return _to_vips(image if image.mode in _DIRECT_MODES else image.convert(_target_mode(image)))
 
 
 def _target_mode(pillow_image: Image.Image) -> str:
-    """Which of the kept modes holds all that an image of another mode shows."""
+    """Return the mode to which an image of another mode is converted without loss of visible content."""
     if pillow_image.mode == "1":
         return "L"
     return "RGBA" if pillow_image.has_transparency_data else "RGB"
@@ -73,7 +92,7 @@ def _to_vips(pillow_image: Image.Image) -> pyvips.Image:
 
 
 def _copy_pixels(pillow_image: Image.Image) -> NDArray[Any]:
-    """Copy the raster strip by strip: as one array Pillow would give it by way of two more copies."""
+    """Copy the raster strip by strip; converted at once, Pillow would create two more copies of it."""
     sample = np.asarray(pillow_image.crop((0, 0, 1, 1)))
     pixels = np.empty((pillow_image.height, pillow_image.width, *sample.shape[2:]), sample.dtype)
     for y in range(0, pillow_image.height, _STRIP_ROWS):

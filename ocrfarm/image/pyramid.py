@@ -1,4 +1,4 @@
-"""A page -> a pyramid of small images in the layout of Deep Zoom, which browsers load as they need them."""
+"""Page -> Deep Zoom pyramid: small JPEG tiles at every scale, which the viewer loads on demand."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,32 +15,38 @@ if TYPE_CHECKING:
     from ocrfarm.image.raster import Rows
 
 TILE_SIZE = 510
-"""Pixels of an image's side; with the overlap of its neighbours a browser decodes 512 x 512."""
+"""Pixels: side of a tile; with the overlap of its neighbours a browser decodes 512 x 512."""
 
 TILE_OVERLAP = 1
-"""Pixels that neighbours share, so that no seam shows between them when they are scaled."""
+"""Pixels that neighbouring tiles share, so that no seam is visible between them when they are scaled."""
 
 _JPEG_QUALITY = 85
-"""Of JPEG: all levels together take 0.17 bytes a pixel of scanned receipts, 0.13 of a drawn sheet."""
-
+"""JPEG quality: all levels together take 0.17 bytes per pixel of scanned receipts, 0.13 of a drawn sheet."""
 
 _STRIP_ROWS = 64
-"""Rows that are taken at a time."""
+"""Rows that are read at a time."""
 
 
 def save(rows: "Rows", path: Path, *, orientation: Orientation) -> None:
-    """Write PATH.dzi and the folder PATH_files; the rows are read once, from top to bottom."""
+    """Write PATH.dzi and the folder PATH_files; the rows are read once, from top to bottom.
+
+    Args:
+        rows: The page as stored.
+        path: Path without extension.
+        orientation: How the page becomes upright.
+    """
     with _open_image(rows) as image:
         upright = _turn_upright(image, orientation)
         upright.dzsave(
             str(path), tile_size=TILE_SIZE, overlap=TILE_OVERLAP, suffix=f".jpg[Q={_JPEG_QUALITY}]", keep="none"
         )
-    path.with_name(f"{path.name}_files").joinpath("vips-properties.xml").unlink()  # it tells when, and no viewer asks
+    # This file contains the time of writing, and no viewer reads it.
+    path.with_name(f"{path.name}_files").joinpath("vips-properties.xml").unlink()
 
 
 @contextmanager
 def _open_image(rows: "Rows") -> Iterator[pyvips.Image]:
-    """Give the image behind the rows, or one in a temporary file where they are drawn, as of a PDF."""
+    """Yield the libvips image of the rows; rows of another source, such as a PDF, are copied to a temporary file."""
     if isinstance(rows, VipsRows):
         yield rows.image
         return
@@ -52,7 +58,7 @@ def _open_image(rows: "Rows") -> Iterator[pyvips.Image]:
 
 
 def _turn_upright(image: pyvips.Image, orientation: Orientation) -> pyvips.Image:
-    """Turn the image upright, by way of a temporary file where its rows cannot be taken in their order."""
+    """Rotate the image upright, through a temporary file if its rows are not needed in stored order."""
     if orientation.swap or orientation.mirror_y:
         copy = pyvips.Image.new_temp_file("%s.v")
         image.write(copy)

@@ -1,4 +1,18 @@
-"""A band: the rows of a raster that boxes still need, at full size or shrunk, while the raster streams by."""
+"""RowBuffer: cuts boxes out of a raster that is read once, from top to bottom.
+
+Sweep line over the rows of the raster. A box is pending until its first row arrives, started while its rows arrive, and
+finished when its last row has arrived:
+
+    rows read so far  =======================      finished boxes: yielded, their space is reused
+                        +------+
+                        | box  |    +-------+      started boxes: their rows are in the spill file
+    strip that arrives  =| ... |====| ...   |==
+                        +------+    |       |
+    rows to come                    +-------+      pending boxes: sorted by their top edge
+
+Invariant: boxes are yielded in the order of their top and then left edges, each with every row exactly once. Cost: each
+pixel of a box is written and read once; memory holds one strip and one box, whatever the width of the page.
+"""
 
 import math
 from collections import deque
@@ -15,35 +29,44 @@ _BlockCounts = NDArray[np.int64]
 
 
 class RowBuffer:
-    """Takes the raster's rows from top to bottom, shrunk by a whole factor, and gives each box once its last is there.
+    """Collects the rows of boxes from the strips of a raster and returns each box when it is complete.
 
-    What boxes have of their rows waits in `slots`, so memory is that of the rows that are handed in and of one box.
+    Attributes:
+        factor: Factor by which the strips have been downscaled.
     """
 
     def __init__(self, bands: int, *, boxes: Sequence[Box], factor: int, spill: SpillFile) -> None:
+        """Create an empty buffer.
+
+        Args:
+            bands: Number of channels, 1 or 3.
+            boxes: Boxes to cut, in pixels of the raster at full size.
+            factor: Factor by which the strips are downscaled before they are added.
+            spill: File for the rows of boxes that are not complete.
+        """
         self.factor = factor
         self._spill = spill
         self._channel_shape = () if bands == 1 else (bands,)
         ordered = sorted(boxes, key=lambda box: (box.y0, box.x0))
         self._pending = deque((box, _downscale_box(box, factor)) for box in ordered)
-        self._started: deque[tuple[Box, Box, int]] = deque()  # as named, as shrunk, and its place in `slots`
-        self._end = 0  # the shrunk raster's rows before this one are there
+        self._started: deque[tuple[Box, Box, int]] = deque()  # full size, downscaled, offset in the spill file
+        self._end = 0  # number of downscaled rows that were added
 
     def add(self, rows: Pixels) -> Iterator[tuple[Box, Pixels]]:
-        """Take the next rows of the shrunk raster; give the boxes that are whole now, as arrays of their own."""
+        """Add the next rows of the downscaled raster; yield the boxes (full size) that are complete now, as copies."""
         start, self._end = self._end, self._end + len(rows)
         while self._pending and self._pending[0][1].y0 < self._end:
             box, at = self._pending.popleft()
             self._started.append((box, at, self._spill.allocate(self._size(at))))
-        for _, at, place in self._started:
+        for _, at, offset in self._started:
             first, last = max(at.y0, start), min(at.y1, self._end)
             if first < last:
-                offset = (first - at.y0) * at.width * math.prod(self._channel_shape)
-                self._spill.write(place + offset, rows[first - start : last - start, at.x0 : at.x1])
+                skipped = (first - at.y0) * at.width * math.prod(self._channel_shape)
+                self._spill.write(offset + skipped, rows[first - start : last - start, at.x0 : at.x1])
         while self._started and self._started[0][1].y1 <= self._end:
-            box, at, place = self._started.popleft()
-            pixels = self._spill.read(place, (at.height, at.width, *self._channel_shape))
-            self._spill.release(place, self._size(at))
+            box, at, offset = self._started.popleft()
+            pixels = self._spill.read(offset, (at.height, at.width, *self._channel_shape))
+            self._spill.release(offset, self._size(at))
             yield box, pixels
 
     def _size(self, at: Box) -> int:
@@ -55,14 +78,21 @@ def _downscale_box(box: Box, factor: int) -> Box:
 
 
 def downscale(strip: Pixels, factor: int) -> Pixels:
-    """Give the mean of each block of `factor` x `factor` pixels; blocks at the right and lower edge may be smaller.
+    """Return the mean of each block of pixels; blocks at the right and lower edge may be smaller.
 
-    Strips that follow one another must have a multiple of `factor` rows, but for the last.
+    Args:
+        strip: Height x width (grey) or height x width x 3, uint8. To downscale consecutive strips, each but the last
+            must have a multiple of `factor` rows.
+        factor: Side of a block, in pixels.
+
+    Examples:
+        >>> downscale(np.array([[0, 2, 8], [4, 6, 8]], np.uint8), factor=2)
+        array([[3, 8]], dtype=uint8)
     """
     if factor == 1:
         return strip
     height, width = strip.shape[:2]
-    kind = np.uint16 if factor**2 * 255 <= np.iinfo(np.uint16).max else np.uint32  # half the bytes, where they will do
+    kind = np.uint16 if factor**2 * 255 <= np.iinfo(np.uint16).max else np.uint32  # half the bytes, if they suffice
     rows = np.zeros((-(-height // factor), *strip.shape[1:]), kind)
     for first in range(min(factor, height)):
         part = strip[first::factor]

@@ -1,4 +1,4 @@
-"""A source: an image file whose header was checked, page by page, before anything is decoded."""
+"""Image file -> ImageSource: the header of every page is checked against the limits before anything is decoded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _PILLOW_FORMATS = (Format.JPEG2000, Format.BMP, Format.HEIC)
 
 @dataclass(frozen=True, slots=True)
 class _PageHeader:
-    """What is known of one page before decoding; `number` is the loader's own number of the page."""
+    """What is known about one page before it is decoded; `number` is the loader's own number of the page."""
 
     number: int
     stored: Size
@@ -33,13 +33,20 @@ class _PageHeader:
         return self.orientation.size(self.stored)
 
     def page_source(self, number: int | None) -> PageSource:
-        """Give what the result says of the page."""
+        """Return the description of the page that is stored in the result."""
         return PageSource(number, self.pdf_page.dpi, self.pdf_page.has_text) if self.pdf_page else PageSource(number)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """An image file whose header passed every check; `page_numbers` (0 = first) where not all its pages are wanted."""
+    """An image file whose header passed every check.
+
+    Attributes:
+        path: The file.
+        format: Its format.
+        headers: One header for each selected page.
+        page_numbers: Indexes of the selected pages in the file (0 = first); empty if all pages are selected.
+    """
 
     path: Path
     format: Format
@@ -49,41 +56,59 @@ class ImageSource:
 
     @property
     def page_sizes(self) -> tuple[Size, ...]:
-        """The size of every page, upright."""
+        """The size of every selected page, upright, in pixels."""
         return tuple(header.size for header in self.headers)
 
     @property
     def page_sources(self) -> tuple[PageSource, ...]:
-        """What is known of every page besides its size."""
+        """Where every selected page comes from."""
         numbers = self.page_numbers or (None,) * len(self.headers)
         return tuple(header.page_source(number) for header, number in zip(self.headers, numbers, strict=True))
 
     def top_rows(self, index: int, *, rows: int) -> Pixels:
-        """Give the first rows of a page, see `Raster.top_rows`; it need not be decoded again when it is asked for."""
+        """Return the first rows of a page, see `Raster.top_rows`; the next `page` call continues from them.
+
+        Args:
+            index: Index among the selected pages (0 = first).
+            rows: Number of rows.
+        """
         raster = self._started[index] = self.page(index)
         return raster.top_rows(rows)
 
     def page(self, index: int) -> Raster:
-        """Give one of the wanted pages; IndexError where there is none of this number (0 = first)."""
-        if begun := self._started.pop(index, None):
-            return begun
+        """Return one of the selected pages (0 = first); raise IndexError if it does not exist."""
+        if started := self._started.pop(index, None):
+            return started
         header = self.headers[index]
         number = self.page_numbers[index] if self.page_numbers else index
-        where = f"{self.path}, page {number + 1}" if len(self.headers) > 1 or number else str(self.path)
-        decode = partial(_open_rows, self.path, self.format, header=header, location=where)
-        return Raster(header.size, decode, orientation=header.orientation, location=where)
+        location = f"{self.path}, page {number + 1}" if len(self.headers) > 1 or number else str(self.path)
+        decode = partial(_open_rows, self.path, self.format, header=header, location=location)
+        return Raster(header.size, decode, orientation=header.orientation, location=location)
 
 
 _DEFAULT_LIMITS = Limits()
 
 
 def open_source(path: Path, limits: Limits = _DEFAULT_LIMITS, *, selection: Selection = SELECT_ALL) -> ImageSource:
-    """Open an image file of any format in `Format`, told by its content; no pixel is decoded.
+    """Open an image file and check its headers; no pixel is decoded.
 
-    TIFF, animated GIF and WebP have as many pages as the file has images; reduced copies in a TIFF do not count. Of
-    the selection, pages and dpi count here. `UnidentifiedImage`, `DamagedImage`, `EncryptedFile` or `TooLarge` say why
-    a file is not let in, `InputError` that it has none of the wanted pages. JPEG-2000, BMP and HEIC are decoded as a
-    whole when they are cut; everything else streams, but for what `Limits.buffered_pixels` lists.
+    The format is detected by the content of the file. TIFF, animated GIF and WebP have one page for each image in the
+    file; reduced copies in a TIFF are not pages. JPEG-2000, BMP and HEIC are decoded as a whole when they are cut; all
+    other formats are streamed, except for those that `Limits.buffered_pixels` lists.
+
+    Args:
+        path: The file.
+        limits: Limits on the file and its pages.
+        selection: Which pages to open, and the resolution of PDF pages; regions and mask are ignored here.
+
+    Raises:
+        ImageNotFound: The file does not exist.
+        UnidentifiedImage: The file is empty or has an unknown format.
+        DamagedImage: A header cannot be decoded.
+        EncryptedFile: The file requires a password.
+        TooLarge: The file exceeds the limits.
+        MissingPackage: The format needs a package that is not installed.
+        InputError: None of the selected pages exists.
     """
     form = detect_format(path)
     limits.check_bytes(path.stat().st_size, location=str(path))
@@ -104,7 +129,7 @@ def _partial_numbers(chosen: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 def _open_rows(path: Path, image_format: Format, *, header: _PageHeader, location: str) -> Rows:
-    """Open one page; by libvips only its header is read now, by Pillow all of it."""
+    """Open one page; libvips reads only its header now, Pillow decodes all of it."""
     if header.pdf_page:
         return pdf.PdfRows(path, header.pdf_page, location)
     with vips.translate_errors(location):
@@ -117,9 +142,10 @@ def _open_rows(path: Path, image_format: Format, *, header: _PageHeader, locatio
 
 
 def _open_pdf(path: Path, limits: Limits, selection: Selection) -> ImageSource:
-    found = pdf.list_pages(path, limits, selection=selection)
-    headers = tuple(_PageHeader(page.number, page.size, pdf_page=page) for page in found.pages)
-    return ImageSource(path, Format.PDF, headers, _partial_numbers([page.number for page in found.pages], found.total))
+    listed = pdf.list_pages(path, limits, selection=selection)
+    headers = tuple(_PageHeader(page.number, page.size, pdf_page=page) for page in listed.pages)
+    numbers = _partial_numbers([page.number for page in listed.pages], listed.total)
+    return ImageSource(path, Format.PDF, headers, numbers)
 
 
 def _read_pillow_headers(path: Path, image_format: Format, limits: Limits) -> Iterator[_PageHeader]:
@@ -137,16 +163,16 @@ def _read_tiff_headers(path: Path, image_format: Format, limits: Limits) -> Iter
 
 
 def _read_vips_headers(path: Path, image_format: Format, limits: Limits) -> Iterator[_PageHeader]:
-    where = str(path)
-    with vips.translate_errors(where):
+    location = str(path)
+    with vips.translate_errors(location):
         image = vips.load(path, image_format, page=0)
         size, pages = Size(image.width, image.height), vips.read_number(image, "n-pages", default=1)
         orientation = Orientation.from_exif(vips.read_number(image, "orientation", default=1))
-        limits.check_raster(size, location=where)
-        limits.check_pages(pages, location=where)
+        limits.check_raster(size, location=location)
+        limits.check_pages(pages, location=location)
         if kind := vips.find_buffered_kind(image, image_format):
-            limits.check_buffered(size, kind=kind, location=where)
-    for number in range(pages):  # the frames of an animation are all of one size
+            limits.check_buffered(size, kind=kind, location=location)
+    for number in range(pages):  # all frames of an animation have the same size
         yield _PageHeader(number, size, orientation)
 
 

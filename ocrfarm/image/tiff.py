@@ -1,7 +1,7 @@
-"""The directories of a TIFF file: which of them are pages, and which are thumbnails, pyramid levels or masks.
+"""TIFF file -> its directories that are pages, as opposed to thumbnails, pyramid levels and masks.
 
-libvips lists every directory as a page; without this, each level of a pyramid would be read as a page of its own.
-It also walks the whole chain again for every page that it opens: 1,000 pages took 10 s, and take 0.1 s here.
+libvips lists every directory as a page, so that each level of a pyramid would be read as a separate page. It also walks
+the whole chain of directories for every page that it opens: listing 1,000 pages takes 10 s with libvips and 0.1 s here.
 """
 
 import struct
@@ -17,7 +17,7 @@ from ocrfarm.image.limits import Limits
 
 
 class _Tag(IntEnum):
-    """The fields that matter here."""
+    """The fields that are read here."""
 
     NEW_SUBFILE_TYPE = 254
     WIDTH = 256
@@ -34,18 +34,23 @@ class _Tag(IntEnum):
 _READ_TAGS = frozenset(_Tag)
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _JPEG = (6, 7)  # values of Compression
-_SEPARATE = 2  # value of PlanarConfiguration: one colour after the other
-_UNSPECIFIED = 0  # value of ExtraSamples: a channel beside the colours that is no alpha
-_NUMBER_TYPES = {3: "H", 4: "I", 16: "Q"}  # field types that hold a whole number
+_SEPARATE = 2  # value of PlanarConfiguration: each colour is stored separately
+_UNSPECIFIED = 0  # value of ExtraSamples: an additional channel that is not alpha
+_NUMBER_TYPES = {3: "H", 4: "I", 16: "Q"}  # field types that contain an unsigned integer
 _MAX_ENTRIES = 4096
-"""Fields of one directory; real ones have some dozens."""
+"""Maximum number of fields of one directory; real directories have a few dozen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One page as stored: its number as libvips counts, EXIF orientation, and the part that is decoded in one piece.
+    """One page as stored.
 
-    `has_alpha`: the first channel behind the colours, if there is one, is not left unspecified.
+    Attributes:
+        number: Number of the directory (0 = first), which is libvips' page number.
+        size: Width and height, in pixels.
+        orientation: EXIF orientation, 1 to 8.
+        decode_unit: Size of the part that is decoded as a whole: a strip or a row of tiles.
+        has_alpha: False if the first channel after the colours has an unspecified meaning.
     """
 
     number: int
@@ -57,7 +62,7 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How a file spells its numbers: byte order, `struct` formats of an offset, a count of entries and one entry."""
+    """How a file stores numbers: byte order, and the `struct` formats of an offset, an entry count and one entry."""
 
     order: str
     offset: str
@@ -70,22 +75,28 @@ _BIG = ("Q", "Q", "HHQ8s")
 
 
 def list_pages(path: Path, limits: Limits) -> tuple[Directory, ...]:
-    """Give the directories that are pages of their own; all of them if none is.
+    """Return the directories that are pages, or all directories if none is marked as a page.
 
-    `DamagedImage` for a chain that is broken or runs in a circle, `TooLarge` for one that is too long.
+    Args:
+        path: The file.
+        limits: Limits on the number of pages.
+
+    Raises:
+        DamagedImage: The chain of directories is broken or circular.
+        TooLarge: The file has too many directories.
     """
-    found: list[dict[int, int]] = []
+    directories: list[dict[int, int]] = []
     try:
         with path.open("rb") as file:
             for fields in _iter_directories(file):
-                found.append(fields)
-                limits.check_pages(len(found), location=str(path))
+                directories.append(fields)
+                limits.check_pages(len(directories), location=str(path))
     except (struct.error, OSError, ValueError) as error:
         raise _damage_error(path, "the list of its pages is broken") from error
-    if not found or not all(fields.get(_Tag.WIDTH) and fields.get(_Tag.LENGTH) for fields in found):
-        raise _damage_error(path, "it holds no page or one without a size")
-    full = [number for number, fields in enumerate(found) if not _is_auxiliary(fields)]
-    return tuple(_to_directory(number, found[number]) for number in full or range(len(found)))
+    if not directories or not all(fields.get(_Tag.WIDTH) and fields.get(_Tag.LENGTH) for fields in directories):
+        raise _damage_error(path, "it has no page, or a page without a size")
+    pages = [number for number, fields in enumerate(directories) if not _is_auxiliary(fields)]
+    return tuple(_to_directory(number, directories[number]) for number in pages or range(len(directories)))
 
 
 def _is_auxiliary(fields: dict[int, int]) -> bool:
@@ -99,7 +110,10 @@ def _to_directory(number: int, fields: dict[int, int]) -> Directory:
 
 
 def _decode_unit(size: Size, fields: dict[int, int]) -> Size:
-    """Give what is decoded together; libvips reads a long strip line by line unless it is JPEG or split by colour."""
+    """Return the size of the part that is decoded as a whole.
+
+    libvips decodes a long strip row by row, unless it is JPEG or its colours are stored separately.
+    """
     if _Tag.TILE_LENGTH in fields:
         return Size(max(size.width, fields.get(_Tag.TILE_WIDTH, 0)), fields[_Tag.TILE_LENGTH])
     whole = fields.get(_Tag.COMPRESSION) in _JPEG or fields.get(_Tag.PLANAR_CONFIGURATION) == _SEPARATE
@@ -111,23 +125,23 @@ def _damage_error(path: Path, what: str) -> DamagedImage:
 
 
 def _iter_directories(file: BinaryIO) -> Iterator[dict[int, int]]:
-    """Walk the chain of directories and give the fields of each that matter here."""
+    """Walk the chain of directories and yield the fields of each."""
     head = file.read(8)
     order = "<" if head[:2] == b"II" else ">"
     big = b"+" in head[2:4]
-    layout = _Layout(order, *(order + spelt for spelt in (_BIG if big else _CLASSIC)))
+    layout = _Layout(order, *(order + code for code in (_BIG if big else _CLASSIC)))
     file.seek(8 if big else 4)
     seen: set[int] = set()
     while offset := _unpack(file, layout.offset)[0]:
         if offset in seen:
-            raise struct.error("the chain runs in a circle")
+            raise struct.error("the chain is circular")
         seen.add(offset)
         file.seek(offset)
         yield _read_fields(file, layout)
 
 
 def _read_fields(file: BinaryIO, layout: _Layout) -> dict[int, int]:
-    """Read the first number of each field of one directory; the file stands at the next one's offset afterwards."""
+    """Read the first number of each field of one directory; afterwards the file is at the next directory's offset."""
     count = _unpack(file, layout.count)[0]
     if count > _MAX_ENTRIES:
         raise struct.error("a directory claims too many fields")
@@ -143,7 +157,7 @@ def _read_fields(file: BinaryIO, layout: _Layout) -> dict[int, int]:
 
 
 def _read_first_number(file: BinaryIO, layout: _Layout, *, kind: str, count: int, value: bytes) -> int:
-    """Give the first of a field's numbers; those that have no room in the entry stand where it points to."""
+    """Return the first number of a field; if the numbers do not fit into the entry, it contains their offset."""
     if count * struct.calcsize(kind) <= len(value):
         return int(struct.unpack_from(kind, value)[0])
     file.seek(struct.unpack(layout.offset, value)[0])

@@ -1,8 +1,8 @@
-"""libvips: its set-up for untrusted files, its loaders, and every colour mode made 8-bit grey or sRGB.
+"""libvips: setup for untrusted files, loaders, and conversion of every colour mode to 8-bit grey or sRGB.
 
-Threads and forks. Loading, cutting and `decode_tile` run in the calling thread alone, because pixels are pulled through
-a region: they are safe in a child after `fork`, whatever the parent did. Only saving starts threads of libvips, and
-these do not survive a fork: see `codec.encode_tile`. Importing pyvips before a fork is safe.
+Threads and forks: loading, cutting and `decode_tile` run in the calling thread only, because pixels are pulled through
+a region. They are safe in a forked child, whatever the parent did. Only saving starts threads of libvips, and these do
+not survive a fork (see `codec.encode_tile`). Importing pyvips before a fork is safe.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from ocrfarm.geometry import Size
 from ocrfarm.image.formats import Format
 from ocrfarm.image.pixels import Pixels
 
-pyvips.cache_set_max(0)  # a cached operation would keep whole pages alive, and file handles with them
-pyvips.concurrency_set(1)  # tiles are encoded in threads of ours: more inside libvips only adds memory
-pyvips.block_untrusted_set(True)  # loaders that were not hardened against hostile files stay shut
+pyvips.cache_set_max(0)  # cached operations would keep whole pages and file handles open
+pyvips.concurrency_set(1)  # tiles are encoded in our own threads, so more threads in libvips would only take memory
+pyvips.block_untrusted_set(True)  # disables loaders that are not hardened against malicious files
 
 _LOADERS = {
     Format.PNG: "pngload",
@@ -35,7 +35,7 @@ _WHITE = 255
 
 @contextmanager
 def translate_errors(location: str) -> Iterator[None]:
-    """Turn errors of libvips into `DamagedImage`."""
+    """Translate errors of libvips in the block into `DamagedImage`; `location` (file and page) begins the message."""
     try:
         yield
     except pyvips.Error as error:
@@ -45,22 +45,22 @@ def translate_errors(location: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class VipsRows:
-    """The rows of an image of libvips, 8 bits a channel."""
+    """The rows of a libvips image with 8 bits per channel; see `Rows`."""
 
     image: pyvips.Image
 
     @property
     def size(self) -> Size:
-        """Pixels."""
+        """Width and height, in pixels."""
         return Size(self.image.width, self.image.height)
 
     @property
     def bands(self) -> int:
-        """Channels."""
+        """Number of channels."""
         return int(self.image.bands)
 
     def strips(self, step: int) -> Iterator[Pixels]:
-        """Decode the image from top to bottom, `step` rows at a time."""
+        """Decode the image from top to bottom and yield `step` rows at a time."""
         region = pyvips.Region.new(self.image)
         channels = () if self.bands == 1 else (self.bands,)
         for top in range(0, self.image.height, step):
@@ -72,8 +72,14 @@ class VipsRows:
 def load(path: Path, image_format: Format, *, page: int) -> pyvips.Image:
     """Open one page for reading from top to bottom; only the header is read now.
 
-    Pixels that are missing are an error when they are fetched, never grey rows. For TIFF this takes "warning": below
-    it libvips 8.18 leaves tiles and short strips that are cut off black. Unknown tags are no warning in this sense.
+    Missing pixels are an error when they are fetched; they never become grey rows. TIFF needs `fail_on="warning"` for
+    this, because otherwise libvips 8.18 returns truncated tiles and strips as black. Unknown tags do not count as
+    warnings.
+
+    Args:
+        path: The file.
+        image_format: Its format.
+        page: Number of the page (0 = first), for formats with several pages.
     """
     paged = {"page": page} if image_format in _PAGED_FORMATS else {}
     fail_on = "warning" if image_format is Format.TIFF else "error"
@@ -81,12 +87,26 @@ def load(path: Path, image_format: Format, *, page: int) -> pyvips.Image:
 
 
 def read_number(image: pyvips.Image, name: str, *, default: int) -> int:
-    """Give a whole number from the header, or the default where it says nothing of the kind."""
+    """Return an integer from the header of an image.
+
+    Args:
+        image: The image.
+        name: Name of the field in libvips.
+        default: Returned if the field is missing or not an integer.
+    """
     return int(image.get(name)) if image.get_typeof(name) == pyvips.GValue.gint_type else default
 
 
 def find_buffered_kind(image: pyvips.Image, image_format: Format) -> str | None:
-    """Name what makes the decoder hold the whole raster, or None where it goes row by row."""
+    """Return why an image must be decoded as a whole, or None if it can be decoded row by row.
+
+    Args:
+        image: The opened image.
+        image_format: Its format.
+
+    Returns:
+        A kind of image for `Limits.check_buffered`, such as "progressive JPEG".
+    """
     if image_format in (Format.WEBP, Format.GIF):
         return str(image_format.value)
     if image_format is Format.JPEG and read_number(image, "jpeg-multiscan", default=0):
@@ -97,15 +117,23 @@ def find_buffered_kind(image: pyvips.Image, image_format: Format) -> str | None:
 
 
 def normalise(image: pyvips.Image, *, location: str, has_alpha: bool = True) -> pyvips.Image:
-    """Give 8-bit grey (1 band) or sRGB (3 bands): alpha on white, 16 bits by their upper 8, CMYK and Lab by profile.
+    """Convert an image to 8-bit grey (1 band) or sRGB (3 bands).
 
-    `has_alpha`: the channel behind the colours says what is opaque; where it means something else it is dropped.
+    Transparent images are put on white, 16-bit values lose their lower 8 bits, CMYK and Lab are converted by profile.
+
+    Args:
+        image: The image.
+        location: File and page, for the message.
+        has_alpha: Whether the channel after the colours is opacity; a channel of another kind is dropped.
+
+    Raises:
+        UnidentifiedImage: The image has more than 4 channels or an unsupported sample type.
     """
     if image.interpretation in ("cmyk", "lab", "labs"):
         image = image.colourspace("srgb")
     if image.format not in ("uchar", "ushort") or image.bands > 4:
         raise UnidentifiedImage(
-            f"{location}: {image.bands} channels of type {image.format} are not read; "
+            f"{location}: {image.bands} channels of type {image.format} are not supported; "
             "save it as 8- or 16-bit grey or RGB"
         )
     if image.format == "ushort":

@@ -125,7 +125,7 @@ def test_a_pdf_behind_other_bytes_is_one(tmp_path: Path) -> None:
         (make_encrypted_pdf(), EncryptedFile, "password"),
         (b"%PDF-1.7\n", DamagedImage, "cannot be decoded"),
         (make_pdf(b"", kid=b"2 0 R"), DamagedImage, "page 1: cannot be decoded"),
-        (make_pdf(b"", box=b"[0 0 99999 10]"), TooLarge, "page 1 at 300 dpi.*name a lower dpi, or raise"),
+        (make_pdf(b"", box=b"[0 0 99999 10]"), TooLarge, "page 1 at 300 dpi.*use a lower dpi, or raise"),
         (make_pdf(b"", kids=3_000, count=3_000), TooLarge, "3,000 pages"),
     ],
 )

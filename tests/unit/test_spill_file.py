@@ -29,6 +29,6 @@ def test_a_disk_without_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "pwrite", full)
     with (
         SpillFile() as slots,
-        pytest.raises(StoreFull, match=r"does not fit \(No space left on device\); free some room"),
+        pytest.raises(StoreFull, match=r"no space for the rows of a page \(No space left on device\); free some space"),
     ):
         slots.write(slots.allocate(4), np.zeros((2, 2), np.uint8))
