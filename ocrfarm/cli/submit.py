@@ -96,12 +96,12 @@ def submit(
         click.echo(format_row(job, sources[0]) if as_json else job)
         return
     with Journal(more.journal) as journal:
-        submitter = _BulkSubmitter(submit_one, options, metadata=metadata, journal=journal, format_row=format_row)
+        submitter = BulkSubmitter(submit_one, options, metadata=metadata, journal=journal, format_row=format_row)
         raise SystemExit(submitter.run(_collect_sources(sources, more, store=settings.endpoints.store)))
 
 
 @dataclass(slots=True)
-class _BulkSubmitter:
+class BulkSubmitter:
     """Submits one source after the other and records each in the journal."""
 
     submit: Callable[..., Job]

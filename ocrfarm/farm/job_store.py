@@ -41,7 +41,6 @@ class JobTimes:
         model: The recognizer that the job needs.
         waiting: What the job waits for although it may never come, such as a worker for its recognizer.
         pixels: Pixels of all its pages; 0 until the image was opened.
-
     """
 
     submitted: float = 0.0
@@ -58,6 +57,9 @@ class JobTimes:
 class JobStatus(JobTimes):
     """How far a job is.
 
+    >>> JobStatus(id="7", state="recognizing", name="sheet.png", tiles=81, done=40)
+    JobStatus(id='7', state='recognizing', name='sheet.png', tiles=81, done=40)
+
     Attributes:
         id: The job's id, a ULID.
         state: A final state means that nothing more will happen.
@@ -68,7 +70,6 @@ class JobStatus(JobTimes):
         failed: Tiles that were given up.
         owner: Whose job it is, in a farm with several owners.
         webhook: Whether the job's webhook was delivered.
-
     """
 
     id: str
@@ -80,6 +81,11 @@ class JobStatus(JobTimes):
     failed: int = 0
     owner: str = ""
     webhook: WebhookState = ""
+
+    def __repr__(self) -> str:
+        """Leave out what is zero or empty, so that a notebook shows a short line."""
+        values = {"id": self.id, "state": self.state, "name": self.name} | asdict(self)
+        return f"JobStatus({', '.join(f'{name}={value!r}' for name, value in values.items() if value)})"
 
     @property
     def has_ended(self) -> bool:
@@ -106,7 +112,6 @@ class JobStore:
         queues: Messages in the queues, and who reads them.
         depths: How much waits in the queues.
         workers: The workers and their heartbeats.
-
     """
 
     def __init__(self, broker: Broker, *, prefix: str, ttl_seconds: int) -> None:
@@ -116,7 +121,6 @@ class JobStore:
             broker: The connection.
             prefix: The setting `key_prefix`.
             ttl_seconds: After this long without a batch, Redis forgets a job.
-
         """
         self._broker, self._keys, self._ttl_seconds = broker, Keys(prefix), ttl_seconds
         self._update, self._mark_tile_done = broker.load_script("update_job"), broker.load_script("mark_tile_done")
@@ -151,7 +155,6 @@ class JobStore:
 
         Returns:
             False, and nothing is set, if the job has ended or is unknown.
-
         """
         flat = [item for pair in fields.items() for item in pair]
         keys = [self._keys.job(job).record, self._keys.active, self._keys.metrics, self._keys.webhooks]
@@ -173,7 +176,6 @@ class JobStore:
             tile: The tile's name.
             has_failed: Whether the tile was given up.
             counts: Counters that are increased with it, as `metrics.count_results` names them.
-
         """
         keys, outcome = self._keys.job(job), "failed" if has_failed else "read"
         pairs = [item for pair in counts.items() for item in pair]
@@ -190,7 +192,6 @@ class JobStore:
             job: The job's id.
             process: The stage, the host and the process id, separated by spaces.
             megabytes: The most memory that the process ever had.
-
         """
         with self._broker.pipeline() as pipe:
             pipe.hset(self._keys.job(job).peaks, process, round(megabytes, 1))
@@ -223,7 +224,6 @@ class JobStore:
             owner: Only jobs of this owner; "" means all jobs.
             limit: At most so many; 0 means no limit.
             after: Only jobs that come after this one in the list; it need not exist any more.
-
         """
         key = self._keys.jobs(owner)
         at, last = (after.submitted, after.id) if after else (math.inf, "")
@@ -282,7 +282,6 @@ class RecoveryState:
         Args:
             name: The name of the lock.
             ttl_seconds: The lock is released after so many seconds, and not before.
-
         """
         with self._broker.translate_errors():
             return bool(self._broker.redis.set(self._keys.lock(name), 1, nx=True, ex=max(1, ttl_seconds)))
@@ -322,7 +321,6 @@ class RecoveryState:
         Args:
             job: The job's id.
             done: Names of the tiles that count as read; none counts as given up.
-
         """
         keys = self._keys.job(job)
         with self._broker.pipeline() as pipe:

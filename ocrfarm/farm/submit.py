@@ -5,6 +5,7 @@ that recovery knows the job, then the request, then the image, and the message s
 failed by recovery after a day; one with its image, but without a message, is requeued.
 """
 
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -191,7 +192,8 @@ def fail_job(jobs: JobStore, job: str, *, error: BaseException, store: Store) ->
         store: Keeps the reason, in case the broker forgets it.
     """
     kind, finished = type(error).__name__, time.time()
-    text = str(error) if isinstance(error, OcrfarmError) else f"a fault inside ocrfarm ({kind}: {error}); see the log"
+    bug = f"a bug in ocrfarm ({kind}: {error}); the worker's log on {socket.gethostname()} has the traceback"
+    text = str(error) if isinstance(error, OcrfarmError) else bug
     if jobs.update(job, state="failed", error=text, error_kind=kind, finished=finished):
         with suppress(OcrfarmError):  # the store may be what failed; the broker knows it
             store.put(
