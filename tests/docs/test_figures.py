@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ocrfarm.cli.estimate import _REFERENCE_THROUGHPUT
-from tests.benchmarks.record import FIGURES, format_figures
+from tests.benchmarks.record import FIGURES, format_figures, record_figures
 from tests.support.doc_pages import PAGES, page_name
 from tests.support.source_tree import ROOT
 
@@ -159,6 +159,19 @@ def test_macros_are_replaced() -> None:
     )
     assert TOOL["render"](text, figures) == "1,234.5 s, 0.90, 823 h, 4\n| name | y |\n| --- | --- |\n| two | 4 |"
     assert TOOL["rewrite"]('<!-- figure("a.f1") -->0.1<!-- / -->', figures) == '<!-- figure("a.f1") -->0.9<!-- / -->'
+
+
+def test_a_bench_records_what_it_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = tmp_path / "figures.json"
+    monkeypatch.setattr("tests.benchmarks.record.FIGURES", figures)
+    monkeypatch.setattr("sys.argv", ["bench", "speed", str(tmp_path / "SHEET.png"), "--record"])
+    record_figures({"a.first": (1.5, "s"), "a.second": (2, "")})
+    record_figures({"a.second": ([["head"], ["cell"]], "table")})
+    recorded = json.loads(figures.read_text(encoding="utf-8"))
+    assert recorded["a.first"]["value"] == 1.5
+    assert recorded["a.second"]["value"] == [["head"], ["cell"]]
+    assert {figure["command"] for figure in recorded.values()} == {"scripts/bench speed SHEET.png"}
+    assert set(recorded["a.first"]) == FIELDS
 
 
 @pytest.mark.parametrize(
