@@ -16,7 +16,7 @@ TEXT_FOR_USERS = re.compile(r"\bclick\.|\.command\(|\.group\(|\brouter\.|\boverl
 description, or stands at the function that is overridden."""
 
 _SECTION = re.compile(r"^Args:\n((?:(?: .*)?\n)*)", re.MULTILINE)
-_ENTRY = re.compile(r"^ {4}(\*{0,2}\w+)(?: \([^)]*\))?: \S", re.MULTILINE)
+_ENTRY = re.compile(r"^ {4}(?:\\?\*){0,2}(\w+)(?: \([^)]*\))?: \S", re.MULTILINE)
 
 
 def _is_public(node: Function) -> bool:
@@ -38,9 +38,8 @@ def _public_functions(module: Module) -> Iterator[tuple[str, Function, list[str]
 
 def _parameters(node: Function) -> list[str]:
     args = node.args
-    names = [arg.arg for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
-    names += [f"*{args.vararg.arg}"] if args.vararg else []
-    return names + ([f"**{args.kwarg.arg}"] if args.kwarg else [])
+    rest = [arg for arg in (args.vararg, args.kwarg) if arg]
+    return [arg.arg for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs, *rest)]
 
 
 def _documented(node: Function) -> list[str]:
@@ -81,5 +80,5 @@ def sized(width: int, *others: int, height: int = 0) -> None:
 '''
     (node,) = ast.parse(source).body
     assert isinstance(node, Function)
-    assert _documented(node) == ["width", "*others", "height"]
-    assert sorted(_parameters(node)) == ["*others", "height", "width"]
+    assert _documented(node) == ["width", "others", "height"]
+    assert sorted(_parameters(node)) == ["height", "others", "width"]
