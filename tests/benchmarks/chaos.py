@@ -46,9 +46,9 @@ def chaos(*, rounds: int, slow_rounds: int, only: str, default_visibility: bool,
     rows = [["fault", "rounds", "jobs", "ended", "recovery, median", "longest", "again", "lost", "doubled"]]
     # What is done to equal farms is done to one farm, one after the other.
     for setting, faults in itertools.groupby(chosen, key=lambda fault: fault.setting):
-        with run_rig(setting) as arena:
+        with run_rig(setting) as rig:
             for fault in faults:
-                outcomes = [run_round(fault, arena) for _ in range(counts[fault])]
+                outcomes = [run_round(fault, rig) for _ in range(counts[fault])]
                 rows.append(_row(fault, outcomes))
                 click.echo(_format_row(rows[-1]))
     if record:
@@ -84,9 +84,9 @@ def _row(fault: Fault, outcomes: list[RoundResult]) -> list[str]:
     return [fault.name, str(len(outcomes)), str(states.total()), ended, *recovery, *sums]
 
 
-def run_round(fault: Fault, arena: FaultRig) -> RoundResult:
+def run_round(fault: Fault, rig: FaultRig) -> RoundResult:
     """Play one round: three jobs, one fault, and what became of them."""
-    farm, before = arena.farm, len(arena.farm.list_reads())
+    farm, before = rig.farm, len(rig.farm.list_reads())
     words = {(1, 1): fault.poison_word} if fault.poison_word else {}
     sheets = [
         draw_page(3, 2, words if not number else None, prefix=_random_prefix()) for number in range(len(PROFILES))
@@ -94,16 +94,16 @@ def run_round(fault: Fault, arena: FaultRig) -> RoundResult:
     jobs = [farm.submit(page.png, profile=profile) for page, profile in zip(sheets, PROFILES, strict=True)]
     farm.wait(jobs[0], lambda status: status.done > 1 or status.has_ended, seconds=JOB_TIMEOUT)
     started = time.monotonic()
-    fault.inject(arena)
+    fault.inject(rig)
     states = [_wait_for_state(fault, farm, job) for job in jobs]
     seconds = time.monotonic() - started
-    arena.reset()
+    rig.reset()
     again = Counter(farm.list_reads()[before:])
     read = [(job, page) for job, page, state in zip(jobs, sheets, states, strict=True) if state in _SUCCESS_STATES]
     losses = [_find_losses(farm, job, page) for job, page in read]
     lost, doubled = ([text for loss in losses for text in loss[kind]] for kind in (0, 1))
-    wrong = [*arena.problems, *(state for state in states if state not in fault.allowed_states), *lost, *doubled]
-    arena.problems.clear()
+    wrong = [*rig.problems, *(state for state in states if state not in fault.allowed_states), *lost, *doubled]
+    rig.problems.clear()
     for each in wrong:
         click.echo(f"! {fault.name}: {each}", err=True)
     return RoundResult(states, seconds, sum(count - 1 for count in again.values()), len(lost), len(doubled), wrong)

@@ -52,20 +52,20 @@ class SoakState:
 def soak(duration: float, seed: int, record: bool) -> None:
     """Keep three jobs going, do something bad every 30 seconds, and look at every process's memory."""
     chance, state = random.Random(seed), SoakState()
-    with run_rig() as arena:
+    with run_rig() as rig:
         for name, command in STEADY_WORKERS.items():
-            arena.farm.start(name, command)
-        arena.farm.wait_ready()
+            rig.farm.start(name, command)
+        rig.farm.wait_ready()
         start = fault_at = report_at = time.monotonic()
         while (now := time.monotonic()) < start + duration or state.jobs:
             over = now >= start + duration
-            _collect_ended(arena, state)
+            _collect_ended(rig, state)
             for _ in range(0 if over else len(PROFILES) - len(state.jobs)):
-                _submit(arena, state, chance)
+                _submit(rig, state, chance)
             if now >= fault_at + _FAULT_INTERVAL and not over:
-                _inject_fault(arena, state, chance)
+                _inject_fault(rig, state, chance)
                 fault_at = now
-            for name, megabytes in _process_megabytes(arena):
+            for name, megabytes in _process_megabytes(rig):
                 state.memory[name].append((now - start, megabytes))
             if now >= report_at + _REPORT_INTERVAL:
                 _report(state, now - start)
@@ -96,12 +96,12 @@ def _record(state: SoakState, rows: list[list[str]]) -> None:
     record_figures(figures | {"soak.memory": ([heads, *rows], "table")})
 
 
-def _submit(arena: FaultRig, state: SoakState, chance: random.Random) -> None:
+def _submit(rig: FaultRig, state: SoakState, chance: random.Random) -> None:
     across, down = chance.randint(2, 5), chance.randint(2, 4)
     words = {(1, 1): chance.choice(_POISON_WORDS)} if chance.random() < _POISON_FRACTION else None
     page = draw_page(across, down, words, prefix=f"{chance.randrange(1000):03d}")
     try:
-        job = arena.farm.submit(page.png, profile=PROFILES[0] if words else chance.choice(PROFILES))
+        job = rig.farm.submit(page.png, profile=PROFILES[0] if words else chance.choice(PROFILES))
     except OcrfarmError as error:
         state.ended["not handed in"] += 1
         click.echo(f"! {error}")
@@ -109,20 +109,20 @@ def _submit(arena: FaultRig, state: SoakState, chance: random.Random) -> None:
         state.jobs[job] = page, time.monotonic()
 
 
-def _inject_fault(arena: FaultRig, state: SoakState, chance: random.Random) -> None:
+def _inject_fault(rig: FaultRig, state: SoakState, chance: random.Random) -> None:
     fault = chance.choice(_HARMLESS_FAULTS)
     state.faults[fault.name] += 1
-    fault.inject(arena)
-    for complaint in arena.problems:
+    fault.inject(rig)
+    for complaint in rig.problems:
         state.ended["complaints"] += 1
         click.echo(f"! {fault.name}: {complaint}")
-    arena.problems.clear()
+    rig.problems.clear()
 
 
-def _collect_ended(arena: FaultRig, state: SoakState) -> None:
+def _collect_ended(rig: FaultRig, state: SoakState) -> None:
     """Take jobs that have ended off the list, and count what became of them."""
     for job, (page, since) in list(state.jobs.items()):
-        status = arena.farm.wait(job, lambda _: True, seconds=JOB_TIMEOUT)
+        status = rig.farm.wait(job, lambda _: True, seconds=JOB_TIMEOUT)
         if not status.has_ended and time.monotonic() < since + JOB_TIMEOUT:
             continue
         del state.jobs[job]
@@ -130,17 +130,17 @@ def _collect_ended(arena: FaultRig, state: SoakState) -> None:
         if status.state not in PARTIAL:
             click.echo(f"! {status}")
         if status.state == "complete":
-            lost, doubled = find_lost_and_duplicated(arena.farm.document(job), page.lines)
+            lost, doubled = find_lost_and_duplicated(rig.farm.document(job), page.lines)
             state.ended["lines lost"] += len(lost)
             state.ended["lines doubled"] += len(doubled)
 
 
-def _process_megabytes(arena: FaultRig) -> Iterator[tuple[str, float]]:
+def _process_megabytes(rig: FaultRig) -> Iterator[tuple[str, float]]:
     """Give the megabytes of every worker's parent process, of its largest child, and of this process."""
     for name in (*WORKERS, *STEADY_WORKERS):
-        if name in arena.farm.running:
-            yield f"{name}, parent", _megabytes(arena.farm.running[name].pid)
-            yield f"{name}, child", max(map(_megabytes, arena.farm.children(name)), default=0.0)
+        if name in rig.farm.running:
+            yield f"{name}, parent", _megabytes(rig.farm.running[name].pid)
+            yield f"{name}, child", max(map(_megabytes, rig.farm.children(name)), default=0.0)
     yield "client", _megabytes(os.getpid())
 
 

@@ -46,10 +46,10 @@ def _reading(farm: ProcessFarm) -> str:
     return job
 
 
-def _reading_behind(line: TcpProxy, farm: ProcessFarm) -> str:
-    """Start workers that reach the broker by this line only, and let them read a job."""
+def _reading_behind(proxy: TcpProxy, farm: ProcessFarm) -> str:
+    """Start workers that reach the broker by this proxy only, and let them read a job."""
     for name, command in (("control", CONTROL), ("reader", RECOGNIZER)):
-        farm.start(name, command, OCRFARM_BROKER=f"redis://127.0.0.1:{line.port}/0")
+        farm.start(name, command, OCRFARM_BROKER=f"redis://127.0.0.1:{proxy.port}/0")
     farm.wait_ready()
     return _reading(farm)
 
@@ -60,13 +60,13 @@ def _assert_whole(farm: ProcessFarm, job: str) -> None:
 
 
 @pytest.mark.parametrize("harm", [TcpProxy.cut, TcpProxy.stall], ids=["cut", "silent"])
-def test_workers_outlast_a_bad_line_to_the_broker(
+def test_workers_outlast_a_bad_connection_to_the_broker(
     farm: ProcessFarm, valkey_server: ValkeyServer, harm: Callable[[TcpProxy, float], None]
 ) -> None:
-    with run_tcp_proxy(valkey_server.port) as line:
-        job = _reading_behind(line, farm)
+    with run_tcp_proxy(valkey_server.port) as proxy:
+        job = _reading_behind(proxy, farm)
         children = farm.children("reader")
-        harm(line, 5)
+        harm(proxy, 5)
         _assert_whole(farm, job)
         assert farm.children("reader") == children  # with the models that they have loaded
         assert farm.stop("reader") == 0
@@ -79,11 +79,11 @@ def test_workers_leave_in_time_though_the_broker_is_away(
     farm: ProcessFarm, valkey_server: ValkeyServer, begin_harm: Callable[[TcpProxy], None], codes: set[int]
 ) -> None:
     """To one that is silent they cannot give back what they have, and say by their exit code that they did not."""
-    with run_tcp_proxy(valkey_server.port) as line:
-        job = _reading_behind(line, farm)
-        begin_harm(line)
+    with run_tcp_proxy(valkey_server.port) as proxy:
+        job = _reading_behind(proxy, farm)
+        begin_harm(proxy)
         assert {farm.stop(name, seconds=15) for name in ("reader", "control")} <= codes
-        line.restore()
+        proxy.restore()
     for name, command in (("control-2", CONTROL), ("reader-2", RECOGNIZER)):
         farm.start(name, command)
     _assert_whole(farm, job)
@@ -92,10 +92,10 @@ def test_workers_leave_in_time_though_the_broker_is_away(
 def test_a_worker_without_a_network_is_done_without_and_comes_back(
     farm: ProcessFarm, valkey_server: ValkeyServer
 ) -> None:
-    with create_namespace() as away, run_tcp_proxy(valkey_server.port, host=away.host) as line:
+    with create_namespace() as away, run_tcp_proxy(valkey_server.port, host=away.host) as proxy:
         farm.start("control", CONTROL)
         farm.start("near", RECOGNIZER)
-        farm.start_inside(away.command_prefix, "far", RECOGNIZER, OCRFARM_BROKER=f"redis://{away.host}:{line.port}/0")
+        farm.start_inside(away.command_prefix, "far", RECOGNIZER, OCRFARM_BROKER=f"redis://{away.host}:{proxy.port}/0")
         farm.wait_ready()
         children = farm.children("far")
         job = _reading(farm)

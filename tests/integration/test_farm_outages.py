@@ -27,6 +27,6 @@ BY_SETTING = [list(group) for _, group in itertools.groupby(CHOSEN, key=lambda f
 
 @pytest.mark.parametrize("faults", BY_SETTING, ids=lambda faults: ", ".join(fault.name for fault in faults))
 def test_every_job_ends_whole(faults: list[Fault]) -> None:
-    with run_rig(faults[0].setting) as arena:
+    with run_rig(faults[0].setting) as rig:
         for fault in faults:
-            assert run_round(fault, arena).wrong == [], fault.name
+            assert run_round(fault, rig).wrong == [], fault.name

@@ -32,8 +32,8 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;.*?\x1b\\")
 @pytest.fixture
 def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
     endpoints = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
-    with run_farm(Settings(endpoints, task_limits=TaskLimits(shutdown_timeout=1)), tmp_path) as place:
-        yield place
+    with run_farm(Settings(endpoints, task_limits=TaskLimits(shutdown_timeout=1)), tmp_path) as farm:
+        yield farm
 
 
 class Screen:

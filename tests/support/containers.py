@@ -135,11 +135,11 @@ def run_network(folder: Path, *names: str) -> Iterator[ContainerNetwork]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"up\n"
-        place = ContainerNetwork(folder, names, holder.pid)
+        network = ContainerNetwork(folder, names, holder.pid)
         try:
-            yield place
+            yield network
         finally:
-            for process in place.running.values():
+            for process in network.running.values():
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -133,7 +133,7 @@ class ProcessFarm:
     def children(self, name: str) -> list[int]:
         """Give the process ids of a worker's children."""
         parent = str(self.running[name].pid)
-        return [int(place.name) for place in Path("/proc").glob("[0-9]*") if _parent_pid(place) == parent]
+        return [int(farm.name) for farm in Path("/proc").glob("[0-9]*") if _parent_pid(farm) == parent]
 
     def submit(self, source: bytes, *, profile: Profile = FARM_PROFILE, priority: int | None = None) -> str:
         return submit(self.submitter, Request("page.png", profile, time.time(), priority), source=source)
@@ -201,11 +201,11 @@ def make_reconciling_settings(server: ValkeyServer, folder: Path, *, keep: Reten
 @contextmanager
 def run_farm(settings: Settings, folder: Path, **environment: str) -> Iterator[ProcessFarm]:
     """Give a farm without workers; those that are started are gone afterwards."""
-    place = ProcessFarm(settings, folder, environment)
+    farm = ProcessFarm(settings, folder, environment)
     try:
-        yield place
+        yield farm
     finally:
-        for process in place.running.values():
+        for process in farm.running.values():
             _kill_group(process)
 
 

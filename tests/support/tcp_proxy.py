@@ -1,4 +1,4 @@
-"""A line between clients and a server that a test can stall (nothing passes, nobody is told) or cut (all are told)."""
+"""A proxy between clients and a server that a test can stall (nothing passes, silently) or cut (connections break)."""
 
 import socketserver
 import threading
@@ -12,7 +12,7 @@ _POLL_INTERVAL = 0.05
 
 
 class TcpProxy:
-    """How the line is just now; `flows` is set while bytes pass, `whole` while connections are taken."""
+    """The state of the proxy: whether bytes pass, and whether connections are accepted."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -53,7 +53,7 @@ class TcpProxy:
                 end.shutdown(SHUT_RDWR)
 
     def relay(self, client: socket, target: tuple[str, int]) -> None:
-        """Carry bytes both ways until one side has had enough."""
+        """Copy bytes both ways until one side closes."""
         if not self._is_accepting.is_set():
             return
         with suppress(OSError), create_connection(target) as server:
@@ -81,21 +81,21 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def run_tcp_proxy(port: int, *, host: str = "127.0.0.1") -> Iterator[TcpProxy]:
-    """Lay a line to a port of this machine; it can be reached at `host`, on the line's own port."""
-    line = TcpProxy()
+    """Run a proxy to a port of this machine; it listens at `host`, on a port of its own."""
+    proxy = TcpProxy()
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            line.relay(self.request, ("127.0.0.1", port))
+            proxy.relay(self.request, ("127.0.0.1", port))
 
     with _Server((host, 0), Handler) as server:
-        line.port = server.server_address[1]
+        proxy.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": _POLL_INTERVAL})
         thread.start()
         try:
-            yield line
+            yield proxy
         finally:
             server.shutdown()
             thread.join()
-            line.restore()
-            line.close_connections()
+            proxy.restore()
+            proxy.close_connections()
