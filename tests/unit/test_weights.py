@@ -63,7 +63,7 @@ def test_pull_copies_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("toy_rec/inference.onnx", "SHA-256"), ("other/inference.onnx", "holds no")]
+    ("name", "words"), [("toy_rec/inference.onnx", "SHA-256"), ("other/inference.onnx", "has no folder")]
 )
 def test_pull_leaves_nothing_of_a_store_without_the_right_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
