@@ -126,8 +126,8 @@ def test_regions_and_masks_limit_what_is_read(tmp_path: Path, where: list[str]) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--pages", "3-1"], "no pages"),
-        (["--region", "1,2,3"], "no region"),
+        (["--pages", "3-1"], "is not a range of pages"),
+        (["--region", "1,2,3"], "is not a region"),
         (["--mask", "sheet.png"], "nothing on this mask is white"),
         (["--mask", "gone.png"], "this mask cannot be read"),
     ],
