@@ -48,6 +48,10 @@ def load_figures() -> Figures:
 def render(text: str, figures: Figures) -> str:
     """Replace every macro of a page.
 
+    Args:
+        text: The page in Markdown.
+        figures: What `load_figures` returned.
+
     Raises:
         ValueError: A macro is misspelt, or names a figure that does not exist.
 
@@ -56,7 +60,12 @@ def render(text: str, figures: Figures) -> str:
 
 
 def rewrite(text: str, figures: Figures) -> str:
-    """Replace what stands between a macro in a comment and `<!-- / -->`."""
+    """Replace what is between a macro in a comment and `<!-- / -->`.
+
+    Args:
+        text: A README in Markdown.
+        figures: What `load_figures` returned.
+    """
     return _MARKED.sub(lambda match: f"<!-- {match[1]} -->{_call(match[1], figures)}<!-- / -->", text)
 
 
@@ -73,7 +82,14 @@ def _call(macro: str, figures: Figures) -> str:
 
 
 def figure(figures: Figures, expression: str, digits: int | None = None, unit: str | None = None) -> str:
-    """Return a figure with its unit, or the result of arithmetic over figures."""
+    """Return a figure with its unit, or the result of arithmetic over figures.
+
+    Args:
+        figures: What `load_figures` returned.
+        expression: An id, or ids and numbers with + - * / and brackets.
+        digits: Digits after the decimal point; as recorded by default.
+        unit: Replaces the unit; "" leaves it out.
+    """
     entry = figures.get(expression)
     if entry is None:
         numbers = _ID.sub(lambda match: repr(float(figures[match[0]]["value"])), expression)
@@ -94,7 +110,14 @@ def _evaluate(node: ast.expr) -> float:
 
 
 def table(figures: Figures, name: str, columns: str = "", rows: str = "") -> str:
-    """Return a table in Markdown; `columns` and `rows` choose by head and by first cell, semicolons between."""
+    """Return a table in Markdown.
+
+    Args:
+        figures: What `load_figures` returned.
+        name: Id of the table.
+        columns: Heads of the columns to show after the first one, separated by "; ". Defaults to all.
+        rows: First cells of the rows to show, in this order, separated by "; ". Defaults to all.
+    """
     head, *body = figures[name]["value"]
     chosen = [0, *map(head.index, columns.split("; "))] if columns else range(len(head))
     if rows:
@@ -104,7 +127,14 @@ def table(figures: Figures, name: str, columns: str = "", rows: str = "") -> str
 
 
 def cell(figures: Figures, name: str, row: str, column: str) -> str:
-    """Return one cell of a table, by the first cell of its row and the head of its column."""
+    """Return one cell of a table.
+
+    Args:
+        figures: What `load_figures` returned.
+        name: Id of the table.
+        row: First cell of its row.
+        column: Head of its column.
+    """
     head, *body = figures[name]["value"]
     return str(_find_row(body, row)[head.index(column)])
 
