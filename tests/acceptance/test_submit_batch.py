@@ -55,16 +55,16 @@ def test_a_folder_a_glob_and_a_manifest(tmp_path: Path, farm: dict[str, str]) ->
     command = ["submit", "in", "more/*.png", "--manifest", "list.txt", *SYNTHETIC]
     first = run_ocrfarm(*command, cwd=tmp_path, **farm)
     assert (first.returncode, first.stderr.count("\n"), "gone.png" in first.stderr) == (3, 1, True), first.stderr
-    told = {source: job for job, _, source in (line.partition("  ") for line in first.stdout.splitlines())}
-    assert sorted(told) == ["d.png", "e.png", "in/a.png", "in/sub/b.png", "more/c.png"]
+    jobs = {source: job for job, _, source in (line.partition("  ") for line in first.stdout.splitlines())}
+    assert sorted(jobs) == ["d.png", "e.png", "in/a.png", "in/sub/b.png", "more/c.png"]
     assert {job: request.name for job, request in read_requests(farm["OCRFARM_STORE"]).items()} == {
-        job: Path(source).name for source, job in told.items()
+        job: Path(source).name for source, job in jobs.items()
     }
     again = run_ocrfarm(*command, cwd=tmp_path, **farm)
     assert (again.returncode, again.stdout) == (3, "")
     assert len(read_requests(farm["OCRFARM_STORE"])) == 5
     assert {row["file"]: (row["state"], row["job"]) for row in read_rows(tmp_path / DEFAULT_JOURNAL)} == {
-        source: ("submitted", job) for source, job in told.items()
+        source: ("submitted", job) for source, job in jobs.items()
     }
     draw_images(tmp_path, "x/e.png", "e.png")  # other bytes under the old name
     changed = run_ocrfarm(*command, "--json", cwd=tmp_path, **farm)
@@ -108,8 +108,8 @@ def test_a_webhook_goes_with_each_job(tmp_path: Path, farm: dict[str, str], name
     assert ended.returncode == 0, ended.stderr
     found = read_requests(farm["OCRFARM_STORE"]).values()
     assert [request.webhook for request in found] == ["https://example.org/ocr?for=42"] * len(names)
-    told = run_ocrfarm("status", ended.stdout.split()[0], cwd=tmp_path, **farm).stdout
-    assert told.endswith("\n    webhook: pending\n")
+    status = run_ocrfarm("status", ended.stdout.split()[0], cwd=tmp_path, **farm).stdout
+    assert status.endswith("\n    webhook: pending\n")
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "https://u:p@example.org/", "https://example.org:8443/", ""])

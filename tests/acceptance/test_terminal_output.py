@@ -40,7 +40,7 @@ def run_on_terminal(folder: Path, *arguments: str, **environment: str) -> tuple[
 def _run_in_terminal(
     command: list[str], folder: Path, *, stdout: int | None = None, **environment: str
 ) -> tuple[int, str]:
-    """Run with a terminal for stderr, and for stdout where nothing else is given; give the code and what it showed."""
+    """Run with a terminal for stderr, and for stdout if nothing else is passed; return the code and what it showed."""
     master, slave = pty.openpty()
     environment = {"TERM": "xterm-256color", "COLUMNS": "120", **environment}
     out = slave if stdout is None else stdout
@@ -168,10 +168,10 @@ def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
     assert "a.png: 1 page, 6.0 megapixels, 54 tiles, no timing data yet" in ended.stdout
     assert "nothing has been read with synthetic yet" in ended.stdout
     ended = run_ocrfarm("read", "a.png", "--out", "out", "--dry-run", "--profile", "fast", cwd=folder)
-    origin = r"\((\d+\.\d) MP/s, measured on 2 cores of another machine, for (\d+) cores\)"
-    told = re.search(rf"(?:about \d+|less than 1) s {origin}", ended.stdout)
-    assert told
-    assert float(told[1]) == pytest.approx(9.8 * int(told[2]) / 2)
+    basis = r"\((\d+\.\d) MP/s, measured on 2 cores of another machine, for (\d+) cores\)"
+    estimate = re.search(rf"(?:about \d+|less than 1) s {basis}", ended.stdout)
+    assert estimate
+    assert float(estimate[1]) == pytest.approx(9.8 * int(estimate[2]) / 2)
     run_ocrfarm("read", "a.png", "--out", "out", *IN_PROCESS, cwd=folder)
     ended = run_ocrfarm("read", ".", "--out", "out", "--dry-run", "--json", *IN_PROCESS, cwd=folder)
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -183,8 +183,8 @@ def test_a_dry_run_reads_nothing_and_says_what_it_would(folder: Path) -> None:
 
 
 def test_exit_codes_are_told(tmp_path: Path) -> None:
-    told = run_ocrfarm("--help", cwd=tmp_path).stdout.partition("Exit codes:")[2]
-    assert {int(code): meaning for code, meaning in re.findall(r"(\d+)  (\S.*)", told)} == exit_codes()
+    listed = run_ocrfarm("--help", cwd=tmp_path).stdout.partition("Exit codes:")[2]
+    assert {int(code): meaning for code, meaning in re.findall(r"(\d+)  (\S.*)", listed)} == exit_codes()
     assert exit_codes().keys() == {*range(14), 130}
 
 

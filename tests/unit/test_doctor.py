@@ -74,13 +74,13 @@ def test_clocks_are_judged_alike_in_both_directions(ahead: float, ours: float) -
 
 
 def test_what_may_pass_is_no_failure_for_a_worker_that_starts() -> None:
-    def look(error: OcrfarmError) -> Iterator[Finding]:
+    def fail(error: OcrfarmError) -> Iterator[Finding]:
         yield Finding("store", "ok", "so far")
         raise error
 
     quick = replace(CASE, quick=True)
     states = {
-        (case.quick, type(error).__name__): [each.state for each in run_check(case, "x", check=partial(look, error))]
+        (case.quick, type(error).__name__): [each.state for each in run_check(case, "x", check=partial(fail, error))]
         for case in (CASE, quick)
         for error in (BrokerUnreachable("away"), StoreDenied("no"))
     }
@@ -183,8 +183,8 @@ def test_a_driver_that_does_not_answer_is_no_gpu(monkeypatch: pytest.MonkeyPatch
     assert _on("gpu:0") == {"gpu": "failure"}
 
 
-def _packages(monkeypatch: pytest.MonkeyPatch, wanted: list[str]) -> list[str]:
-    monkeypatch.setattr(metadata, "requires", lambda name: wanted)
+def _packages(monkeypatch: pytest.MonkeyPatch, required: list[str]) -> list[str]:
+    monkeypatch.setattr(metadata, "requires", lambda name: required)
     return [f"{each.state}: {each.fact}" for each in packages.check_packages(CASE)]
 
 
@@ -197,8 +197,8 @@ def test_packages_that_are_missing_or_too_old_are_named(monkeypatch: pytest.Monk
 
 
 def test_packages_that_not_every_process_needs_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = ["numpy", 'no-such-package; extra == "farm"']
-    (found,) = _packages(monkeypatch, wanted)
+    required = ["numpy", 'no-such-package; extra == "farm"']
+    (found,) = _packages(monkeypatch, required)
     assert found == "warning: no-such-package not installed"
     assert [each.state for each in packages.check_packages(replace(CASE, roles=("client",)))] == ["ok"]
 

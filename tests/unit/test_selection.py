@@ -1,4 +1,4 @@
-"""Which part of a source is wanted: page ranges, regions and masks."""
+"""Which part of a source is read: page ranges, regions and masks."""
 
 from itertools import product
 from pathlib import Path

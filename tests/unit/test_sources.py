@@ -19,7 +19,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("paths", "expected"),
     [
         (["in"], {"in/a.png": "a", "in/a.tif": "a.tif", "in/sub/a.PNG": "sub/a", "in/sub/b.jpg": "sub/b"}),
         (["in/notes.md"], {"in/notes.md": "notes"}),
@@ -33,8 +33,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=str,
 )  # fmt: skip
-def test_results_are_named_after_their_images(tree: Path, given: list[str], expected: dict[str, str]) -> None:
-    found = find_images(map(Path, given), out=Path("out"))
+def test_results_are_named_after_their_images(tree: Path, paths: list[str], expected: dict[str, str]) -> None:
+    found = find_images(map(Path, paths), out=Path("out"))
     assert {str(image.path): image.stem for image in found} == expected
 
 
@@ -46,8 +46,8 @@ def test_previews_among_the_images_are_not_read(tree: Path) -> None:
         for name in ("a", "sub/b"):
             table.add(JournalEntry(file=f"in/{name}.png", state="complete", result=name))
     real = ["in/a.png", "in/a.tif", "in/other.preview.png", "in/sub/a.PNG", "in/sub/b.jpg"]
-    for given, out in (("in", "in"), ("in", "out"), ("in/**/*.*[gGf]", "in")):
-        found = find_images([Path(given)], out=Path(out))
+    for path, out in (("in", "in"), ("in", "out"), ("in/**/*.*[gGf]", "in")):
+        found = find_images([Path(path)], out=Path(out))
         assert [str(image.path) for image in found if ".trash" not in image.path.parts] == real
 
 
