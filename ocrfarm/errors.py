@@ -229,3 +229,17 @@ class FarmBusy(OcrfarmError):
 
 class TaskTimeLimit(BaseException):
     """A task's soft time limit has passed."""
+
+
+def find_error(name: str, default: type[OcrfarmError]) -> type[OcrfarmError]:
+    """Return the class of an error that another process reported by its name.
+
+    Args:
+        name: The name of the class.
+        default: The class for any other name, such as that of a newer release.
+
+    >>> find_error("DamagedImage", JobFailed).__name__, find_error("ZeroDivisionError", JobFailed).__name__
+    ('DamagedImage', 'JobFailed')
+    """
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, OcrfarmError) else default

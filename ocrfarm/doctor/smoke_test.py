@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ocrfarm import errors
 from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok
-from ocrfarm.errors import EngineError, OcrfarmError
+from ocrfarm.errors import EngineError, OcrfarmError, find_error
 from ocrfarm.recognize import Profile, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 
@@ -42,7 +41,7 @@ def check_recognition(context: CheckContext) -> Iterator[Finding]:
     """Check that the profile's models can be loaded and read the known text."""
     report = _run_in_subprocess(context)
     if report.kind:
-        kind = getattr(errors, report.kind, EngineError)
+        kind = find_error(report.kind, EngineError)
         yield Finding("provider", "failure", report.error, kind=kind)
         return
     yield ok("provider", f"{report.provider} runs {context.profile.recognizer}, loaded in {report.seconds:.1f} s")

@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args
 
 from redis.client import Pipeline
 
-from ocrfarm import errors
-from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob
+from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob, find_error
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import JobKeys, Keys
@@ -96,8 +95,7 @@ class JobStatus(JobTimes):
         """Return the error that ended the job, of the class that it had in the worker."""
         if self.state == "cancelled":
             return JobCancelled(f"job {self.id} was cancelled")
-        kind = getattr(errors, self.error_kind, JobFailed)
-        return kind(self.error) if issubclass(kind, OcrfarmError) else JobFailed(self.error)
+        return find_error(self.error_kind, JobFailed)(self.error)
 
 
 class JobStore:

@@ -16,8 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ocrfarm import errors
-from ocrfarm.errors import DamagedImage, OcrfarmError
+from ocrfarm.errors import DamagedImage, find_error
 from ocrfarm.geometry import Size
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.pixels import Pixels
@@ -129,8 +128,7 @@ def _make_error(code: int, stderr: IO[bytes], location: str) -> Exception:
     last = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
     if code == ERROR_EXIT_CODE:
         kind, text = json.loads(last)
-        error: OcrfarmError = getattr(errors, kind)(text)
-        return error
+        return find_error(kind, DamagedImage)(text)
     if code > 0:
         return RuntimeError(f"{location}: {last}")
     crash = f"pdfium ended with {signal.Signals(-code).name}: damage, or too little memory"

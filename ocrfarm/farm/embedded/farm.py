@@ -28,9 +28,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from ocrfarm import errors
 from ocrfarm.cpu import usable_cpus
-from ocrfarm.errors import FarmError, OcrfarmError
+from ocrfarm.errors import FarmError, find_error
 from ocrfarm.farm.embedded.specs import FarmFolders, FarmSpec, ProcessSpec, broker_spec, worker_spec
 from ocrfarm.recognize import Profile, Runtime, find_profile
 from ocrfarm.settings import Settings
@@ -170,7 +169,7 @@ class EmbeddedFarm:
         """
         for note in self._folders.run_dir.glob("*.broken"):
             problem = json.loads(note.read_text(encoding="utf-8"))
-            raise _restore_error(problem["kind"], problem["message"])
+            raise find_error(problem["kind"], FarmError)(problem["message"])
         for note in self._folders.run_dir.glob("*.failed"):
             log = _read_tail(self.logs_dir / f"{note.stem}.log")
             raise FarmError(f"the process {note.stem} of the embedded farm died; its log ends: {log}")
@@ -297,18 +296,6 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise FarmError(f"port {port} cannot be used ({error.strerror}); choose another for Flower") from error
-
-
-def _restore_error(kind: str, message: str) -> OcrfarmError:
-    """Return the error that a worker reported by its class and message.
-
-    >>> _restore_error("WeightsError", "the SHA-256 differs")
-    WeightsError('the SHA-256 differs')
-    >>> _restore_error("NoSuchError", "a newer worker's")
-    FarmError("a newer worker's")
-    """
-    found = getattr(errors, kind, FarmError)
-    return found(message) if issubclass(found, OcrfarmError) else FarmError(message)
 
 
 def _read_tail(log: Path) -> str:
