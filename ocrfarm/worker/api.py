@@ -4,9 +4,14 @@ import logging
 import socket
 from contextlib import closing
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from ocrfarm.errors import FarmError, MissingPackage
 from ocrfarm.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from uvicorn import Server
 
 PORT = 8700
 
@@ -33,12 +38,21 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         MissingPackage: The packages of `ocrfarm[api]` are not installed.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401 - `_make_server` needs it
 
         from ocrfarm.server.app import create_app
     except ImportError as error:
         raise MissingPackage(f"the HTTP API needs more packages ({error}): pip install 'ocrfarm[api]'") from error
-    api = create_app(settings)
+    server = _make_server(create_app(settings))
+    with closing(_listen(address, port)) as listener:
+        logging.getLogger(__name__).info("the HTTP API listens at http://%s:%s", *listener.getsockname()[:2])
+        server.run([listener])
+    return 0
+
+
+def _make_server(api: "FastAPI") -> "Server":
+    import uvicorn
+
     config = uvicorn.Config(
         api,
         log_config=None,
@@ -57,10 +71,7 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         stop(sig, frame)
 
     server.handle_exit = handle_exit  # type: ignore[method-assign]
-    with closing(_listen(address, port)) as listener:
-        logging.getLogger(__name__).info("the HTTP API listens at http://%s:%s", *listener.getsockname()[:2])
-        server.run([listener])
-    return 0
+    return server
 
 
 def _listen(address: str, port: int) -> socket.socket:

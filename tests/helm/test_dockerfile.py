@@ -1,4 +1,4 @@
-"""The Dockerfile and what it installs; `scripts/image` builds it and reads a page in it."""
+"""The Dockerfile and what it installs. `scripts/image` builds the image and reads a page in it."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ TEXT = DOCKERFILE.read_text(encoding="utf-8")
 
 
 def _locked(name: str) -> dict[str, set[str]]:
-    """Give every package of a lock file with its versions."""
+    """Return the packages of a lock file with their versions."""
     text = (ROOT / name).read_text(encoding="utf-8")
     found: dict[str, set[str]] = {}
     for line in re.findall(r"^\w.*?==[^ ]+", text, re.MULTILINE):
@@ -41,7 +41,7 @@ def test_targets_end_as_a_user_without_rights(target: str) -> None:
     assert re.findall(r"^USER (.*)$", stage, re.MULTILINE) == ["10001:10001"]
 
 
-def test_the_lock_of_the_gpu_image_holds_what_its_extra_asks_for() -> None:
+def test_the_lock_of_the_gpu_image_holds_the_packages_of_its_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras, locked = project["optional-dependencies"], _locked("requirements-gpu.lock")
     for line in (*project["dependencies"], *extras["farm"], *extras["gpu"]):
@@ -68,7 +68,7 @@ def test_everything_is_checked_by_its_hash() -> None:
     assert all("--hash=sha256:" in entry for entry in entries if re.match(r"\w", entry))
 
 
-def test_the_context_holds_what_is_copied_and_no_more() -> None:
+def test_the_build_context_holds_exactly_the_files_that_are_copied() -> None:
     allowed = {
         line.removeprefix("!").strip() for line in (ROOT / ".dockerignore").read_text().splitlines() if "!" in line
     }

@@ -33,7 +33,7 @@ def _run(command: list[str], folder: Path, settings: Settings) -> subprocess.Com
 
 
 def _right_in_one_process(profile: str, folder: Path) -> int:
-    """Count the lines of the same sample that the pipeline reads as they were written."""
+    """Return how many lines of the same sample the pipeline reads correctly."""
     binaries = Path(sys.executable).parent
     subprocess.run([binaries / "ocrfarm", "sample", "alone.png", "--size", "2048"], cwd=folder, check=True)
     settings = Settings.from_env(os.environ)

@@ -1,4 +1,4 @@
-"""What makes no sense is refused before it is installed: by the schema, or with a sentence that says what to do."""
+"""Invalid values are rejected before anything is installed: by the schema, or with a sentence that says what to do."""
 
 import copy
 from dataclasses import fields
@@ -32,25 +32,25 @@ CONTRADICTIONS: dict[str, tuple[Object, str]] = {
     ),
     "a CA without TLS": (MINIMAL_VALUES | {"broker": {"host": "a", "tls": {"caSecret": "ca"}}}, "sent unencrypted"),
     "no claim": (MINIMAL_VALUES | {"weights": {"from": "pvc"}}, "weights.claim is empty"),
-    "a claim for nothing": (MINIMAL_VALUES | {"weights": {"claim": "weights"}}, 'weights.from is "image"'),
+    "an unused claim": (MINIMAL_VALUES | {"weights": {"claim": "weights"}}, 'weights.from is "image"'),
     "no image of weights": (MINIMAL_VALUES | {"weights": {"from": "imageVolume"}}, "weights.image is empty"),
     "keda and hpa": (with_pool(**KEDA, **HPA), "undo each other's work"),
     "keda and replicas": (with_pool(**KEDA, replicas=3), "keda decides their number"),
     "hpa and replicas": (with_pool(**HPA, replicas=3), "hpa decides their number"),
-    "keda upside down": (
+    "keda: least above greatest": (
         with_pool(keda={"enabled": True, "minReplicas": 5, "maxReplicas": 2}),
         "keda.minReplicas 5 is more than keda.maxReplicas 2",
     ),
-    "too much to fall back on": (
+    "too many fallback replicas": (
         with_pool(keda={"enabled": True, "fallbackReplicas": 20}),
         "more than keda.maxReplicas 10",
     ),
-    "hpa upside down": (
+    "hpa: least above greatest": (
         with_pool(hpa={"enabled": True, "minReplicas": 5, "maxReplicas": 2}),
         "hpa.minReplicas 5 is more than hpa.maxReplicas 2",
     ),
     "hpa on a GPU": (with_pool(**HPA, **ON_GPU), "low while a GPU works"),
-    "hpa of nothing": (NO_REQUEST, "which is not set"),
+    "hpa without a CPU request": (NO_REQUEST, "which is not set"),
     "one queue, two scalers": (_pools({"name": "a", **KEDA}, {"name": "b", **KEDA}), "count twice"),
     "one name, two pools": (_pools({"name": "a"}, {"name": "a"}), 'two pools are named "a"'),
     "fp16 on a CPU": (with_pool(precision="fp16", engine="paddle"), "fp16 needs gpu.resource"),
@@ -58,43 +58,46 @@ CONTRADICTIONS: dict[str, tuple[Object, str]] = {
     "a runtime class for no GPU": (with_pool(gpu={"runtimeClassName": "nvidia"}), "it would get no GPU"),
     "too little memory": (with_pool(processes=2), "8000 MB, but resources.limits.memory is 4Gi"),
     "too few cores": (with_pool(threads=8, resources={"limits": {"cpu": "2500m"}}), "wait for one another"),
-    "no time to put work back": (MINIMAL_VALUES | {"termination": {"shutdownTimeout": 50}}, "must be 65 or more"),
-    "Flower in the clear": (
+    "a grace period that is too short": (
+        MINIMAL_VALUES | {"termination": {"shutdownTimeout": 50}},
+        "must be 65 or more",
+    ),
+    "Flower without TLS": (
         MINIMAL_VALUES | {"flower": {"ingress": {"host": "a.example"}}},
         "needs flower.ingress.tlsSecret",
     ),
-    "a way to no Flower": (
+    "an ingress without Flower": (
         MINIMAL_VALUES | {"flower": {"enabled": False, "ingress": {"host": "a.example", "tlsSecret": "a"}}},
         "flower.enabled is false",
     ),
-    "alerts on nothing": (
+    "alerts without metrics": (
         MINIMAL_VALUES | {"metrics": {"enabled": False, "rules": {"enabled": True}}},
         "no metrics",
     ),
-    "a setting with a place": (
+    "a setting that duplicates a value": (
         MINIMAL_VALUES | {"settings": {"OCRFARM_SHUTDOWN_TIMEOUT": "90"}},
         "termination.shutdownTimeout",
     ),
     "a password in the values": (MINIMAL_VALUES | {"settings": {"OCRFARM_FLOWER_PASSWORD": "x"}}, "flower.secret"),
 }
-"""Name -> values, and words of the sentence that refuses them."""
+"""Name -> values, and words of the sentence that rejects them."""
 
 
 @pytest.mark.parametrize(("values", "words"), CONTRADICTIONS.values(), ids=list(CONTRADICTIONS))
-def test_contradictions_are_refused_with_a_sentence(helm: Helm, values: Object, words: str) -> None:
+def test_contradictory_values_are_rejected_with_a_sentence(helm: Helm, values: Object, words: str) -> None:
     with pytest.raises(ValuesRejected) as caught:
         helm.render(values)
     (sentence,) = [line for line in str(caught.value).splitlines() if line.startswith("- ")]
     assert words in sentence
 
 
-def test_all_contradictions_are_told_at_once(helm: Helm) -> None:
+def test_all_contradictions_are_reported_at_once(helm: Helm) -> None:
     with pytest.raises(ValuesRejected) as caught:
         helm.render({"recognize": {"pools": [{"name": "a", **KEDA, **HPA}]}})
     assert str(caught.value).count("\n- ") == 3
 
 
-def test_an_image_volume_is_refused_where_it_would_be_dropped(helm: Helm) -> None:
+def test_an_image_volume_is_rejected_if_kubernetes_would_drop_it(helm: Helm) -> None:
     with pytest.raises(ValuesRejected, match=r"Kubernetes v1\.30 does not support"):
         helm.render(CASES["image volume"], "--kube-version", "1.30")
 
@@ -142,13 +145,13 @@ def _with_value(path: str, value: Any) -> Object:
         ("recognize.defaults.name", "fast"),
     ],
 )
-def test_the_schema_refuses_what_cannot_be(helm: Helm, path: str, value: Any) -> None:
+def test_the_schema_rejects(helm: Helm, path: str, value: Any) -> None:
     with pytest.raises(ValuesRejected, match="values don't meet the specifications of the schema"):
         helm.render(_with_value(path, value))
 
 
-def test_the_schema_lists_the_settings_that_there_are() -> None:
-    """So that a misspelt one is refused before the workers would refuse it."""
+def test_the_schema_lists_all_settings() -> None:
+    """A misspelt setting is rejected before a worker rejects it."""
     names = {
         f"{ENV_PREFIX}{item.name.upper()}"
         for group in fields(Settings)
@@ -157,5 +160,5 @@ def test_the_schema_lists_the_settings_that_there_are() -> None:
     assert schema()["properties"]["settings"]["propertyNames"]["enum"] == sorted(names)
 
 
-def test_a_pool_on_a_gpu_makes_sense(helm: Helm) -> None:
+def test_a_pool_on_a_gpu_is_accepted(helm: Helm) -> None:
     assert helm.render(_pools(GPU_POOL))

@@ -1,4 +1,4 @@
-"""Every pod of the chart, started by exactly the command that helm renders, and the chart's own test over all."""
+"""Every pod of the chart, started with exactly the command that helm renders, and `helm test` with all of them."""
 
 import re
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ _PROBE = {
     "httpGet": "from urllib.request import urlopen; urlopen('http://127.0.0.1:{port}{path}')",
     "tcpSocket": "from socket import create_connection; create_connection(('127.0.0.1', {port})).close()",
 }
-"""What the kubelet does where a probe names no command."""
+"""What the kubelet does if a probe has no command."""
 
 
 def _secrets() -> dict[tuple[str, str], str]:
-    """Give what the secrets of the chart hold: the passwords of compose.yaml, whose broker and store are used."""
+    """Return the contents of the chart's secrets: the passwords of compose.yaml, whose broker and store are used."""
     broker, s3, flower = (load_services()[name]["environment"] for name in ("broker", "s3", "flower"))
     return {
         ("ocrfarm-broker", "username"): "ocrfarm-worker",
@@ -41,7 +41,7 @@ def _secrets() -> dict[tuple[str, str], str]:
 
 
 def _variables(spec: Object) -> dict[str, str]:
-    """Resolve secrets, and $(NAME) of variables that stand above, as the kubelet does."""
+    """Resolve secrets, and $(NAME) of earlier variables, as the kubelet does."""
     found: dict[str, str] = {}
     for item in spec["env"]:
         if "valueFrom" in item:
@@ -53,7 +53,7 @@ def _variables(spec: Object) -> dict[str, str]:
 
 
 def _container(objects: list[Object], pod: Object, folder: Path) -> Container:
-    """Give the one container of a pod; config maps are written into the folder."""
+    """Return the only container of a pod; config maps are written into the folder."""
     (spec,) = pod["containers"]
     volumes = {volume["name"]: _volume(objects, volume, folder) for volume in pod["volumes"]}
     mounts = dict(weights_mount()) | {mount["mountPath"]: volumes[mount["name"]] for mount in spec["volumeMounts"]}
@@ -88,7 +88,7 @@ def _pod(objects: list[Object], component: str) -> Object:
 
 @pytest.fixture(scope="module")
 def cluster(objects: list[Object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerNetwork]:
-    """Give every deployment but the one for GPUs, beside the broker and the store of compose.yaml."""
+    """Run every deployment except the one for GPUs, with the broker and the store of compose.yaml."""
     with run_network(tmp_path_factory.mktemp("cluster"), *NAMES) as place:
         start_services(place)
         for component in DEPLOYED:
@@ -107,7 +107,7 @@ def _command(container: Object, probe: Object) -> list[str]:
 
 @pytest.mark.parametrize("component", DEPLOYED)
 def test_a_pod_gets_ready_and_is_alive(cluster: ContainerNetwork, objects: list[Object], component: str) -> None:
-    """Each by its own probes."""
+    """Each pod is asked by its own probes."""
     (container,) = _pod(objects, component)["containers"]
     for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
         if kind in container:
@@ -116,7 +116,7 @@ def test_a_pod_gets_ready_and_is_alive(cluster: ContainerNetwork, objects: list[
 
 
 def test_the_charts_own_test_passes_and_is_counted(cluster: ContainerNetwork, objects: list[Object]) -> None:
-    """`helm test` reads a page and compares; the exporter is then asked as its service monitor would."""
+    """`helm test` reads a page and compares; then the exporter is scraped like a service monitor does."""
     cluster.start("test", _container(objects, _pod(objects, "test"), cluster.folder))
     assert cluster.wait("test", 120) == 0, cluster.log("test") + cluster.log("recognize-fast")
     assert re.search(r"\d+ of \d+ lines are right", cluster.log("test"))
@@ -130,15 +130,13 @@ def test_the_charts_own_test_passes_and_is_counted(cluster: ContainerNetwork, ob
         assert sample_value(found, "workers", queue=queue) == 1
 
 
-def test_a_pool_on_gpus_says_what_is_missing_where_there_is_none(
-    cluster: ContainerNetwork, objects: list[Object]
-) -> None:
+def test_a_pool_on_gpus_reports_that_the_gpu_is_missing(cluster: ContainerNetwork, objects: list[Object]) -> None:
     cluster.start("gpu", _container(objects, _pod(objects, "recognize-accurate"), cluster.folder))
     assert cluster.wait("gpu", 60) == EngineError.exit_code
     assert "device gpu:0 is asked for, and NVIDIA's driver shows 0 GPUs" in cluster.log("gpu")
 
 
-def test_a_pod_that_is_told_to_go_ends_well(cluster: ContainerNetwork) -> None:
-    """The last test of this file: afterwards there is no farm."""
+def test_a_pod_stops_cleanly_on_sigterm(cluster: ContainerNetwork) -> None:
+    """This is the last test of the file, since it stops the farm."""
     for component in DEPLOYED:
         assert cluster.stop(component) == 0, cluster.log(component)

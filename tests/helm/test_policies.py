@@ -1,4 +1,4 @@
-"""What holds for every object, whatever the values: what a cluster's owner would otherwise have to ask for."""
+"""Rules that hold for every object, whatever the values: security, probes, references and budgets."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ every_case = pytest.mark.parametrize("values", CASES.values(), ids=list(CASES))
 
 @every_case
 def test_pods_are_restricted(helm: Helm, values: Object) -> None:
-    """As the level `restricted` of Kubernetes' pod security has it, and with a read-only root on top."""
+    """Pods meet the pod security level `restricted`, and their root is read-only."""
     objects = helm.render(values)
     for name, pod in iter_pods(objects):
         security = pod["securityContext"]
@@ -47,7 +47,7 @@ def test_pods_are_restricted(helm: Helm, values: Object) -> None:
 
 @every_case
 def test_pods_get_no_token_and_no_variables_that_look_like_settings(helm: Helm, values: Object) -> None:
-    """A service ocrfarm-flower makes OCRFARM_FLOWER_PORT, which every process would refuse as an unknown setting."""
+    """A service ocrfarm-flower would set OCRFARM_FLOWER_PORT, which every process rejects as an unknown setting."""
     for name, pod in iter_pods(helm.render(values)):
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["enableServiceLinks"] is False, name
@@ -166,7 +166,7 @@ def test_a_batch_is_back_in_its_queue_before_the_pod_is_killed(helm: Helm, value
 
 @every_case
 def test_workers_are_watched_by_their_files(helm: Helm, values: Object) -> None:
-    """Not by asking the broker: while that is away, all of them would be started anew, and load their models again."""
+    """A probe that asked the broker would restart all workers, with their models, during an outage."""
     for name, container in iter_containers(helm.render(values)):
         if name.endswith(("/split", "/stitch", "/recognize")):
             assert "exec" in container["startupProbe"], name
@@ -193,8 +193,8 @@ def test_selectors_find_one_component_each(helm: Helm, values: Object) -> None:
 
 
 @every_case
-def test_what_is_named_is_there(helm: Helm, values: Object) -> None:
-    """Service accounts, config maps, services and scaled deployments, within the chart."""
+def test_every_reference_has_its_object(helm: Helm, values: Object) -> None:
+    """References to service accounts, config maps, services and scaled deployments of the chart."""
     objects = helm.render(values)
     there = {(item["kind"], item["metadata"]["name"]) for item in objects}
     for _, pod in iter_pods(objects):

@@ -1,4 +1,4 @@
-"""The probes' commands, beside real workers and the files that they write."""
+"""The probes' commands, against real workers and their health files."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
 
 
 class Probes:
-    """The probes of one worker, which look into a farm's folder instead of the pod's."""
+    """The probes of one worker, which read a farm's folder instead of the pod's."""
 
     def __init__(self, helm: Helm, component: str, health: Path) -> None:
         deployment = find_object(helm.render(MINIMAL_VALUES), "Deployment", f"-{component}")

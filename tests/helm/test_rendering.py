@@ -1,4 +1,4 @@
-"""Whatever makes sense is rendered, and Kubernetes, KEDA and the Prometheus operator would take it."""
+"""Valid values are rendered to objects that Kubernetes, KEDA and the Prometheus operator accept."""
 
 import importlib
 from typing import Any
@@ -12,7 +12,7 @@ import ocrfarm
 from tests.support.helm_chart import CASES, CHART, MINIMAL_VALUES, Helm, Object, schema, select_kind
 
 VERSIONS = ("1.31", "1.34", "1.37")
-"""Of Kubernetes, image volumes being known from 1.31 on; 1.28 is tried without them."""
+"""Versions of Kubernetes that support image volumes (1.31 and later); 1.28 is tested without them."""
 
 CUSTOM = {
     "ScaledObject": "cloudcoil.models.keda.v1alpha1",
@@ -26,7 +26,7 @@ every_case = pytest.mark.parametrize("values", CASES.values(), ids=list(CASES))
 
 
 def _strict(schema: Any) -> Any:
-    """Refuse names that the schema does not know, as a typo would be."""
+    """Reject names that the schema does not know, such as typos."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
     if not isinstance(schema, dict):
@@ -112,7 +112,7 @@ def test_every_value_is_described() -> None:
 
 
 def test_the_schema_is_closed() -> None:
-    """Each object names what it may hold, or is a map of texts, or belongs to Kubernetes."""
+    """Each object lists its properties, or is a map of strings, or is defined by Kubernetes."""
 
     def is_open(part: Any, name: str) -> list[str]:
         if isinstance(part, list):

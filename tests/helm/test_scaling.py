@@ -1,4 +1,4 @@
-"""KEDA's view of a pool: what its triggers count on a real broker while a real worker has tiles in hand."""
+"""KEDA's view of a pool: what its triggers count on a real broker while a real worker processes tiles."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ return redis.call(kind == 'hash' and 'HLEN' or 'LLEN', KEYS[1])
 
 
 class Scaler:
-    """Asks what KEDA would ask, as the user that KEDA is given."""
+    """Sends KEDA's queries, as the broker's user for KEDA."""
 
     def __init__(self, scaled: Object, server: ValkeyServer) -> None:
         modifiers = scaled["spec"]["advanced"]["scalingModifiers"]
@@ -48,7 +48,7 @@ class Scaler:
 
 
 def _create_scaler_user(server: ValkeyServer, prefix: str) -> None:
-    """Make the user of docs/security/redis.acl, for another prefix."""
+    """Create the user of docs/security/redis.acl, with another prefix."""
     lines = (ROOT / "docs" / "security" / "redis.acl").read_text(encoding="utf-8").splitlines()
     (line,) = [line for line in lines if line.startswith("user ocrfarm-scaler ")]
     rules = line.replace("#SCALER_SHA256", ">scaler").replace("~ocrfarm:", f"~{prefix}").split()[1:]
@@ -58,7 +58,7 @@ def _create_scaler_user(server: ValkeyServer, prefix: str) -> None:
 
 @pytest.fixture
 def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
-    """A message for each tile, and half a second for each."""
+    """A farm with a message for each tile, which takes half a second."""
     places = Endpoints(valkey_server.url, f"{tmp_path}/store", key_prefix=f"{uuid.uuid4().hex}:")
     settings = Settings(places, task_limits=TaskLimits(batch_pixels=1, shutdown_timeout=1))
     with run_farm(settings, tmp_path, FAKE_WORKER_TILE_SECONDS="0.5") as place:
@@ -90,14 +90,14 @@ def test_the_formula_counts_waiting_and_running_tiles_of_its_own_model(
     farm.wait_until(lambda: mine.count("reading") == 1)
     assert other.total() == 0
     farm.wait_until(lambda: mine.count("first") + mine.count("middle") + mine.count("last") == 0)
-    assert mine.total() == 1  # the last one is being read: its worker is still wanted
+    assert mine.total() == 1  # the last tile is being read, so its worker is still needed
     farm.wait_until(lambda: mine.total() == 0)
 
 
-def test_what_a_vanished_worker_had_in_hand_is_counted(
+def test_unacknowledged_messages_of_a_dead_worker_are_counted(
     helm: Helm, farm: ProcessFarm, valkey_server: ValkeyServer
 ) -> None:
-    """So that a pool whose last node is gone grows again, though every list is empty."""
+    """So a pool that has lost its last node grows again although every list is empty."""
     _create_scaler_user(valkey_server, farm.settings.endpoints.key_prefix)
     scaler = _scaler(helm, farm, valkey_server, "synthetic")
     farm.environment["FAKE_WORKER_TILE_SECONDS"] = "600"
@@ -113,7 +113,7 @@ def test_what_a_vanished_worker_had_in_hand_is_counted(
     farm.wait_until(lambda: scaler.total() == 0)
 
 
-def test_the_scaler_may_look_and_nothing_else(helm: Helm, farm: ProcessFarm, valkey_server: ValkeyServer) -> None:
+def test_the_scaler_may_only_read_lengths(helm: Helm, farm: ProcessFarm, valkey_server: ValkeyServer) -> None:
     prefix = farm.settings.endpoints.key_prefix
     _create_scaler_user(valkey_server, prefix)
     scaler = _scaler(helm, farm, valkey_server, "synthetic")
@@ -137,6 +137,6 @@ def test_a_pool_that_is_busy_is_never_scaled_to_zero(helm: Helm) -> None:
     (scaled,) = select_kind(helm.render(with_pool(keda={"enabled": True})), "ScaledObject")
     spec, modifiers = scaled["spec"], scaled["spec"]["advanced"]["scalingModifiers"]
     assert spec["minReplicaCount"] == 0
-    assert spec["fallback"]["replicas"] >= 1  # a broker that does not answer says nothing of its queues
+    assert spec["fallback"]["replicas"] >= 1  # an unreachable broker does not mean empty queues
     assert {trigger["name"] for trigger in spec["triggers"]} == set(re.findall(r"\w+", modifiers["formula"]))
     assert modifiers["activationTarget"] == "0"

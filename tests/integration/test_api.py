@@ -1,4 +1,4 @@
-"""The HTTP API as its users meet it: a real server, real requests, an embedded farm behind."""
+"""The HTTP API with real requests, a real server and an embedded farm."""
 
 import hashlib
 import io
@@ -74,7 +74,7 @@ def bob(server: ApiServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def finished_job(server: ApiServer) -> tuple[str, list[str]]:
-    """Give a job of Alice's that has ended, and its texts."""
+    """Return a job of Alice that has ended, and its texts."""
     data, expected = draw_image(1)
     with server.client("alice") as client:
         answer = client.post("/v1/jobs", content=data, params={**SYNTHETIC, "name": "drawing.png"})
@@ -206,7 +206,7 @@ def test_jobs_of_the_library_are_no_owners(alice: httpx.Client, synthetic_farm: 
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "..%2f..%2fetc", "%00", "x" * 2000, "01J8Z3T6W8Q5N4R2K7M9X1C0V'"])
-def test_what_is_no_id_is_an_unknown_job(alice: httpx.Client, path: str) -> None:
+def test_an_invalid_id_is_an_unknown_job(alice: httpx.Client, path: str) -> None:
     answer = alice.get(f"/v1/jobs/{path}")
     assert answer.status_code == 404
     assert len(answer.content) < 1_000
@@ -223,13 +223,13 @@ def test_what_is_no_id_is_an_unknown_job(alice: httpx.Client, path: str) -> None
         ({"name": "x" * 256}, "BadRequest", "name"),
     ],
 )
-def test_a_parameter_that_makes_no_sense(alice: httpx.Client, params: dict[str, str], code: str, words: str) -> None:
+def test_an_invalid_parameter_is_rejected(alice: httpx.Client, params: dict[str, str], code: str, words: str) -> None:
     found = assert_problem(alice.post("/v1/jobs", content=b"x", params={**SYNTHETIC, **params}), 400, code)
     assert words in found["detail"]
 
 
 @pytest.mark.parametrize("form", ["nonsense", "", "json,txt", "../x"])
-def test_a_format_that_is_none(alice: httpx.Client, finished_job: tuple[str, list[str]], form: str) -> None:
+def test_an_unknown_format_is_rejected(alice: httpx.Client, finished_job: tuple[str, list[str]], form: str) -> None:
     assert alice.get(f"/v1/jobs/{finished_job[0]}/result", params={"format": form}).status_code == 400
 
 
@@ -292,7 +292,7 @@ def test_whoever_hangs_up_leaves_nothing(server: ApiServer, alice: httpx.Client)
 
 
 def _events(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Give id, name and data of each event."""
+    """Return id, name and data of each event."""
     known: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
@@ -325,7 +325,7 @@ def test_events_tell_a_job_to_its_end_and_go_on_after_a_break(alice: httpx.Clien
 
 
 def test_a_silent_job_has_a_heartbeat(alice: httpx.Client) -> None:
-    """Nobody holds the recognizer of `fast` here, so that the job waits."""
+    """No worker has loaded the recognizer of `fast`, so the job waits."""
     job = alice.post("/v1/jobs", content=draw_image(4)[0], params={"profile": "fast"}).json()["id"]
     deadline = time.monotonic() + 40
     with alice.stream("GET", f"/v1/jobs/{job}/events") as answer:
@@ -387,7 +387,7 @@ def test_requests_have_a_rate(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> N
 
 @pytest.fixture
 def workerless_settings(valkey_server: ValkeyServer, tmp_path: Path) -> Settings:
-    """Give a farm without workers: what is handed in waits."""
+    """Return the settings of a farm without workers, in which jobs wait."""
     return Settings(Endpoints(valkey_server.url, str(tmp_path / "store"), key_prefix=f"{uuid.uuid4().hex}:"))
 
 
@@ -460,7 +460,7 @@ def test_health_and_a_farm_that_is_away(server: ApiServer, tmp_path: Path) -> No
         assert "secret-9" not in lonely.log.read_text()
 
 
-def test_browsers_are_told_to_do_nothing_with_answers(server: ApiServer, alice: httpx.Client) -> None:
+def test_headers_forbid_browsers_to_run_or_cache_responses(server: ApiServer, alice: httpx.Client) -> None:
     for answer in (alice.get("/v1/jobs"), httpx.get(f"{server.url}/nowhere"), httpx.get(f"{server.url}/v1/jobs")):
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -518,7 +518,7 @@ def test_a_port_that_is_taken(synthetic_farm: EmbeddedFarm) -> None:
         worker.serve(settings, address="127.0.0.1", port=taken.getsockname()[1])
 
 
-def test_it_ends_when_it_is_told_to(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+def test_it_stops_on_sigterm(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
     with run_api_server(synthetic_farm.settings, tmp_path) as server:
         server.process.terminate()
         assert server.process.wait(10) in (0, -15)
@@ -530,7 +530,7 @@ def test_it_ends_when_it_is_told_to(synthetic_farm: EmbeddedFarm, tmp_path: Path
     st.dictionaries(st.sampled_from(FUZZED_PARAMETERS), st.text()),
     st.text(),
 )
-def test_no_request_is_too_strange(
+def test_arbitrary_requests_get_a_problem_or_an_answer(
     server: ApiServer, finished_job: tuple[str, list[str]], path: str, params: dict[str, str], text: str
 ) -> None:
     url = path.format(job=finished_job[0], text=quote(text, safe=""))
@@ -542,7 +542,7 @@ def test_no_request_is_too_strange(
                 assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_server_that_is_told_to_end_does_not_wait_for_streams(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+def test_a_server_that_stops_does_not_wait_for_streams(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
     with run_api_server(synthetic_farm.settings, tmp_path) as server, server.client("alice") as alice:
         job = alice.post("/v1/jobs", content=draw_image(6)[0], params={"profile": "fast"}).json()["id"]
         with alice.stream("GET", f"/v1/jobs/{job}/events") as answer:

@@ -1,4 +1,4 @@
-"""The embedded farm begins and ends: nothing is left behind, whatever happens to its owner."""
+"""The embedded farm starts and stops, and leaves nothing behind, whatever happens to its owner."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ with EmbeddedFarm("synthetic", layout=WorkerLayout(1)) as farm:
 
 
 def _processes(mark: str) -> list[int]:
-    """Give the processes whose command line or environment names the folder."""
+    """Return the processes whose command line or environment contains the folder's name."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -63,7 +63,7 @@ def test_nothing_outlives_its_owner(how: signal.Signals) -> None:
     assert _wait_until_gone(folder, 5)
 
 
-def test_a_farm_that_was_closed_is_gone_and_says_so() -> None:
+def test_a_stopped_farm_leaves_nothing_and_reports_that_it_is_stopped() -> None:
     with EmbeddedFarm("synthetic", layout=LAYOUT) as farm:
         farm.check()
         folder = Path(farm.settings.endpoints.health_dir)
@@ -73,7 +73,7 @@ def test_a_farm_that_was_closed_is_gone_and_says_so() -> None:
         farm.check()
 
 
-def test_stopping_what_never_started_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_a_farm_that_never_started_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").touch()
     EmbeddedFarm("synthetic", layout=LAYOUT).stop()
@@ -110,7 +110,7 @@ def test_a_dead_broker_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch)
         EmbeddedFarm("synthetic", layout=LAYOUT).__enter__()
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_a_port_in_use_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""The exporter over a real farm, asked by a real Prometheus; every query of dashboard and alerts has an answer."""
+"""The exporter of a real farm, scraped by a real Prometheus; every query of dashboard and alerts has a result."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def _farm(server: ValkeyServer, folder: Path) -> Iterator[ProcessFarm]:
 
 
 def _exporter(farm: ProcessFarm, name: str = "metrics") -> str:
-    """Start an exporter and give its address once it answers."""
+    """Start an exporter and return its address when it answers."""
     (port,) = find_free_ports(1)
     farm.start(name, f"metrics --address 127.0.0.1 --port {port}")
     url = f"http://127.0.0.1:{port}/metrics"
@@ -65,10 +65,8 @@ def _samples(url: str) -> Samples:
     return parse_samples(text)
 
 
-def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
-    valkey_server: ValkeyServer, tmp_path: Path
-) -> None:
-    """One tile kills its process, one exhausts memory however it is read; a later exporter says the same."""
+def test_retries_are_not_counted_twice(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    """One tile kills its process, another always exhausts the memory; an exporter started later shows the same."""
     page = draw_page(3, 2, {(0, 0): "CRASHW", (1, 2): "GORGE"})
     with _farm(valkey_server, tmp_path) as farm:
         url = _exporter(farm)
@@ -110,7 +108,7 @@ def test_what_is_counted_is_what_was_done_however_often_it_was_tried(
         assert {key: again[key] for key in counted} == {key: after[key] for key in counted}
 
 
-def test_what_waits_is_seen_with_its_age(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+def test_waiting_messages_are_shown_with_their_age(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     with _farm(valkey_server, tmp_path) as farm:
         url = _exporter(farm)
         farm.submit(draw_page(1, 1).png)
@@ -143,7 +141,7 @@ def test_what_waits_is_seen_with_its_age(valkey_server: ValkeyServer, tmp_path: 
         farm.wait_until(lambda: sample_value(_samples(url), "tiles_pending") == 0)
 
 
-def test_a_broker_that_is_away_is_told_and_the_exporter_stays(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported_and_the_exporter_runs_on(tmp_path: Path) -> None:
     with run_valkey(tmp_path) as server, _farm(server, tmp_path) as farm:
         url = _exporter(farm)
         assert sample_value(_samples(url), "broker_up") == 1
@@ -153,7 +151,7 @@ def test_a_broker_that_is_away_is_told_and_the_exporter_stays(tmp_path: Path) ->
         farm.wait_until(lambda: sample_value(_samples(url), "broker_up") == 1)
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(valkey_server: ValkeyServer, tmp_path: Path) -> None:
     with _farm(valkey_server, tmp_path) as farm:
         port = urllib.parse.urlsplit(_exporter(farm)).port
         farm.start("other", f"metrics --address 127.0.0.1 --port {port}")
@@ -176,7 +174,7 @@ def test_a_client_of_the_broker_may_take_a_snapshot(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a Prometheus that has watched a farm at work, one of whose workers said that it has a GPU."""
+    """Return a Prometheus that has scraped a working farm, one of whose workers reported a GPU."""
     folder = tmp_path_factory.mktemp("prometheus")
     program = find_program("prometheus", package="prometheus")
     with _farm(valkey_server, folder) as farm:
@@ -199,7 +197,7 @@ def prometheus(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFac
 
 
 def _work(farm: ProcessFarm, prometheus: str) -> None:
-    """Read pages, one of them with a tile that is given up, before Prometheus looks for the first time and after."""
+    """Read pages, one of them with a tile that fails, before and after the first scrape."""
     farm.start("control", CONTROL)
     farm.start("reader", RECOGNIZER)
     open_job_store(farm.settings).workers.record_heartbeat(GPU_HOST)
@@ -212,7 +210,7 @@ def _work(farm: ProcessFarm, prometheus: str) -> None:
 
 
 def _query_prometheus(prometheus: str, query: str) -> list[Any]:
-    """Give what Prometheus answers; the intervals of a dashboard are those of this short history."""
+    """Return Prometheus' result; the dashboard's intervals are replaced by those of this short history."""
     query = re.sub(r"\[(\$__rate_interval|\d+[mh])\]", "[60s]", query)
     answer = _get(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}")
     if answer is None:
@@ -223,7 +221,7 @@ def _query_prometheus(prometheus: str, query: str) -> list[Any]:
 
 
 def _queries() -> list[str]:
-    """Give every query of the dashboard."""
+    """Return every query of the dashboard."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     return [target["expr"] for panel in panels for target in panel["targets"]]
 
@@ -233,7 +231,7 @@ def _rules() -> list[dict[str, Any]]:
 
 
 _QUERY_WITHOUT_RESULT = "ocrfarm_broker_memory_limit_bytes > 0"
-"""The tests' broker has none."""
+"""The tests' broker has no limit."""
 
 
 @pytest.mark.parametrize("query", _queries())

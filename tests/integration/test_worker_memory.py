@@ -1,4 +1,4 @@
-"""What a worker gives back: memory that tasks have freed, connections that are gone."""
+"""A worker returns memory that tasks have freed, and drops old connections."""
 
 import ctypes
 from types import SimpleNamespace
@@ -24,23 +24,23 @@ before = megabytes()
 task_postrun.send(sender=None)
 print(int(before - megabytes()))
 """
-"""Frees 100 MB that lie below a piece in use."""
+"""Frees 100 MB that lie below a block in use."""
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="no glibc: its malloc has no holes to trim")
-def test_memory_below_what_is_in_use_is_given_back_after_a_task() -> None:
+def test_memory_below_a_block_in_use_is_returned_after_a_task() -> None:
     assert int(run_python(HOLES)) > 50
 
 
-def _turn(module: str) -> object:
-    return type("Turn", (), {"__module__": module, "__call__": lambda self: None})()
+def _callback(module: str) -> object:
+    return type("Callback", (), {"__module__": module, "__call__": lambda self: None})()
 
 
-def test_each_new_connection_to_the_broker_drops_the_turns_of_the_last() -> None:
-    pool, turns = _turn("celery.concurrency.asynpool"), [_turn("kombu.transport.redis") for _ in range(4)]
+def test_a_new_connection_to_the_broker_drops_the_callbacks_of_the_last() -> None:
+    pool, callbacks = _callback("celery.concurrency.asynpool"), [_callback("kombu.transport.redis") for _ in range(4)]
     consumer = SimpleNamespace(hub=SimpleNamespace(on_tick={pool}))
     step = _DropStaleConnections(consumer)
-    for turn in turns:  # Celery connects, which adds a turn, and then starts the step
-        consumer.hub.on_tick.add(turn)
+    for callback in callbacks:  # Celery connects, which adds a callback, and then starts the step
+        consumer.hub.on_tick.add(callback)
         step.start(consumer)
-        assert consumer.hub.on_tick == {pool, turn}
+        assert consumer.hub.on_tick == {pool, callback}

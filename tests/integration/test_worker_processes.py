@@ -58,7 +58,7 @@ def _wait_for_files(folder: Path, *names: str) -> None:
         time.sleep(0.05)
 
 
-def test_workers_read_a_page_and_leave_when_told(settings: Settings) -> None:
+def test_workers_read_a_page_and_stop_on_sigterm(settings: Settings) -> None:
     pixels, lines = make_synthetic_page(Size(1500, 900), seed=2, lines=12)
     with run_workers(settings, "split", "stitch", "recognize --profile synthetic") as running:
         store, progress = open_store(settings.endpoints.store), open_job_store(settings)

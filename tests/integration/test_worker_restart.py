@@ -1,4 +1,4 @@
-"""Workers come and go: told to leave they put back what they have, killed they leave nothing behind."""
+"""Workers that stop return their work to its queue; workers that are killed leave nothing behind."""
 
 import os
 import subprocess
@@ -142,8 +142,8 @@ def test_models_that_leave_no_memory_for_tiles_are_reported(farm: ProcessFarm) -
     assert "OCRFARM_RECOGNIZE_MEMORY_MB" in (farm.health / "fat.broken").read_text()
 
 
-def test_a_task_that_takes_longer_than_a_lease_is_given_to_nobody_else(farm: ProcessFarm) -> None:
-    """Not even to a worker whose clock is ahead by five minutes."""
+def test_a_task_that_outlasts_the_visibility_timeout_is_not_redelivered(farm: ProcessFarm) -> None:
+    """Not even to a worker whose clock is five minutes ahead."""
     farm.settings = replace(farm.settings, task_limits=TaskLimits(batch_time_limit=60, shutdown_timeout=1))
     farm.start("control", CONTROL)
     farm.start("slow", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="6")

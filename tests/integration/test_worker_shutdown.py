@@ -1,4 +1,4 @@
-"""A worker's parent process that is told to end: not in the middle of something, and not never."""
+"""The parent process of a worker stops between two steps of its loop, and within a time limit."""
 
 import subprocess
 import sys
@@ -26,15 +26,15 @@ SHUTDOWN_SCRIPT = LOOP_SCRIPT.format(handler='lambda *_: told.append("obeyed")')
 STUCK_SCRIPT = LOOP_SCRIPT.format(handler="lambda *_: time.sleep(60)")
 
 
-def test_what_is_in_hand_is_done_first() -> None:
+def test_a_running_callback_is_finished_first() -> None:
     script = (
         f"{SHUTDOWN_SCRIPT}\nloop.call_soon(work)\nturns = loop.create_loop()\nnext(turns), next(turns)\nprint(*told)"
     )
     assert run_python(script) == "worked obeyed"
 
 
-def test_what_arrived_while_the_worker_waited_is_not_begun() -> None:
-    """Celery asks its pool whether the broker's answer may be read, and has stopped it by then."""
+def test_callbacks_that_became_due_meanwhile_are_not_started() -> None:
+    """Celery asks its pool whether it may read the broker's reply, and the pool has stopped by then."""
     script = f"""{LOOP_SCRIPT.format(handler="lambda *_: stop()")}
 import threading
 end, start = os.pipe()
@@ -57,7 +57,7 @@ except SystemExit:
 
 
 def test_outside_of_the_event_loop_the_order_is_obeyed_at_once() -> None:
-    """While a worker waits for its broker no turn of the loop would come."""
+    """While a worker waits for its broker, its loop makes no step."""
     assert run_python(f"{SHUTDOWN_SCRIPT}\nwork()\nprint(*told)") == "obeyed worked"
 
 
@@ -75,7 +75,7 @@ except WorkerTerminate:
     assert time.monotonic() - started < 30
 
 
-def test_what_does_not_stop_even_then_ends() -> None:
+def test_a_process_that_does_not_stop_exits_at_once() -> None:
     script = f"{STUCK_SCRIPT}\ntry:\n    work()\nfinally:\n    time.sleep(60)"
     started = time.monotonic()
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=50)
