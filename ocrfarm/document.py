@@ -81,16 +81,16 @@ class Line:
     def word_spans(self) -> tuple[WordSpan, ...]:
         """Return the words with their positions in the text; if `words` does not match the text, split it at spaces."""
         if "".join(word.text for word in self.words) != "".join(self.text.split()):
-            found = (match.span() for match in re.finditer(r"\S+", self.text))
+            runs = (match.span() for match in re.finditer(r"\S+", self.text))
             return tuple(
-                WordSpan(self.text[start:end], self._proportional_quad(start, end), start, end) for start, end in found
+                WordSpan(self.text[start:end], self._proportional_quad(start, end), start, end) for start, end in runs
             )
-        at = [number for number, char in enumerate(self.text) if not char.isspace()]
+        indexes = [index for index, char in enumerate(self.text) if not char.isspace()]
         spans, count = [], 0
         for word in self.words:
             if word.text:
-                begin, count = count, count + len(word.text)
-                spans.append(WordSpan(word.text, word.quad, at[begin], at[count - 1] + 1))
+                first, count = count, count + len(word.text)
+                spans.append(WordSpan(word.text, word.quad, indexes[first], indexes[count - 1] + 1))
         return tuple(spans)
 
     def locate(self, start: int, end: int) -> Quad:

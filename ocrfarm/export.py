@@ -50,8 +50,8 @@ class Target:
             stem: Name of the results, without extension.
             pages: Indexes of the pages that were read (0 = first), for formats with one file per page.
         """
-        each = ((form, pages if form.is_per_page else (0,)) for form in self.formats)
-        return [self.folder / form.file_name(stem, page) for form, numbers in each for page in numbers]
+        indexes = ((form, pages if form.is_per_page else (0,)) for form in self.formats)
+        return [self.folder / form.file_name(stem, page) for form, of_form in indexes for page in of_form]
 
     def has_results(self, stem: str) -> bool:
         """Return whether all results of an image exist, not counting formats with one file per page."""

@@ -114,27 +114,29 @@ class Tile:
         if self.core is None:
             return False
         margin = max(CLEARANCE_PIXELS, CLEARANCE_HEIGHTS * line.height)
-        whose = []
+        owners = []
         for axis, (low, high) in enumerate(((self.box.x0, self.box.x1), (self.box.y0, self.box.y1))):
-            at = [point[axis] for point in line.points]
+            corners = [point[axis] for point in line.points]
             core = (self.core.x0, self.core.x1) if axis == 0 else (self.core.y0, self.core.y1)
-            crossing = abs(at[1] - at[0]) >= MIN_CROSSING_SINE * line.length
-            whose.append(_find_owner(at, (low, high), core=core, margin=margin, crossing=crossing))
-        return _AMBIGUOUS not in whose and _NEIGHBOUR in whose
+            crossing = abs(corners[1] - corners[0]) >= MIN_CROSSING_SINE * line.length
+            owners.append(_find_owner(corners, (low, high), core=core, margin=margin, crossing=crossing))
+        return _AMBIGUOUS not in owners and _NEIGHBOUR in owners
 
 
 _OWN, _NEIGHBOUR, _AMBIGUOUS = range(3)
 
 
-def _find_owner(at: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool) -> int:
-    """Return, for one axis, whose core holds the centre of the corners, or `_AMBIGUOUS` if that tile may cut them."""
-    (low, high), (first, end), middle = span, core, sum(at) / len(at)
-    if end < high and middle >= end:
-        begins, cut = 2 * end - high, crossing and max(at) > high - margin
-        return _NEIGHBOUR if min(at) >= begins + margin and not cut else _AMBIGUOUS
-    if first > low and middle < first:
-        ends, cut = 2 * first - low, crossing and min(at) < low + margin
-        return _NEIGHBOUR if max(at) <= ends - margin and not cut else _AMBIGUOUS
+def _find_owner(
+    corners: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool
+) -> int:
+    """Return whose core holds the centre of a line on one axis; `_AMBIGUOUS` if a neighbour may not show all of it."""
+    (low, high), (first, end), centre = span, core, sum(corners) / len(corners)
+    if end < high and centre >= end:
+        neighbour_start, is_cut = 2 * end - high, crossing and max(corners) > high - margin
+        return _NEIGHBOUR if min(corners) >= neighbour_start + margin and not is_cut else _AMBIGUOUS
+    if first > low and centre < first:
+        neighbour_end, is_cut = 2 * first - low, crossing and min(corners) < low + margin
+        return _NEIGHBOUR if max(corners) <= neighbour_end - margin and not is_cut else _AMBIGUOUS
     return _OWN
 
 

@@ -24,24 +24,24 @@ def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
         >>> mosaic(Box(1, 0, 3, 1), [left, right])
         array([[2, 3]], dtype=uint8)
     """
-    pieces = [
-        (common, _crop_to_common(pixels, common, place))
-        for place, pixels in tiles
-        if (common := box.intersection(place))
+    parts = [
+        (common, _crop_to_common(pixels, common, tile_box))
+        for tile_box, pixels in tiles
+        if (common := box.intersection(tile_box))
     ]
-    if not pieces:
+    if not parts:
         raise ValueError(f"no tile shows {box}")
-    shown, largest = max(pieces, key=lambda piece: (piece[0].area, piece[0]))
-    if shown == box:
+    largest_box, largest = max(parts, key=lambda part: (part[0].area, part[0]))
+    if largest_box == box:
         return largest
     whole = np.empty((box.height, box.width, *largest.shape[2:]), np.uint8)
     whole[:] = np.median(largest, axis=(0, 1)).astype(np.uint8)
-    for common, piece in pieces:
-        at = common.shift(-box.x0, -box.y0)
-        whole[at.y0 : at.y1, at.x0 : at.x1] = piece
+    for common, part in parts:
+        target = common.shift(-box.x0, -box.y0)
+        whole[target.y0 : target.y1, target.x0 : target.x1] = part
     return whole
 
 
-def _crop_to_common(pixels: Pixels, common: Box, place: Box) -> Pixels:
-    at = common.shift(-place.x0, -place.y0)
-    return pixels[at.y0 : at.y1, at.x0 : at.x1]
+def _crop_to_common(pixels: Pixels, common: Box, tile_box: Box) -> Pixels:
+    crop = common.shift(-tile_box.x0, -tile_box.y0)
+    return pixels[crop.y0 : crop.y1, crop.x0 : crop.x1]

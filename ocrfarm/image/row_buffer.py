@@ -56,21 +56,21 @@ class RowBuffer:
         """Add the next rows of the downscaled raster; yield the boxes (full size) that are complete now, as copies."""
         start, self._end = self._end, self._end + len(rows)
         while self._pending and self._pending[0][1].y0 < self._end:
-            box, at = self._pending.popleft()
-            self._started.append((box, at, self._spill.allocate(self._size(at))))
-        for _, at, offset in self._started:
-            first, last = max(at.y0, start), min(at.y1, self._end)
+            box, scaled = self._pending.popleft()
+            self._started.append((box, scaled, self._spill.allocate(self._size(scaled))))
+        for _, scaled, offset in self._started:
+            first, last = max(scaled.y0, start), min(scaled.y1, self._end)
             if first < last:
-                skipped = (first - at.y0) * at.width * math.prod(self._channel_shape)
-                self._spill.write(offset + skipped, rows[first - start : last - start, at.x0 : at.x1])
+                skipped = (first - scaled.y0) * scaled.width * math.prod(self._channel_shape)
+                self._spill.write(offset + skipped, rows[first - start : last - start, scaled.x0 : scaled.x1])
         while self._started and self._started[0][1].y1 <= self._end:
-            box, at, offset = self._started.popleft()
-            pixels = self._spill.read(offset, (at.height, at.width, *self._channel_shape))
-            self._spill.release(offset, self._size(at))
+            box, scaled, offset = self._started.popleft()
+            pixels = self._spill.read(offset, (scaled.height, scaled.width, *self._channel_shape))
+            self._spill.release(offset, self._size(scaled))
             yield box, pixels
 
-    def _size(self, at: Box) -> int:
-        return at.area * math.prod(self._channel_shape)
+    def _size(self, scaled: Box) -> int:
+        return scaled.area * math.prod(self._channel_shape)
 
 
 def _downscale_box(box: Box, factor: int) -> Box:

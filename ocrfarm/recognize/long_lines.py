@@ -83,9 +83,9 @@ def _find_widest_gap(chars: Sequence[Char], low: float, high: float) -> float:
     return (before + after) / 2
 
 
-def _join_at(one: Sequence[Char], two: Sequence[Char], *, at: float) -> list[Char]:
-    """Return the letters of `one` before `at` and those of `two` after it, with a space between if either has one."""
-    stop = max((k + 1 for k, char in enumerate(one) if char.position < at and char.text != " "), default=0)
-    begin = min((k for k, char in enumerate(two) if char.position >= at and char.text != " "), default=len(two))
-    spaces = [char for char in (*one[stop : stop + 1], *two[max(begin - 1, 0) : begin]) if char.text == " "]
-    return [*one[:stop], *spaces[:1], *two[begin:]]
+def _join_at(left: Sequence[Char], right: Sequence[Char], *, at: float) -> list[Char]:
+    """Return the letters of `left` before `at` and those of `right` after it, with a space between if there is one."""
+    stop = max((k + 1 for k, char in enumerate(left) if char.position < at and char.text != " "), default=0)
+    start = min((k for k, char in enumerate(right) if char.position >= at and char.text != " "), default=len(right))
+    spaces = [char for char in (*left[stop : stop + 1], *right[max(start - 1, 0) : start]) if char.text == " "]
+    return [*left[:stop], *spaces[:1], *right[start:]]

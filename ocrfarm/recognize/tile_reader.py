@@ -174,8 +174,8 @@ def crop_tile_part(pixels: RgbPixels, tile: Tile, *, part: Tile) -> RgbPixels:
         part: A tile inside it, at the same level.
     """
     level, box = tile.id.level, part.box.shift(-tile.box.x0, -tile.box.y0)
-    at = Box(box.x0 >> level, box.y0 >> level, -(-box.x1 >> level), -(-box.y1 >> level))
-    return pixels[at.y0 : at.y1, at.x0 : at.x1].copy()
+    crop = Box(box.x0 >> level, box.y0 >> level, -(-box.x1 >> level), -(-box.y1 >> level))
+    return pixels[crop.y0 : crop.y1, crop.x0 : crop.x1].copy()
 
 
 def _make_tile_result(

@@ -74,12 +74,12 @@ def verify(model: Model, folder: Path) -> None:
 def _verify_file(path: Path, file: WeightsFile) -> None:
     try:
         with path.open("rb") as data:
-            found = hashlib.file_digest(data, "sha256").hexdigest()
+            digest = hashlib.file_digest(data, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); run `ocrfarm models pull`") from error
-    if found != file.sha256:
+    if digest != file.sha256:
         raise WeightsError(
-            f"{path}: SHA-256 is {found[:12]}..., not {file.sha256[:12]}...; delete it and run `ocrfarm models pull`"
+            f"{path}: SHA-256 is {digest[:12]}..., not {file.sha256[:12]}...; delete it and run `ocrfarm models pull`"
         )
 
 
