@@ -1,4 +1,4 @@
-"""Run one process of a farm until it is told to stop.
+"""Run one process of a farm until SIGTERM or SIGINT stops it.
 
 split and stitch may share a process; recognize loads the models of one profile and reads their queue; api, webhooks,
 metrics and flower each have a process of their own.

@@ -185,9 +185,9 @@ def test_another_owner_sees_no_job_of_mine(
     bob: httpx.Client, server: ApiServer, finished_job: tuple[str, list[str]], method: str, path: str
 ) -> None:
     mine = assert_problem(bob.request(method, path.format(job=finished_job[0])), 404, "UnknownJob")
-    nobodys = protocol.new_job_id()
-    unknown = assert_problem(bob.request(method, path.format(job=nobodys)), 404, "UnknownJob")
-    assert mine["detail"].replace(finished_job[0], "") == unknown["detail"].replace(nobodys, "")
+    missing_id = protocol.new_job_id()
+    unknown = assert_problem(bob.request(method, path.format(job=missing_id)), 404, "UnknownJob")
+    assert mine["detail"].replace(finished_job[0], "") == unknown["detail"].replace(missing_id, "")
     assert mine["title"] == unknown["title"]
     assert finished_job[0] not in [job["id"] for job in bob.get("/v1/jobs").json()["jobs"]]
     for key in ("", "Bearer", "Bearer wrong", f"Basic {KEYS['alice']}", f"Bearer {key_digest(KEYS['alice'])}"):

@@ -1,4 +1,4 @@
-"""Webhooks: told until they are heard, signed, to public addresses only, through the death of whoever tells."""
+"""Webhooks: signed, sent to public addresses only, repeated until accepted, even if a dispatcher dies."""
 
 import base64
 import json
@@ -100,7 +100,7 @@ def farm(valkey_server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def dispatch_events(farm: WebhookFarm, tries: int) -> list[WebhookEvent]:
-    """Tell so many times."""
+    """Dispatch webhooks this many times."""
     dispatcher, events = WebhookDispatcher(farm.settings), list[WebhookEvent]()
     deadline = time.monotonic() + 30
     while len(events) < tries:
