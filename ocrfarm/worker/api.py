@@ -10,7 +10,6 @@ from ocrfarm.errors import FarmError, MissingPackage
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from uvicorn import Server
 
 PORT = 8700
@@ -37,22 +36,21 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         FarmError: The address and port cannot be listened at.
         MissingPackage: The packages of `ocrfarm[api]` are not installed.
     """
-    try:
-        import uvicorn  # noqa: F401 - `_make_server` needs it
-
-        from ocrfarm.server.app import create_app
-    except ImportError as error:
-        raise MissingPackage(f"the HTTP API needs more packages ({error}): pip install 'ocrfarm[api]'") from error
-    server = _make_server(create_app(settings))
+    server = _make_server(settings)
     with closing(_listen(address, port)) as listener:
         logging.getLogger(__name__).info("the HTTP API listens at http://%s:%s", *listener.getsockname()[:2])
         server.run([listener])
     return 0
 
 
-def _make_server(api: "FastAPI") -> "Server":
-    import uvicorn
+def _make_server(settings: Settings) -> "Server":
+    try:
+        import uvicorn
 
+        from ocrfarm.server.app import create_app
+    except ImportError as error:
+        raise MissingPackage(f"the HTTP API needs more packages ({error}): pip install 'ocrfarm[api]'") from error
+    api = create_app(settings)
     config = uvicorn.Config(
         api,
         log_config=None,
