@@ -218,6 +218,11 @@ def _choose_chain(pool: Sequence[_View], neighbours: Neighbours, height: float) 
     """Return the deepest view that shows all, or else a chain of views from the start to the end of the line.
 
     `at_start` holds at least the view that starts first, so the chain is never empty.
+
+    >>> spans = [(0.0, 40.0), (25.0, 70.0), (30.0, 60.0), (55.0, 99.0)]
+    >>> views = [_View(row, *span, 2, 2, False, 64.0, (64.0, 0.9)) for row, span in enumerate(spans)]
+    >>> [view.row for view in _choose_chain(views, {0: [1, 2], 1: [0, 2, 3], 3: [1]}, 10.0)]
+    [0, 1, 3]
     """
     tolerance = CHAIN_END_TOLERANCE * height
     low, high = min(view.start for view in pool) + tolerance, max(view.end for view in pool) - tolerance

@@ -55,6 +55,19 @@ def compute_coverage(
         blank: The tiles that were skipped because nothing is on them.
         failed: Why a tile, or a part of one, has no result.
         scale: Detector pixels per page pixel; it is copied into the result.
+
+    >>> page = Size(200, 100)
+    >>> left, right = (Tile(TileId(0, 0, 0, k), Box(100 * k, 0, 100 * k + 100, 100), page) for k in (0, 1))
+    >>> found = compute_coverage(
+    ...     page,
+    ...     [left, right],
+    ...     readings=[TileResult(left, (), "model")],
+    ...     blank=[],
+    ...     failed={right.id: "timed out"},
+    ...     scale=1.0,
+    ... )
+    >>> found.fraction_read, found.gaps
+    (0.5, (Gap(box=Box(x0=100, y0=0, x1=200, y1=100), reason='timed out'),))
     """
     by_id = {reading.tile.id: reading for reading in readings}
     in_parts = _find_tiles_read_in_parts(tiles, by_id)

@@ -281,13 +281,23 @@ class DisjointSet:
         return item
 
     def union(self, one: int, two: int) -> None:
-        """Make one set of the sets of two items."""
+        """Make one set of the sets of two items.
+
+        Args:
+            one: An item of the one set; an unknown item is a set of its own.
+            two: An item of the other set.
+        """
         one, two = self.find(one), self.find(two)
         self._parent[max(one, two)] = min(one, two)
 
 
 def group_fragments(table: FragmentTable, matches: Matches) -> tuple[list[list[int]], Neighbours]:
-    """Return the groups of more than one fragment, sorted, and which of their members match one another."""
+    """Return the groups of more than one fragment, sorted, and which of their members match one another.
+
+    Args:
+        table: The fragments of the page.
+        matches: The pairs of them that are views of one line.
+    """
     best_first = sorted(zip(matches.offset.tolist(), matches.a.tolist(), matches.b.tolist(), strict=True))
     pairs = [(a, b) for _, a, b in best_first]
     by_component: dict[int, list[_IndexPair]] = defaultdict(list)
