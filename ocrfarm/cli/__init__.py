@@ -1,4 +1,4 @@
-"""The command line: one file a group of commands, loaded when its command is used."""
+"""The command line: each module holds the commands of one topic and is imported when one of them is used."""
 
 from ocrfarm.cli.main import main
 
