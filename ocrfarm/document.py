@@ -125,7 +125,7 @@ class Hit:
     """One match of `Document.search`.
 
     Attributes:
-        page: Index of the page (0 = first).
+        page: Index in `Document.pages` (0 = first). `Document.page_numbers[page]` is the page's index in the source.
         line: The line that contains the match.
         start: Index of the first matching character in the line's text.
         end: Index after the last matching character.
@@ -325,16 +325,16 @@ class Document:
         """
         return self.pages[page].lines_in(box)
 
-    def rows(self, first: int = 0) -> Iterator[tuple[object, ...]]:
+    def rows(self, page_offset: int = 0) -> Iterator[tuple[object, ...]]:
         """Yield one row per line, with the columns that `COLUMNS` names; coordinates are rounded to 0.1 pixels.
 
         Args:
-            first: Index of the first page (0 = first), if the document is a part of a longer one.
+            page_offset: Number that is added to the number of each page, if the document is a part of a longer one.
         """
         for number, page in zip(self.page_numbers, self.pages, strict=True):
             for order, line in enumerate(page.lines, 1):
                 corners = [round(value, 1) for point in line.quad.points for value in point]
-                yield 1 + first + number, order, line.text, round(line.confidence, 4), *corners, line.model
+                yield 1 + page_offset + number, order, line.text, round(line.confidence, 4), *corners, line.model
 
     def to_dataframe(self) -> "DataFrame":
         """Return a table of the lines with the columns that `COLUMNS` names.

@@ -18,7 +18,7 @@ from pathlib import Path
 from ocrfarm.document import Document, Gap, Line, Page, PageSource
 from ocrfarm.errors import EngineFailed, InputError
 from ocrfarm.geometry import Box, Size
-from ocrfarm.image import ImageSource, Limits, Pixels, Raster, mosaic, open_source, to_rgb
+from ocrfarm.image import ImageSource, Limits, Pixels, Raster, assemble_box, open_source, to_rgb
 from ocrfarm.recognize import Cascade, Engine, EnginePair, Profile, read_region, read_tile
 from ocrfarm.selection import SELECT_ALL, Selection
 from ocrfarm.split.blank_detection import has_large_text, is_blank
@@ -156,7 +156,7 @@ def recognize_second_pass(
     Raises:
         EngineFailed: The engine failed.
     """
-    pixels = to_rgb(mosaic(region.tile.box, tile_pixels))
+    pixels = to_rgb(assemble_box(region.tile.box, tile_pixels))
     return read_region(engine, region, pixels=pixels, detector_scale=profile.detector_scale)
 
 

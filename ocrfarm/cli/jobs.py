@@ -84,12 +84,12 @@ def cancel(job_id: str) -> None:
     click.echo("cancelled" if Client().job(job_id).cancel() else "the job had already ended")
 
 
-@click.command(short_help="Continue a job that stopped, failed or was cancelled.")
+@click.command(short_help="Continue a stalled, partial, failed or cancelled job.")
 @_job_argument
 def resume(job_id: str) -> None:
     """Continue JOB where it stopped, and retry the tiles that could not be read.
 
-    A job that is partial, failed or was cancelled can be resumed as well; a complete one stays as it is.
+    A stalled, partial, failed or cancelled job can be resumed; a complete one stays as it is.
     """
     Client().job(job_id).resume()
     click.echo("resumed")

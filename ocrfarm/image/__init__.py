@@ -5,7 +5,7 @@ Importing this package imports pyvips and Pillow. Workers and the pipeline do so
 
 from ocrfarm.image.codec import decode_tile, encode_tile
 from ocrfarm.image.limits import Limits
-from ocrfarm.image.mosaic import mosaic
+from ocrfarm.image.mosaic import assemble_box
 from ocrfarm.image.parallel import prefetch_map
 from ocrfarm.image.pixels import Pixels, to_rgb
 from ocrfarm.image.raster import Raster
@@ -16,9 +16,9 @@ __all__ = [
     "Limits",
     "Pixels",
     "Raster",
+    "assemble_box",
     "decode_tile",
     "encode_tile",
-    "mosaic",
     "open_source",
     "prefetch_map",
     "to_rgb",

@@ -8,7 +8,7 @@ from ocrfarm.geometry import Box
 from ocrfarm.image.pixels import Pixels
 
 
-def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
+def assemble_box(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
     """Assemble the pixels of a box from tiles; parts that no tile shows get the median colour of the largest part.
 
     Args:
@@ -21,7 +21,7 @@ def mosaic(box: Box, tiles: Sequence[tuple[Box, Pixels]]) -> Pixels:
     Examples:
         >>> left = Box(0, 0, 2, 1), np.array([[1, 2]], np.uint8)
         >>> right = Box(2, 0, 4, 1), np.array([[3, 4]], np.uint8)
-        >>> mosaic(Box(1, 0, 3, 1), [left, right])
+        >>> assemble_box(Box(1, 0, 3, 1), [left, right])
         array([[2, 3]], dtype=uint8)
     """
     parts = [

@@ -160,17 +160,18 @@ def _tile_intervals(extent: int, side: int, overlap: int) -> list[_Interval]:
     """Return (start, end) of the tiles along one axis; all have the same length.
 
     The last tile must end at the page's edge, which may be any pixel. It keeps its length, so that the detector does
-    not have to resample it, and is not aligned to the detector's stride. Only the last seam then lacks the exact shift,
-    which stitching does not need. The other tiles are aligned and share the surplus of overlap. Rounding their starts
-    up, never down, preserves every overlap: no step exceeds `stride`, which is aligned as well.
+    not have to resample it, and is not aligned to the detector's stride. Only at the last seam may two tiles then read
+    the same line slightly differently, and stitching tolerates that. The other tiles are aligned and share the surplus
+    of overlap. Their starts are rounded up, never down, so no step exceeds `max_step`, which is aligned as well, and
+    every overlap is preserved.
     """
     if extent <= side:
         return [(0, extent)]
-    stride = (side - overlap) // DETECTOR_STRIDE * DETECTOR_STRIDE
-    room = extent - side
-    steps = -(-room // stride)
-    starts = (min(room, -(-step * room // (steps * DETECTOR_STRIDE)) * DETECTOR_STRIDE) for step in range(steps + 1))
-    return [(start, start + side) for start in starts]
+    max_step = (side - overlap) // DETECTOR_STRIDE * DETECTOR_STRIDE
+    last_start = extent - side
+    steps = -(-last_start // max_step)
+    starts = (-(-step * last_start // (steps * DETECTOR_STRIDE)) * DETECTOR_STRIDE for step in range(steps + 1))
+    return [(start, start + side) for start in (min(start, last_start) for start in starts)]
 
 
 def _core_intervals(spans: Iterable[_Interval]) -> dict[_Interval, _Interval]:
@@ -197,7 +198,7 @@ def _halve(extent: int, overlap: int) -> list[_Interval]:
 
 
 def _box(frame: Box, across: _Interval, down: _Interval, level: int) -> Box:
-    x0, x1, y0, y1 = (at << level for at in (*across, *down))
+    x0, x1, y0, y1 = (value << level for value in (*across, *down))
     return Box(frame.x0 + x0, frame.y0 + y0, min(frame.x0 + x1, frame.x1), min(frame.y0 + y1, frame.y1))
 
 

@@ -122,12 +122,12 @@ def build_second_pass_regions(
     low_confidence = _find_low_confidence(table, joined_lines, criteria)
     open_ends = [end for line in joined_lines for end in _find_open_ends(table, truncation, line)]
     searches = _make_search_regions(size, table, open_ends)
-    doubtful = {
-        line_quad(table, line) for line in joined_lines if _has_doubtful_seam(table, truncation, line)
+    uncertain = {
+        line_quad(table, line) for line in joined_lines if _has_uncertain_seam(table, truncation, line)
     }.difference(low_confidence)
     wanted = [
         *searches,
-        *_make_line_regions(size, doubtful, "seam", LINE_MARGIN),
+        *_make_line_regions(size, uncertain, "seam", LINE_MARGIN),
         *_make_line_regions(size, deferred, "deferred", DEFERRED_LINE_MARGIN),
         *_group_by_tile(size, table, low_confidence),
     ]
@@ -175,7 +175,7 @@ def _make_line_regions(size: Size, quads: Iterable[Quad], kind: SecondPassKind, 
     return sorted((box, (quad,), kind) for box, quad in boxes if box and box.area <= MAX_REGION_PIXELS)
 
 
-def _has_doubtful_seam(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> bool:
+def _has_uncertain_seam(table: FragmentTable, truncation: Truncation, line: JoinedLine) -> bool:
     """Return whether the seams of a line fail to prove its text."""
     if line.anchors is None:
         return False

@@ -2,9 +2,9 @@
 
 Algorithm: non-maximum suppression (Rosenfeld and Thurston, "Edge and Curve Detection for Visual Scene Analysis", IEEE
 Transactions on Computers 1971; Neubeck and Van Gool, "Efficient Non-Maximum Suppression", ICPR 2006). It differs from
-that of detectors in two points: the size decides and not the score, because a tile sees a cut line as surely as a whole
-one; and the measure is the covered share of the smaller line (intersection over the smaller area) and not intersection
-over union, because half a line is small beside the whole one.
+the suppression of object detectors in two points. The larger line stays, not the one with the higher score, because a
+cut line and a whole line are detected with similar scores. The measure is intersection over the smaller area, not
+intersection over union, because half a line covers little of the union with the whole line.
 
         tile A                   | border of A
      |---- THE PUMP HOUSE ---------|         <- tile B shows the line whole: it stays
@@ -12,8 +12,8 @@ over union, because half a line is small beside the whole one.
                                  ||          <- a partial line, the first stroke of E: all others cover it together
      |-- ... .. .... --|                     <- a slice of the line at the lower border of a third tile: partial too
 
-Invariant: a whole line is dropped only for a line that stays, so no ink loses all its lines. Lines are decided by area,
-and then by number, which is fixed by the fragment table, so the outcome does not depend on the order of the tiles.
+Invariant: a whole line is dropped only for a line that stays, so no text that was read is lost. Lines are decided by
+area, and then by number, which the fragment table fixes, so the outcome does not depend on the order of the tiles.
 Cost: O(p log p) for the p pairs of lines with fragments that touch; the pairs are those of the broad phase.
 """
 
@@ -28,20 +28,20 @@ from ocrfarm.stitch.fragment_table import MIN_EXTENT, CandidatePairs, Flags, Flo
 from ocrfarm.stitch.truncation import RELIABLE_DEPTH, TRUNCATED, WHOLE, Truncation
 
 MAX_COVERED_SHARE = 0.6
-"""Share of a line's area that a larger line of another tile covers from which on it is the same ink.
+"""If a larger line of another tile covers at least this share of a line's area, both show the same text.
 Calibrated: `scripts/bench calibrate --only MAX_COVERED_SHARE`, see docs/calibration.md."""
 
 MAX_PARTIAL_COVERED_SHARE, PARTIAL_BOX_SLACK = 0.5, 0.25
-"""The same for a partial line (see below), and the text heights by which the others are grown for it: its box is too
-small and too crooked to lie well inside. Calibrated: `scripts/bench calibrate --only PARTIAL`, see
-docs/calibration.md."""
+"""The same share for a partial line (see `_is_partial_line`), and the margin, in text heights, by which the other lines
+are grown before it is measured: the box of a partial line is small and crooked, and rarely lies inside.
+Calibrated: `scripts/bench calibrate --only PARTIAL`, see docs/calibration.md."""
 
 MIN_TRUNCATED_LENGTH = 2.0
-"""Text heights; a cut fragment shorter than this is a letter or two, and not to be trusted alone.
+"""Text heights. A cut fragment shorter than this is a letter or two, and is not reliable by itself.
 Calibrated: `scripts/bench calibrate --only MIN_TRUNCATED_LENGTH`, see docs/calibration.md."""
 
 MIN_NEAR_BORDER_LENGTH = 1.0
-"""Text heights; a fragment this narrow at a border is a part of a letter.
+"""Text heights. A fragment at a border that is narrower than this is a part of a letter.
 Calibrated: `scripts/bench calibrate --only MIN_NEAR_BORDER_LENGTH`, see docs/calibration.md."""
 
 
@@ -92,16 +92,16 @@ def suppress_covered_lines(
     small, large = _rank_pairs(*_find_line_pairs(table, joined_lines, pairs), area, is_partial)
     partial = is_partial[small]
     share = compute_covered_share(lines.take(small), lines.take(large), slack=np.where(partial, PARTIAL_BOX_SLACK, 0.0))
-    hit = ~partial & (share >= MAX_COVERED_SHARE)
+    suppressed = ~partial & (share >= MAX_COVERED_SHARE)
     covered = np.bincount(small[partial], share[partial], minlength=len(joined_lines)) >= MAX_PARTIAL_COVERED_SHARE
-    dropped = _select_suppressed(small[hit], large[hit], area)
+    dropped = _select_suppressed(small[suppressed], large[suppressed], area)
     return [line for number, line in enumerate(joined_lines) if not covered[number] and number not in dropped]
 
 
 def _find_line_pairs(
     table: FragmentTable, joined_lines: Sequence[JoinedLine], pairs: CandidatePairs
 ) -> tuple[Ints, Ints]:
-    """Return the pairs of lines of which fragments touch, each pair once, as two arrays (p) int64."""
+    """Return each pair of lines with fragments that touch, once, as two arrays (p,) int64."""
     owner = np.full(len(table), -1, np.int64)
     for number, line in enumerate(joined_lines):
         for part in line.segments:
@@ -113,16 +113,16 @@ def _find_line_pairs(
 
 
 def _rank_pairs(one: Ints, two: Ints, area: Floats, is_partial: Flags) -> tuple[Ints, Ints]:
-    """Return of each pair the line that may be covered and the one that may cover it, (p) int64 each.
+    """Return, for each pair, the line that may be covered and the line that may cover it, (p,) int64 each.
 
-    A partial line is covered by one that is none; of two alike the smaller one is.
+    If only one line is partial, it is the one that may be covered; otherwise the smaller one is.
     """
     first = np.where(is_partial[one] == is_partial[two], area[one] <= area[two], is_partial[one])
     return np.where(first, one, two), np.where(first, two, one)
 
 
 def _is_partial_line(table: FragmentTable, truncation: Truncation, joined_lines: Sequence[JoinedLine]) -> Flags:
-    """Find the lines that are a single part of a letter or two, or a slice, (l) bool."""
+    """Find the lines that are a single fragment of a letter or two, or that a border cuts lengthwise, (l,) bool."""
     first = np.array([line.segments[0].row for line in joined_lines], np.int64)
     single = np.array([len(line.segments) == 1 for line in joined_lines], np.bool_)
     partial: Flags = (single & _is_partial_letter(table, truncation)[first]) | truncation.cut_lengthwise[first]
@@ -130,7 +130,7 @@ def _is_partial_line(table: FragmentTable, truncation: Truncation, joined_lines:
 
 
 def _is_partial_letter(table: FragmentTable, truncation: Truncation) -> Flags:
-    """Find the fragments of a letter or two that are cut through, or narrower than a letter at a border, (n) bool."""
+    """Find truncated fragments of a letter or two, and fragments at a border narrower than a letter, (n,) bool."""
     short = table.length < MIN_TRUNCATED_LENGTH * table.height
     narrow = table.length < MIN_NEAR_BORDER_LENGTH * table.height
     cut = truncation.grade.min(axis=1)
@@ -139,7 +139,10 @@ def _is_partial_letter(table: FragmentTable, truncation: Truncation) -> Flags:
 
 
 def _select_suppressed(small: Ints, large: Ints, area: Floats) -> set[int]:
-    """Choose the small lines whose large ones stay; the largest are decided first, so a dropped line drops none."""
+    """Select the small lines whose large line stays.
+
+    The largest lines are decided first, so a line that is dropped cannot drop another one.
+    """
     dropped: set[int] = set()
     order = np.lexsort((-small, -area[small]))
     for one, by in zip(small[order].tolist(), large[order].tolist(), strict=True):
@@ -157,12 +160,12 @@ def _make_line_boxes(table: FragmentTable, joined_lines: Sequence[JoinedLine]) -
 
 
 def find_false_detections(table: FragmentTable, truncation: Truncation, *, pairs: CandidatePairs) -> Flags:
-    """Find parts of letters at a border if another tile shows the place whole and found no text there, (n) bool.
+    """Find parts of letters at a border where another tile, which shows them completely, found no text, (n,) bool.
 
     Args:
         table: The fragments of the page.
         truncation: Which of their ends and sides are cut.
-        pairs: The fragments of different tiles that touch: what touches another tile's text is no false detection.
+        pairs: The fragments of different tiles that touch. A fragment that touches text of another tile is kept.
     """
     alone = np.ones(len(table), np.bool_)
     alone[pairs.a] = alone[pairs.b] = False
@@ -175,9 +178,9 @@ def find_false_detections(table: FragmentTable, truncation: Truncation, *, pairs
 
 
 def _measure_depth(boxes: Floats, inner_edges: Flags, point: Floats) -> Floats:
-    """Return the distance of a point (2) from the nearest interior border of each tile, negative outside the tile."""
-    room = np.concatenate([point - boxes[:, :2], boxes[:, 2:] - point], axis=1)
-    depth: Floats = np.where(inner_edges | (room < 0), room, np.inf).min(axis=1)
+    """Return the distance of a point (2,) from the nearest interior border of each tile, negative outside the tile."""
+    distance = np.concatenate([point - boxes[:, :2], boxes[:, 2:] - point], axis=1)
+    depth: Floats = np.where(inner_edges | (distance < 0), distance, np.inf).min(axis=1)
     return depth
 
 
@@ -190,7 +193,7 @@ def compute_covered_share(small: OrientedBoxes, large: OrientedBoxes, *, slack: 
     Args:
         small: n rectangles.
         large: n rectangles.
-        slack: (n) float64, by how many of its own heights each large rectangle is grown on all sides.
+        slack: (n,) float64, by how many of its own heights each large rectangle is grown on all sides.
 
     >>> points = np.array([[0.0, 0.0], [8.0, 0.0]]), np.array([[10.0, 0.0], [30.0, 0.0]])
     >>> boxes = OrientedBoxes.from_axes(*points, height=np.array([4.0, 4.0]))
@@ -199,16 +202,16 @@ def compute_covered_share(small: OrientedBoxes, large: OrientedBoxes, *, slack: 
     """
     along = large.direction
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    away = small.centre - large.centre
+    offset = small.centre - large.centre
     cosine = np.abs((small.direction * along).sum(axis=1))
     sine = np.abs((small.direction * across).sum(axis=1))
     long, tall = small.half_extents.T
-    room = large.half_extents + (2 * slack * large.half_extents[:, 1])[:, None]
-    share = np.ones(len(away))
+    limits = large.half_extents + (2 * slack * large.half_extents[:, 1])[:, None]
+    share = np.ones(len(offset))
     for axis, (vector, half) in enumerate(
         ((along, long * cosine + tall * sine), (across, long * sine + tall * cosine))
     ):
-        centre, limit = (away * vector).sum(axis=1), room[:, axis]
+        centre, limit = (offset * vector).sum(axis=1), limits[:, axis]
         inside = np.minimum(centre + half, limit) - np.maximum(centre - half, -limit)
         share *= np.clip(inside / np.maximum(2 * half, MIN_EXTENT), 0.0, 1.0)
     return share
