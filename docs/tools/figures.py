@@ -1,13 +1,14 @@
-"""Puts the measured figures of docs/figures.json into the documents; run alone, it rewrites those of the READMEs.
+"""Puts the measured figures of docs/figures.json into the documents, and does so again whenever the site is built.
 
-A page of the site holds macros, which the build replaces:
+A figure is a comment, then its value:
 
-    {{ figure("speed.16k.fast.seconds") }}              value and unit
-    {{ figure("speed.16k.fast.rate / 2", digits=1, unit="MP/s a core") }}   arithmetic
-    {{ table("chaos.matrix") }}                         a Markdown table; columns="F1; duplicates" selects some
-    {{ cell("accuracy.mixed.fast", "ocrfarm", "F1") }}  one cell of a table
+    <!-- figure("speed.16k.fast.seconds") -->28 s<!-- / -->             value and unit
+    <!-- figure("speed.16k.fast.rate / 2", digits=1, unit="MP/s") -->   arithmetic
+    <!-- cell("accuracy.mixed.fast", "ocrfarm", "F1") -->               one cell of a table
+    <!-- table("chaos.matrix") -->                                      a Markdown table, in paragraphs of its own;
+                                                                        columns="F1; duplicates" selects some
 
-A README is not built. There a macro is a comment before its value: <!-- figure("...") -->28 s<!-- / -->.
+So a document reads well wherever Markdown is shown, and what stands between the comments is never written by hand.
 """
 
 import argparse
@@ -22,13 +23,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs/figures.json"
-READMES = (ROOT / "README.md", ROOT / "README.zh.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 Figures = Mapping[str, Mapping[str, Any]]
 """Id -> value, unit, date, commit, machine, command. The value of a table is its rows, the first one the heads."""
 
-_MACRO = re.compile(r"\{\{ *(.+?) *\}\}")
-_MARKED = re.compile(r"<!-- (\w+\(.*?\)) -->.*?<!-- / -->", re.DOTALL)
+_MARKED = re.compile(r"<!-- (\w+\([^\n]*?\)) -->.*?<!-- / -->", re.DOTALL)
+_BEGUN = re.compile(r"<!-- ((?:figure|table|cell)\b[^\n]*?) -->")
 _ID = re.compile(r"[a-z]\w*(?:\.\w+)+")
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -45,28 +46,26 @@ def load_figures() -> Figures:
     return figures
 
 
-def render(text: str, figures: Figures) -> str:
-    """Replace every macro of a page.
+def rewrite(text: str, figures: Figures) -> str:
+    """Put the figures between their comments.
 
     Args:
-        text: The page in Markdown.
+        text: A document in Markdown.
         figures: What `load_figures` returned.
 
     Raises:
-        ValueError: A macro is misspelt, or names a figure that does not exist.
-
+        ValueError: A comment is misspelt, or names a figure that does not exist.
     """
-    return _MACRO.sub(lambda match: _call(match[1], figures), text)
 
+    def insert(match: re.Match[str]) -> str:
+        value = _call(match[1], figures)
+        value = f"\n\n{value}\n\n" if "\n" in value else value
+        return f"<!-- {match[1]} -->{value}<!-- / -->"
 
-def rewrite(text: str, figures: Figures) -> str:
-    """Replace what is between a macro in a comment and `<!-- / -->`.
-
-    Args:
-        text: A README in Markdown.
-        figures: What `load_figures` returned.
-    """
-    return _MARKED.sub(lambda match: f"<!-- {match[1]} -->{_call(match[1], figures)}<!-- / -->", text)
+    for begun in _BEGUN.finditer(text):
+        if not _MARKED.match(text, begun.start()):
+            raise ValueError(f"<!-- {begun[1]} -->: it is misspelt, or `<!-- / -->` is missing")
+    return _MARKED.sub(insert, text)
 
 
 def _call(macro: str, figures: Figures) -> str:
@@ -78,7 +77,7 @@ def _call(macro: str, figures: Figures) -> str:
         options = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
         return _MACROS[call.func.id](figures, *arguments, **options)
     except (KeyError, SyntaxError, TypeError, ValueError) as error:
-        raise ValueError(f"{{{{ {macro} }}}}: {type(error).__name__} {error}") from error
+        raise ValueError(f"<!-- {macro} -->: {type(error).__name__} {error}") from error
 
 
 def figure(figures: Figures, expression: str, digits: int | None = None, unit: str | None = None) -> str:
@@ -150,11 +149,11 @@ _MACROS: dict[str, Callable[..., str]] = {"figure": figure, "table": table, "cel
 
 
 def main() -> int:
-    """Rewrite the READMEs; with --check only say which of them are out of date."""
+    """Rewrite the documents; with --check only name those that are out of date."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--check", action="store_true")
     check, figures, stale = parser.parse_args().check, load_figures(), []
-    for path in READMES:
+    for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
         if (new := rewrite(text, figures)) != text:
             stale.append(path.name)

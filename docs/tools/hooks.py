@@ -3,7 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath
 
-from figures import load_figures, render
+from figures import load_figures, rewrite
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -48,7 +48,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         up = "../" * (len(PurePosixPath(page.file.src_uri).parts) - 1)
         return f"]({up}{PAGES.get(name, f'source/{name}')}" if name else found[0]
 
-    return _LINK.sub(moved, render(markdown, load_figures()))
+    return _LINK.sub(moved, rewrite(markdown, load_figures()))
 
 
 def _from_root(found: re.Match[str]) -> str:
