@@ -218,7 +218,9 @@ def _holders(sweep: Sweep) -> list[ModuleType]:
 
 
 def _current(sweep: Sweep) -> float:
-    return float(getattr(_holders(sweep)[0], sweep.constant))
+    """Return the constant as it is: an integer stays one, or it could not be put back."""
+    value: float = getattr(_holders(sweep)[0], sweep.constant)
+    return value
 
 
 @contextmanager
