@@ -47,7 +47,7 @@ def resolve_overlap(source: ImageSource, profile: Profile) -> Profile:
     if tiling.overlap:
         return profile
     large = [number for number, size in enumerate(source.page_sizes) if max(size.width, size.height) > tiling.side]
-    height = estimate_text_height(source.top_rows(large[0], rows=tiling.side)) if large else None
+    height = estimate_text_height(source.top_rows(large[0], row_count=tiling.side)) if large else None
     reason = f"text up to {height} px high at the top of page {large[0] + 1}" if height else "hardly any text was found"
     overlap = min(overlap_for(height), (tiling.side // 2 - 1) // DETECTOR_STRIDE * DETECTOR_STRIDE)
     return replace(profile, tiling=replace(tiling, overlap=overlap, reason=reason))

@@ -79,7 +79,7 @@ def list_pages(path: Path, limits: Limits, *, selection: Selection) -> PdfPages:
 
 @dataclass(frozen=True, slots=True)
 class PdfRows:
-    """The rows of one page, always RGB; see `Rows`."""
+    """The rows of one page, always RGB; see `StoredRaster`."""
 
     path: Path
     page: PdfPage

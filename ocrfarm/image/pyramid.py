@@ -12,7 +12,7 @@ from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.vips import VipsRows
 
 if TYPE_CHECKING:
-    from ocrfarm.image.raster import Rows
+    from ocrfarm.image.raster import StoredRaster
 
 TILE_SIZE = 510
 """Pixels: side of a tile; with the overlap of its neighbours a browser decodes 512 x 512."""
@@ -27,15 +27,15 @@ _STRIP_ROWS = 64
 """Rows that are read at a time."""
 
 
-def save(rows: "Rows", path: Path, *, orientation: Orientation) -> None:
+def save(stored: "StoredRaster", path: Path, *, orientation: Orientation) -> None:
     """Write PATH.dzi and the folder PATH_files; the rows are read once, from top to bottom.
 
     Args:
-        rows: The page as stored.
+        stored: The page as stored.
         path: Path without extension.
         orientation: How the page becomes upright.
     """
-    with _open_image(rows) as image:
+    with _open_image(stored) as image:
         upright = _turn_upright(image, orientation)
         upright.dzsave(
             str(path), tile_size=TILE_SIZE, overlap=TILE_OVERLAP, suffix=f".jpg[Q={_JPEG_QUALITY}]", keep="none"
@@ -45,16 +45,16 @@ def save(rows: "Rows", path: Path, *, orientation: Orientation) -> None:
 
 
 @contextmanager
-def _open_image(rows: "Rows") -> Iterator[pyvips.Image]:
-    """Yield the libvips image of the rows; rows of another source, such as a PDF, are copied to a temporary file."""
-    if isinstance(rows, VipsRows):
-        yield rows.image
+def _open_image(stored: "StoredRaster") -> Iterator[pyvips.Image]:
+    """Yield the libvips image of the page; rows of another source, such as a PDF, are copied to a temporary file."""
+    if isinstance(stored, VipsRows):
+        yield stored.image
         return
     with NamedTemporaryFile(suffix=".raw") as file:
-        for strip in rows.strips(_STRIP_ROWS):
+        for strip in stored.strips(_STRIP_ROWS):
             file.write(strip.tobytes())
         file.flush()
-        yield pyvips.Image.rawload(file.name, rows.size.width, rows.size.height, rows.bands, access="sequential")
+        yield pyvips.Image.rawload(file.name, stored.size.width, stored.size.height, stored.bands, access="sequential")
 
 
 def _turn_upright(image: pyvips.Image, orientation: Orientation) -> pyvips.Image:

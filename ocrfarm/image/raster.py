@@ -32,7 +32,7 @@ _MAX_KEPT_BYTES = 64 << 20
 _FULL_SIZE: Mapping[Box, int] = {}
 
 
-class Rows(Protocol):
+class StoredRaster(Protocol):
     """A raster as stored in the file, read from top to bottom; opening it reads only the header."""
 
     @property
@@ -60,20 +60,22 @@ class Raster:
         size: Size of the upright page, in pixels.
     """
 
-    def __init__(self, size: Size, decode: Callable[[], Rows], *, orientation: Orientation, location: str) -> None:
+    def __init__(
+        self, size: Size, decode: Callable[[], StoredRaster], *, orientation: Orientation, location: str
+    ) -> None:
         self.size = size
         self._decode = decode
         self._orientation = orientation
         self._location = location
         self._overview: Pixels | None = None
-        self._resumable: tuple[Rows, Iterator[Pixels]] | None = None
+        self._resumable: tuple[StoredRaster, Iterator[Pixels]] | None = None
 
     def cut(self, boxes: Sequence[Box], *, factors: Mapping[Box, int] = _FULL_SIZE) -> Iterator[tuple[Box, Pixels]]:
         """Decode the page once and cut it into boxes.
 
-        A box is yielded after its last row has been decoded. Boxes of one factor are in the order of their top and
-        then left edges in the raster as stored: for an upright file, row by row. The page is always decoded to its end,
-        so that damage is detected anywhere.
+        A box is yielded after its last row has been decoded. Boxes of one factor are yielded in the order of their top
+        edges, then of their left edges, in the raster as stored; in an upright file, this is row by row. The page is
+        always decoded to its end, so that damage anywhere is detected.
 
         Args:
             boxes: Boxes in page pixels; a box that occurs twice is yielded once.
@@ -87,27 +89,30 @@ class Raster:
             ValueError: A box is empty or not inside the page.
         """
         self._check_boxes(boxes)
-        stored = {self._orientation.stored_box(box, self.size): box for box in boxes}
-        sizes = {box: factors.get(named, 1) for box, named in stored.items()}
+        upright_boxes = {self._orientation.stored_box(box, self.size): box for box in boxes}
+        factor_of = {stored_box: factors.get(box, 1) for stored_box, box in upright_boxes.items()}
         with translate_errors(self._location), SpillFile() as spill:
             overview_factor = _overview_factor(self.size)
-            raster, strips = self._open_strips(max(_STRIP_ROWS, overview_factor, *sizes.values()))
+            stored, strips = self._open_strips(max(_STRIP_ROWS, overview_factor, *factor_of.values()))
             buffers = [
                 RowBuffer(
-                    raster.bands, boxes=[box for box in sizes if sizes[box] == factor], factor=factor, spill=spill
+                    stored.bands,
+                    boxes=[box for box in factor_of if factor_of[box] == factor],
+                    factor=factor,
+                    spill=spill,
                 )
-                for factor in sorted({*sizes.values()})
+                for factor in sorted({*factor_of.values()})
             ]
-            whole = Box(0, 0, raster.size.width, raster.size.height)
-            overview = RowBuffer(raster.bands, boxes=[whole], factor=overview_factor, spill=spill)
+            whole = Box(0, 0, stored.size.width, stored.size.height)
+            overview = RowBuffer(stored.bands, boxes=[whole], factor=overview_factor, spill=spill)
             for strip in strips:
-                rows = {factor: downscale(strip, factor) for factor in {overview_factor, *sizes.values()}}
-                for box, pixels in chain.from_iterable(buffer.add(rows[buffer.factor]) for buffer in buffers):
-                    yield stored[box], self._orientation.to_upright(pixels)
-                for _, pixels in overview.add(rows[overview_factor]):
+                reduced = {factor: downscale(strip, factor) for factor in {overview_factor, *factor_of.values()}}
+                for box, pixels in chain.from_iterable(buffer.add(reduced[buffer.factor]) for buffer in buffers):
+                    yield upright_boxes[box], self._orientation.to_upright(pixels)
+                for _, pixels in overview.add(reduced[overview_factor]):
                     self._overview = self._orientation.to_upright(pixels)
 
-    def top_rows(self, rows: int) -> Pixels:
+    def top_rows(self, row_count: int) -> Pixels:
         """Return the first rows of the raster as stored, rotated upright: a preview at a fraction of the cost.
 
         If the raster has more than 16,384 columns, only those in the middle are returned. The next `cut` continues from
@@ -115,13 +120,13 @@ class Raster:
         """
         with translate_errors(self._location):
             stored = self._open()
-            width, rows = min(stored.size.width, _MAX_TOP_COLUMNS), min(stored.size.height, rows)
+            width, row_count = min(stored.size.width, _MAX_TOP_COLUMNS), min(stored.size.height, row_count)
             left = (stored.size.width - width) // 2
-            pixels = np.empty((rows, width) if stored.bands == 1 else (rows, width, stored.bands), np.uint8)
+            pixels = np.empty((row_count, width) if stored.bands == 1 else (row_count, width, stored.bands), np.uint8)
             strips = stored.strips(_STRIP_ROWS)
-            for top, strip in zip(range(0, rows, _STRIP_ROWS), strips, strict=False):
-                pixels[top : top + _STRIP_ROWS] = strip[: rows - top, left : left + width]
-            whole = width == stored.size.width and (rows % _STRIP_ROWS == 0 or rows == stored.size.height)
+            for top, strip in zip(range(0, row_count, _STRIP_ROWS), strips, strict=False):
+                pixels[top : top + _STRIP_ROWS] = strip[: row_count - top, left : left + width]
+            whole = width == stored.size.width and (row_count % _STRIP_ROWS == 0 or row_count == stored.size.height)
             if whole and pixels.nbytes <= _MAX_KEPT_BYTES:
                 self._resumable = stored, _resume_strips(pixels, strips)
             return self._orientation.to_upright(pixels)
@@ -143,20 +148,20 @@ class Raster:
         with translate_errors(self._location):
             pyramid.save(self._open(), path, orientation=self._orientation)
 
-    def _open_strips(self, step: int) -> tuple[Rows, Iterator[Pixels]]:
+    def _open_strips(self, step: int) -> tuple[StoredRaster, Iterator[Pixels]]:
         """Open the page, or continue after `top_rows`, and return its strips of `step` rows."""
         resumable, self._resumable = self._resumable, None
         if resumable and step == _STRIP_ROWS:
             return resumable
-        raster = self._open()
-        return raster, raster.strips(step)
+        stored = self._open()
+        return stored, stored.strips(step)
 
-    def _open(self) -> Rows:
+    def _open(self) -> StoredRaster:
         """Open the page; check that it has the size that was checked before, in case the file has changed."""
-        rows = self._decode()
-        if self._orientation.size(rows.size) != self.size:
+        stored = self._decode()
+        if self._orientation.size(stored.size) != self.size:
             raise DamagedImage(f"{self._location}: its size differs from the size in its header; export it again")
-        return rows
+        return stored
 
     def _check_boxes(self, boxes: Sequence[Box]) -> None:
         page = Box(0, 0, self.size.width, self.size.height)

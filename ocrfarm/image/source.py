@@ -12,7 +12,7 @@ from ocrfarm.image.formats import Format, detect_format
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.pixels import Pixels
-from ocrfarm.image.raster import Raster, Rows
+from ocrfarm.image.raster import Raster, StoredRaster
 from ocrfarm.selection import SELECT_ALL, Selection
 
 _PILLOW_FORMATS = (Format.JPEG2000, Format.BMP, Format.HEIC)
@@ -65,15 +65,15 @@ class ImageSource:
         numbers = self.page_numbers or (None,) * len(self.headers)
         return tuple(header.page_source(number) for header, number in zip(self.headers, numbers, strict=True))
 
-    def top_rows(self, index: int, *, rows: int) -> Pixels:
+    def top_rows(self, index: int, *, row_count: int) -> Pixels:
         """Return the first rows of a page, see `Raster.top_rows`; the next `page` call continues from them.
 
         Args:
             index: Index among the selected pages (0 = first).
-            rows: Number of rows.
+            row_count: Number of rows.
         """
         raster = self._started[index] = self.page(index)
-        return raster.top_rows(rows)
+        return raster.top_rows(row_count)
 
     def page(self, index: int) -> Raster:
         """Return one of the selected pages (0 = first); raise IndexError if it does not exist."""
@@ -128,7 +128,7 @@ def _partial_numbers(chosen: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(chosen) if len(chosen) < count else ()
 
 
-def _open_rows(path: Path, image_format: Format, *, header: _PageHeader, location: str) -> Rows:
+def _open_rows(path: Path, image_format: Format, *, header: _PageHeader, location: str) -> StoredRaster:
     """Open one page; libvips reads only its header now, Pillow decodes all of it."""
     if header.pdf_page:
         return pdf.PdfRows(path, header.pdf_page, location)

@@ -45,7 +45,7 @@ def translate_errors(location: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class VipsRows:
-    """The rows of a libvips image with 8 bits per channel; see `Rows`."""
+    """The rows of a libvips image with 8 bits per channel; see `StoredRaster`."""
 
     image: pyvips.Image
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import DamagedImage, ImageNotFound, MissingPackage
 from ocrfarm.storage.atomic import atomic_write, temporary_path, translate_os_errors
-from ocrfarm.viewer.pack import list_models, pack_lines, to_json
+from ocrfarm.viewer.binary_lines import list_models, pack_lines, to_json
 from ocrfarm.viewer.pages import page_entry
 
 if TYPE_CHECKING:  # libvips is loaded when an image is cut

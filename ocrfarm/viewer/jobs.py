@@ -23,8 +23,8 @@ from ocrfarm.client import Client, Job
 from ocrfarm.client.job import make_source_info
 from ocrfarm.export import Target, export
 from ocrfarm.result.formats import FORMATS, find_formats
+from ocrfarm.viewer.binary_lines import to_json
 from ocrfarm.viewer.bundle import STATIC_DIR, ViewerItem, write_viewer
-from ocrfarm.viewer.pack import to_json
 from ocrfarm.viewer.server import PathHandler, Reply, reply_with_file
 
 _STATIC_PATHS = {"/": "jobs.html", "/jobs.css": "jobs.css", "/theme.css": "theme.css", "/jobs.js": "jobs.js"}

@@ -18,7 +18,7 @@ from ocrfarm.farm.embedded.processes import die_with_parent
 from ocrfarm.farm.tasks import register_tasks
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
-from ocrfarm.worker import heartbeat, memory, preflight, shutdown
+from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown
 
 
 def run_control_worker(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
@@ -35,9 +35,9 @@ def run_control_worker(settings: Settings, queues: list[str], *, name: str, conc
     """
     app = make_app(settings)
     register_tasks(app, cache(partial(open_context, settings)))
-    heartbeat.schedule_reconcile(app, settings)
-    worker_process_init.connect(memory.lower_mmap_threshold, weak=False)
-    heartbeat.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
+    periodic.schedule_reconcile(app, settings)
+    worker_process_init.connect(resource_release.lower_mmap_threshold, weak=False)
+    periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
     return run_worker(app, settings, queues=queues, name=name, concurrency=concurrency)
 
 
@@ -59,7 +59,7 @@ def run_recognizer(settings: Settings, profile: Profile, *, name: str, concurren
     queue = protocol.recognize_queue(profile.recognizer)
     declare_queue(app, queue)
     heartbeat.schedule_queue_heartbeat(app, settings, model=profile.recognizer)
-    heartbeat.schedule_visibility_renewal(app, settings, group=protocol.worker_group(profile.recognizer))
+    periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group(profile.recognizer))
     failed = mmap(-1, 1)  # shared with the children
     load_models = partial(preflight.load_models, open_worker_context, profile, name=name, exit_code=failed)
     worker_process_init.connect(load_models, weak=False)
@@ -82,7 +82,7 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
     """
     heartbeat.schedule_file_heartbeat(app, settings.endpoints.health_dir, name=name)
     heartbeat.schedule_registry_heartbeat(app, settings, name=name, queues=queues)
-    memory.install_memory_release(app)
+    resource_release.install_resource_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout)
     worker_process_init.connect(die_with_parent, weak=False)
     worker_process_init.connect(lambda **_: setup_tracing(settings, name), weak=False)

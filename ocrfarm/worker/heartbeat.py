@@ -1,4 +1,4 @@
-"""How a worker's parent process shows that it lives, and what else it does at intervals.
+"""Heartbeats: how the parent process of a worker shows that it is alive.
 
 ```
  who watches         what the worker writes                      how often
@@ -6,46 +6,33 @@
  probes, doctor      files NAME.ready, NAME.alive, NAME.broken   FILE_INTERVAL
  the farm, `top`     a record in the worker registry             queues.HEARTBEAT_INTERVAL
  jobs that wait      "someone consumes this recognizer's queue"  queues.HEARTBEAT_INTERVAL
- the broker          extended visibility of unacked messages     celery_app.renewal_interval()
- lost messages       a task that reconciles stalled jobs         OCRFARM_RECONCILE_INTERVAL
 ```
 
-Everything runs on the timer of the worker's event loop, so a parent process that hangs stops its heartbeats. The steps
-that need the broker do nothing while it is unreachable, and the timer itself pauses while the worker reconnects.
+`periodic.run_every` writes them, so a parent process that hangs stops its heartbeats.
 """
 
 import json
 import os
 import socket
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 from billiard import active_children
-from celery import Celery, bootsteps
+from celery import Celery
 from celery.signals import worker_ready
-from celery.worker import WorkController, state
-from kombu.transport import redis as redis_transport
 
-from ocrfarm.errors import BrokerError, OcrfarmError
-from ocrfarm.farm import protocol
-from ocrfarm.farm.broker import translate_errors
-from ocrfarm.farm.celery_app import renewal_interval
+from ocrfarm.errors import OcrfarmError
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.queues import HEARTBEAT_INTERVAL
 from ocrfarm.farm.worker_registry import WorkerInfo, list_gpus
 from ocrfarm.settings import Settings
 from ocrfarm.storage.atomic import atomic_write
+from ocrfarm.worker.periodic import run_every
 
 FILE_INTERVAL = 5.0
 """Seconds between two updates of NAME.alive. They pause while the broker is unreachable, so a probe must tolerate the
 longest outage of the broker."""
-
-_step_numbers = count()
 
 
 def make_file_heartbeat(folder: str, name: str) -> Callable[[], None]:
@@ -146,64 +133,3 @@ def _resident_bytes(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-
-
-def schedule_reconcile(app: Celery, settings: Settings) -> None:
-    """Make the app's worker send the reconcile task regularly; a lock ensures that only one run is active.
-
-    Args:
-        app: The Celery app.
-        settings: The farm's settings, with the interval.
-    """
-    seconds = settings.admission.reconcile_interval
-    call = partial(app.send_task, protocol.RECONCILE, expires=seconds, retry=False, ignore_result=True)
-    run_every(app, seconds, action=call)
-
-
-def schedule_visibility_renewal(app: Celery, settings: Settings, *, group: str) -> None:
-    """Make the app's worker extend the visibility timeout of the messages that it has not acknowledged yet.
-
-    Celery computes visibility timeouts by each worker's own clock, so a worker whose clock is fast would redeliver
-    messages that others still process. Therefore kombu is given the broker's clock.
-
-    Args:
-        app: The Celery app.
-        settings: The farm's settings.
-        group: The group of workers whose unacknowledged messages share a key, as `protocol.worker_group` names it.
-    """
-    queues = open_job_store(settings, retries=0).queues
-    transport: Any = redis_transport  # `time` is a name that this module imports
-
-    def extend() -> None:
-        now = queues.extend_visibility(group, [request.message.delivery_tag for request in state.reserved_requests])
-        offset = now - time.time()
-        transport.time = lambda: time.time() + offset
-
-    run_every(app, renewal_interval(), action=extend)
-
-
-def run_every(app: Celery, interval: float, *, action: Callable[[], object]) -> None:
-    """Make the parent process of the app's worker call a function at its start and at intervals.
-
-    Args:
-        app: The Celery app.
-        interval: Seconds between two calls.
-        action: The function. If the broker is unreachable, its error is ignored until the next call.
-    """
-
-    def run_safely() -> None:
-        with suppress(BrokerError), translate_errors():
-            action()
-
-    class PeriodicStep(bootsteps.StartStopStep):
-        """Calls the function from the timer of the worker's event loop."""
-
-        name = f"{__name__}.{next(_step_numbers)}"
-        requires = ("celery.worker.components:Timer",)
-
-        def start(self, parent: WorkController) -> None:
-            run_safely()
-            timer: Any = parent.timer  # kombu's, whose methods Celery's type stubs do not list
-            timer.call_repeatedly(interval, run_safely)
-
-    app.steps["worker"].add(PeriodicStep)

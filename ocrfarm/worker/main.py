@@ -18,7 +18,7 @@ from ocrfarm.farm import protocol
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
-from ocrfarm.worker import api, celery_worker, exporter, flower, preflight, webhooks
+from ocrfarm.worker import api, celery_worker, flower, metrics, preflight, webhooks
 
 NOISY_LOGGERS = ("pyvips", "botocore")
 """Loggers that write several lines for each tile."""
@@ -38,7 +38,7 @@ class HttpService(NamedTuple):
 HTTP_SERVICES = {
     "flower": HttpService(flower.serve, "127.0.0.1", flower.PORT),
     "api": HttpService(api.serve, "127.0.0.1", api.PORT),
-    "metrics": HttpService(exporter.serve, "0.0.0.0", exporter.PORT),  # Prometheus asks from another machine
+    "metrics": HttpService(metrics.serve, "0.0.0.0", metrics.PORT),  # Prometheus asks from another machine
 }
 
 

@@ -280,6 +280,6 @@ def test_every_alert_is_tested_and_says_what_to_do() -> None:
 
 
 def test_the_exporter_loads_no_engine() -> None:
-    program = "import sys, ocrfarm.worker.exporter; print(*sys.modules)"
+    program = "import sys, ocrfarm.worker.metrics; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"cv2", "paddle", "paddleocr", "onnxruntime", "pyvips", "boto3"} & set(done.stdout.split())

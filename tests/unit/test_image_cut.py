@@ -54,14 +54,14 @@ def test_tiles_of_every_format_are_parts_of_the_image(kind: str, tmp_path: Path)
 def test_a_page_whose_beginning_was_looked_at(kind: str, rows: int, tmp_path: Path) -> None:
     data = encode(make_noise(211, 173), kind)
     source, whole = open_source(write_file(tmp_path, kind, data)), decode_whole(data)
-    assert np.array_equal(source.top_rows(0, rows=rows), whole[:rows])
+    assert np.array_equal(source.top_rows(0, row_count=rows), whole[:rows])
     for raster in (source.page(0), source.page(0)):
         assert_same(raster, grid(raster.size, 64, 10), whole)
 
 
 def test_what_was_looked_at_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = open_source(write_file(tmp_path, "png", encode(make_noise(90, 96), "png")))
-    source.top_rows(0, rows=64)
+    source.top_rows(0, row_count=64)
     monkeypatch.setattr(Raster, "_open", lambda _: pytest.fail("decoded from the top"))
     assert len(list(source.page(0).cut([Box(0, 0, 90, 96)]))) == 1
 

@@ -14,7 +14,7 @@ from ocrfarm.farm.metrics import BUCKET_BOUNDS, select_counter, select_histogram
 from ocrfarm.farm.queues import QueueDepth
 from ocrfarm.farm.snapshot import FarmSnapshot
 from ocrfarm.farm.worker_registry import Gpu, WorkerInfo
-from ocrfarm.worker.exporter import make_registry
+from ocrfarm.worker.metrics import make_registry
 from tests.support.prometheus_text import Samples, parse_samples, sample_value
 
 GPU = Gpu(0, "H100", 80, 20, 50, 61)

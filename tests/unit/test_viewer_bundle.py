@@ -24,7 +24,7 @@ from ocrfarm.recognize import Tiling, find_profile
 from ocrfarm.recognize.synthetic_engine import SyntheticEngine, make_synthetic_page
 from ocrfarm.result import document_to_json
 from ocrfarm.viewer import ViewerItem, bundle, write_viewer
-from ocrfarm.viewer.pack import SECOND_PASS_OUTCOMES, list_models, pack_lines
+from ocrfarm.viewer.binary_lines import SECOND_PASS_OUTCOMES, list_models, pack_lines
 from ocrfarm.viewer.pages import page_entry
 from tests.support.document_strategies import lines
 from tests.support.image_files import encode, make_noise

@@ -1,4 +1,4 @@
-// The lines of all pages, as ocrfarm/viewer/pack.py packed them.
+// The lines of all pages, as ocrfarm/viewer/binary_lines.py encodes them.
 
 /** The names of `Line.second_pass`, in the order of their numbers. */
 export const SECOND_PASS_OUTCOMES = ["", "confirmed", "corrected", "uncertain"];

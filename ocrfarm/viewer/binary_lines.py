@@ -1,4 +1,4 @@
-"""Lines -> typed arrays that a browser uses without parsing, and their texts.
+"""Encode lines as `lines.bin`, which the browser maps to typed arrays without parsing, and their texts as JSON.
 
 `lines.bin` is little-endian and has n lines in the order of the pages, 36 bytes each:
 
@@ -53,13 +53,13 @@ def pack_lines(lines: Sequence[Line], models: Sequence[str]) -> bytes:
         >>> len(packed), int.from_bytes(packed[32:34], "little")
         (36, 9700)
     """
-    place = {model: number for number, model in enumerate(models)}
+    model_index = {model: number for number, model in enumerate(models)}
     quads = np.array([line.quad.points for line in lines], "<f4")
     confidence = np.array([line.confidence for line in lines], "f8")
-    model = np.array([place.get(line.model, _MAX_MODELS - 1) for line in lines], "u1")
+    model = np.array([model_index.get(line.model, _MAX_MODELS - 1) for line in lines], "u1")
     second_pass = np.array([SECOND_PASS_OUTCOMES.index(line.second_pass) for line in lines], "u1")
-    sure = np.clip(np.rint(confidence * _CONFIDENCE_SCALE), 0, _CONFIDENCE_SCALE).astype("<u2")
-    return b"".join(column.tobytes() for column in (quads, sure, model, second_pass))
+    scaled_confidence = np.clip(np.rint(confidence * _CONFIDENCE_SCALE), 0, _CONFIDENCE_SCALE).astype("<u2")
+    return b"".join(column.tobytes() for column in (quads, scaled_confidence, model, second_pass))
 
 
 def to_json(data: object) -> bytes:

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from ocrfarm.worker.memory import _DropStaleConnections
+from ocrfarm.worker.resource_release import _DropStaleConnections
 from tests.support.programs import run_python
 
 HOLES = """
 from celery.signals import task_postrun
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.settings import Endpoints, Settings
-from ocrfarm.worker import memory
-memory.install_memory_release(make_app(Settings(Endpoints("redis://localhost", "memory:"))))
+from ocrfarm.worker import resource_release
+resource_release.install_resource_release(make_app(Settings(Endpoints("redis://localhost", "memory:"))))
 def megabytes():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) / 256

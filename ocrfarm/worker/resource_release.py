@@ -1,4 +1,4 @@
-"""What a worker that runs for weeks must give back: memory that tasks have freed, and old connections to the broker."""
+"""Release what a worker that runs for weeks would accumulate: freed memory, and old connections to the broker."""
 
 import ctypes
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import task_postrun
 
-from ocrfarm.worker.heartbeat import run_every
+from ocrfarm.worker.periodic import run_every
 
 _TRANSPORT = "kombu.transport.redis"
 
@@ -18,7 +18,7 @@ _TRIM_INTERVAL = 60.0
 """Seconds between two trims in the parent process. It runs no tasks; it frees most after an outage of the broker."""
 
 
-def install_memory_release(app: Celery) -> None:
+def install_resource_release(app: Celery) -> None:
     """Make the app's worker and its children return memory after each task and drop old connections."""
     task_postrun.connect(_trim_heap, weak=False)
     run_every(app, _TRIM_INTERVAL, action=_trim_heap)
@@ -52,7 +52,7 @@ class _DropStaleConnections(bootsteps.StartStopStep):
     the connection, which takes 100 kB.
     """
 
-    name = "ocrfarm.worker.memory.drop_stale_connections"
+    name = "ocrfarm.worker.resource_release.drop_stale_connections"
     requires = ("celery.worker.consumer.connection:Connection",)
 
     def __init__(self, parent: Any, **named: Any) -> None:  # noqa: ANN401 - the consumer, which the stubs do not know

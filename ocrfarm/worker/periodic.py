@@ -1,0 +1,96 @@
+"""Functions that the parent process of a worker calls at intervals: `run_every`, and what it schedules.
+
+```
+ function                       purpose                                     how often
+ -----------------------------  ------------------------------------------  -----------------------------
+ heartbeat.schedule_*           shows that the worker is alive              see `ocrfarm.worker.heartbeat`
+ schedule_visibility_renewal    keeps unacknowledged messages hidden        celery_app.renewal_interval()
+ schedule_reconcile             finds stalled jobs, whose message was lost  OCRFARM_RECONCILE_INTERVAL
+ resource_release               returns freed memory to the system          once a minute
+```
+
+The functions run on the timer of the worker's event loop. Those that need the broker do nothing while it is
+unreachable, and the timer itself pauses while the worker reconnects.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import Any
+
+from celery import Celery, bootsteps
+from celery.worker import WorkController, state
+from kombu.transport import redis as redis_transport
+
+from ocrfarm.errors import BrokerError
+from ocrfarm.farm import protocol
+from ocrfarm.farm.broker import translate_errors
+from ocrfarm.farm.celery_app import renewal_interval
+from ocrfarm.farm.context import open_job_store
+from ocrfarm.settings import Settings
+
+_step_numbers = count()
+
+
+def run_every(app: Celery, interval: float, *, action: Callable[[], object]) -> None:
+    """Make the parent process of the app's worker call a function at its start and at intervals.
+
+    Args:
+        app: The Celery app.
+        interval: Seconds between two calls.
+        action: The function. If the broker is unreachable, its error is ignored until the next call.
+    """
+
+    def run_safely() -> None:
+        with suppress(BrokerError), translate_errors():
+            action()
+
+    class PeriodicStep(bootsteps.StartStopStep):
+        """Calls the function from the timer of the worker's event loop."""
+
+        name = f"{__name__}.{next(_step_numbers)}"
+        requires = ("celery.worker.components:Timer",)
+
+        def start(self, parent: WorkController) -> None:
+            run_safely()
+            timer: Any = parent.timer  # kombu's, whose methods Celery's type stubs do not list
+            timer.call_repeatedly(interval, run_safely)
+
+    app.steps["worker"].add(PeriodicStep)
+
+
+def schedule_reconcile(app: Celery, settings: Settings) -> None:
+    """Make the app's worker send the reconcile task regularly; a lock ensures that only one run is active.
+
+    Args:
+        app: The Celery app.
+        settings: The farm's settings, with the interval.
+    """
+    seconds = settings.admission.reconcile_interval
+    call = partial(app.send_task, protocol.RECONCILE, expires=seconds, retry=False, ignore_result=True)
+    run_every(app, seconds, action=call)
+
+
+def schedule_visibility_renewal(app: Celery, settings: Settings, *, group: str) -> None:
+    """Make the app's worker extend the visibility timeout of the messages that it has not acknowledged yet.
+
+    Kombu compares visibility timeouts with the clock of the worker, so a worker whose clock is fast would redeliver
+    messages that other workers still process. Therefore kombu's Redis transport gets a `time` function that follows the
+    clock of the broker.
+
+    Args:
+        app: The Celery app.
+        settings: The farm's settings.
+        group: The group of workers whose unacknowledged messages share a key, as `protocol.worker_group` names it.
+    """
+    queues = open_job_store(settings, retries=0).queues
+    transport: Any = redis_transport  # its module has a global function `time`, which is replaced
+
+    def extend() -> None:
+        now = queues.extend_visibility(group, [request.message.delivery_tag for request in state.reserved_requests])
+        offset = now - time.time()
+        transport.time = lambda: time.time() + offset
+
+    run_every(app, renewal_interval(), action=extend)
