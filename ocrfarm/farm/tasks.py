@@ -99,6 +99,14 @@ class RequeueingRequest(Request):
             _record_timeout(self.task, *self.args)
         self.reject(requeue=True)
 
+    def _success_was_stored(self) -> bool:
+        """Return False, so that a message whose process died goes back even if the task's result is stored.
+
+        Celery acknowledges such a message. The result is stored before the chord counts it, so a process that dies in
+        between would leave a chord that never ends. The task runs again instead: it finds its tiles read.
+        """
+        return False
+
 
 def _record_timeout(task: Any, *args: Any) -> None:  # noqa: ANN401 - what a message holds
     match args:

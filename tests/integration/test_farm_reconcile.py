@@ -1,6 +1,7 @@
 """Messages, chords and whole brokers get lost: the store knows what is missing, and the job ends."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import redis
 from ocrfarm.errors import JobFailed, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.submit import cancel, resume
-from ocrfarm.settings import Retention
+from ocrfarm.settings import Admission, Retention
 from ocrfarm.storage import layout
 from tests.support.farm_fixture import (
     CONTROL,
@@ -86,6 +87,17 @@ def test_processes_that_die_at_bad_moments_cost_time_only(valkey_server: ValkeyS
         farm.wait_ready()
         _assert_whole(farm, farm.submit(PAGE.png))
         assert len(list(tmp_path.glob("died-*"))) == 4
+
+
+def test_a_batch_that_the_chord_has_not_counted_runs_again(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    """At once, and not when the reconciler finds the job stalled, minutes later."""
+    settings = replace(make_reconciling_settings(valkey_server, tmp_path), admission=Admission())
+    with run_farm(settings, tmp_path) as farm:
+        farm.start("control", CONTROL)
+        farm.start("reader", RECOGNIZER, FAKE_WORKER_KILL_AT="result")
+        farm.wait_ready()
+        _assert_whole(farm, farm.submit(PAGE.png))
+        assert (tmp_path / "died-result").exists()
 
 
 def test_a_cancelled_job_can_be_resumed(farm: ProcessFarm) -> None:

@@ -20,9 +20,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
+from celery.backends.redis import RedisBackend
 
 from ocrfarm.farm import celery_app, context, handlers, second_pass, tasks
 from ocrfarm.geometry import Quad
@@ -127,16 +127,18 @@ def _kill_once(name: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-KILL_POINTS: dict[str, tuple[ModuleType, str]] = {
+KILL_POINTS: dict[str, tuple[object, str]] = {
     "split": (handlers, "_store_tile"),
     "stitch": (handlers, "_assemble"),
     "store": (handlers, "store_results"),
     "count": (tasks, "_recognize_batch"),
+    "result": (RedisBackend, "store_result"),
     "doubt": (handlers, "collect_second_pass"),
     "region": (second_pass, "store_results"),
 }
 """Where a process dies: while it splits or stitches; before it counts a tile that it stored or a batch that it read;
-when it knows what is in doubt and has told nobody; and when it has read that again."""
+before the chord counts the result that it stored; when it knows what is in doubt and has told nobody; and when it has
+read that again."""
 
 
 def _kill_after(place: str) -> None:
