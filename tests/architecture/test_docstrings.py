@@ -48,7 +48,6 @@ def _documented(node: Function) -> list[str]:
 
 
 @pytest.mark.parametrize("module", LIBRARY, ids=lambda module: module.name)
-@pytest.mark.xfail(strict=False, reason="not every module is written yet")
 def test_every_parameter_is_documented(module: Module) -> None:
     faults = {
         name: sorted(set(parameters) ^ set(_documented(node)))

@@ -236,7 +236,6 @@ def test_the_pattern_finds_what_it_is_for(word: OldWord) -> None:
     assert [text for text in word.allowed if list(word.find(text))] == []
 
 
-@pytest.mark.xfail(strict=False, reason="some texts are still being rewritten")
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.refused[0])
 def test_old_words_are_gone(word: OldWord) -> None:
     found = [
@@ -257,7 +256,6 @@ def test_old_names_are_found() -> None:
     assert _old_names("def look(desk): return 'the roster'\n") == []
 
 
-@pytest.mark.xfail(strict=False, reason="some texts are still being rewritten")
 def test_old_names_are_gone() -> None:
     found = [f"{name}:{line}: {old}" for name, text in _texts(".py") for line, old in _old_names(text)]
     assert not found, "\n".join(found)
