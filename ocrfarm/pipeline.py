@@ -68,7 +68,7 @@ def tile_pages(source: ImageSource, profile: Profile, *, selection: Selection) -
         InputError: No tile of any page contains a part of the selection.
     """
     pages = [tile_page(size, profile, number=number) for number, size in enumerate(source.page_sizes)]
-    selected = [tuple(tile for tile in tiles if selection.intersects(tile.box, tile.page)) for tiles in pages]
+    selected = [tuple(tile for tile in tiles if selection.intersects(tile.box, tile.page_size)) for tiles in pages]
     if not any(selected):
         raise InputError(f"{source.path}: the regions or the mask lie outside all pages; regions are in page pixels")
     return selected

@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import chain
 from typing import Any, Literal, NamedTuple, overload
 
@@ -34,7 +35,7 @@ class TileId:
     """Identity of a tile; `str` turns it into a name that is used in object keys, and `parse` reads that name.
 
     Attributes:
-        page: Index of the page (0 = first).
+        page_index: Index of the page (0 = first).
         level: Level of the pyramid; 0 = native pixels, 1 = half size, ...
         row: Row in the grid of the level.
         col: Column in the grid of the level.
@@ -43,20 +44,20 @@ class TileId:
             that are cut for the second pass.
 
     Examples:
-        >>> str(TileId(page=0, level=1, row=2, col=3))
+        >>> str(TileId(page_index=0, level=1, row=2, col=3))
         'p0000-l1-r0002-c0003'
         >>> TileId.parse("p0000-l1-r0002-c0003-q30").quadkey
         '30'
     """
 
-    page: int
+    page_index: int
     level: int
     row: int
     col: int
     quadkey: str = ""
 
     def __str__(self) -> str:
-        name = f"p{self.page:04d}-l{self.level}-r{self.row:04d}-c{self.col:04d}"
+        name = f"p{self.page_index:04d}-l{self.level}-r{self.row:04d}-c{self.col:04d}"
         return f"{name}-q{self.quadkey}" if self.quadkey else name
 
     @classmethod
@@ -64,8 +65,8 @@ class TileId:
         """Parse the name that `str` returns; raise ValueError for any other text."""
         if not (match := _NAME.fullmatch(name)):
             raise ValueError(f"{name!r} is not a tile name")
-        page, level, row, col = (int(digits) for digits in match.groups()[:4])
-        return cls(page, level, row, col, match.group(5) or "")
+        page_index, level, row, col = (int(digits) for digits in match.groups()[:4])
+        return cls(page_index, level, row, col, match.group(5) or "")
 
 
 class Sides(NamedTuple):
@@ -89,20 +90,20 @@ class Tile:
     Attributes:
         id: Identity of the tile.
         box: The rectangle, in page pixels at every level.
-        page: Size of the page, in page pixels.
+        page_size: Size of the page, in page pixels.
         core: The part of the box that is nearer to its own centre than to a neighbour's. A line whose centre lies in
             a neighbour's core is read there. None: everything in the tile is read.
     """
 
     id: TileId
     box: Box
-    page: Size = field(compare=False)
+    page_size: Size = field(compare=False)
     core: Box | None = field(default=None, compare=False)
 
     @property
     def inner_edges(self) -> Sides:
         """Which sides of the tile lie inside the page, where they may cut text; the page's own edges do not."""
-        box, page = self.box, self.page
+        box, page = self.box, self.page_size
         return Sides(box.x0 > 0, box.y0 > 0, box.x1 < page.width, box.y1 < page.height)
 
     def belongs_to_neighbour(self, line: Quad) -> bool:
@@ -120,24 +121,43 @@ class Tile:
             core = (self.core.x0, self.core.x1) if axis == 0 else (self.core.y0, self.core.y1)
             crossing = abs(corners[1] - corners[0]) >= MIN_CROSSING_SINE * line.length
             owners.append(_find_owner(corners, (low, high), core=core, margin=margin, crossing=crossing))
-        return _AMBIGUOUS not in owners and _NEIGHBOUR in owners
+        return _Owner.AMBIGUOUS not in owners and _Owner.NEIGHBOUR in owners
 
 
-_OWN, _NEIGHBOUR, _AMBIGUOUS = range(3)
+class _Owner(Enum):
+    """The tile that reads a line, as far as one axis tells."""
+
+    THIS_TILE = auto()
+    """The centre of the line lies in this tile's core."""
+    NEIGHBOUR = auto()
+    """The centre lies in the core of a neighbour, which shows the whole extent of the line on this axis."""
+    AMBIGUOUS = auto()
+    """The centre lies in the core of a neighbour, but the line may be cut there, or this tile cuts its end."""
 
 
 def _find_owner(
     corners: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool
-) -> int:
-    """Return whose core holds the centre of a line on one axis; `_AMBIGUOUS` if a neighbour may not show all of it."""
-    (low, high), (first, end), centre = span, core, sum(corners) / len(corners)
-    if end < high and centre >= end:
-        neighbour_start, is_cut = 2 * end - high, crossing and max(corners) > high - margin
-        return _NEIGHBOUR if min(corners) >= neighbour_start + margin and not is_cut else _AMBIGUOUS
-    if first > low and centre < first:
-        neighbour_end, is_cut = 2 * first - low, crossing and min(corners) < low + margin
-        return _NEIGHBOUR if max(corners) <= neighbour_end - margin and not is_cut else _AMBIGUOUS
-    return _OWN
+) -> _Owner:
+    """Return the tile that reads a line, as far as one axis tells; all values are page pixels on this axis.
+
+    A core ends in the middle of an overlap. The border of the neighbour is therefore the mirror image of this tile's
+    border at the end of the core.
+
+    Args:
+        corners: Coordinates of the line's four corners.
+        span: Start and end of the tile.
+        core: Start and end of the tile's core.
+        margin: Distance from a border at which the line is certainly not cut.
+        crossing: Whether a border of this axis cuts ends of the line, and not its length.
+    """
+    (low, high), (core_start, core_end), centre = span, core, sum(corners) / len(corners)
+    if core_end < high and centre >= core_end:
+        neighbour_start, is_cut = 2 * core_end - high, crossing and max(corners) > high - margin
+        return _Owner.NEIGHBOUR if min(corners) >= neighbour_start + margin and not is_cut else _Owner.AMBIGUOUS
+    if core_start > low and centre < core_start:
+        neighbour_end, is_cut = 2 * core_start - low, crossing and min(corners) < low + margin
+        return _Owner.NEIGHBOUR if max(corners) <= neighbour_end - margin and not is_cut else _Owner.AMBIGUOUS
+    return _Owner.THIS_TILE
 
 
 class Char(NamedTuple):
@@ -307,7 +327,7 @@ def tile_results_from_bytes(data: bytes) -> tuple[TileResult, ...]:
 
 def tile_to_json(tile: Tile) -> dict[str, Any]:
     """Return the tile as JSON values: name, box (x0, y0, x1, y1) and page size."""
-    box, page = tile.box, tile.page
+    box, page = tile.box, tile.page_size
     return {"id": str(tile.id), "box": [box.x0, box.y0, box.x1, box.y1], "page": [page.width, page.height]}
 
 

@@ -230,7 +230,7 @@ def _describe_tiles(names: list[str]) -> str:
         first, *_ = tiles = protocol.parse_tile_ids(names)
     except ValueError:
         return f"{len(names)} tiles"
-    page = f"page {first.page + 1}{f' level {first.level}' if first.level else ''}"
+    page = f"page {first.page_index + 1}{f' level {first.level}' if first.level else ''}"
     if first.quadkey == SECOND_PASS_QUADKEY:
         return f"{page}, {len(tiles)} regions, second pass"
     if len(tiles) == 1:

@@ -258,7 +258,7 @@ def store_dead_letter(context: WorkerContext, job: str, *, tile: TileId, letter:
     """
     if context.jobs.has_ended(job):
         return
-    whole = TileId(tile.page, tile.level, tile.row, tile.col)
+    whole = TileId(tile.page_index, tile.level, tile.row, tile.col)
     note = {
         "tile": str(tile),
         "reason": letter.reason,

@@ -359,7 +359,7 @@ def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list
     outcomes = []
     with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
         for number, size in enumerate(manifest.pages):
-            tiles = tuple(tile for tile in manifest.tiles if tile.id.page == number)
+            tiles = tuple(tile for tile in manifest.tiles if tile.id.page_index == number)
             blank = {tile.id for tile in tiles} & manifest.blank
             outcome = PageOutcome(
                 size, tiles, blank=blank, selection=manifest.request.selection, source=manifest.page_sources[number]

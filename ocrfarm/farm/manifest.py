@@ -125,7 +125,7 @@ def _tile_to_json(tile: Tile, blank: bool) -> dict[str, Any]:
 def _tile_from_json(data: dict[str, Any], pages: tuple[Size, ...]) -> Tile:
     tile_id = TileId.parse(data["id"])
     core = Box(*data["core"]) if "core" in data else None
-    return Tile(tile_id, Box(*data["box"]), pages[tile_id.page], core)
+    return Tile(tile_id, Box(*data["box"]), pages[tile_id.page_index], core)
 
 
 def restore_status(store: Store, job: str) -> JobStatus:

@@ -70,7 +70,7 @@ def collect_second_pass(
     unread = []
     with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
         for region, readings in zip(regions, threads.map(partial(_load_results, context, job), regions), strict=True):
-            outcome = outcomes[region.tile.id.page]
+            outcome = outcomes[region.tile.id.page_index]
             if readings is None:
                 unread.append((outcome.tiles_showing(region)[0].id, region))
             elif readings:
@@ -149,7 +149,7 @@ class _RegionReader:
 
     def _collect_pixels(self, region: SecondPassRegion) -> list[tuple[Box, Pixels]]:
         """Return the pixels of the region in each stored tile that shows a part of it."""
-        showing = self._cached_page(region.tile.id.page).tiles_showing(region)
+        showing = self._cached_page(region.tile.id.page_index).tiles_showing(region)
         return list(chain.from_iterable(self._crop_tile(tile, region.tile.box) for tile in showing))
 
     def _crop_tile(self, tile: Tile, box: Box) -> Iterator[tuple[Box, Pixels]]:
@@ -162,7 +162,7 @@ class _RegionReader:
     def _load_page(self, page: int) -> PageOutcome:
         """Return a page with its tiles, of which nothing is known yet."""
         return PageOutcome(
-            self._manifest.pages[page], tuple(tile for tile in self._manifest.tiles if tile.id.page == page)
+            self._manifest.pages[page], tuple(tile for tile in self._manifest.tiles if tile.id.page_index == page)
         )
 
     def _load_tile(self, tile: TileId) -> bytes | None:

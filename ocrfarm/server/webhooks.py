@@ -5,12 +5,12 @@ reported stand in a transactional outbox: a sorted set in Redis, by the time of 
 job by moving that time `CLAIM_TTL` seconds ahead, so another dispatcher takes the job over if this one dies.
 
 ```
- job ends ---> outbox ---claim---> store event (if absent) ---> POST ---2xx, 410---> complete
+ job ends ---> outbox ---claim---> store event (if absent) ---> POST ---2xx, 410---> finish
                   ^                                               |
                   +------------- RETRY_DELAYS[attempts] ----------+ any other answer
 ```
 
-Delivery is at least once: a dispatcher that dies between the request and `complete` causes a second request with the
+Delivery is at least once: a dispatcher that dies between the request and `finish` causes a second request with the
 same event id.
 """
 
@@ -26,7 +26,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from threading import Timer
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ocrfarm.errors import ObjectNotFound, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm.broker import Broker
@@ -57,6 +57,9 @@ _SECRET_PREFIX = "whsec_"
 _SECRET_LENGTHS = range(24, 65)
 """Bytes, as Standard Webhooks asks for."""
 
+EventState = Literal["pending", "delivered", "failed"]
+"""Whether another attempt follows, or how the attempts ended."""
+
 _STATUS_FIELDS = ("id", "state", "name", "tiles", "blank", "done", "failed", "error", "error_kind")
 
 
@@ -77,7 +80,7 @@ class WebhookEvent:
     finished: float
     body: str
     attempts: int = 0
-    state: WebhookState = "pending"
+    state: EventState = "pending"
     response: str = ""
 
     @classmethod
@@ -106,15 +109,21 @@ class WebhookEvent:
         """
         attempts = self.attempts + 1
         is_over = is_final or attempts > len(RETRY_DELAYS)
-        state: WebhookState = "delivered" if is_delivered else "failed" if is_over else "pending"
+        state: EventState = "delivered" if is_delivered else "failed" if is_over else "pending"
         return replace(self, attempts=attempts, response=response, state=state)
 
 
 class Claim(NamedTuple):
-    """A job to report, which is this dispatcher's until the claim expires."""
+    """The right of one dispatcher to report the end of a job, until the claim expires.
+
+    Attributes:
+        job: Id of the job.
+        token: The time at which the claim expires, in milliseconds, as a string. If the broker holds another value for
+            the job, another dispatcher has claimed it, or the job has ended once more.
+    """
 
     job: str
-    lease: str
+    token: str
 
 
 class Outbox:
@@ -130,20 +139,35 @@ class Outbox:
     def claim(self) -> Claim | None:
         """Claim the job that has been due for the longest time; return None if no job is due."""
         with self._broker.translate_errors():
-            found = self._claim(keys=[self._keys.webhooks], args=[CLAIM_TTL])
-        return Claim(*found) if found else None
+            job_and_token = self._claim(keys=[self._keys.webhooks], args=[CLAIM_TTL])
+        return Claim(*job_and_token) if job_and_token else None
 
-    def complete(self, claim: Claim, state: WebhookState, *, retry_delay: float = 0) -> None:
-        """Record the outcome of a claim, unless the claim has expired.
+    def finish(self, claim: Claim, state: Literal["delivered", "failed"]) -> None:
+        """Remove the job and record how its webhook ended, unless the claim has expired.
 
         Args:
             claim: The claim.
-            state: `delivered`, `failed`, or `pending` if another attempt follows; "" if there was nothing to report.
-            retry_delay: Seconds until the next attempt, if the state is `pending`.
+            state: How the webhook ended.
         """
+        self._end_claim(claim, state)
+
+    def reschedule(self, claim: Claim, delay: float) -> None:
+        """Make the job due again, unless the claim has expired.
+
+        Args:
+            claim: The claim.
+            delay: Seconds until the next attempt.
+        """
+        self._end_claim(claim, "pending", delay=delay)
+
+    def discard(self, claim: Claim) -> None:
+        """Remove the job without a report, unless the claim has expired."""
+        self._end_claim(claim, "")
+
+    def _end_claim(self, claim: Claim, state: WebhookState, *, delay: float = 0) -> None:
         keys = [self._keys.webhooks, self._keys.job(claim.job).record]
         with self._broker.translate_errors():
-            self._complete(keys=keys, args=[claim.job, claim.lease, state, retry_delay])
+            self._complete(keys=keys, args=[claim.job, claim.token, state, delay])
 
 
 class WebhookDispatcher:
@@ -174,29 +198,31 @@ class WebhookDispatcher:
         except (UnknownJob, ObjectNotFound):
             status = None
         if not status or not status.has_ended:  # it was removed, or it was resumed and will end again
-            self._outbox.complete(claim, "")
+            self._outbox.discard(claim)
             return None
         return self._dispatch(claim, request, status=status)
 
     def _dispatch(self, claim: Claim, request: Request, *, status: JobStatus) -> WebhookEvent:
-        event = self._load_event(status)
+        event = self._load_or_create_event(status)
         if event.state == "pending":
             event = _deliver(event, request, secret=derive_secret(self._secret, request.owner))
             self._store.put(layout.webhook(claim.job), event.to_bytes())
-        delay = RETRY_DELAYS[event.attempts - 1] if event.state == "pending" else 0
-        self._outbox.complete(claim, event.state, retry_delay=delay)
+        if event.state == "pending":
+            self._outbox.reschedule(claim, RETRY_DELAYS[event.attempts - 1])
+        else:
+            self._outbox.finish(claim, event.state)
         return event
 
-    def _load_event(self, status: JobStatus) -> WebhookEvent:
+    def _load_or_create_event(self, status: JobStatus) -> WebhookEvent:
         """Return the event of the job's end: that of an earlier attempt if there was one."""
-        made, key = WebhookEvent.from_status(status), layout.webhook(status.id)
-        if self._store.put(key, made.to_bytes(), if_absent=True):
-            return made
-        known = WebhookEvent(**json.loads(self._store.get(key)))
-        if status.finished in (0, known.finished):  # 0: the broker has lost the time
-            return known
-        self._store.put(key, made.to_bytes())
-        return made
+        new_event, key = WebhookEvent.from_status(status), layout.webhook(status.id)
+        if self._store.put(key, new_event.to_bytes(), if_absent=True):
+            return new_event
+        stored_event = WebhookEvent(**json.loads(self._store.get(key)))
+        if status.finished in (0, stored_event.finished):  # 0: the broker has lost the time
+            return stored_event
+        self._store.put(key, new_event.to_bytes())
+        return new_event
 
     def _get_status(self, job: str) -> JobStatus:
         try:
@@ -209,14 +235,14 @@ def parse_secret(settings: Settings) -> bytes:
     """Return the farm's secret; raise `SettingsError` if it is missing or malformed."""
     text = settings.security.webhook_secret
     try:
-        found = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
+        secret = base64.b64decode(text.removeprefix(_SECRET_PREFIX), validate=True)
     except binascii.Error:
-        found = b""
-    if not text.startswith(_SECRET_PREFIX) or len(found) not in _SECRET_LENGTHS:
+        secret = b""
+    if not text.startswith(_SECRET_PREFIX) or len(secret) not in _SECRET_LENGTHS:
         raise SettingsError(
             f"webhooks need OCRFARM_WEBHOOK_SECRET: {_SECRET_PREFIX} followed by 24 to 64 random bytes in base64"
         )
-    return found
+    return secret
 
 
 def derive_secret(secret: bytes, owner: str) -> bytes:
@@ -266,13 +292,13 @@ def _deliver(event: WebhookEvent, request: Request, *, secret: bytes) -> Webhook
 
 
 def _post(url: str, event: WebhookEvent, *, secret: bytes) -> int:
-    parts, at = parse_https_url(url, "a webhook"), int(time.time())
+    parts, timestamp = parse_https_url(url, "a webhook"), int(time.time())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "ocrfarm",
         "webhook-id": event.id,
-        "webhook-timestamp": str(at),
-        "webhook-signature": sign(event, at, secret=secret),
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(event, timestamp, secret=secret),
     }
     with closing(open_connection(parts, _RESPONSE_TIMEOUT)) as connection:
         connection.connect()

@@ -109,7 +109,7 @@ def split_tile(tile: Tile, overlap: int) -> tuple[Tile, ...]:
     if len(rows) == len(cols) == 1:
         return ()
     return tuple(
-        Tile(_subtile_id(tile.id, row, col), _box(tile.box, cols[col], rows[row], tile.id.level), tile.page)
+        Tile(_subtile_id(tile.id, row, col), _box(tile.box, cols[col], rows[row], tile.id.level), tile.page_size)
         for row, col in product(range(len(rows)), range(len(cols)))
     )
 
@@ -203,7 +203,7 @@ def _box(frame: Box, across: _Interval, down: _Interval, level: int) -> Box:
 
 
 def _subtile_id(tile: TileId, row: int, col: int) -> TileId:
-    return TileId(tile.page, tile.level, tile.row, tile.col, f"{tile.quadkey}{2 * row + col}")
+    return TileId(tile.page_index, tile.level, tile.row, tile.col, f"{tile.quadkey}{2 * row + col}")
 
 
 def _check_tiling(side: int, overlap: int) -> None:

@@ -118,7 +118,7 @@ def build_second_pass_regions(
         deferred: Lines that tiles left to neighbours which do not have them.
         criteria: Which lines a stronger model reads.
     """
-    truncation, page = find_truncation(table), table.readings[0].tile.id.page
+    truncation, page = find_truncation(table), table.readings[0].tile.id.page_index
     low_confidence = _find_low_confidence(table, joined_lines, criteria)
     open_ends = [end for line in joined_lines for end in _find_open_ends(table, truncation, line)]
     searches = _make_search_regions(size, table, open_ends)

@@ -14,7 +14,7 @@ jobs/{job}/final_status.json          how a job without a document ended: cancel
 
 `ocrfarm doctor` writes its test objects below jobs/probe/, which is not a job.
 
->>> tile("a1", TileId(page=0, level=0, row=2, col=3))
+>>> tile("a1", TileId(page_index=0, level=0, row=2, col=3))
 'jobs/a1/tiles/p0000-l0-r0002-c0003.png'
 >>> overview("a1", page=7)
 'jobs/a1/overview/p0007.png'

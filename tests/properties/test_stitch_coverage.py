@@ -76,7 +76,7 @@ def test_a_tile_is_read_when_its_parts_cover_it(tiles: list[Tile], depth: int, d
 
 def _is_read(tile: Tile, parts: list[Tile]) -> bool:
     readings = [TileResult(part, (), "m") for part in parts]
-    return compute_coverage(tile.page, [tile], readings=readings, blank=(), failed={}, scale=1.0).read == 1
+    return compute_coverage(tile.page_size, [tile], readings=readings, blank=(), failed={}, scale=1.0).read == 1
 
 
 def _is_covered(tile: Tile, parts: list[Tile]) -> bool:

@@ -102,8 +102,8 @@ def test_ids_are_unique_and_run_row_by_row(page: Size, setting: dict[str, int], 
     ids = [tile.id for tile in tiles]
     assert ids == sorted(set(ids))
     assert [(tile.box.y0, tile.box.x0) for tile in tiles] == sorted((tile.box.y0, tile.box.x0) for tile in tiles)
-    assert {(one.page, one.level, one.quadkey) for one in ids} == {(7, level, "")}
-    assert {tile.page for tile in tiles} == {page}
+    assert {(one.page_index, one.level, one.quadkey) for one in ids} == {(7, level, "")}
+    assert {tile.page_size for tile in tiles} == {page}
 
 
 @given(sizes, settings())
@@ -170,8 +170,8 @@ def test_parts_cover_the_tile_and_are_smaller(page: Size, setting: dict[str, int
     if parts:
         assert covers(parts, tile.box)
         assert all(part.box.area <= tile.box.area * 0.8 for part in parts)
-        assert {(part.id.page, part.id.level, part.id.row, part.id.col) for part in parts} == {
-            (tile.id.page, tile.id.level, tile.id.row, tile.id.col)
+        assert {(part.id.page_index, part.id.level, part.id.row, part.id.col) for part in parts} == {
+            (tile.id.page_index, tile.id.level, tile.id.row, tile.id.col)
         }
 
 

@@ -14,7 +14,7 @@ from ocrfarm.farm import protocol
 from ocrfarm.tile import TileId
 
 _INDEX = st.integers(0, 9999)
-_TILES = st.builds(TileId, page=_INDEX, level=st.integers(0, 9), row=_INDEX, col=_INDEX)
+_TILES = st.builds(TileId, page_index=_INDEX, level=st.integers(0, 9), row=_INDEX, col=_INDEX)
 
 
 @given(st.lists(_TILES, max_size=30))

@@ -15,7 +15,7 @@ TILES = [Tile(TileId(0, 0, 0, col), Box(100 * col, 0, 100 * col + 100, 100), PAG
 def reading(
     tile: Tile, part: str = "", box: Box | None = None, squeezed: int = 0, saturated: bool = False
 ) -> TileResult:
-    tile = Tile(replace(tile.id, quadkey=part), box or tile.box, tile.page)
+    tile = Tile(replace(tile.id, quadkey=part), box or tile.box, tile.page_size)
     return TileResult(tile, (), "m", overlong_lines=squeezed, detector_overflow=saturated)
 
 

@@ -30,7 +30,7 @@ _OF_A_TILE: tuple[Callable[[str, TileId | str], str], ...] = (layout.tile, layou
 
 def _names(tile: TileId) -> list[str]:
     of_the_job = [name(_JOB) for name in _OF_A_JOB]
-    return [*of_the_job, layout.overview(_JOB, tile.page), *(name(_JOB, tile) for name in _OF_A_TILE)]
+    return [*of_the_job, layout.overview(_JOB, tile.page_index), *(name(_JOB, tile) for name in _OF_A_TILE)]
 
 
 @given(tile=_tiles)

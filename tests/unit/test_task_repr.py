@@ -11,7 +11,7 @@ from ocrfarm.tile import TileId
 
 JOB = protocol.new_job_id()
 IDS = st.builds(
-    TileId, page=st.integers(0, 2000), level=st.integers(0, 3), row=st.integers(0, 99), col=st.integers(0, 99)
+    TileId, page_index=st.integers(0, 2000), level=st.integers(0, 3), row=st.integers(0, 99), col=st.integers(0, 99)
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
@@ -23,7 +23,7 @@ JSON = st.recursive(
 def test_a_batch_is_short_and_names_its_job(tiles: list[TileId]) -> None:
     text = describe_args(protocol.batch_args(JOB, tiles))
     assert JOB in text
-    assert f"page {tiles[0].page + 1}" in text
+    assert f"page {tiles[0].page_index + 1}" in text
     assert len(text) < 100
 
 

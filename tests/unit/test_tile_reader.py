@@ -38,7 +38,7 @@ def read(answer: Callable[[RgbPixels], EngineOutput]) -> tuple[TileResult, ...]:
         if box.width < 64:
             return ()
         left, right = Box(box.x0, box.y0, box.x0 + 40, box.y1), Box(box.x0 + 24, box.y0, box.x1, box.y1)
-        return tuple(Tile(TileId(0, 0, 0, 0, part), half, tile.page) for part, half in (("0", left), ("1", right)))
+        return tuple(Tile(TileId(0, 0, 0, 0, part), half, tile.page_size) for part, half in (("0", left), ("1", right)))
 
     return read_tile(StubEngine(answer), TILE, pixels=np.zeros((64, 64, 3), np.uint8), split_tile=halves)
 

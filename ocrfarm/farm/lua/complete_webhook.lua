@@ -1,9 +1,10 @@
--- Ends a claim of `claim_webhook`. A lease that has changed is another process's, or the job has ended once more.
+-- Ends a claim of `claim_webhook`. If the token has changed, another process has claimed the job, or the job has ended
+-- once more, and nothing happens.
 --
 -- KEYS[1]  sorted set: ids of ended jobs by the time of the next delivery, in milliseconds
 -- KEYS[2]  hash: the job's record
 -- ARGV[1]  the job's id
--- ARGV[2]  the lease
+-- ARGV[2]  the token
 -- ARGV[3]  the webhook's state from now on; '' leaves it as it is
 -- ARGV[4]  if the state is 'pending': seconds until the next delivery
 --
