@@ -52,6 +52,15 @@ def bench(files: tuple[Path, ...], profile: str, *, count: int, concurrency: int
 
     OCRFARM_BROKER and OCRFARM_STORE name the farm, which keeps these jobs like any others. If they are not set, a farm
     is started on this machine and stopped afterwards.
+
+    \f
+    Args:
+        files: Images, or folders with images.
+        profile: Name or file of the profile.
+        count: Jobs to submit.
+        concurrency: Jobs on the farm at a time.
+        duration: Seconds after which no more jobs are submitted; 0 sets no limit.
+        out: The report, an HTML file.
     """
     from ocrfarm.benchmark import load_report
     from ocrfarm.benchmark.load_test import LoadTest, run_load_test
@@ -125,6 +134,14 @@ def tune(image: Path, profile: str, *, time_budget: float, tolerance: float, out
 
     Tile size, detector scale, batch size, processes, threads and precision are tried, one at a time. The best profile
     is written to OUT; pass it with --profile. A report of all trials is written beside it, with the suffix .html.
+
+    \f
+    Args:
+        image: A typical image.
+        profile: Name or file of the profile to start from.
+        time_budget: Minutes to spend on trials.
+        tolerance: Fraction of the words that a faster setting may change.
+        out: The profile to write, a TOML file.
     """
     from ocrfarm.benchmark import tune_report
     from ocrfarm.benchmark.tune import SearchLimits
@@ -173,7 +190,14 @@ def _write(path: Path, text: str) -> None:
 )
 @click.option("--seed", default=0, show_default=True, metavar="NUMBER", help="Another number draws another page.")
 def sample(path: Path, size: int, *, seed: int) -> None:
-    """Draw a test page with text of every kind to the PNG file PATH, and write its exact text to PATH.json."""
+    """Draw a test page with text of every kind to the PNG file PATH, and write its exact text to PATH.json.
+
+    \f
+    Args:
+        path: The PNG file to write.
+        size: Width and height in pixels.
+        seed: Another number draws another page.
+    """
     from ocrfarm.sample import write_sample
 
     with translate_os_errors(f"cannot write {path}"):

@@ -41,6 +41,14 @@ def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json
     """Check whether this machine can work in a role, and print advice for each problem.
 
     The exit code is that of the first failure, or 0 if there is none; warnings do not count.
+
+    \f
+    Args:
+        role: The role of the worker, or client.
+        profile: Name or file of the profile whose models are checked.
+        concurrency: Processes that the worker would have.
+        quick: Whether to skip the checks that load models.
+        as_json: Whether to print JSON.
     """
     from ocrfarm.doctor import CheckContext, run_checks
 

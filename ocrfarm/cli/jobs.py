@@ -46,7 +46,13 @@ def status(job_id: str) -> None:
 @_job_argument
 @_timeout_option
 def wait(job_id: str, timeout: float | None) -> None:
-    """Wait until JOB has ended and show its status; the exit code tells how it ended."""
+    """Wait until JOB has ended and show its status; the exit code tells how it ended.
+
+    \f
+    Args:
+        job_id: The job.
+        timeout: Seconds to wait; None waits without limit.
+    """
     warn = make_no_worker_warning()
     for ended in Client().job(job_id).progress(timeout, heartbeat=True):
         warn(ended)
@@ -65,6 +71,12 @@ def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
     """Wait until JOB has ended and write its results to the folder OUT.
 
     By default these are OUT/JOB.json, OUT/JOB.txt and OUT/JOB.preview.png; --formats chooses others.
+
+    \f
+    Args:
+        job_id: The job.
+        target: Folder and formats of the results.
+        timeout: Seconds to wait; None waits without limit.
     """
     job = Client().job(job_id)
     document = job.result(timeout)

@@ -169,7 +169,12 @@ def completion(context: click.Context, shell: str) -> None:
     bash  add to ~/.bashrc:  eval "$(ocrfarm completion bash)"
     zsh   add to ~/.zshrc:   eval "$(ocrfarm completion zsh)"
     fish  run once:          ocrfarm completion fish > ~/.config/fish/completions/ocrfarm.fish
-    """  # noqa: D301 - click keeps the lines after \b as they are
+
+    \f
+    Args:
+        context: The context of the command, whose root command is completed.
+        shell: The shell: bash, zsh or fish.
+    """
     make = get_completion_class(shell)
     assert make
     click.echo(make(context.find_root().command, {}, "ocrfarm", "_OCRFARM_COMPLETE").source())

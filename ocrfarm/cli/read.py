@@ -68,6 +68,14 @@ def read(
 
     An image that cannot be read does not stop the others. OUT/outcomes.csv lists what became of each image. The same
     command, started again, continues where it stopped.
+
+    \f
+    Args:
+        files: Images, folders or globs.
+        target: Folder and formats of the results.
+        options: Profile and selection.
+        batch: How the images are read.
+        display: Shows the progress.
     """
     settings, found = Settings.from_env(os.environ), find_images(files, out=target.folder)
     target.check({image.stem for image in found}, [image.path for image in found])

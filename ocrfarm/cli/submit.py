@@ -84,6 +84,15 @@ def submit(
 
     If there are several sources, the journal records the job of each. The same command, started again, submits only
     those that are missing.
+
+    \f
+    Args:
+        sources: Files, folders, globs or URLs.
+        more: Other places that name sources.
+        options: Profile and selection.
+        priority: Priority of the jobs; None derives it from the size of each image.
+        webhook: URL to notify when a job ends.
+        as_json: Whether to print JSON.
     """
     metadata = JobMetadata(webhook=validate_webhook_url(webhook)) if webhook is not None else JobMetadata()
     settings = Settings.from_env(os.environ)

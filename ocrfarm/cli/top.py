@@ -50,6 +50,11 @@ def top(*, once: bool, interval: float) -> None:
     """Show the jobs, queues and workers of the farm that OCRFARM_BROKER names, live, until Ctrl-C.
 
     In a pipe or a file, one snapshot is printed as plain lines.
+
+    \f
+    Args:
+        once: Whether to print one snapshot and exit.
+        interval: Seconds between two updates.
     """
     settings = Settings.from_env(os.environ)
     if not settings.endpoints.broker:

@@ -53,6 +53,13 @@ def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> Non
     """Run a farm on this machine until Ctrl-C, and print how to reach it.
 
     Jobs and results are kept in the data folder; `ocrfarm up` with the same folder continues them.
+
+    \f
+    Args:
+        profile: Name or file of the profile.
+        data_dir: The folder that keeps jobs and results.
+        flower_port: Port of Flower; 0 starts none.
+        jobs_port: Port of the jobs page.
     """
     from ocrfarm.farm.embedded.farm import EmbeddedFarm, default_layout
 

@@ -40,6 +40,14 @@ def view(result: Path, image: Path | None, *, out: Path | None, port: int, brows
 
     The viewer is served to this machine only, until Ctrl-C. With --out it is written as static files for any web server
     or bucket.
+
+    \f
+    Args:
+        result: A result, or a folder with results.
+        image: The image, or a folder with images; None searches for it.
+        out: Folder to write the viewer into; None serves it.
+        port: Port to serve on; 0 takes any free one.
+        browser: Whether to open a browser.
     """
     items = [_load_page(path, image) for path in _find_results(result)]
     if out:

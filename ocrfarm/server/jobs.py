@@ -97,6 +97,14 @@ async def submit_job(
     """Submit an image.
 
     The body is the image's bytes, with any media type; it may be sent in chunks. `Location` holds the job's address.
+
+    \f
+    Args:
+        request: The request, whose body is the image.
+        response: Gets the header `Location`.
+        state: What all requests share.
+        owner: The owner of the API key.
+        params: Options of the job.
     """
     options = params.to_options()
     if params.webhook:
@@ -122,6 +130,13 @@ async def list_jobs(
     """List your jobs, newest first.
 
     New jobs do not shift the pages: `next` is the `after` of the next page.
+
+    \f
+    Args:
+        state: What all requests share.
+        owner: The owner of the API key.
+        limit: The most jobs to return.
+        after: The `next` of the previous page.
     """
     last = (await get_owned_job(after, state, owner=owner)).status if after else None
     found = await state.client.jobs(owner, limit + 1, after=last)
@@ -161,6 +176,13 @@ async def follow_job(
 
     After a lost connection, send the id of the last event as `Last-Event-ID`: the status is sent if it has changed. An
     event `problem`, whose data is a `Problem`, means that the farm does not answer.
+
+    \f
+    Args:
+        owned_job: The job, which the caller owns.
+        state: What all requests share.
+        owner: The owner of the API key.
+        last_event_id: The id of the last event that was received; "" if none was.
     """
     if owned_job.status.has_ended and events.event_id(owned_job.status) == last_event_id:
         return Response(status_code=204)
@@ -202,7 +224,17 @@ async def get_result(
     page: Annotated[int, Query(ge=1, description="The page, 1 = first, of a format with a file for each page.")] = 1,
     if_none_match: Annotated[str, Header(description="The `ETag` of a result that the client has.")] = "",
 ) -> Response:
-    """Get the result, complete or partial, in one of the formats."""
+    """Get the result, complete or partial, in one of the formats.
+
+    \f
+    Args:
+        request: The request, whose disconnection ends the export.
+        owned_job: The job, which the caller owns.
+        state: What all requests share.
+        form: The format.
+        page: The page, 1 = first, of a format with a file for each page.
+        if_none_match: The `ETag` of a result that the client has.
+    """
     result_format, *others = find_formats(form)
     if others:
         raise SettingsError("a request returns the result in one format")

@@ -11,9 +11,8 @@ from tests.support.source_tree import MODULES, Function, Module
 LIBRARY = [module for module in MODULES if module.name.startswith("ocrfarm")]
 MIN_PARAMETERS = 2
 
-TEXT_FOR_USERS = re.compile(r"\bclick\.|\.command\(|\.group\(|\brouter\.|\boverload\b|\boverride\b")
-"""Decorators whose function has no docstring of the usual kind: it is the text of `--help` or of the HTTP API's
-description, or stands at the function that is overridden."""
+DOCUMENTED_ELSEWHERE = re.compile(r"\boverload\b|\boverride\b")
+"""Decorators whose function is documented at the one that is overloaded or overridden."""
 
 _SECTION = re.compile(r"^Args:\n((?:(?: .*)?\n)*)", re.MULTILINE)
 _ENTRY = re.compile(r"^ {4}(?:\\?\*){0,2}(\w+)(?: \([^)]*\))?: \S", re.MULTILINE)
@@ -21,7 +20,7 @@ _ENTRY = re.compile(r"^ {4}(?:\\?\*){0,2}(\w+)(?: \([^)]*\))?: \S", re.MULTILINE
 
 def _is_public(node: Function) -> bool:
     decorators = " ".join(map(ast.unparse, node.decorator_list))
-    return not node.name.startswith("_") and not TEXT_FOR_USERS.search(f"@{decorators}")
+    return not node.name.startswith("_") and not DOCUMENTED_ELSEWHERE.search(decorators)
 
 
 def _public_functions(module: Module) -> Iterator[tuple[str, Function, list[str]]]:
