@@ -103,7 +103,13 @@ def _jobs_page(farm: "EmbeddedFarm", folder: Path, *, flower_port: int, port: in
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def worker(context: click.Context, arguments: tuple[str, ...]) -> None:
-    """Run one process of a farm until it is stopped."""
+    """Run one process of a farm until it is stopped.
+
+    \f
+    Args:
+        context: The context of the command.
+        arguments: The role and its options.
+    """
     from ocrfarm.worker.main import main
 
     sys.excepthook = sys.__excepthook__  # the traceback of a bug belongs in the worker's log
