@@ -28,15 +28,8 @@ from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, 
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store
-from ocrfarm.tile import (
-    SecondPassRegion,
-    Tile,
-    TileId,
-    TileResult,
-    second_pass_from_bytes,
-    tile_results_from_bytes,
-    tile_results_to_bytes,
-)
+from ocrfarm.tile import SecondPassRegion, Tile, TileId, TileResult
+from ocrfarm.tile_json import second_pass_from_bytes, tile_results_from_bytes, tile_results_to_bytes
 
 _SignalHandler = Any
 """What `signal.signal` takes."""

@@ -20,15 +20,8 @@ from ocrfarm.image import Pixels, decode_tile
 from ocrfarm.pipeline import PageOutcome, recognize_second_pass
 from ocrfarm.recognize import Profile
 from ocrfarm.storage import layout
-from ocrfarm.tile import (
-    SECOND_PASS_QUADKEY,
-    SecondPassRegion,
-    Tile,
-    TileId,
-    TileResult,
-    second_pass_to_bytes,
-    tile_results_from_bytes,
-)
+from ocrfarm.tile import SECOND_PASS_QUADKEY, SecondPassRegion, Tile, TileId, TileResult
+from ocrfarm.tile_json import second_pass_to_bytes, tile_results_from_bytes
 
 DOWNLOAD_THREADS = 16
 """Threads that download the results of regions: a few hundred bytes each, so that they mostly wait."""

@@ -22,16 +22,8 @@ from ocrfarm.recognize.model_registry import find_model
 from ocrfarm.split.blank_detection import has_large_text, is_blank
 from ocrfarm.split.tiling import assign_cores, tile_grid
 from ocrfarm.stitch import select_second_pass
-from ocrfarm.tile import (
-    Char,
-    Fragment,
-    SecondPassRegion,
-    Tile,
-    TileId,
-    TileResult,
-    tile_results_from_bytes,
-    tile_results_to_bytes,
-)
+from ocrfarm.tile import Char, Fragment, SecondPassRegion, Tile, TileId, TileResult
+from ocrfarm.tile_json import tile_results_from_bytes, tile_results_to_bytes
 from tests.benchmarks.drawn_pages import DrawnPage
 from tests.support.synthetic_lines import make_grid
 

@@ -3,16 +3,8 @@ import pytest
 from ocrfarm.geometry import Box, Quad, Size
 from ocrfarm.stitch.lines import LineText, merge_reread
 from ocrfarm.stitch.second_pass import keep_continuations
-from ocrfarm.tile import (
-    Char,
-    Fragment,
-    SecondPassRegion,
-    Tile,
-    TileId,
-    TileResult,
-    second_pass_from_bytes,
-    second_pass_to_bytes,
-)
+from ocrfarm.tile import Char, Fragment, SecondPassRegion, Tile, TileId, TileResult
+from ocrfarm.tile_json import second_pass_from_bytes, second_pass_to_bytes
 
 PITCH = 10.0
 SEAM = [(95.0, 145.0)]

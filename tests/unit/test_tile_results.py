@@ -6,7 +6,8 @@ import json
 import pytest
 
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.tile import Char, Fragment, Tile, TileId, TileResult, tile_results_from_bytes, tile_results_to_bytes
+from ocrfarm.tile import Char, Fragment, Tile, TileId, TileResult
+from ocrfarm.tile_json import tile_results_from_bytes, tile_results_to_bytes
 
 TILE = Tile(TileId(0, 0, 1, 2), Box(0, 0, 640, 320), Size(1000, 320))
 
