@@ -33,7 +33,7 @@ OcrfarmError                 1
 |   |-- UnknownJob
 |   |-- JobFailed
 |   `-- JobCancelled
-|-- WaitTimeout             11 the job or event did not arrive in time
+|-- WaitTimeout             11 timed out waiting for a job or an event
 |-- PartialResult           12 the result was written, but a part of the page was not read
 `-- FarmBusy                13 the farm is at capacity; `retry_after` says when to try again
 
@@ -202,7 +202,7 @@ class JobCancelled(JobError):
 
 
 class WaitTimeout(OcrfarmError):
-    """The job or event that was waited for did not arrive in time."""
+    """Timed out waiting for a job or an event."""
 
     exit_code = 11
 

@@ -125,27 +125,16 @@ class _Owner(Enum):
     """The tile that reads a line, as far as one axis tells."""
 
     THIS_TILE = auto()
-    """The centre of the line lies in this tile's core."""
     NEIGHBOUR = auto()
-    """The centre lies in the core of a neighbour, which shows the whole extent of the line on this axis."""
-    AMBIGUOUS = auto()
-    """The centre lies in the core of a neighbour, but the line may be cut there, or this tile cuts its end."""
+    AMBIGUOUS = auto()  # the centre is in a neighbour's core, but the neighbour may not show all of the line
 
 
 def _find_owner(
     corners: list[float], span: tuple[int, int], *, core: tuple[int, int], margin: float, crossing: bool
 ) -> _Owner:
-    """Return the tile that reads a line, as far as one axis tells; all values are page pixels on this axis.
+    """Return the tile that reads a line, as far as one axis tells.
 
-    A core ends in the middle of an overlap. The border of the neighbour is therefore the mirror image of this tile's
-    border at the end of the core.
-
-    Args:
-        corners: Coordinates of the line's four corners.
-        span: Start and end of the tile.
-        core: Start and end of the tile's core.
-        margin: Distance from a border at which the line is certainly not cut.
-        crossing: Whether a border of this axis cuts ends of the line, and not its length.
+    A core ends in the middle of an overlap, so the neighbour's border mirrors this tile's border at the core's end.
     """
     (low, high), (core_start, core_end), centre = span, core, sum(corners) / len(corners)
     if core_end < high and centre >= core_end:

@@ -1,8 +1,6 @@
 """`python -m workers ROLE`: the same as `ocrfarm worker ROLE`."""
 
-import sys
-
-from ocrfarm.worker.main import main
+from ocrfarm.cli.worker import worker
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    worker(prog_name="python -m workers")

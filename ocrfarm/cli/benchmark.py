@@ -28,7 +28,7 @@ _BENCH_PAGE_SIZE = Size(4096, 4096)
 """Size of the page that `bench` draws if it gets no images."""
 
 
-@click.command(short_help="Load a farm with jobs and write a report.")
+@click.command(short_help="Run a load test against a farm.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--profile", default="fast", show_default=True, help=PROFILE_HELP)
 @click.option("--count", default=20, show_default=True, type=click.IntRange(min=1), help="Number of jobs to submit.")

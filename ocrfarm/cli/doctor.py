@@ -33,11 +33,11 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
     help="Models to check: a profile's name or the path of a .toml file.",
 )
 @click.option(
-    "--concurrency", default=1, show_default=True, metavar="COUNT", help="Processes that will recognize at a time."
+    "--processes", default=1, show_default=True, metavar="COUNT", help="Processes that will recognize at a time."
 )
 @click.option("--quick", is_flag=True, help="Load no models; this is what a worker checks when it starts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json: bool) -> None:
+def doctor(role: "Role", profile: str, *, processes: int, quick: bool, as_json: bool) -> None:
     """Check whether this machine can work in a role, and print advice for each problem.
 
     The exit code is that of the first failure, or 0 if there is none; warnings do not count.
@@ -46,7 +46,7 @@ def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json
     Args:
         role: The role of the worker, or client.
         profile: Name or file of the profile whose models are checked.
-        concurrency: Processes that the worker would have.
+        processes: Processes that the worker would have.
         quick: Whether to skip the checks that load models.
         as_json: Whether to print JSON.
     """
@@ -56,7 +56,7 @@ def doctor(role: "Role", profile: str, *, concurrency: int, quick: bool, as_json
         settings=Settings.from_env(os.environ),
         roles=(role,),
         profile=find_profile(profile),
-        concurrency=concurrency,
+        concurrency=processes,
         quick=quick,
     )
     findings = _print_json(run_checks(context)) if as_json else _print_findings(run_checks(context))

@@ -29,7 +29,7 @@ _COMMANDS = {
     "jobs": "jobs",
     "top": "top",
     "up": "up",
-    "worker": "up",
+    "worker": "worker",
     "doctor": "doctor",
     "bench": "benchmark",
     "tune": "benchmark",

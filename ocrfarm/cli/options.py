@@ -64,8 +64,8 @@ def group_options(
     def decorate(command: Command) -> Command:
         @wraps(command)
         def with_one(*arguments: object, **values: object) -> None:
-            own = {key: values.pop(key) for key in keys}
-            command(*arguments, **{name: make(**own)}, **values)
+            group = {key: values.pop(key) for key in keys}
+            command(*arguments, **{name: make(**group)}, **values)
 
         for option in reversed(options):
             option(with_one)
@@ -90,8 +90,10 @@ def _make_profile(*, profile: str, tile_size: int, overlap: int) -> tuple[Profil
     return find_profile(profile).with_tiling(side=tile_size, overlap=overlap), profile
 
 
-def _make_selection(*, pages: str, dpi: int, region: tuple[str, ...], mask: Path | None) -> Selection:
-    return Selection(parse_page_ranges(pages), dpi, tuple(map(parse_region, region)), read_mask(mask) if mask else None)
+def _make_selection(*, pages: str, dpi: int | None, region: tuple[str, ...], mask: Path | None) -> Selection:
+    return Selection(
+        parse_page_ranges(pages), dpi or 0, tuple(map(parse_region, region)), read_mask(mask) if mask else None
+    )
 
 
 def _make_read_options(*, profile_and_name: tuple[Profile, str], selection: Selection) -> ReadOptions:
@@ -126,8 +128,7 @@ _selection_options = group_options(
     ),
     click.option(
         "--dpi",
-        default=0,
-        type=click.IntRange(0, 2400),
+        type=click.IntRange(1, 2400),
         metavar="DPI",
         show_default="chosen for each page",
         help="Resolution at which PDF pages are rendered.",
@@ -181,7 +182,10 @@ def read_mask(path: Path) -> Mask:
     """Read the image of a mask (PNG, TIFF or GIF): white is read, black and transparent is not.
 
     The image may have any size, because it is stretched over each page. It is reduced to at most 512 x 512 cells, and
-    a cell is read if any of its pixels is white. `SettingsError` for a file that is no such image.
+    a cell is read if any of its pixels is white.
+
+    Raises:
+        SettingsError: The file is not such an image, or nothing on it is white.
     """
     grey = _read_grey(path)
     height, width = grey.shape

@@ -31,7 +31,7 @@ class SourceOptions(NamedTuple):
     """Where more sources are named, and the path of the journal."""
 
     prefix: tuple[str, ...]
-    manifest: Path | None
+    sources_from: Path | None
     journal: Path
 
 
@@ -42,8 +42,9 @@ _source_options = group_options(
         "--prefix", multiple=True, metavar="URL", help="Submit all images under s3://bucket/prefix; may be repeated."
     ),
     click.option(
-        "--manifest",
+        "--sources-from",
         type=click.Path(path_type=Path),
+        metavar="FILE",
         help="Submit the sources in this file, one per line; - reads stdin.",
     ),
     click.option(
@@ -100,7 +101,7 @@ def submit(
     chosen_priority = int(priority) if priority else None
     submit_one = partial(client.submit, profile=options.profile, selection=options.selection, priority=chosen_priority)
     format_row = _json_row if as_json else "{0}  {1}".format
-    if len(sources) == 1 and not more.prefix and not more.manifest and _is_single(sources[0]):
+    if len(sources) == 1 and not more.prefix and not more.sources_from and _is_single(sources[0]):
         job = submit_one(_parse_source(sources[0]), metadata=metadata).id
         click.echo(format_row(job, sources[0]) if as_json else job)
         return
@@ -172,13 +173,13 @@ def _parse_source(source: str) -> str | Path:
 
 
 def _collect_sources(sources: tuple[str, ...], more: SourceOptions, *, store: str) -> Iterator[str]:
-    """Return every source that is named on the command line, in the manifest or by a prefix, each once."""
-    rows = _read_manifest(more.manifest) if more.manifest else []
+    """Return every source that is named on the command line, in a file of sources or by a prefix, each once."""
+    rows = _read_source_list(more.sources_from) if more.sources_from else []
     below = chain.from_iterable(list_bucket_images(prefix, store=store) for prefix in more.prefix)
     named = chain(chain.from_iterable(map(_expand_source, (*sources, *rows))), below)
     found = dict.fromkeys(named)
     if not found:
-        raise NoImagesFound("nothing to submit; name files, or pass --prefix or --manifest")
+        raise NoImagesFound("nothing to submit; name files, or pass --prefix or --sources-from")
     return iter(found)
 
 
@@ -188,12 +189,12 @@ def _expand_source(source: str) -> list[str]:
     return [str(image.path) for image in find_images([Path(source)], out=Path(os.devnull))]
 
 
-def _read_manifest(manifest: Path) -> list[str]:
-    """Return the lines of the manifest without empty ones and comments."""
-    if str(manifest) == "-":
+def _read_source_list(path: Path) -> list[str]:
+    """Return the lines of a file of sources without empty ones and comments."""
+    if str(path) == "-":
         text = sys.stdin.read()
     else:
-        text = check_file(manifest).read_text(encoding="utf-8", errors="surrogateescape")
+        text = check_file(path).read_text(encoding="utf-8", errors="surrogateescape")
     rows = (row.strip() for row in text.splitlines())
     return [row for row in rows if row and not row.startswith("#")]
 

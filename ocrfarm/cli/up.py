@@ -1,7 +1,6 @@
-"""`ocrfarm up` and `ocrfarm worker`: run a whole farm on this machine, or one process of a farm."""
+"""`ocrfarm up`: run a whole farm on this machine."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,24 +92,3 @@ def _jobs_page(farm: "EmbeddedFarm", folder: Path, *, flower_port: int, port: in
     config = JobsPageConfig(Client(settings=settings), settings.limits.overrides, flower)
     with open_jobs_page(config, folder) as handle_path, serve(handle_path, port=port) as address:
         yield address
-
-
-@click.command(
-    short_help="Run one process of a farm: split, recognize, stitch and others.",
-    context_settings={"ignore_unknown_options": True},
-    add_help_option=False,
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
-def worker(context: click.Context, arguments: tuple[str, ...]) -> None:
-    """Run one process of a farm until it is stopped.
-
-    \f
-    Args:
-        context: The context of the command.
-        arguments: The role and its options.
-    """
-    from ocrfarm.worker.main import main
-
-    sys.excepthook = sys.__excepthook__  # the traceback of a bug belongs in the worker's log
-    context.exit(main(list(arguments)))

@@ -20,7 +20,7 @@ _MIN_SHM_BYTES = 1 << 20
 _BLOCK = 4096
 """Bytes that are written as a test: one block of most file systems."""
 
-_MIN_FREE, _RECOMMENDED_FREE = 256 << 20, 2 << 30
+_MIN_FREE_BYTES, _RECOMMENDED_FREE_BYTES = 256 << 20, 2 << 30
 """Bytes on disk: a colour sheet of 16384 x 16384 pixels takes up to 200 MB, and its tiles as much again."""
 
 CGROUP_ROOT, PROCESS_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -31,9 +31,9 @@ def check_threads(context: CheckContext) -> Iterator[Finding]:
     """Check that the threads of all processes are no more than the cores that they may use."""
     usable = usable_cpus()
     cores = min(float(usable), core_limit())
-    each = context.profile.runtime.threads or usable
-    fact = f"{context.concurrency} x {each} threads of the engine on {cores:g} of {os.cpu_count()} cores"
-    if context.profile.runtime.device == "cpu" and each * context.concurrency > max(cores, 1):
+    threads = context.profile.runtime.threads or usable
+    fact = f"{context.concurrency} x {threads} threads of the engine on {cores:g} of {os.cpu_count()} cores"
+    if context.profile.runtime.device == "cpu" and threads * context.concurrency > max(cores, 1):
         best = max(int(cores) // context.concurrency, 1)
         advice = f"the threads wait for each other; set threads = {best} in the profile's [runtime], or raise the limit"
         yield warn("threads", fact, advice=advice)
@@ -62,23 +62,23 @@ def check_shared_memory(_: CheckContext) -> Iterator[Finding]:
 def check_disk(context: CheckContext) -> Iterator[Finding]:
     """Check that temporary files, and a store that is a folder, can be written and have room."""
     try:
-        places = {"temporary files": Path(tempfile.gettempdir())}
+        folders = {"temporary files": Path(tempfile.gettempdir())}
     except OSError as error:
         yield fail(
             "disk", str(error.strerror), advice="free some space, or set TMPDIR to another folder", kind=StoreFull
         )
         return
     url = context.settings.endpoints.store
-    if url and (folder := open_store(url).url.removeprefix("file://")).startswith("/"):
-        places["the store"] = _nearest_existing(Path(folder))
-    for what, place in places.items():
-        for found in _check_writable("disk", place, _MIN_FREE):
-            free = shutil.disk_usage(place).free
-            if found.state == "ok" and free < _RECOMMENDED_FREE:
-                advice = f"{what} will fill it; free some space or use another folder"
-                yield warn("disk", found.fact, advice=advice)
+    if url and (path := open_store(url).url.removeprefix("file://")).startswith("/"):
+        folders["the store"] = _nearest_existing(Path(path))
+    for purpose, folder in folders.items():
+        for finding in _check_writable("disk", folder, _MIN_FREE_BYTES):
+            free = shutil.disk_usage(folder).free
+            if finding.state == "ok" and free < _RECOMMENDED_FREE_BYTES:
+                advice = f"{purpose} will fill it; free some space or use another folder"
+                yield warn("disk", finding.fact, advice=advice)
             else:
-                yield found
+                yield finding
 
 
 def _nearest_existing(path: Path) -> Path:

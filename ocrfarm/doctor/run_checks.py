@@ -23,7 +23,7 @@ _MODEL_CHECKS: dict[str, Check] = {
     "weights": packages.check_weights,
     "gpu": gpu.check_gpu,
 }
-_SMOKE_TESTS: dict[str, Check] = {"provider": smoke_test.check_recognition}
+_SMOKE_TESTS: dict[str, Check] = {"recognition.load": smoke_test.check_recognition}
 
 
 def run_checks(context: CheckContext) -> Iterator[Finding]:

@@ -36,7 +36,8 @@ _FIRST_CONTENT, _SECOND_CONTENT = b"written by ocrfarm doctor", b"written althou
 def check_broker(context: CheckContext) -> Iterator[Finding]:
     """Check the broker's version, configuration, memory and clock, and write a key.
 
-    `BrokerError` if it does not answer or refuses the connection.
+    Raises:
+        BrokerError: The broker does not answer or refuses the connection.
     """
     endpoints = context.settings.endpoints
     if not endpoints.broker:
@@ -112,15 +113,15 @@ def _check_memory(info: dict[str, Any]) -> Finding:
 
 def check_store(context: CheckContext) -> Iterator[Finding]:
     """Check the store's clock, then write, read, and write under a condition that must fail."""
-    places = context.settings.endpoints
-    if not places.store:
+    endpoints = context.settings.endpoints
+    if not endpoints.store:
         yield warn(
             "store",
             "OCRFARM_STORE is not set",
             advice="set it to use a farm; without it, `ocrfarm read` starts one on this machine",
         )
         return
-    opened = open_store(places.store)
+    opened = open_store(endpoints.store)
     yield from run_check(context, "store.clock", check=partial(_check_clock, opened))
     for stage in context.roles:
         yield from _check_access(context, opened, _PROBE_KEYS[stage](_PROBE_JOB))
@@ -130,9 +131,9 @@ def _check_access(context: CheckContext, opened: Store, key: str) -> Iterator[Fi
     """Run the steps in order and stop after a failure, because each step needs the one before."""
     steps = {"store.write": _check_write, "store.read": _check_read, "store.condition": _check_conditional_write}
     for name, step in steps.items():
-        found = run_check(context, name, check=partial(step, opened, key))
-        yield from found
-        if any(each.state != "ok" for each in found):
+        findings = run_check(context, name, check=partial(step, opened, key))
+        yield from findings
+        if any(finding.state != "ok" for finding in findings):
             return
 
 

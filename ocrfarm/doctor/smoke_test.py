@@ -42,14 +42,16 @@ def check_recognition(context: CheckContext) -> Iterator[Finding]:
     report = _run_in_subprocess(context)
     if report.kind:
         kind = find_error(report.kind, EngineError)
-        yield Finding("provider", "failure", report.error, kind=kind)
+        yield Finding("recognition.load", "failure", report.error, kind=kind)
         return
-    yield ok("provider", f"{report.provider} runs {context.profile.recognizer}, loaded in {report.seconds:.1f} s")
+    yield ok(
+        "recognition.load", f"{report.provider} runs {context.profile.recognizer}, loaded in {report.seconds:.1f} s"
+    )
     if report.text == GOLDEN_TEXT:
-        yield ok("golden", f"the image was read: {GOLDEN_TEXT!r}")
+        yield ok("recognition.text", f"the image was read: {GOLDEN_TEXT!r}")
     else:
         advice = "the weights or the engine differ from those of the release; compare with another machine"
-        yield fail("golden", f"{GOLDEN_TEXT!r} was read as {report.text!r}", advice=advice, kind=EngineError)
+        yield fail("recognition.text", f"{GOLDEN_TEXT!r} was read as {report.text!r}", advice=advice, kind=EngineError)
 
 
 def _run_in_subprocess(context: CheckContext) -> _Report:

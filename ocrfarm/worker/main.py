@@ -4,7 +4,6 @@ split and stitch may share a process; recognize loads the models of one profile 
 metrics and flower each have a process of their own.
 """
 
-import argparse
 import logging
 import os
 import sys
@@ -42,20 +41,39 @@ HTTP_SERVICES = {
 }
 
 
-def main(arguments: list[str]) -> int:
-    """Run the worker that command-line arguments describe; return the exit code."""
+class WorkerOptions(NamedTuple):
+    """The options of `ocrfarm worker`.
+
+    Attributes:
+        roles: What the worker does; only split and stitch can share a process.
+        profile: Name or path of the recognizer's profile.
+        processes: Number of child processes; 0: one, or as many as the profile of a recognizer says.
+        name: Name of the worker; "" stands for its roles.
+        address: Address at which an HTTP service listens; "" stands for the default of the role.
+        port: Port at which an HTTP service listens; 0 stands for the default of the role.
+    """
+
+    roles: tuple[str, ...]
+    profile: str = "fast"
+    processes: int = 0
+    name: str = ""
+    address: str = ""
+    port: int = 0
+
+
+def run(options: WorkerOptions) -> int:
+    """Run a worker until a signal stops it; return the exit code, after one line on stderr if the worker failed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    options = _build_parser().parse_args(arguments)
     try:
-        return _run(Settings.from_env(os.environ), options)
+        return _run_role(Settings.from_env(os.environ), options)
     except OcrfarmError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
 
 
-def _run(settings: Settings, options: argparse.Namespace) -> int:
+def _run_role(settings: Settings, options: WorkerOptions) -> int:
     roles: list[Any] = list(dict.fromkeys(options.roles))
     name = options.name or "-".join(roles)
     service = HTTP_SERVICES.get(roles[0]) if len(roles) == 1 else None
@@ -68,40 +86,15 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     return _run_celery_worker(settings, roles, name=name, options=options)
 
 
-def _run_celery_worker(settings: Settings, roles: list[Role], *, name: str, options: argparse.Namespace) -> int:
+def _run_celery_worker(settings: Settings, roles: list[Role], *, name: str, options: WorkerOptions) -> int:
     open_store(settings.endpoints.store)  # only to reject an invalid URL: each child opens its own
     recognizes = roles == ["recognize"]
     if not recognizes and not set(roles) <= CONTROL_QUEUES.keys():
         raise SettingsError(f"{' and '.join(roles)} cannot share a process; only split and stitch can")
     profile = find_profile(options.profile)
-    concurrency = options.concurrency or (profile.runtime.processes if recognizes else 0) or 1
-    preflight.check(CheckContext(settings, tuple(roles), profile, concurrency, quick=True), name=name)
+    processes = options.processes or (profile.runtime.processes if recognizes else 0) or 1
+    preflight.check(CheckContext(settings, tuple(roles), profile, processes, quick=True), name=name)
     if recognizes:
-        return celery_worker.run_recognizer(settings, profile, name=name, concurrency=concurrency)
+        return celery_worker.run_recognizer(settings, profile, name=name, concurrency=processes)
     queues = [CONTROL_QUEUES[role] for role in roles]
-    return celery_worker.run_control_worker(settings, queues, name=name, concurrency=concurrency)
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    """Return the parser of `ocrfarm worker`.
-
-    >>> _build_parser().parse_args(["split", "stitch", "--concurrency", "2"]).roles
-    ['split', 'stitch']
-    """
-    services = HTTP_SERVICES.items()
-    parser = argparse.ArgumentParser(prog="ocrfarm worker", description=__doc__)
-    parser.add_argument(
-        "roles",
-        nargs="+",
-        choices=["split", "recognize", "stitch", *HTTP_SERVICES, "webhooks"],
-        metavar="ROLE",
-        help="%(choices)s",
-    )
-    parser.add_argument("--profile", default="fast", help="recognize: the models to load and how they run")
-    parser.add_argument("--concurrency", type=int, default=0, help="child processes; by default 1, or the profile's")
-    parser.add_argument("--name", default="", help="a name of its own, if the host runs several workers of one role")
-    addresses = ", ".join(f"{name}: {service.address}" for name, service in services)
-    parser.add_argument("--address", default="", help=f"address to listen at; by default {addresses}")
-    ports = ", ".join(f"{name}: {service.port}" for name, service in services)
-    parser.add_argument("--port", type=int, default=0, help=f"port to listen at; by default {ports}")
-    return parser
+    return celery_worker.run_control_worker(settings, queues, name=name, concurrency=processes)

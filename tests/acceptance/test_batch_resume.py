@@ -62,7 +62,7 @@ def run_farm(store: Path, valkey: ValkeyServer) -> Iterator[dict[str, str]]:
     """Run workers that outlive their clients; give the environment of a client."""
     name = f"{store.parent.name}:"
     environment = {"OCRFARM_BROKER": valkey.url, "OCRFARM_STORE": str(store), "OCRFARM_KEY_PREFIX": name}
-    workers = [["split", "stitch"], ["recognize", *SYNTHETIC, "--concurrency", "1"]]
+    workers = [["split", "stitch"], ["recognize", *SYNTHETIC, "--processes", "1"]]
     started = [
         subprocess.Popen([*OCRFARM, "worker", *each], env=os.environ | environment, stderr=subprocess.DEVNULL)
         for each in workers

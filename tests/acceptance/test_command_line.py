@@ -247,7 +247,7 @@ def test_an_image_in_a_bucket_is_read_over_a_farm(tmp_path: Path, s3: S3Store, v
     farm = {"OCRFARM_BROKER": valkey_server.url, "OCRFARM_STORE": s3.url, "OCRFARM_KEY_PREFIX": f"{tmp_path.name}:"}
     commands = [
         [*OCRFARM, "worker", "split", "stitch"],
-        [*OCRFARM, "worker", "recognize", "--profile", "synthetic", "--concurrency", "1"],
+        [*OCRFARM, "worker", "recognize", "--profile", "synthetic", "--processes", "1"],
     ]
     started = [subprocess.Popen(command, env=os.environ | farm, stderr=subprocess.DEVNULL) for command in commands]
     try:

@@ -52,7 +52,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def test_a_folder_a_glob_and_a_manifest(tmp_path: Path, farm: dict[str, str]) -> None:
     draw_images(tmp_path, "in/a.png", "in/sub/b.png", "more/c.png", "d.png", "e.png")
     (tmp_path / "list.txt").write_text("# what came today\nd.png\n\n  e.png\nd.png\ngone.png\n")
-    command = ["submit", "in", "more/*.png", "--manifest", "list.txt", *SYNTHETIC]
+    command = ["submit", "in", "more/*.png", "--sources-from", "list.txt", *SYNTHETIC]
     first = run_ocrfarm(*command, cwd=tmp_path, **farm)
     assert (first.returncode, first.stderr.count("\n"), "gone.png" in first.stderr) == (3, 1, True), first.stderr
     jobs = {source: job for job, _, source in (line.partition("  ") for line in first.stdout.splitlines())}
@@ -146,7 +146,7 @@ def test_a_part_of_a_bucket(tmp_path: Path, s3: S3Store, valkey_server: ValkeySe
 
 def test_nothing_to_hand_in(tmp_path: Path, farm: dict[str, str]) -> None:
     (tmp_path / "list.txt").write_text("# nothing\n")
-    ended = run_ocrfarm("submit", "--manifest", "list.txt", cwd=tmp_path, **farm)
+    ended = run_ocrfarm("submit", "--sources-from", "list.txt", cwd=tmp_path, **farm)
     assert (ended.returncode, "nothing to submit" in ended.stderr) == (3, True)
 
 

@@ -229,7 +229,7 @@ def run_measured_farm(readers: int, *, store: str, seconds: float = 0.0, lines: 
         farm = stack.enter_context(run_farm(settings, folder / "farm", **variables))
         farm.start("control", CONTROL)
         for number in range(0, readers, _MAX_CHILDREN):
-            farm.start(f"reader{number}", f"{RECOGNIZER} --concurrency {min(_MAX_CHILDREN, readers - number)}")
+            farm.start(f"reader{number}", f"{RECOGNIZER} --processes {min(_MAX_CHILDREN, readers - number)}")
         farm.wait_ready()
         yield MeasuredFarm(farm, broker, server)
 

@@ -12,8 +12,8 @@ import yaml
 
 import ocrfarm
 from ocrfarm.cli.main import ocrfarm as command_line
+from ocrfarm.cli.worker import worker
 from ocrfarm.settings import ENV_PREFIX, Settings
-from ocrfarm.worker.main import _build_parser
 from tests.support.doc_pages import PAGES, code_lines, inline_code, iter_code, message_texts, page_name
 from tests.support.error_classes import ERRORS
 from tests.support.source_tree import ROOT
@@ -50,8 +50,6 @@ def _commands(page: Path) -> Iterator[list[str]]:
 @every_page
 def test_every_command_is_there_with_its_options(page: Path) -> None:
     for words in _commands(page):
-        if words[0] == "worker":  # it has options of its own
-            continue
         command: click.Command = command_line
         rest = list(words)
         context = click.Context(command_line)
@@ -70,7 +68,7 @@ def test_every_worker_is_started_as_it_can_be(page: Path) -> None:
         if program == "worker" and words:
             choices = words[0].split("|")  # split|recognize|stitch: each of them
             for choice in choices:
-                _build_parser().parse_args([choice, *words[1:]])
+                worker.make_context("worker", [choice, *words[1:]])
 
 
 @every_page

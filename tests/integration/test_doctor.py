@@ -95,17 +95,24 @@ def test_a_healthy_machine_has_no_failure_and_reads_the_golden_image(doctor_env:
     report = doctor_env.run_doctor()
     assert (report.code, report.failures) == (0, {}), report
     names = {each["name"] for each in report.findings}
-    checked = {"python", "packages", "libraries", "weights", "threads", "memory", "shm", "disk", "gpu", "golden"}
+    checked = {"python", "packages", "libraries", "weights", "threads", "memory", "shm", "disk", "gpu"}
     assert names >= checked | {"broker", "broker.eviction", "broker.persistence", "broker.memory", "broker.clock"}
-    assert names >= {"store.write", "store.read", "store.condition", "store.clock", "provider"}
-    assert [each["state"] for each in report.findings_of("golden")] == ["ok"]
+    assert names >= {
+        "store.write",
+        "store.read",
+        "store.condition",
+        "store.clock",
+        "recognition.load",
+        "recognition.text",
+    }
+    assert [each["state"] for each in report.findings_of("recognition.text")] == ["ok"]
 
 
 def test_each_role_is_asked_for_what_it_needs_only(doctor_env: DoctorEnvironment) -> None:
     for role in ("client", "split", "stitch"):
         report = doctor_env.run_doctor("--role", role)
         assert (report.code, report.findings_of("weights")) == (0, []), report
-    assert doctor_env.run_doctor("--profile", "synthetic").findings_of("golden")[0]["state"] == "ok"
+    assert doctor_env.run_doctor("--profile", "synthetic").findings_of("recognition.text")[0]["state"] == "ok"
 
 
 def test_people_get_lines_and_what_to_do(doctor_env: DoctorEnvironment) -> None:
@@ -216,8 +223,8 @@ def test_fault_7_a_provider_that_onnx_runtime_replaces_silently(doctor_env: Doct
     shutil.copytree(real, crippled, copy_function=os.symlink)
     (crippled / "capi" / "libonnxruntime_providers_openvino.so").unlink()
     report = doctor_env.run_doctor(PYTHONPATH=str(crippled.parent))
-    _assert_failed(report, "provider", EngineError)
-    assert "CPUExecutionProvider" in report.findings_of("provider")[0]["fact"]
+    _assert_failed(report, "recognition.load", EngineError)
+    assert "CPUExecutionProvider" in report.findings_of("recognition.load")[0]["fact"]
 
 
 def test_fault_8_a_system_without_libgl(doctor_env: DoctorEnvironment, tmp_path: Path) -> None:

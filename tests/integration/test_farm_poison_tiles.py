@@ -28,7 +28,7 @@ def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
     work = TaskLimits(batch_time_limit=3, shutdown_timeout=1)
     with run_farm(Settings(places, task_limits=work, admission=Admission(reconcile_interval=2)), tmp_path) as farm:
         farm.start("control", CONTROL)
-        farm.start("reader", f"{RECOGNIZER} --concurrency 2")
+        farm.start("reader", f"{RECOGNIZER} --processes 2")
         farm.wait_ready()
         yield farm
 

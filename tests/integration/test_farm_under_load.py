@@ -43,7 +43,7 @@ def test_two_thousand_queued_tiles_drain_in_five_seconds(farm: ProcessFarm) -> N
     assert tiles >= 2000
     queue = protocol.recognize_queue("synthetic")
     farm.wait_until(lambda: not farm.submitter.jobs.queues.find_jobs([]))  # it is split
-    farm.start("reader", f"{RECOGNIZER} --concurrency 2")
+    farm.start("reader", f"{RECOGNIZER} --processes 2")
     farm.wait(job, lambda status: status.done > 0)
     written = _objects(farm, job)
     started = time.monotonic()
@@ -64,7 +64,7 @@ def test_a_small_job_does_not_wait_for_a_large_one(farm: ProcessFarm) -> None:
     farm.settings = replace(farm.settings, task_limits=TaskLimits(shutdown_timeout=1))
     farm.stop("control")
     farm.start("control", CONTROL)
-    farm.start("reader", f"{RECOGNIZER} --concurrency 2")
+    farm.start("reader", f"{RECOGNIZER} --processes 2")
     farm.wait_ready()
     small = draw_page(5, 4)
     alone = _seconds(farm, small.png)

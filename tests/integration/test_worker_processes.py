@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
+from ocrfarm.cli.worker import worker
 from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.manifest import Request
@@ -24,6 +26,7 @@ from ocrfarm.result import document_from_json
 from ocrfarm.settings import Endpoints, Settings, TaskLimits
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.s3 import S3Store
+from ocrfarm.worker.main import HTTP_SERVICES
 from tests.conftest import BUCKET
 from tests.support.servers import S3Server, ValkeyServer
 
@@ -95,3 +98,10 @@ def test_a_worker_that_cannot_start_says_why_in_one_line(
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_help_names_the_addresses_at_which_services_listen() -> None:
+    shown = " ".join(worker.get_help(click.Context(worker)).split())
+    for name, service in HTTP_SERVICES.items():
+        assert f"{name} {service.port}" in shown
+    assert {name for name, service in HTTP_SERVICES.items() if service.address != "127.0.0.1"} == {"metrics"}

@@ -16,7 +16,6 @@ import hashlib
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from celery.backends.redis import RedisBackend
 
+from ocrfarm.cli.worker import worker
 from ocrfarm.farm import celery_app, context, handlers, second_pass, tasks
 from ocrfarm.geometry import Quad
 from ocrfarm.recognize import EngineOutput, RgbPixels
@@ -31,7 +31,6 @@ from ocrfarm.recognize.engine import Engine, LineFilter, accept_all
 from ocrfarm.recognize.synthetic_engine import SyntheticEngine
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Fragment
-from ocrfarm.worker.main import main
 from tests.support.engines import CountingStore, NoopEngine
 
 WHOLE_TILE_SIZE = 500
@@ -172,4 +171,4 @@ if __name__ == "__main__":
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     for place in filter(None, os.environ.get("FAKE_WORKER_KILL_AT", "").split(",")):
         _kill_after(place)
-    sys.exit(main(sys.argv[1:]))
+    worker()

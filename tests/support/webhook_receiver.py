@@ -19,7 +19,7 @@ from standardwebhooks.webhooks import Webhook
 
 from ocrfarm import public_http
 from ocrfarm.server import webhooks
-from ocrfarm.worker.main import main
+from ocrfarm.worker.main import WorkerOptions, run
 from tests.support.certificates import create_certificate, make_server_context
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -119,4 +119,4 @@ if __name__ == "__main__":
     webhooks.RETRY_DELAYS = (1,) * 8
     port, file = sys.argv[1:]
     trust_localhost(int(port), Path(file), setattr)
-    sys.exit(main(["webhooks"]))
+    sys.exit(run(WorkerOptions(("webhooks",))))

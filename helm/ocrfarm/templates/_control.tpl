@@ -19,7 +19,7 @@ spec:
         - name: {{ .stage }}
           image: {{ $values.images.cpu | quote }}
           imagePullPolicy: {{ $values.images.pullPolicy }}
-          command: [ocrfarm, worker, {{ .stage }}, --concurrency, {{ $work.concurrency | quote }}]
+          command: [ocrfarm, worker, {{ .stage }}, --processes, {{ $work.concurrency | quote }}]
           env:
             {{- include "ocrfarm.env" $names | trim | nindent 12 }}
             - {name: OCRFARM_SHUTDOWN_TIMEOUT, value: {{ $values.termination.shutdownTimeout | quote }}}

@@ -225,7 +225,7 @@ class EmbeddedFarm:
         concurrency = str(self._layout.recognizers)
         for name in self._worker_profiles():
             profile = str(self._folders.profile(name))
-            options = ("--profile", profile, "--name", name, "--concurrency", concurrency)
+            options = ("--profile", profile, "--name", name, "--processes", concurrency)
             workers.append(worker_spec(name, "recognize", *options))
         if self._layout.flower_port:
             workers.append(worker_spec("flower", "flower", "--port", str(self._layout.flower_port)))
