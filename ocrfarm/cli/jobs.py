@@ -34,10 +34,10 @@ def status(job_id: str) -> None:
     If OCRFARM_FLOWER_URL is set, a link to the job's tasks in Flower follows.
     """
     settings = Settings.from_env(os.environ)
-    found = Client(settings=settings).job(job_id).status()
-    click.echo(_format_status(found))
-    if found.webhook:
-        click.echo(f"    webhook: {found.webhook}")
+    job_status = Client(settings=settings).job(job_id).status()
+    click.echo(_format_status(job_status))
+    if job_status.webhook:
+        click.echo(f"    webhook: {job_status.webhook}")
     if settings.security.flower_url:
         click.echo(f"    {flower_tasks_url(settings.security.flower_url, job_id)}")
 
@@ -110,8 +110,8 @@ def resume(job_id: str) -> None:
 @click.command()
 def jobs() -> None:
     """List the jobs of the farm, newest first."""
-    for each in Client().jobs():
-        click.echo(_format_status(each))
+    for job_status in Client().jobs():
+        click.echo(_format_status(job_status))
 
 
 def _format_status(status: "JobStatus") -> str:

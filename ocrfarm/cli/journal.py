@@ -72,7 +72,10 @@ _COLUMN_TYPES: dict[str, Any] = {item.name: item.type for item in fields(Journal
 class Journal:
     """The journal at a path, as a context manager. Threads may share it.
 
-    The file is created when the first row is added. `SettingsError` if another process has the journal open.
+    The file is created when the first row is added.
+
+    Raises:
+        SettingsError: Another process has the journal open.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder, Journal(Path(folder, "outcomes.csv")) as journal:

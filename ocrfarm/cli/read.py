@@ -60,8 +60,8 @@ def read(
 ) -> None:
     """Read images and write the results to the folder OUT.
 
-    FILES are images, folders with images, or globs in quotes. By default the results are OUT/NAME.json, OUT/NAME.txt
-    and OUT/NAME.preview.png; --formats chooses others.
+    FILES are images, folders with images, or globs in quotes, all on this machine; `ocrfarm submit` also takes URLs.
+    By default the results are OUT/NAME.json, OUT/NAME.txt and OUT/NAME.preview.png; --formats chooses others.
 
     OCRFARM_BROKER and OCRFARM_STORE name a farm to use. If they are not set, one is started on this machine and stopped
     afterwards.
@@ -77,8 +77,8 @@ def read(
         batch: How the images are read.
         display: Shows the progress.
     """
-    settings, found = Settings.from_env(os.environ), find_images(files, out=target.folder)
-    target.check({image.stem for image in found}, [image.path for image in found])
+    settings, images = Settings.from_env(os.environ), find_images(files, out=target.folder)
+    target.check({image.stem for image in images}, [image.path for image in images])
     max_concurrent = 1 if batch.in_process else batch.concurrency
     with Journal(target.folder / JOURNAL_NAME) as journal:
         plan = BatchPlan(journal, target, options, settings.limits.overrides, max_concurrent, batch.force)
@@ -86,9 +86,9 @@ def read(
             throughput = find_throughput(options, journal.entries, settings=settings, in_process=batch.in_process)
             raise SystemExit(
                 print_estimate(
-                    plan.iter_pending(found), options, settings=settings, throughput=throughput, display=display
+                    plan.iter_pending(images), options, settings=settings, throughput=throughput, display=display
                 )
             )
         raise SystemExit(
-            BatchRun(plan, display).run(found, partial(open_backend, settings, options, in_process=batch.in_process))
+            BatchRun(plan, display).run(images, partial(open_backend, settings, options, in_process=batch.in_process))
         )

@@ -127,7 +127,7 @@ def run_concurrently(
 
 
 def check_max_concurrent(max_concurrent: int) -> int:
-    """Return the number; `SettingsError` if it is less than 1."""
+    """Return the number; raise `SettingsError` if it is less than 1."""
     if max_concurrent < 1:
         raise SettingsError(f"max_concurrent={max_concurrent} must be at least 1")
     return max_concurrent

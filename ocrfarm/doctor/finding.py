@@ -120,14 +120,14 @@ def run_check(context: CheckContext, name: str, *, check: Callable[[], Iterable[
         name: Name of the finding that an error becomes.
         check: The check; findings that it yields before an error are kept.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
         for each in check():  # not list(check()), which would lose the findings before an error
-            found.append(each)
+            findings.append(each)
     except OcrfarmError as error:
         state: CheckStatus = "warning" if context.quick and error.retryable else "failure"
-        found.append(Finding(name, state, str(error), kind=type(error)))
-    return found
+        findings.append(Finding(name, state, str(error), kind=type(error)))
+    return findings
 
 
 def compare_clocks(name: str, theirs: float, *, ours: float) -> Finding:

@@ -104,27 +104,32 @@ def _check_writable(name: str, place: Path, min_free: int) -> Iterator[Finding]:
         yield ok(name, fact)
 
 
-def core_limit(root: Path = CGROUP_ROOT, own: Path = PROCESS_CGROUP) -> float:
+def core_limit(root: Path = CGROUP_ROOT, cgroup_file: Path = PROCESS_CGROUP) -> float:
     """Return the number of cores that this process may use by its cgroup (version 1 or 2); infinite without a limit.
 
     Args:
         root: Where the cgroup file systems are mounted.
-        own: File that names the cgroups of this process.
+        cgroup_file: File that names the cgroups of this process.
     """
-    pairs = [text.split()[:2] for text in _read_values(root, own, "cpu.max")]
-    quotas, periods = (list(_read_values(root, own, f"cpu.cfs_{what}_us", "cpu")) for what in ("quota", "period"))
+    pairs = [text.split()[:2] for text in _read_values(root, cgroup_file, "cpu.max")]
+    quotas, periods = (
+        list(_read_values(root, cgroup_file, f"cpu.cfs_{what}_us", "cpu")) for what in ("quota", "period")
+    )
     pairs += [list(pair) for pair in zip(quotas, periods, strict=False)]
     return min((int(quota) / int(period) for quota, period in pairs if _is_limit(quota)), default=float("inf"))
 
 
-def memory_limit(root: Path = CGROUP_ROOT, own: Path = PROCESS_CGROUP) -> float:
+def memory_limit(root: Path = CGROUP_ROOT, cgroup_file: Path = PROCESS_CGROUP) -> float:
     """Return the bytes of memory that the container of this process may use; infinite without a limit.
 
     Args:
         root: Where the cgroup file systems are mounted.
-        own: File that names the cgroups of this process.
+        cgroup_file: File that names the cgroups of this process.
     """
-    texts = [*_read_values(root, own, "memory.max"), *_read_values(root, own, "memory.limit_in_bytes", "memory")]
+    texts = [
+        *_read_values(root, cgroup_file, "memory.max"),
+        *_read_values(root, cgroup_file, "memory.limit_in_bytes", "memory"),
+    ]
     return min((float(text) for text in texts if _is_limit(text)), default=float("inf"))
 
 
@@ -132,18 +137,18 @@ def _is_limit(text: str) -> bool:
     return text.isdigit()  # "max" and "-1" stand for no limit
 
 
-def _read_values(root: Path, own: Path, name: str, controller: str = "") -> Iterator[str]:
+def _read_values(root: Path, cgroup_file: Path, name: str, controller: str = "") -> Iterator[str]:
     """Yield the content of a file in the process's cgroup and in all groups above it, which limit it as well."""
-    for group in _find_groups(own, controller):
-        places = [root / controller / group.lstrip("/")]
-        places += [place for place in places[0].parents if place.is_relative_to(root / controller)]
-        for place in places:
-            if (file := place / name).is_file():
+    for group in _find_groups(cgroup_file, controller):
+        folders = [root / controller / group.lstrip("/")]
+        folders += [folder for folder in folders[0].parents if folder.is_relative_to(root / controller)]
+        for folder in folders:
+            if (file := folder / name).is_file():
                 yield file.read_text().strip()
 
 
-def _find_groups(own: Path, controller: str) -> Iterator[str]:
-    lines = own.read_text().splitlines() if own.is_file() else []
+def _find_groups(cgroup_file: Path, controller: str) -> Iterator[str]:
+    lines = cgroup_file.read_text().splitlines() if cgroup_file.is_file() else []
     for line in lines:
         _, controllers, group = line.split(":", 2)
         if controller in controllers.split(","):

@@ -88,8 +88,8 @@ def _recognize_golden(profile: Profile, settings: Settings) -> _Report:
     since = time.monotonic()
     engine = load_engine(profile, WeightsFolders(settings.cache_path, settings.models_path))
     seconds = time.monotonic() - since
-    found = engine.read(_load_golden_image(profile.runtime.engine))
-    return _Report(seconds, _describe_provider(profile), " ".join(fragment.text for fragment in found.fragments))
+    reading = engine.read(_load_golden_image(profile.runtime.engine))
+    return _Report(seconds, _describe_provider(profile), " ".join(fragment.text for fragment in reading.fragments))
 
 
 def _load_golden_image(engine: str) -> "RgbPixels":

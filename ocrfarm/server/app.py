@@ -91,7 +91,7 @@ def _make_fastapi(state: ServerState) -> FastAPI:
 
 
 async def _get_webhook_secret(state: StateDep, owner: OwnerDep) -> WebhookSecret:
-    """Get the secret that signs your webhooks; 400 if this farm sends none."""
+    """Get the secret that signs your webhooks; the status is 400 if this farm sends no webhooks."""
     return WebhookSecret(secret=format_secret(derive_secret(parse_secret(state.settings), owner)))
 
 
@@ -102,7 +102,7 @@ async def _check_liveness() -> Health:
 
 async def _check_readiness(state: StateDep) -> Health:
     """Check that the farm's broker and store answer."""
-    with suppress(UnknownJob):  # a new id: both of them are asked for it, and neither knows it
+    with suppress(UnknownJob):  # the id is new, so the broker and the store are both asked for it
         await state.client.job(new_job_id()).status()
     return Health()
 
