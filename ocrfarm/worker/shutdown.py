@@ -16,10 +16,10 @@ SIGTERM is remapped to SIGQUIT (see `ocrfarm.worker`): running batches get the s
 their queue.
 """
 
-import atexit
 import os
 import signal
 from collections.abc import Callable
+from multiprocessing.util import Finalize
 from types import FrameType
 
 from celery.exceptions import WorkerTerminate
@@ -42,8 +42,9 @@ def install_signal_handlers(shutdown_timeout: float) -> None:
 
     def prepare(**_: object) -> None:
         signal.signal(signal.SIGALRM, _ForceExit())
-        # Python restores the signal's default action, which kills, while it exits after everything has stopped.
-        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+        # Python restores the signal's default action, which kills, once everything has stopped. Until then the timer
+        # runs: kombu returns unacknowledged messages in a finalizer of priority 1, and a silent broker blocks it.
+        Finalize(None, signal.setitimer, args=(signal.ITIMER_REAL, 0), exitpriority=-1)
         for number in _SHUTDOWN_SIGNALS:
             handler = signal.getsignal(number)
             if callable(handler):
