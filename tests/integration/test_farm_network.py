@@ -41,8 +41,9 @@ def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
 
 
 def _reading(farm: ProcessFarm) -> str:
+    """Submit a job and return when it is split, so that only the reader is at work, and some of its tiles are read."""
     job = farm.submit(PAGE.png, profile=SMALL_TILES)
-    farm.wait(job, lambda status: status.done > 2)
+    farm.wait(job, lambda status: status.done > 2 and "split_seconds" in farm.submitter.jobs.read_record(job)[0])
     return job
 
 
