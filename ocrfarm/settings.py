@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ocrfarm.errors import SettingsError
+from ocrfarm.log_output import FORMATS, LEVELS
 
 ENV_PREFIX = "OCRFARM_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
@@ -178,6 +179,19 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
+class Logging:
+    """What the processes of a farm log.
+
+    Attributes:
+        log_format: text for people; json writes one JSON object a line, for programs that collect logs.
+        log_level: The least level that is written: debug, info, warning or error. Info has two lines for each message.
+    """
+
+    log_format: str = "text"
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, in groups; each field is read from the variable OCRFARM_ followed by its name in capitals.
 
@@ -189,6 +203,7 @@ class Settings:
         admission: How much work is accepted.
         security: Dashboard, URL sources and webhooks.
         api: The HTTP API.
+        logging: What processes log.
 
     Examples:
         >>> settings = Settings.from_env({"OCRFARM_BROKER": "redis://localhost", "OCRFARM_MAX_ATTEMPTS": "5"})
@@ -205,6 +220,7 @@ class Settings:
     admission: Admission = field(default_factory=Admission)
     security: Security = field(default_factory=Security)
     api: Api = field(default_factory=Api)
+    logging: Logging = field(default_factory=Logging)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -236,6 +252,12 @@ class Settings:
         return Path(self.endpoints.cache_dir or "~/.cache/ocrfarm/models").expanduser()
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The settings that no log may show; a password in the broker's URL is removed from every URL."""
+        password = unquote(urlsplit(self.endpoints.broker).password or "")
+        return (self.security.flower_password, self.security.webhook_secret, password)
+
+    @property
     def models_path(self) -> Path | None:
         """Folder with the user's own weights, or None."""
         return Path(self.endpoints.models_dir).expanduser() if self.endpoints.models_dir else None
@@ -254,6 +276,7 @@ _GROUPS: dict[str, type[Any]] = {
     "admission": Admission,
     "security": Security,
     "api": Api,
+    "logging": Logging,
 }
 _VARIABLES: dict[str, tuple[str, str, Any]] = {
     f"{ENV_PREFIX}{item.name.upper()}": (group, item.name, item.type)
@@ -269,10 +292,13 @@ _ZERO_ALLOWED = {f"{ENV_PREFIX}{item.name.upper()}" for item in fields(Retention
 }
 """Settings whose value may be 0, which means "for ever" or "no"."""
 
+_CHOICES = {f"{ENV_PREFIX}LOG_FORMAT": FORMATS, f"{ENV_PREFIX}LOG_LEVEL": LEVELS}
+"""Settings that have one of a few values."""
+
 
 def _parse(name: str, value: str, kind: type[int] | type[str]) -> int | str:
     if kind is str:
-        return value
+        return _parse_choice(name, value) if name in _CHOICES else value
     try:
         number = int(value.replace("_", ""))
     except ValueError:
@@ -281,6 +307,12 @@ def _parse(name: str, value: str, kind: type[int] | type[str]) -> int | str:
     if number < least:
         raise SettingsError(f"{name}={value!r} must be a whole number, at least {least}")
     return number
+
+
+def _parse_choice(name: str, value: str) -> str:
+    if value.lower() not in _CHOICES[name]:
+        raise SettingsError(f"{name}={value!r} must be {' or '.join(_CHOICES[name])}")
+    return value.lower()
 
 
 def _check_broker(url: str) -> None:

@@ -1,7 +1,5 @@
 """`ocrfarm worker`: run one process of a farm. `python -m workers` runs the same command."""
 
-import sys
-
 import click
 
 from ocrfarm.cli.options import PROFILE_HELP
@@ -65,6 +63,5 @@ def worker(
     """
     from ocrfarm.worker.main import WorkerOptions, run
 
-    sys.excepthook = sys.__excepthook__  # the traceback of a bug belongs in the worker's log
     options = WorkerOptions(roles, profile, processes or 0, name, address, port or 0)
     click.get_current_context().exit(run(options))

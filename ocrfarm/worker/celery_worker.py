@@ -19,6 +19,7 @@ from ocrfarm.farm.tasks import register_tasks
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
 from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown
+from ocrfarm.worker.task_logging import install_task_logging
 
 
 def run_control_worker(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
@@ -82,6 +83,7 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
     """
     heartbeat.schedule_file_heartbeat(app, settings.endpoints.health_dir, name=name)
     heartbeat.schedule_registry_heartbeat(app, settings, name=name, queues=queues)
+    install_task_logging(app)
     resource_release.install_resource_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout)
     worker_process_init.connect(die_with_parent, weak=False)
@@ -91,7 +93,7 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
         queues=queues,
         concurrency=concurrency,
         pool="prefork",  # threads have neither time limits nor heartbeats while a task runs
-        loglevel="INFO",
+        loglevel=settings.logging.log_level,
         without_gossip=True,  # traffic between workers would grow with the square of their number
         without_mingle=True,
         task_events=True,

@@ -34,7 +34,8 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
     app.conf.broker_use_ssl = _tls_options(app.conf.broker_url)
     import flower.command  # noqa: F401 - adds the command `flower` to Celery's
 
-    app.start(["flower", f"--conf={CONFIG}", f"--address={address}", f"--port={port}"])
+    level = settings.logging.log_level
+    app.start(["flower", f"--conf={CONFIG}", f"--address={address}", f"--port={port}", f"--logging={level}"])
     return 0
 
 

@@ -6,7 +6,7 @@ metrics and flower each have a process of their own.
 
 import logging
 import os
-import sys
+import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,13 +14,13 @@ from ocrfarm.doctor import CheckContext
 from ocrfarm.doctor.finding import Role
 from ocrfarm.errors import OcrfarmError, SettingsError
 from ocrfarm.farm import protocol
+from ocrfarm.log_output import configure_logging
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 from ocrfarm.storage import open_store
 from ocrfarm.worker import api, celery_worker, flower, metrics, preflight, webhooks
 
-NOISY_LOGGERS = ("pyvips", "botocore")
-"""Loggers that write several lines for each tile."""
+_log = logging.getLogger(__name__)
 
 CONTROL_QUEUES = {"split": protocol.SPLIT_QUEUE, "stitch": protocol.STITCH_QUEUE}
 """Role -> queue, of the roles that load no models."""
@@ -62,20 +62,25 @@ class WorkerOptions(NamedTuple):
 
 
 def run(options: WorkerOptions) -> int:
-    """Run a worker until a signal stops it; return the exit code, after one line on stderr if the worker failed."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in NOISY_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Run a worker until a signal stops it; return the exit code, after one line in the log if the worker failed."""
+    configure_logging("text", "info")  # until the settings are known
     try:
-        return _run_role(Settings.from_env(os.environ), options)
+        settings = Settings.from_env(os.environ)
+        name = options.name or "-".join(dict.fromkeys(options.roles))
+        _configure_logging(settings, name)
+        return _run_role(settings, options, name)
     except OcrfarmError as error:
-        sys.stderr.write(f"{error}\n")
+        _log.critical("%s", error)
         return error.exit_code
 
 
-def _run_role(settings: Settings, options: WorkerOptions) -> int:
+def _configure_logging(settings: Settings, name: str) -> None:
+    chosen, worker = settings.logging, f"{name}@{socket.gethostname()}"
+    configure_logging(chosen.log_format, chosen.log_level, worker=worker, secrets=settings.secrets)
+
+
+def _run_role(settings: Settings, options: WorkerOptions, name: str) -> int:
     roles: list[Any] = list(dict.fromkeys(options.roles))
-    name = options.name or "-".join(roles)
     service = HTTP_SERVICES.get(roles[0]) if len(roles) == 1 else None
     if not settings.endpoints.broker or not (settings.endpoints.store or service):
         raise SettingsError("a worker needs OCRFARM_BROKER (redis://...) and OCRFARM_STORE (s3://... or a folder)")
