@@ -144,6 +144,9 @@ class Security:
         url_max_bytes: Maximum size of such a source, in bytes.
         url_timeout: Maximum time to download it, in seconds.
         webhook_secret: Key that signs webhooks: whsec_ followed by 24 to 64 random bytes in base64.
+        webhook_allowed_hosts: Comma-separated list of hosts that webhooks may reach although they are not public, also
+            by http:// and on other ports: names, *.domain and networks such as 10.1.0.0/16, each with an optional
+            :port.
     """
 
     flower_password: str = ""
@@ -152,11 +155,12 @@ class Security:
     url_max_bytes: int = 2**30
     url_timeout: int = 120
     webhook_secret: str = ""
+    webhook_allowed_hosts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Keys and limits of the HTTP API; the limits apply to each owner of a key.
+    """Keys and limits of the HTTP API. Limits on uploads, requests and jobs apply to each owner of a key.
 
     Attributes:
         api_keys: Comma-separated list of owner:SHA-256 of the key.
@@ -167,6 +171,12 @@ class Api:
         api_max_concurrent: Maximum number of simultaneous uploads and event streams.
         api_max_jobs: Maximum number of unfinished jobs; the default is half of `Admission.max_active_jobs`, so that
             one owner cannot fill the farm.
+        api_max_connections: Maximum number of open connections; beyond it, idle ones are closed. An idle connection
+            takes 20 kB of memory.
+        api_header_timeout: Maximum time for the head of a request, and between two requests, in seconds.
+        api_metrics_port: TCP port of the API's own metrics for Prometheus; 0 serves none.
+        api_sources: Comma-separated list of s3://bucket/prefix/ from which the API may submit objects, each for
+            all owners or, as owner:s3://bucket/prefix/, for one; if it is empty, the API refuses s3:// sources.
     """
 
     api_keys: str = ""
@@ -176,6 +186,10 @@ class Api:
     api_rate_limit: int = 600
     api_max_concurrent: int = 20
     api_max_jobs: int = 500
+    api_max_connections: int = 1_000
+    api_header_timeout: int = 10
+    api_metrics_port: int = 0
+    api_sources: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +303,7 @@ _VARIABLES: dict[str, tuple[str, str, Any]] = {
 _ZERO_ALLOWED = {f"{ENV_PREFIX}{item.name.upper()}" for item in fields(Retention)} | {
     f"{ENV_PREFIX}NO_WORKER_TIMEOUT",
     f"{ENV_PREFIX}ALLOW_URL_SOURCES",
+    f"{ENV_PREFIX}API_METRICS_PORT",
 }
 """Settings whose value may be 0, which means "for ever" or "no"."""
 
