@@ -1,5 +1,6 @@
 """Document -> files: one file per requested format in one folder, each written atomically."""
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,9 +36,9 @@ class Target:
         Raises:
             SettingsError: A result would overwrite one of the images.
         """
-        folder = self.folder.resolve()
+        folder = resolve(self.folder)
         for path in images:
-            image = path.resolve()
+            image = resolve(path)
             if image.is_relative_to(folder) and (
                 stem := self._find_overwriting_stem(image.relative_to(folder).as_posix(), stems)
             ):
@@ -60,6 +61,11 @@ class Target:
     def _find_overwriting_stem(self, name: str, stems: Collection[str]) -> str | None:
         """Return the stem whose results include a file of this name."""
         return next((stem for form in self.formats for stem in form.possible_stems(name) if stem in stems), None)
+
+
+def resolve(path: Path) -> Path:
+    """Return the absolute path without symbolic links; links in a circle stay as they are, and raise nothing."""
+    return Path(os.path.realpath(path))
 
 
 def export(document: Document, target: Target, *, source: SourceInfo) -> None:

@@ -14,17 +14,39 @@ from typing import NamedTuple
 from ocrfarm.cli.backends import Backend, ProgressListener, ReadResult
 from ocrfarm.cli.display import Display, Totals, describe_written_files, format_summary
 from ocrfarm.cli.journal import Journal, JournalEntry
-from ocrfarm.cli.main import echo, print_error
+from ocrfarm.cli.main import describe_bug, echo, print_error
 from ocrfarm.cli.options import ReadOptions
 from ocrfarm.cli.sources import InputImage, content_key
 from ocrfarm.client.batch import run_concurrently
-from ocrfarm.errors import InputError, JobError, MissingPackage, ObjectNotFound, OcrfarmError, PartialResult
+from ocrfarm.errors import (
+    InputError,
+    JobError,
+    MissingPackage,
+    ObjectNotFound,
+    OcrfarmError,
+    PartialResult,
+    StoreError,
+)
 from ocrfarm.export import Target, export
 from ocrfarm.pdf_image_tiles import iter_image_tiles
+from ocrfarm.printable import printable
 from ocrfarm.result import SourceInfo
 
 IMAGE_ERRORS = (InputError, JobError, MissingPackage, ObjectNotFound)
-"""Errors that concern one image; any other would affect the next image as well, and ends the batch."""
+"""Errors that concern one image."""
+
+
+def concerns_one_image(error: Exception) -> bool:
+    """Return whether an error may be that of one image: the others are read, and the image gets a row with its error.
+
+    Any other error, such as that of a store or a broker, would affect the next image as well, and ends the batch. A
+    plain `StoreError` is that of one file, whose name may be too long. What is no error of ours is a bug that an image
+    has met.
+
+    >>> [concerns_one_image(error) for error in (InputError("is empty"), OcrfarmError("no broker"), ValueError())]
+    [True, False, True]
+    """
+    return isinstance(error, IMAGE_ERRORS) or type(error) is StoreError or not isinstance(error, OcrfarmError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +72,7 @@ class BatchPlan:
     def iter_pending(self, images: Iterable[InputImage]) -> Iterator[InputImage]:
         """Yield each image that would be read, and each that does not exist."""
         for image in images:
-            with suppress(InputError):
+            with suppress(*IMAGE_ERRORS):
                 if self.find_done(self.start_row(image)):
                     continue
             yield image
@@ -125,7 +147,9 @@ class BatchRun:
         for image in images:
             try:
                 row = self.plan.start_row(image)
-            except InputError as error:
+            except Exception as error:
+                if not concerns_one_image(error):
+                    raise
                 self._outcomes.append(self._record_failure(self.plan.new_row(image), error))
                 continue
             if done := self.plan.find_done(row):
@@ -142,7 +166,9 @@ class BatchRun:
                 listener = ProgressListener(on_progress, partial(self._record_job, backend, row), self._stop, row.job)
                 read = backend.read(image.path, listener)
             self._export_result(image, read)
-        except IMAGE_ERRORS as error:
+        except Exception as error:
+            if not concerns_one_image(error):
+                raise
             return self._record_failure(row, error)
         return self._record_success(image, row, read)
 
@@ -152,22 +178,27 @@ class BatchRun:
             self.plan.journal.add(replace(row, job=job))
 
     def _export_result(self, image: InputImage, read: ReadResult) -> None:
-        target, path = self.plan.target, image.path
+        target, path, name = self.plan.target, image.path, printable(image.path.name)
         cut_tiles = partial(iter_image_tiles, lambda: path, limits=self.plan.limits)
         overviews = dict(zip(read.document.page_numbers, read.overviews, strict=True))
         source = SourceInfo(
-            path.name, lambda: path, overviews.__getitem__, cut_tiles, base_url=target.base_url, stem=image.stem
+            name,
+            lambda: path,
+            overviews.__getitem__,
+            cut_tiles,
+            base_url=target.base_url,
+            stem=image.stem,
         )
         export(read.document, target, source=source)
 
     def _record_success(self, image: InputImage, row: JournalEntry, read: ReadResult) -> _ImageOutcome:
         row, document = _complete_row(row, read), read.document
         written = f"{image.path} -> {describe_written_files(self.plan.target, image.stem)}"
-        short = f"{written}  ({row.lines} lines, {row.seconds:.1f} s)"
+        short = [f"{written}  ({row.lines} lines, {row.seconds:.1f} s)"]
         results = [str(path) for path in self.plan.target.result_paths(image.stem, document.page_numbers)]
         self.plan.journal.add(row)
         self.display.show_ended(
-            row, results=results, text=f"{written}\n{format_summary(document)}" if self._is_single else short
+            row, results=results, text=[written, *format_summary(document)] if self._is_single else short
         )
         if document.is_complete:
             return _ImageOutcome(row)
@@ -176,13 +207,13 @@ class BatchRun:
         print_error(error)
         return _ImageOutcome(row, error.exit_code)
 
-    def _record_failure(self, row: JournalEntry, error: OcrfarmError) -> _ImageOutcome:
-        reason = f"{type(error).__name__}: {_error_text(error, row.file)}"
+    def _record_failure(self, row: JournalEntry, error: Exception) -> _ImageOutcome:
+        reason = describe_failure(error, row.file)
         row = replace(row, state="failed", reason=reason, ended=time.time(), job="")
         self.plan.journal.add(row)
         echo(f"ocrfarm: {reason}", err=True)
-        self.display.show_ended(row, results=[], text="")
-        return _ImageOutcome(row, error.exit_code)
+        self.display.show_ended(row, results=[], text=[])
+        return _ImageOutcome(row, exit_code_of(error))
 
     def _show_totals(self, seconds: float) -> None:
         rows = [outcome.row for outcome in self._outcomes]
@@ -213,6 +244,23 @@ def _complete_row(row: JournalEntry, read: ReadResult) -> JournalEntry:
         ended=time.time(),
         job="",
     )
+
+
+def describe_failure(error: Exception, file: str) -> str:
+    """Return why an image failed, as its row in the journal says it.
+
+    Args:
+        error: The error.
+        file: Path of the image.
+    """
+    if isinstance(error, OcrfarmError):
+        return f"{type(error).__name__}: {_error_text(error, file)}"
+    return f"{file}: {describe_bug(error)}"
+
+
+def exit_code_of(error: Exception) -> int:
+    """Return the exit code of an error of one image; 1 for a bug."""
+    return error.exit_code if isinstance(error, OcrfarmError) else 1
 
 
 def _error_text(error: OcrfarmError, file: str) -> str:

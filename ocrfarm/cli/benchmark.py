@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocrfarm.cli.main import echo
 from ocrfarm.cli.options import PROFILE_HELP
 from ocrfarm.cli.sources import find_images
 from ocrfarm.client import Client, check_file
@@ -75,9 +76,9 @@ def bench(files: tuple[Path, ...], profile: str, *, count: int, concurrency: int
             take_snapshot = make_snapshot_reader(farm)
             result = run_load_test(Client(settings=farm), load_test, take_snapshot=take_snapshot, check=check)
     for line in load_report.format_text(result):
-        click.echo(line)
+        echo(line)
     _write(out, load_report.format_html(result, load_test))
-    click.echo(f"report: {out}")
+    echo(f"report: {out}")
 
 
 def _draw_bench_page(folder: Path) -> Path:
@@ -149,15 +150,15 @@ def tune(image: Path, profile: str, *, time_budget: float, tolerance: float, out
 
     start, limits = find_profile(profile), SearchLimits(time_budget * 60, tolerance)
     trials: list[Trial] = []
-    click.echo(tune_report.format_row(tune_report.HEADER))
+    echo(tune_report.format_row(tune_report.HEADER))
     with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
         for trial in run_search(start, limits, measure=_make_measure(check_file(image), Path(folder))):
-            click.echo(tune_report.format_row(tune_report.format_cells(len(trials), trial)))
+            echo(tune_report.format_row(tune_report.format_cells(len(trials), trial)))
             trials.append(trial)
     best = [trial for trial in trials if trial.is_accepted][-1].profile
     _write(out, replace(best, name=out.stem).to_toml())
     _write(out.with_suffix(".html"), tune_report.format_html(trials, name=start.name, image_name=image.name))
-    click.echo(f"profile: {out}; report: {out.with_suffix('.html')}")
+    echo(f"profile: {out}; report: {out.with_suffix('.html')}")
 
 
 def _make_measure(image: Path, folder: Path) -> "Measure":
@@ -202,7 +203,7 @@ def sample(path: Path, size: int, *, seed: int) -> None:
 
     with translate_os_errors(f"cannot write {path}"):
         lines = write_sample(path, Size(size, size), seed=seed, font=_find_han_font())
-    click.echo(f"{path}: {size} x {size} pixels, {len(lines)} lines; their exact text is in {path}.json")
+    echo(f"{path}: {size} x {size} pixels, {len(lines)} lines; their exact text is in {path}.json")
 
 
 def _find_han_font() -> Path | None:

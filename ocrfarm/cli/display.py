@@ -1,9 +1,8 @@
 """What a command prints: progress bars and lines for people, JSON for programs; summaries and links."""
 
-import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from threading import Event, Thread
@@ -20,6 +19,7 @@ from ocrfarm.cli.main import OUTPUT_LOCK, echo
 from ocrfarm.cli.options import group_options
 from ocrfarm.document import Document
 from ocrfarm.export import Target
+from ocrfarm.printable import printable, printable_json
 
 _LABELS = {"skipped": "read before"}
 """Field of `Totals` -> its label in the table, if they differ."""
@@ -68,13 +68,13 @@ class Display:
         """Surround the reading of one image; yield the function that receives its progress."""
         yield lambda event: None
 
-    def show_ended(self, entry: JournalEntry, *, results: list[str], text: str) -> None:
+    def show_ended(self, entry: JournalEntry, *, results: list[str], text: Sequence[str]) -> None:
         """Show that an image was read, or could not be.
 
         Args:
             entry: The image's row in the journal.
             results: Paths of the files that were written.
-            text: The same as text for people.
+            text: The same as lines for people.
         """
 
     def show_skipped(self, entry: JournalEntry) -> None:
@@ -111,7 +111,7 @@ class JsonLinesDisplay(Display):
 
         yield on_progress
 
-    def show_ended(self, entry: JournalEntry, *, results: list[str], text: str) -> None:
+    def show_ended(self, entry: JournalEntry, *, results: list[str], text: Sequence[str]) -> None:
         """Print the journal's row and the paths of the results.
 
         Args:
@@ -182,16 +182,16 @@ class TerminalDisplay(Display):
         finally:
             self._bars.remove_task(bar)
 
-    def show_ended(self, entry: JournalEntry, *, results: list[str], text: str) -> None:
+    def show_ended(self, entry: JournalEntry, *, results: list[str], text: Sequence[str]) -> None:
         """Print the text and advance the bar of the batch.
 
         Args:
             entry: The image's row in the journal.
             results: Paths of the files that were written.
-            text: What is printed, unless it is empty.
+            text: The lines that are printed.
         """
         if text:
-            echo(text)
+            echo(*text)
         self._advance()
 
     def show_skipped(self, entry: JournalEntry) -> None:
@@ -216,7 +216,7 @@ class TerminalDisplay(Display):
             table.add_row(_LABELS.get(name, name), f"{value:,}")
         table.add_row("MP/s", f"{totals.throughput:,.1f}")
         Console(highlight=False).print(table)
-        click.echo(f"-> {outcomes}")
+        echo(f"-> {outcomes}")
 
     def _advance(self) -> None:
         if self._all is not None:
@@ -257,7 +257,7 @@ display_options = group_options(
 
 
 def _print_event(kind: str, **values: object) -> None:
-    click.echo(json.dumps({"event": kind, **values}, ensure_ascii=False))
+    echo(printable_json({"event": kind, **values}))
 
 
 def _entry_json(entry: JournalEntry) -> dict[str, object]:
@@ -283,7 +283,7 @@ def _shorten(name: str, max_length: int = 40) -> str:
     >>> _shorten("a-very-long-name-of-a-scan.tif", max_length=12)
     '...-scan.tif'
     """
-    shown = "".join(char if char.isprintable() else "?" for char in name)
+    shown = printable(name)
     return shown if len(shown) <= max_length else f"...{shown[3 - max_length :]}"
 
 
@@ -316,8 +316,8 @@ def flower_tasks_url(flower: str, job: str) -> str:
     return f"{flower.rstrip('/')}/tasks?name=ocrfarm%20args%3A{job}"
 
 
-def format_summary(document: Document) -> str:
-    """Return a summary of what was read: tiles, lines, coverage, time and memory."""
+def format_summary(document: Document) -> list[str]:
+    """Return the lines of a summary of what was read: tiles, lines, coverage, time and memory."""
     coverages = [page.coverage for page in document.pages]
     blank, read, failed = (sum(getattr(each, name) for each in coverages) for name in ("blank", "read", "failed"))
     total_area = sum(page.size.area for page in document.pages)
@@ -327,12 +327,10 @@ def format_summary(document: Document) -> str:
     partial_note = "" if document.is_complete else " - PARTIAL, see coverage.gaps in the JSON"
     wall = document.timing.get("wall", 0.0)
     peak = max((value for name, value in document.timing.items() if name.endswith("_mb")), default=0.0)
-    return "\n".join(
-        [
-            f"  tiles     {blank + read + failed} ({blank} blank, {read} read, {failed} failed)",
-            f"  lines     {len(document.lines)}",
-            f"  coverage  {covered:.2%}{excluded_note}{partial_note}",
-            f"  time      {wall:.1f} s, {total_area / 1e6 / max(wall, 1e-9):.1f} MP/s",
-            f"  memory    {peak:.0f} MB in the largest process",
-        ]
-    )
+    return [
+        f"  tiles     {blank + read + failed} ({blank} blank, {read} read, {failed} failed)",
+        f"  lines     {len(document.lines)}",
+        f"  coverage  {covered:.2%}{excluded_note}{partial_note}",
+        f"  time      {wall:.1f} s, {total_area / 1e6 / max(wall, 1e-9):.1f} MP/s",
+        f"  memory    {peak:.0f} MB in the largest process",
+    ]

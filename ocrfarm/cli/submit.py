@@ -1,6 +1,5 @@
 """`ocrfarm submit`: submit one image or ten thousand, each once, however often the command is started."""
 
-import json
 import os
 import sys
 import time
@@ -13,14 +12,16 @@ from typing import NamedTuple
 
 import click
 
+from ocrfarm.cli.batch import concerns_one_image, describe_failure, exit_code_of
 from ocrfarm.cli.journal import Journal, JournalEntry
-from ocrfarm.cli.main import print_error
+from ocrfarm.cli.main import echo
 from ocrfarm.cli.options import ReadOptions, group_options, read_options
 from ocrfarm.cli.sources import content_key, find_images, is_multiple, list_bucket_images
 from ocrfarm.client import Client, Job, JobMetadata, check_file
 from ocrfarm.client.sources import REMOTE_PREFIXES
-from ocrfarm.errors import FarmBusy, InputError, NoImagesFound, ObjectNotFound
+from ocrfarm.errors import FarmBusy, NoImagesFound
 from ocrfarm.farm import protocol
+from ocrfarm.printable import printable_json
 from ocrfarm.public_http import validate_webhook_url
 from ocrfarm.settings import Settings
 
@@ -103,7 +104,7 @@ def submit(
     format_row = _json_row if as_json else "{0}  {1}".format
     if len(sources) == 1 and not more.prefix and not more.sources_from and _is_single(sources[0]):
         job = submit_one(_parse_source(sources[0]), metadata=metadata).id
-        click.echo(format_row(job, sources[0]) if as_json else job)
+        echo(format_row(job, sources[0]) if as_json else job)
         return
     with Journal(more.journal) as journal:
         submitter = BulkSubmitter(submit_one, options, metadata=metadata, journal=journal, format_row=format_row)
@@ -126,9 +127,10 @@ class BulkSubmitter:
         for source in sources:
             try:
                 self._submit_once(source)
-            except (InputError, ObjectNotFound) as error:
-                print_error(error)
-                codes.append(error.exit_code)
+            except Exception as error:
+                if not concerns_one_image(error):
+                    raise
+                codes.append(self._record_failure(source, error))
         return next((code for code in codes if code), 0)
 
     def _submit_once(self, source: str) -> None:
@@ -137,24 +139,28 @@ class BulkSubmitter:
         if before and before.key == key and before.state == "submitted":
             return
         job = before.job if before and before.key == key else protocol.new_job_id()
-        row = JournalEntry(
-            file=source, state="submitting", profile=self.options.profile.name, result=source, job=job, key=key
-        )
+        row = replace(self._new_row(source), job=job, key=key)
         self.journal.add(row)
-        try:
-            self._submit_with_retries(source, job)
-        except (InputError, ObjectNotFound) as error:
-            self.journal.add(replace(row, state="failed", reason=f"{type(error).__name__}: {error}", ended=time.time()))
-            raise
+        self._submit_with_retries(source, job)
         self.journal.add(replace(row, state="submitted", ended=time.time()))
-        click.echo(self.format_row(job, source))
+        echo(self.format_row(job, source))
+
+    def _new_row(self, source: str) -> JournalEntry:
+        return JournalEntry(file=source, state="submitting", profile=self.options.profile.name, result=source)
+
+    def _record_failure(self, source: str, error: Exception) -> int:
+        """Record why a source could not be submitted; return the exit code."""
+        reason, row = describe_failure(error, source), self.journal.find(source) or self._new_row(source)
+        echo(f"ocrfarm: {reason}", err=True)
+        self.journal.add(replace(row, state="failed", reason=reason, ended=time.time()))
+        return exit_code_of(error)
 
     def _submit_with_retries(self, source: str, job: str) -> None:
         while True:
             try:
                 self.submit(_parse_source(source), metadata=replace(self.metadata, id=job))
             except FarmBusy as busy:
-                click.echo(f"ocrfarm: {busy}", err=True)
+                echo(f"ocrfarm: {busy}", err=True)
                 time.sleep(busy.retry_after)
             else:
                 return
@@ -200,4 +206,4 @@ def _read_source_list(path: Path) -> list[str]:
 
 
 def _json_row(job: str, source: str) -> str:
-    return json.dumps({"job": job, "source": source}, ensure_ascii=False)
+    return printable_json({"job": job, "source": source})

@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ocrfarm.cli.display import flower_tasks_url
+from ocrfarm.cli.main import echo
 from ocrfarm.errors import BrokerError, SettingsError
+from ocrfarm.printable import printable
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def top(*, once: bool, interval: float) -> None:
     console = Console()
     if once or not console.is_terminal:
         for line in render_lines(take_snapshot()):
-            click.echo(line)
+            echo(line)
         return
     with suppress(KeyboardInterrupt), Live(screen=True, auto_refresh=False, console=console) as live:
         for view in _iter_views(take_snapshot, settings.security.flower_url):
@@ -81,7 +83,7 @@ def _iter_views(take_snapshot: Callable[[], "FarmSnapshot"], flower: str) -> Ite
             seen.append(take_snapshot())
             yield render_page(seen[-1], before=seen[0], flower=flower)
         except BrokerError as error:
-            yield Text(str(error), style="red")
+            yield Text(printable(str(error)), style="red")
 
 
 def render_lines(snapshot: "FarmSnapshot") -> Iterator[str]:
@@ -117,9 +119,9 @@ def render_page(snapshot: "FarmSnapshot", *, before: "FarmSnapshot", flower: str
         jobs.add_row(*_style_job_row(job, flower), style="dim")
     queues, workers = _make_table(_QUEUE_COLUMNS), _make_table(_WORKER_COLUMNS)
     for row in _queue_rows(snapshot):
-        queues.add_row(*row)
+        queues.add_row(*map(Text, row))
     for worker in snapshot.workers:
-        workers.add_row(*_worker_row(worker))
+        workers.add_row(*map(Text, _worker_row(worker)))
     return Group(Text(format_headline(snapshot, before), style="bold"), "", jobs, "", queues, "", workers)
 
 
@@ -151,8 +153,8 @@ def _job_row(job: "JobStatus") -> Row:
     done = f"{job.done + job.blank + job.failed}/{job.tiles}"
     note = job.waiting or (f"{job.error_kind}: {job.error}" if job.error else "")
     text = f"{job.name}  {note}" if note else job.name
-    image = "".join(char if char.isprintable() else "?" for char in text)  # a name must not control the terminal
-    return (job.id, job.state, done, str(job.failed or ""), _format_age(time.time() - job.submitted), image)
+    age = _format_age(time.time() - job.submitted)
+    return (job.id, job.state, done, str(job.failed or ""), age, printable(text))
 
 
 def _style_job_row(job: "JobStatus", flower: str) -> list[RenderableType]:
@@ -180,7 +182,7 @@ def _worker_row(worker: "WorkerInfo") -> Row:
         for gpu in worker.gpus
     )
     memory = f"{worker.memory / 1e6:.0f} MB" if worker.memory else ""
-    return (worker.name, " ".join(worker.queues), str(worker.processes), memory, gpus)
+    return (printable(worker.name), printable(" ".join(worker.queues)), str(worker.processes), memory, printable(gpus))
 
 
 def _format_age(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ocrfarm.cli.display import flower_tasks_url
+from ocrfarm.cli.main import echo
 from ocrfarm.cli.options import PROFILE_HELP
 from ocrfarm.client import Client
 from ocrfarm.recognize import find_profile
@@ -67,12 +68,12 @@ def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> Non
     farm = EmbeddedFarm(profile, data_dir=data_dir, layout=layout, base_settings=settings)
     with farm, _jobs_page(farm, data_dir, flower_port=flower_port, port=jobs_port) as address:
         endpoints = farm.settings.endpoints
-        click.echo(f"export OCRFARM_BROKER={endpoints.broker}\nexport OCRFARM_STORE={endpoints.store}")
+        echo(f"export OCRFARM_BROKER={endpoints.broker}", f"export OCRFARM_STORE={endpoints.store}")
         password = farm.settings.security.flower_password
         flower = f"export OCRFARM_FLOWER_URL=http://127.0.0.1:{flower_port}  # user ocrfarm, password {password}"
-        click.echo(flower if flower_port else "# no Flower")
-        click.echo(f"# jobs: {address}")
-        click.echo(f"# logs: {farm.logs_dir}; Ctrl-C stops the farm, and `ocrfarm up` in this folder continues it")
+        echo(flower if flower_port else "# no Flower")
+        echo(f"# jobs: {address}")
+        echo(f"# logs: {farm.logs_dir}; Ctrl-C stops the farm, and `ocrfarm up` in this folder continues it")
         while True:
             farm.check()
             time.sleep(_CHECK_INTERVAL)

@@ -12,8 +12,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from ocrfarm.cli.main import echo
 from ocrfarm.cli.sources import find_image
 from ocrfarm.errors import InvalidResult
+from ocrfarm.printable import printable
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Settings
 from ocrfarm.viewer import ViewerItem, write_viewer
@@ -52,12 +54,12 @@ def view(result: Path, image: Path | None, *, out: Path | None, port: int, brows
     items = [_load_page(path, image) for path in _find_results(result)]
     if out:
         _write_pages(items, out)
-        click.echo(f"{out}: publish this folder on a web server or in a bucket; its first page is index.html")
+        echo(f"{out}: publish this folder on a web server or in a bucket; its first page is index.html")
         return
     with tempfile.TemporaryDirectory(prefix="ocrfarm-view-") as name:
         _write_pages(items, Path(name))
         with serve(partial(reply_with_file, Path(name)), port=port) as address:
-            click.echo(f"{address}\n# press Ctrl-C to stop")
+            echo(address, "# press Ctrl-C to stop")
             if browser:
                 _open_browser(address)
             while True:
@@ -104,7 +106,7 @@ def _load_page(path: Path, image: Path | None) -> ViewerItem:
     except ValueError as error:
         raise InvalidResult(f"{path}: is no result of ocrfarm ({error}); name a .json that it wrote") from error
     file = image if image and not image.is_dir() else find_image(path, image)
-    return ViewerItem(file.name, document, file)
+    return ViewerItem(printable(file.name), document, file)
 
 
 def _open_browser(address: str) -> None:

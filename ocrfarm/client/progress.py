@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ocrfarm.errors import FarmBusy, OcrfarmError, WaitTimeout
+from ocrfarm.printable import printable
 
 if TYPE_CHECKING:
     from ocrfarm.farm.job_store import JobStatus
@@ -95,11 +96,11 @@ def open_progress_bar() -> Iterator[Callable[["JobStatus"], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     tiles = (BarColumn(), MofNCompleteColumn(), TextColumn("tiles"))
-    with Progress(TextColumn("{task.description}"), *tiles, TimeElapsedColumn()) as progress:
+    with Progress(TextColumn("{task.description}", markup=False), *tiles, TimeElapsedColumn()) as progress:
         task = progress.add_task("", total=None)
 
         def show(status: "JobStatus") -> None:
-            name = "".join(char if char.isprintable() else "?" for char in status.name)
+            name = printable(status.name)
             settled = status.done + status.blank + status.failed
             total = status.tiles or None
             progress.update(task, description=f"{name} {status.state}", completed=settled, total=total)

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from ocrfarm.errors import ImageNotFound, InputError, SettingsError, TooLarge, UnidentifiedImage
+from ocrfarm.printable import printable
 from ocrfarm.settings import Security, Settings
 from ocrfarm.storage import open_store
 
@@ -86,7 +87,7 @@ def open_content(source: ImageInput, settings: Settings) -> Iterator[InputConten
             yield InputContent(name, check_file(path, name=name))
     else:
         path = check_file(Path(source))
-        yield InputContent(path.name, path)
+        yield InputContent(printable(path.name), path)
 
 
 def check_file(path: Path, *, name: str = "") -> Path:
@@ -102,15 +103,19 @@ def check_file(path: Path, *, name: str = "") -> Path:
 
     Raises:
         ImageNotFound: There is nothing at the path.
-        UnidentifiedImage: The path is a folder, or the file is empty.
+        UnidentifiedImage: The path is a folder, or the file is empty or cannot be opened.
 
     """
-    if path.is_dir():
-        raise UnidentifiedImage(f"{name or path}: is a folder; name the files in it")
-    if not path.is_file():
-        raise ImageNotFound(f"{name or path}: there is no such file")
-    if not path.stat().st_size:
-        raise UnidentifiedImage(f"{name or path}: is empty")
+    try:
+        if path.is_dir():
+            raise UnidentifiedImage(f"{name or path}: is a folder; name the files in it")
+        if not path.is_file():
+            raise ImageNotFound(f"{name or path}: there is no such file")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise UnidentifiedImage(f"{name or path}: is empty")
+    except OSError as error:
+        raise UnidentifiedImage(f"{name or path}: cannot be read ({error.strerror}); check its permissions") from error
     return path
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ocrfarm.errors import DamagedImage, EncryptedFile, MissingPackage, OcrfarmError
 from ocrfarm.geometry import Size
@@ -187,7 +187,7 @@ def _open_document(path: Path) -> Iterator[Any]:
     """Yield the document with its forms; scripts do not run, because this build of pdfium has no JavaScript."""
     pdfium = _load_pdfium()
     try:
-        document = pdfium.PdfDocument(path)
+        document = pdfium.PdfDocument(_openable(path), autoclose=True)
     except pdfium.PdfiumError as error:
         if error.err_code in (pdfium.raw.FPDF_ERR_PASSWORD, pdfium.raw.FPDF_ERR_SECURITY):
             raise EncryptedFile(f"{path}: this PDF requires a password; save it without one") from error
@@ -195,6 +195,11 @@ def _open_document(path: Path) -> Iterator[Any]:
     with closing(document), _translate_errors(str(path)):
         document.init_forms()
         yield document
+
+
+def _openable(path: Path) -> Path | BinaryIO:
+    """Return the path, or its open file if its name is not UTF-8, in which pdfium takes names."""
+    return path if os.fsencode(path) == str(path).encode(errors="replace") else path.open("rb")
 
 
 @contextmanager

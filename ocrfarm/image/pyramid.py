@@ -1,5 +1,6 @@
 """Page -> Deep Zoom pyramid: small JPEG tiles at every scale, which the viewer loads on demand."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ def save(stored: "StoredRaster", path: Path, *, orientation: Orientation) -> Non
     with _open_image(stored) as image:
         upright = _turn_upright(image, orientation)
         upright.dzsave(
-            str(path), tile_size=TILE_SIZE, overlap=TILE_OVERLAP, suffix=f".jpg[Q={_JPEG_QUALITY}]", keep="none"
+            os.fsencode(path), tile_size=TILE_SIZE, overlap=TILE_OVERLAP, suffix=f".jpg[Q={_JPEG_QUALITY}]", keep="none"
         )
     # This file contains the time of writing, and no viewer reads it.
     path.with_name(f"{path.name}_files").joinpath("vips-properties.xml").unlink()

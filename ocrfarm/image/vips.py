@@ -5,6 +5,7 @@ a region. They are safe in a forked child, whatever the parent did. Only saving 
 not survive a fork (see `codec.encode_tile`). Importing pyvips before a fork is safe.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ def load(path: Path, image_format: Format, *, page: int) -> pyvips.Image:
     """
     paged = {"page": page} if image_format in _PAGED_FORMATS else {}
     fail_on = "warning" if image_format is Format.TIFF else "error"
-    return pyvips.Operation.call(_LOADERS[image_format], str(path), access="sequential", fail_on=fail_on, **paged)
+    name = os.fsencode(path)  # of a str, pyvips makes UTF-8, which not every file name is
+    return pyvips.Operation.call(_LOADERS[image_format], name, access="sequential", fail_on=fail_on, **paged)
 
 
 def read_number(image: pyvips.Image, name: str, *, default: int) -> int:

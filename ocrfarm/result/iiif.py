@@ -35,7 +35,7 @@ def write_iiif(document: Document, file: BinaryIO, *, source: SourceInfo) -> Non
     """
     head = {
         "@context": "http://iiif.io/api/presentation/3/context.json",
-        "id": f"{source.base_url}{quote(source.stem)}.iiif.json",
+        "id": f"{source.base_url}{quote(source.stem, errors='surrogateescape')}.iiif.json",
         "type": "Manifest",
         "label": {"none": [source.name]},
     }
@@ -47,7 +47,7 @@ def write_iiif(document: Document, file: BinaryIO, *, source: SourceInfo) -> Non
 
 
 def _write_canvas(file: BinaryIO, page: Page, source: SourceInfo, number: int, *, is_only_page: bool) -> None:
-    name = f"{source.base_url}{quote(source.stem)}/page/{number}"
+    name = f"{source.base_url}{quote(source.stem, errors='surrogateescape')}/page/{number}"
     size = {"width": page.size.width, "height": page.size.height}
     painting = {
         "id": f"{name}/painting",
@@ -69,7 +69,11 @@ def _write_canvas(file: BinaryIO, page: Page, source: SourceInfo, number: int, *
 def _build_image(source: SourceInfo, number: int, *, is_only_page: bool) -> Json:
     kind = _BROWSER_MEDIA_TYPES.get(PurePath(source.name).suffix.lower()) if is_only_page else None
     name = source.name if kind else f"{source.stem}{page_suffix(number - 1)}.preview.png"
-    return {"id": f"{source.base_url}{quote(name)}", "type": "Image", "format": kind or "image/png"}
+    return {
+        "id": f"{source.base_url}{quote(name, errors='surrogateescape')}",
+        "type": "Image",
+        "format": kind or "image/png",
+    }
 
 
 def _iter_annotations(page: Page, name: str) -> Iterator[Json]:

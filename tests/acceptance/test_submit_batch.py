@@ -65,7 +65,7 @@ def test_a_folder_a_glob_and_a_manifest(tmp_path: Path, farm: dict[str, str]) ->
     assert len(read_requests(farm["OCRFARM_STORE"])) == 5
     assert {row["file"]: (row["state"], row["job"]) for row in read_rows(tmp_path / DEFAULT_JOURNAL)} == {
         source: ("submitted", job) for source, job in jobs.items()
-    }
+    } | {"gone.png": ("failed", "")}
     draw_images(tmp_path, "x/e.png", "e.png")  # other bytes under the old name
     changed = run_ocrfarm(*command, "--json", cwd=tmp_path, **farm)
     assert [json.loads(line)["source"] for line in changed.stdout.splitlines()] == ["e.png"]

@@ -1,5 +1,6 @@
 """Invisible text over the pages of a PDF, which do not change. It needs pikepdf (`ocrfarm[pdf]`)."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,7 +40,12 @@ def overlay_text(path: Path, file: BinaryIO, *, layer: BinaryIO, numbers: Sequen
     except ImportError as error:
         raise MissingPackage(f"{path.name}: text on a PDF needs pikepdf; pip install 'ocrfarm[pdf]'") from error
     try:
-        with pikepdf.open(path) as pdf, pikepdf.open(layer) as text:
+        # Opened by number: pikepdf keeps the name of a file, and refuses one that is not UTF-8.
+        with (
+            os.fdopen(os.open(path, os.O_RDONLY), "rb") as image,
+            pikepdf.open(image) as pdf,
+            pikepdf.open(layer) as text,
+        ):
             if max(numbers) >= len(pdf.pages):
                 counts = f"page {max(numbers) + 1} was read, and the PDF has {len(pdf.pages)}"
                 raise InputError(f"{path.name}: {counts}; the file may have changed since. Read it again")
