@@ -20,11 +20,13 @@ class Target:
         folder: Folder of the results.
         formats: Formats to write.
         base_url: URL at which the folder will be published, with a slash at its end; for formats that contain links.
+        raw_cells: Whether tables contain text that a spreadsheet would run as a formula as it was read.
     """
 
     folder: Path
     formats: tuple[Format, ...]
     base_url: str = ""
+    raw_cells: bool = False
 
     def check(self, stems: Collection[str], images: Iterable[Path]) -> None:
         """Check that no result can overwrite an image.
@@ -82,7 +84,7 @@ def export(document: Document, target: Target, *, source: SourceInfo) -> None:
         MissingPackage: A format needs a package that is not installed.
         InputError: A format needs the image, and it cannot be opened.
     """
-    errors = []
+    errors, source = [], replace(source, raw_cells=target.raw_cells)
     for form in target.formats:
         try:
             _export(document, target, form, source)

@@ -17,11 +17,12 @@ _NAMED = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 _ESCAPED = re.compile(r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5})")
 
-_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_FORMULA = re.compile("'*(?:[\t\r\n]|\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Beginnings of a cell that spreadsheets run as a formula (OWASP, CSV injection), full-width forms included. A guarded
 cell matches too, so that it gets one more apostrophe, and to remove one always restores a cell."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?%?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d[\d., ]*|[.,]\d+)(?:[eE][+-]?\d+)? ?%?", re.ASCII)
+"""A number with a sign, of any country, and a telephone number: it has no formula's letters or operators."""
 
 
 def printable(text: str) -> str:
@@ -59,8 +60,8 @@ def guard_formula(cell: str) -> str:
 
     Numbers stay numbers. `unguard_formula` restores the text.
 
-    >>> [guard_formula(cell) for cell in ("=1+1", "@SUM(1)", "-12.5", "+3", "-A1", "DN 80")]
-    ["'=1+1", "'@SUM(1)", '-12.5', '+3', "'-A1", 'DN 80']
+    >>> [guard_formula(cell) for cell in ("=1+1", "@SUM(1)", "-12.5", "+49 30 7", "-A1", "DN 80")]
+    ["'=1+1", "'@SUM(1)", '-12.5', '+49 30 7', "'-A1", 'DN 80']
     """
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 

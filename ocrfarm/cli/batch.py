@@ -88,6 +88,7 @@ class BatchPlan:
         `ImageNotFound` or `UnidentifiedImage` if there is no file that can be read.
         """
         options = {**self.options.to_json(), "formats": sorted(form.name for form in self.target.formats)}
+        options |= {"raw_cells": True} if self.target.raw_cells else {}
         row = replace(self.new_row(image), key=content_key(image.path, options))
         before = self.journal.find(row.result)
         return replace(row, job=before.job) if before and (before.key, before.state) == (row.key, row.state) else row

@@ -152,8 +152,8 @@ def read_options(command: Command) -> Command:
     return _profile_options(_selection_options(group_options("options", _make_read_options)(command)))
 
 
-def _make_target(*, out: Path, formats: str, base_url: str) -> Target:
-    return Target(out, find_formats(formats), f"{base_url.rstrip('/')}/")
+def _make_target(*, out: Path, formats: str, base_url: str, raw_cells: bool) -> Target:
+    return Target(out, find_formats(formats), f"{base_url.rstrip('/')}/", raw_cells)
 
 
 results_options = group_options(
@@ -174,8 +174,13 @@ results_options = group_options(
         metavar="URL",
         help="URL at which OUT will be published; used in the format iiif.",
     ),
+    click.option(
+        "--raw-cells",
+        is_flag=True,
+        help="Write text that begins like a formula into csv and tsv as it was read, without an apostrophe before it.",
+    ),
 )
-"""Adds --out, --formats and --base-url; the command gets them as its argument `target`."""
+"""Adds --out, --formats, --base-url and --raw-cells; the command gets them as its argument `target`."""
 
 
 def read_mask(path: Path) -> Mask:

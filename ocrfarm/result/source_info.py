@@ -25,6 +25,7 @@ class SourceInfo:
         page_offset: Number that is added to the page numbers of the document.
         base_url: URL, ending in `/`, below which the results will be served.
         stem: What the names of the results begin with.
+        raw_cells: Whether tables contain text that a spreadsheet would run as a formula as it was read.
         created_at: When the result was written.
     """
 
@@ -35,6 +36,7 @@ class SourceInfo:
     page_offset: int = 0
     base_url: str = ""
     stem: str = ""
+    raw_cells: bool = False
     created_at: datetime = field(default_factory=partial(datetime.now, UTC))
 
 

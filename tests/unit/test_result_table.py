@@ -1,17 +1,23 @@
 """CSV, TSV, Parquet and Markdown as other programs read them."""
 
+import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ocrfarm.document import Document
-from tests.support.sample_documents import DOCUMENTS, draw_origin, write_format
+from ocrfarm.printable import escape, guard_formula, unescape, unguard_formula
+from tests.support.hostile_names import find_unprintable
+from tests.support.sample_documents import DOCUMENTS, draw_origin, make_line, make_page, write_format
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 
@@ -72,3 +78,58 @@ def test_markdown_has_a_heading_a_page_and_a_paragraph_a_block(tmp_path: Path) -
     assert several == "# sheet.tif\n\n## Page 1\n\none\n\n## Page 2\n\nzwei \\& drei\n\n## Page 3\n\n四\n"
     ordinary = write_format("md", DOCUMENTS["ordinary"], draw_origin(DOCUMENTS["ordinary"], tmp_path)).decode()
     assert ordinary == "# sheet.png\n\nPUMP HOUSE No. 7  \nScale 1:50\n\nx\n"
+
+
+FORMULAS = (
+    *("=cmd|'/C calc'!A0", "@SUM(1+9)", "+1+cmd", "-2+3+cmd", "\t=1", "\r=1", "\n=1", "  =1", "\u3000=1"),
+    *(
+        "\uff1d1+1",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20SUM",
+        "'=1",
+        "''@x",
+        '=HYPERLINK("http://x","y")',
+        "-",
+        "=",
+        "+a",
+        "-1-1",
+    ),
+)
+NUMBERS = ("-12.5", "+3", "-0,25", "+1.5e-3", "-5 %", "+49 30 123456", "-.5", "12", "DN 80", "a=b", "'quoted'", "±0.1")
+
+
+def _write_cells(name: str, texts: tuple[str, ...], folder: Path, *, raw_cells: bool = False) -> list[str]:
+    document = Document((make_page(*(make_line(text, y=20.0 * row) for row, text in enumerate(texts))),))
+    data = write_format(name, document, replace(draw_origin(document, folder), raw_cells=raw_cells))
+    options = {"dialect": "excel"} if name == "csv" else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), **options)  # type: ignore[arg-type]
+    return [row["text"] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv"])
+def test_no_cell_begins_a_formula(name: str, tmp_path: Path) -> None:
+    cells = _write_cells(name, FORMULAS, tmp_path)
+    assert all(cell.startswith("'") for cell in cells)
+    if name == "csv":  # in TSV, control characters have become spaces
+        assert tuple(map(unguard_formula, cells)) == FORMULAS
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv"])
+def test_numbers_and_other_text_stay(name: str, tmp_path: Path) -> None:
+    assert tuple(_write_cells(name, NUMBERS, tmp_path)) == NUMBERS
+
+
+def test_raw_cells_are_as_they_were_read(tmp_path: Path) -> None:
+    assert tuple(_write_cells("csv", FORMULAS, tmp_path, raw_cells=True)) == FORMULAS
+
+
+@given(st.text())
+def test_a_cell_can_be_restored(text: str) -> None:
+    assert unguard_formula(guard_formula(text)) == text
+
+
+@given(st.text(st.characters(categories=["C", "L", "Z", "P"])))
+def test_an_escaped_name_can_be_restored(text: str) -> None:
+    assert unescape(escape(text)) == text
+    assert not find_unprintable(escape(text))
