@@ -63,6 +63,12 @@ class Broker:
             info = self.redis.info("memory")
         return int(info["used_memory"]), int(info.get("maxmemory", 0))
 
+    def read_time(self) -> float:
+        """Return the time of the server's clock, in seconds since 1970; clocks of other machines may be wrong."""
+        with self.translate_errors():
+            seconds, micros = self.redis.time()
+        return int(seconds) + int(micros) / 1e6
+
     def close(self) -> None:
         """Close the connections; the next command opens one again."""
         self.redis.close()

@@ -23,7 +23,8 @@ from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound, OcrfarmErro
 from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_tile_seconds
 from ocrfarm.farm.context import WorkerContext, load_dead_letter, load_results, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
-from ocrfarm.farm.manifest import Manifest, Request
+from ocrfarm.farm.job_store import JobStatus
+from ocrfarm.farm.manifest import Manifest, Request, record_end, summarize_document
 from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.farm.second_pass import collect_second_pass
 from ocrfarm.image import ImageSource, Limits, Pixels, decode_tile, encode_tile, open_source, prefetch_map
@@ -60,7 +61,7 @@ def split(context: WorkerContext, job: str) -> Generator[TileBatch, None, None]:
     """
     store, started = context.store, time.time()
     request = Request.from_bytes(store.get(layout.request(job)))
-    context.jobs.update(job, state="splitting", started=started)
+    context.jobs.update(job, state="splitting", started=context.jobs.read_time())
     with scratch_dir() as folder, _name_errors(request.name, folder) as path:
         store.get_file(layout.source(job), path)
         source = open_source(path, Limits(**context.settings.limits.overrides), selection=request.selection)
@@ -335,7 +336,7 @@ def stitch(context: WorkerContext, job: str) -> tuple[TileBatch, ...]:
         document = replace(document, timing={**document.timing, **timing})
         _put_result(context, job, document)
         jobs.metrics.record_stitch(lines=document.lines, seconds=document.timing["stitch"])
-    jobs.update(job, **_final_fields(document))
+    _end_job(context, job, document)
     return ()
 
 
@@ -347,11 +348,10 @@ def _put_result(context: WorkerContext, job: str, document: Document) -> None:
         context.store.put_file(layout.result(job), path)
 
 
-def _final_fields(document: Document) -> dict[str, str | float]:
-    """Return the fields of the job's record at its end; the sets of its tiles are forgotten earlier than the record."""
-    coverages = [page.coverage for page in document.pages]
-    counts = {"done": sum(each.read for each in coverages), "failed": sum(each.failed for each in coverages)}
-    return {"state": "complete" if document.is_complete else "partial", "finished": time.time(), **counts}
+def _end_job(context: WorkerContext, job: str, document: Document) -> None:
+    """End a job, in the store first: a broker that comes back from an older state must not end it at another time."""
+    status = JobStatus(job, finished=context.jobs.read_time(), **summarize_document(document))
+    context.jobs.update(job, **record_end(context.store, status).end_fields)
 
 
 def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list[PageOutcome]:
@@ -388,7 +388,7 @@ def _measure_timing(
     stages = ("split", "recognize", "stitch")
     by_stage = {stage: [peak for process, peak in peaks.items() if process.startswith(stage)] for stage in stages}
     return {
-        "wall": ended - manifest.request.submitted,
+        "wall": context.jobs.read_time() - manifest.request.submitted,
         "split": float(record.get("split_seconds", 0)),
         "stitch": ended - started,
         "slots": float(len(by_stage["recognize"])),

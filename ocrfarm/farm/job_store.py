@@ -4,10 +4,10 @@
 """
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Literal, get_args
 
 from redis.client import Pipeline
 
@@ -18,6 +18,7 @@ from ocrfarm.farm.keys import JobKeys, Keys
 from ocrfarm.farm.metrics import NO_COUNTS, MetricsStore
 from ocrfarm.farm.protocol import FINAL_STATES, JobState
 from ocrfarm.farm.queues import QueueDepths, Queues
+from ocrfarm.farm.recovery_state import ComparisonState, RecoveryState
 from ocrfarm.farm.retries import Attempts
 from ocrfarm.farm.worker_registry import WorkerRegistry
 
@@ -91,6 +92,17 @@ class JobStatus(JobTimes):
         """Whether nothing more will happen."""
         return self.state in FINAL_STATES
 
+    @property
+    def is_before_stitching(self) -> bool:
+        """Whether a worker with the job's recognizer is needed before it can be stitched."""
+        return self.state in _BEFORE_STITCHING
+
+    @property
+    def end_fields(self) -> dict[str, str | float]:
+        """The fields that are set when the job ends."""
+        names = ("state", "finished", "done", "failed", "error", "error_kind")
+        return {name: value for name in names if (value := getattr(self, name))}
+
     def make_error(self) -> OcrfarmError:
         """Return the error that ended the job, of the class that it had in the worker."""
         if self.state == "cancelled":
@@ -101,11 +113,13 @@ class JobStatus(JobTimes):
 class JobStore:
     """Everything that the farm keeps in Redis. Safe for threads.
 
-    Every method raises `BrokerUnreachable` or `BrokerError`.
+    Every method raises `BrokerUnreachable` or `BrokerError`. `read_time` returns the time by the broker's clock, in
+    seconds since 1970, by which all times of jobs are measured.
 
     Attributes:
         attempts: Attempts and failures of each tile.
         recovery: What recovery remembers of each job.
+        comparison: What was compared with the store.
         metrics: Counters of the whole farm.
         queues: Messages in the queues, and who reads them.
         depths: How much waits in the queues.
@@ -121,28 +135,38 @@ class JobStore:
             ttl_seconds: After this long without a batch, Redis forgets a job.
         """
         self._broker, self._keys, self._ttl_seconds = broker, Keys(prefix), ttl_seconds
-        self._update, self._mark_tile_done = broker.load_script("update_job"), broker.load_script("mark_tile_done")
+        self._create, self._update = broker.load_script("create_job"), broker.load_script("update_job")
+        self._mark_tile_done = broker.load_script("mark_tile_done")
         self.metrics = MetricsStore(broker, self._keys)
         self.attempts = Attempts(broker, self._keys, metrics=self.metrics)
-        self.recovery = RecoveryState(broker, self._keys)
+        self.recovery, self.comparison = RecoveryState(broker, self._keys), ComparisonState(broker, self._keys)
         self.queues, self.depths = Queues(broker, self._keys), QueueDepths(broker, self._keys)
         self.workers = WorkerRegistry(broker, self._keys)
-        self.close = broker.close
+        self.close, self.read_time = broker.close, broker.read_time
 
-    def create(self, status: JobStatus) -> None:
-        """Record a job: a new one, or one that the broker has forgotten."""
-        fields: dict[Any, Any] = {name: value for name, value in asdict(status).items() if value and name != "id"}
+    def create(self, status: JobStatus, *, replace_known: bool = False) -> bool:
+        """Record a job: a new one, or one that the broker has forgotten.
+
+        Args:
+            status: The job. A job that was submitted in the future, by a wrong clock, counts as submitted now.
+            replace_known: Replace the record of a job that the broker knows. By default nothing of it changes.
+
+        Returns:
+            Whether the record was written.
+        """
+        fields = {name: value for name, value in asdict(status).items() if value and name not in ("id", "submitted")}
         keys = self._keys.job(status.id)
-        with self._broker.pipeline() as pipe:
-            pipe.hset(keys.record, mapping=fields)
-            for owner in dict.fromkeys(("", status.owner)):
-                pipe.zadd(self._keys.jobs(owner), {status.id: status.submitted})
-                pipe.zremrangebyscore(self._keys.jobs(owner), 0, time.time() - self._ttl_seconds)
-            if not status.has_ended:
-                pipe.sadd(self._keys.active, status.id)
-            elif status.webhook == "pending":
-                pipe.zadd(self._keys.webhooks, {status.id: 0})
-            _extend_ttl(pipe, self._keys.job(status.id), self._ttl_seconds)
+        lists = [self._keys.jobs(owner) for owner in dict.fromkeys(("", status.owner))]
+        flat = [str(item) for pair in fields.items() for item in pair]
+        submitted = status.submitted or self.read_time()
+        options: list[str | int] = [" ".join(FINAL_STATES), self._ttl_seconds, repr(submitted), int(replace_known)]
+        with self._broker.translate_errors():
+            return bool(
+                self._create(
+                    keys=[keys.record, self._keys.active, self._keys.webhooks, *lists],
+                    args=[status.id, *options, *flat],
+                )
+            )
 
     def update(self, job: str, **fields: str | float) -> bool:
         """Set fields of a job, perhaps its state.
@@ -179,7 +203,7 @@ class JobStore:
         pairs = [item for pair in counts.items() for item in pair]
         with self._broker.translate_errors():
             self._mark_tile_done(
-                keys=[keys.failed if has_failed else keys.done, keys.attempts, self._keys.metrics],
+                keys=[keys.failed if has_failed else keys.done, keys.attempts, self._keys.metrics, keys.record],
                 args=[tile, f"tiles {outcome}", *pairs],
             )
 
@@ -241,8 +265,8 @@ class JobStore:
                 pipe.scard(keys.failed)
             answers = pipe.execute()
         rows = zip(jobs, answers[::3], answers[1::3], answers[2::3], strict=True)
-        known = [_parse_status(job, record, done, failed) for job, record, done, failed in rows if record]
-        return _set_waiting(known, self.queues)
+        parsed = (_parse_status(job, record, done, failed) for job, record, done, failed in rows)
+        return _set_waiting([status for status in parsed if status], self.queues)
 
     def get_status(self, job: str) -> JobStatus:
         """Return the status of a job; raises `UnknownJob` if the broker does not know it."""
@@ -251,105 +275,9 @@ class JobStore:
         return found[0]
 
 
-class RecoveryState:
-    """What recovery remembers of jobs from one run to the next.
-
-    It is kept in fields of each job's record: what the job looked like and since when (`progress_mark`,
-    `progress_marked_at`), how often it was requeued (`requeues`), how many tiles were done at the last time
-    (`done_at_requeue`), and how often in a row that brought nothing (`requeues_without_progress`).
-
-    Every method raises `BrokerUnreachable` or `BrokerError`.
-    """
-
-    def __init__(self, broker: Broker, keys: Keys) -> None:
-        """Connect to nothing yet.
-
-        Args:
-            broker: The connection.
-            keys: The names of the farm's keys.
-        """
-        self._broker, self._keys = broker, keys
-        self._measure_idle, self._count_requeue = (
-            broker.load_script("measure_idle"),
-            broker.load_script("count_requeue"),
-        )
-
-    def try_lock(self, name: str, ttl_seconds: int) -> bool:
-        """Take a lock; returns False if another process holds it.
-
-        Args:
-            name: The name of the lock.
-            ttl_seconds: The lock is released after so many seconds, and not before.
-        """
-        with self._broker.translate_errors():
-            return bool(self._broker.redis.set(self._keys.lock(name), 1, nx=True, ex=max(1, ttl_seconds)))
-
-    def was_flushed(self) -> bool:
-        """Return whether the broker has forgotten everything since the last call."""
-        with self._broker.translate_errors():
-            return bool(self._broker.redis.setnx(self._keys.initialized, 1))
-
-    def measure_idle_seconds(self, status: JobStatus) -> float:
-        """Return for how long the job has looked like this, as far as calls of this method have seen it."""
-        mark = f"{status.state} {status.tiles} {status.done} {status.failed}"
-        with self._broker.translate_errors():
-            return float(self._measure_idle(keys=[self._keys.job(status.id).record], args=[mark]))
-
-    def count_requeue(self, status: JobStatus) -> None:
-        """Count that a job is requeued."""
-        done = status.done + status.failed
-        with self._broker.translate_errors():
-            self._count_requeue(keys=[self._keys.job(status.id).record], args=[done])
-
-    def count_fruitless_requeues(self, status: JobStatus) -> int:
-        """Return how often in a row a job was requeued without one more tile done since the first of these times."""
-        with self._broker.translate_errors():
-            fields = ["done_at_requeue", "requeues_without_progress"]
-            done, count = self._broker.redis.hmget(self._keys.job(status.id).record, fields)
-        return int(count or 0) if done == str(status.done + status.failed) else 0
-
-    def get_requeue_count(self, job: str) -> int:
-        """Return how often a job was ever requeued."""
-        with self._broker.translate_errors():
-            return int(self._broker.redis.hget(self._keys.job(job).record, "requeues") or 0)
-
-    def reset_job(self, job: str, *, done: set[str]) -> None:
-        """Reopen a job that has ended.
-
-        Args:
-            job: The job's id.
-            done: Names of the tiles that count as read; none counts as given up.
-        """
-        keys = self._keys.job(job)
-        with self._broker.pipeline() as pipe:
-            pipe.delete(keys.failed, keys.attempts, keys.failures)
-            pipe.hdel(
-                keys.record,
-                *("error", "error_kind", "finished", "done", "failed"),
-                *("progress_mark", "requeues_without_progress"),
-            )
-            pipe.hset(keys.record, mapping={"state": "queued"})
-            pipe.hincrby(keys.record, "requeues", 1)
-            pipe.sadd(self._keys.active, job)
-            if done:
-                pipe.sadd(keys.done, *done)
-
-    def delete_job(self, job: str) -> None:
-        """Remove everything that Redis has of a job."""
-        keys = self._keys.job(job)
-        with self._broker.translate_errors():
-            owner = str(self._broker.redis.hget(keys.record, "owner") or "")
-        with self._broker.pipeline() as pipe:
-            pipe.delete(*keys)
-            for name in dict.fromkeys(("", owner)):
-                pipe.zrem(self._keys.jobs(name), job)
-            pipe.srem(self._keys.active, job)
-            pipe.zrem(self._keys.webhooks, job)
-
-
 def _set_waiting(found: list[JobStatus], queues: Queues) -> list[JobStatus]:
     """Return the statuses, and say in each whether no worker reads the queue of its recognizer."""
-    unserved = queues.find_models_without_worker(status.model for status in found if status.state in _BEFORE_STITCHING)
+    unserved = queues.find_models_without_worker(status.model for status in found if status.is_before_stitching)
     return [
         replace(status, waiting=f"no worker reads {protocol.recognize_queue(status.model)}")
         if status.model in unserved and not status.has_ended
@@ -358,33 +286,44 @@ def _set_waiting(found: list[JobStatus], queues: Queues) -> list[JobStatus]:
     ]
 
 
-def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> JobStatus:
+def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> JobStatus | None:
+    """Return the status; None if there is no record, half of one, or one of a state that only a newer version knows."""
+    state = next((state for state in get_args(JobState) if state == record.get("state")), None)
+    if not state:
+        return None
+    number = partial(_parse_number, record)
     return JobStatus(
         id=job,
-        state=_parse_state(record["state"]),
+        state=state,
         name=record.get("name", ""),
         owner=record.get("owner", ""),
-        webhook=_parse_webhook_state(record.get("webhook", "")),
-        tiles=int(record.get("tiles", 0)),
-        blank=int(record.get("blank", 0)),
-        done=max(done, int(record.get("done", 0))),
-        failed=max(failed, int(record.get("failed", 0))),
+        webhook=next((each for each in get_args(WebhookState) if each == record.get("webhook")), ""),
+        tiles=int(number("tiles")),
+        blank=int(number("blank")),
+        done=max(done, int(number("done"))),
+        failed=max(failed, int(number("failed"))),
         error=record.get("error", ""),
         error_kind=record.get("error_kind", ""),
         model=record.get("model", ""),
-        submitted=float(record.get("submitted", 0)),
-        started=float(record.get("started", 0)),
-        finished=float(record.get("finished", 0)),
-        pixels=int(record.get("pixels", 0)),
+        waiting=record.get("waiting", ""),
+        submitted=number("submitted"),
+        started=number("started"),
+        finished=number("finished"),
+        pixels=int(number("pixels")),
     )
 
 
-def _parse_webhook_state(text: str) -> WebhookState:
-    return next(each for each in get_args(WebhookState) if each == text)
+def _parse_number(record: dict[str, str], name: str) -> float:
+    """Return a number of a record; 0 if it is missing or is none.
 
-
-def _parse_state(text: str) -> JobState:
-    return next(state for state in get_args(JobState) if state == text)
+    >>> _parse_number({"tiles": "81"}, "tiles"), _parse_number({"tiles": "?"}, "tiles")
+    (81.0, 0.0)
+    """
+    try:
+        number = float(record.get(name, 0))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _extend_ttl(pipe: Pipeline, keys: JobKeys, ttl_seconds: int) -> None:

@@ -18,7 +18,7 @@ Of the farm:
     workers                sorted set: names of workers by the time of their last heartbeat (seconds)
     worker:{name}          hash: the fields of `WorkerInfo`
     consumer:{recognizer}  exists while a worker reads the queue of this recognizer
-    initialized            exists since the server was first used: an emptied server lacks it
+    comparison             hash: which run of the server was compared with the store, and when
     lock:{name}            exists while a process holds this lock
     doctor                 written by `ocrfarm doctor` to see whether it may; expires at once
 
@@ -59,7 +59,7 @@ class Keys:
         self.webhooks = f"{prefix}webhooks"
         self.metrics = f"{prefix}metrics"
         self.workers = f"{prefix}workers"
-        self.initialized = f"{prefix}initialized"
+        self.comparison = f"{prefix}comparison"
         self.doctor = f"{prefix}doctor"
 
     def jobs(self, owner: str = "") -> str:

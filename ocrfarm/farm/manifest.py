@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
-from ocrfarm.document import PageSource
-from ocrfarm.errors import ObjectNotFound, UnknownJob
+from ocrfarm.document import Document, PageSource
+from ocrfarm.errors import InvalidResult, ObjectNotFound, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.geometry import Box, Size
@@ -16,6 +17,9 @@ from ocrfarm.selection import SELECT_ALL, Selection
 from ocrfarm.storage import layout
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Tile, TileId
+
+_END_FIELDS = ("error", "error_kind", "finished", "tiles", "blank", "done", "failed", "pixels")
+"""Fields of the status that `final_status.json` holds besides the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,44 @@ def restore_status(store: Store, job: str) -> JobStatus:
     except ObjectNotFound as error:
         raise UnknownJob(f"neither the broker nor the store knows job {job}; `ocrfarm jobs` lists them") from error
     known = request_fields(request)
-    for read_fields in (_read_document, _read_end_note):
-        try:
-            return JobStatus(id=job, **known | read_fields(store, job))
-        except ObjectNotFound:
-            continue
+    for read_fields in (_read_end_note, _read_document):
+        with suppress(ObjectNotFound):
+            if fields := read_fields(store, job):
+                return JobStatus(id=job, **known | fields)
     return JobStatus(id=job, state="queued", **known)
+
+
+def read_end_state(store: Store, job: str) -> str:
+    """Return the state in which a job has ended, as the store knows.
+
+    Args:
+        store: The store.
+        job: The job's id.
+
+    Returns:
+        A final state; `queued` if the job was reopened after its end; "" if it has not ended.
+    """
+    try:
+        return str(json.loads(store.get(layout.final_status(job)))["state"])
+    except ObjectNotFound:
+        return "complete" if store.exists(layout.result(job)) else ""
+
+
+def record_end(store: Store, status: JobStatus) -> JobStatus:
+    """Record in the store how a job has ended; an end that was recorded before stays as it is.
+
+    Args:
+        store: The store.
+        status: The job's status at its end.
+
+    Returns:
+        The status that is recorded now.
+    """
+    with suppress(ObjectNotFound):
+        if before := _read_end_note(store, status.id):
+            return replace(status, **before)
+    store.put(layout.final_status(status.id), make_end_note(status))
+    return status
 
 
 def request_fields(request: Request) -> dict[str, Any]:
@@ -161,22 +197,33 @@ def request_fields(request: Request) -> dict[str, Any]:
 
 
 def make_end_note(status: JobStatus) -> bytes:
-    """Return the object that says how a job without a document ended, as JSON."""
-    said = {"error": status.error, "error_kind": status.error_kind, "finished": status.finished}
-    return json.dumps({"state": status.state, **said}, ensure_ascii=False).encode()
+    """Return the object that says how a job ended, or that it was reopened (`queued`), as JSON."""
+    said = {name: getattr(status, name) for name in ("state", *_END_FIELDS)}
+    return json.dumps(said, ensure_ascii=False).encode()
 
 
 def _read_end_note(store: Store, job: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(store.get(layout.final_status(job)))
-    return found
+    """Return the fields of the status at the job's end; none if the job was reopened.
+
+    Raises:
+        ObjectNotFound: The job has not ended.
+        InvalidResult: Only a newer version knows the state in which the job has ended.
+    """
+    found = json.loads(store.get(layout.final_status(job)))
+    if found["state"] == "queued":
+        return {}
+    if found["state"] not in protocol.FINAL_STATES:
+        raise InvalidResult(f"job {job} has ended as {found['state']!r}, which this version does not know; update it")
+    return {name: found[name] for name in ("state", *_END_FIELDS) if name in found}
 
 
 def _read_document(store: Store, job: str) -> dict[str, Any]:
-    document = document_from_json(store.get(layout.result(job)))
+    return summarize_document(document_from_json(store.get(layout.result(job))))
+
+
+def summarize_document(document: Document) -> dict[str, Any]:
+    """Return the state and the counts of a job's status that come from its document."""
     coverages = [page.coverage for page in document.pages]
     counts = {name: sum(getattr(each, name) for each in coverages) for name in ("tiles", "blank", "failed")}
-    return {
-        **counts,
-        "done": sum(each.read for each in coverages),
-        "state": "complete" if document.is_complete else "partial",
-    }
+    done, state = sum(each.read for each in coverages), "complete" if document.is_complete else "partial"
+    return {**counts, "done": done, "state": state}

@@ -53,13 +53,36 @@ def new_job_id() -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def job_id_prefix(moment: float, length: int) -> str:
+    """Return the first characters of all ids that are made around a moment.
+
+    Args:
+        moment: Seconds since 1970.
+        length: How many characters; each one less stands for 32 times as long a time. 10 stand for a millisecond.
+
+    >>> job_id_prefix(1_750_000_000.0, 6)
+    '01JXT2'
+    """
+    milliseconds = int(moment * 1000)
+    return "".join(_CROCKFORD[milliseconds >> shift & 31] for shift in range(45, 45 - 5 * length, -5))
+
+
+def is_job_id(text: str) -> bool:
+    """Return whether `new_job_id` can have made it.
+
+    >>> is_job_id("01K3WQ8ZJ5T9V0X2Y4A6B8C0DE"), is_job_id("probe")
+    (True, False)
+    """
+    return bool(_JOB_ID.fullmatch(text))
+
+
 def validate_job_id(text: str) -> str:
     """Return the id; raises `UnknownJob` for anything that `new_job_id` cannot have made, such as a path.
 
     >>> validate_job_id("01K3WQ8ZJ5T9V0X2Y4A6B8C0DE")
     '01K3WQ8ZJ5T9V0X2Y4A6B8C0DE'
     """
-    if not _JOB_ID.fullmatch(text):
+    if not is_job_id(text):
         raise UnknownJob(f"{text[:40]!r} is no job id; `ocrfarm jobs` lists them")
     return text
 
@@ -93,7 +116,7 @@ class Generation(NamedTuple):
     """Which chord of a job it is: each requeue has its own, so that what an older chord counted cannot end it.
 
     Attributes:
-        requeue: How often the job was requeued before.
+        requeue: 0 for a new job; every requeue draws another number.
         is_second_pass: Whether regions of the second pass are read instead of tiles.
 
     >>> str(Generation()), str(Generation(2, is_second_pass=True))

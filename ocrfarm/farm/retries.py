@@ -154,7 +154,7 @@ class Attempts:
             metrics: Where retries and failures are counted.
         """
         self._broker, self._keys, self._metrics = broker, keys, metrics
-        self._get_state = broker.load_script("get_attempts")
+        self._get_state, self._count = broker.load_script("get_attempts"), broker.load_script("count_attempt")
 
     def get_state(self, job: str, item: str) -> AttemptState:
         """Return what is known; nothing is counted.
@@ -177,8 +177,9 @@ class Attempts:
             job: The job's id.
             item: The name of a tile, a quarter, a region or a task.
         """
+        keys = self._keys.job(job)
         with self._broker.translate_errors():
-            attempt = int(self._broker.redis.hincrby(self._keys.job(job).attempts, item, 1))
+            attempt = int(self._count(keys=[keys.record, keys.attempts], args=[item]))
         if attempt > 1:
             self._metrics.increment("retries", item.removeprefix("ocrfarm.") if item in protocol.TASKS else "recognize")
         return attempt
@@ -200,9 +201,10 @@ class Attempts:
             job: The job's id.
             item: The name of a tile, a quarter or a region.
         """
-        with self._broker.pipeline() as pipe:
-            pipe.hincrby(self._keys.job(job).failures, item, 1)
-            pipe.hincrby(self._keys.metrics, "failures", 1)
+        keys = self._keys.job(job)
+        with self._broker.translate_errors():
+            self._count(keys=[keys.record, keys.failures], args=[item])
+        self._metrics.increment("failures")
 
     def record_failure_of_running(self, job: str, tiles: Sequence[str]) -> None:
         """Record a failure of what was being read when the worker of these tiles was stopped from outside.

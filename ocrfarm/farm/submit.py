@@ -6,9 +6,8 @@ failed by recovery after a day; one with its image, but without a message, is re
 """
 
 import socket
-import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from celery import Celery
@@ -18,7 +17,7 @@ from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.job_store import JobStatus, JobStore
-from ocrfarm.farm.manifest import Request, make_end_note, request_fields, restore_status
+from ocrfarm.farm.manifest import Request, make_end_note, record_end, request_fields, restore_status
 from ocrfarm.public_http import validate_webhook_url
 from ocrfarm.settings import Admission, Settings
 from ocrfarm.storage import layout
@@ -29,6 +28,9 @@ _RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, 
 
 _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 5.0, 600.0
 """Seconds after which a refused client is asked to come back: neither at once nor tomorrow."""
+
+_UPLOADING = "its image is being uploaded"
+"""What a job waits for until a worker splits its image; if the client died, this stays true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,10 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
     _check_request(request)
     _check_capacity(submitter)
     job, jobs, store = job or protocol.new_job_id(), submitter.jobs, submitter.store
-    if not jobs.get_statuses(job):
-        jobs.create(JobStatus(id=job, state="queued", **request_fields(request)))
+    request = replace(request, submitted=jobs.read_time())
+    jobs.create(JobStatus(id=job, state="queued", waiting=_UPLOADING, **request_fields(request)))
     try:
-        store.put(layout.request(job), request.to_bytes())
+        store.put(layout.request(job), request.to_bytes(), if_absent=True)
         if isinstance(source, Path):
             store.put_file(layout.source(job), source)
         else:
@@ -111,17 +113,18 @@ def _check_capacity(submitter: Submitter) -> None:
     tiles = sum(status.tiles - status.blank - status.done - status.failed for status in statuses)
     over = max(len(active) / limits.max_active_jobs, tiles / limits.max_pending_tiles)
     if over >= 1:
-        after = _estimate_retry_after(statuses, tiles - limits.max_pending_tiles * 9 // 10)
+        excess = tiles - limits.max_pending_tiles * 9 // 10
+        after = _estimate_retry_after(statuses, excess, now=submitter.jobs.read_time())
         allowed = f"{limits.max_active_jobs} and {limits.max_pending_tiles} are allowed"
         reason = f"{len(active)} jobs with {tiles} tiles wait, {allowed}"
         raise FarmBusy(f"the farm has enough to do ({reason}); come back in {after:.0f} seconds", after)
 
 
-def _estimate_retry_after(statuses: list[JobStatus], tiles: int) -> float:
+def _estimate_retry_after(statuses: list[JobStatus], tiles: int, *, now: float) -> float:
     """Return the seconds until so many tiles are done, at the pace of the jobs that are being read."""
     begun = [status for status in statuses if status.started]
     done = sum(status.done for status in begun)
-    seconds = time.time() - min((status.started for status in begun), default=time.time())
+    seconds = now - min((status.started for status in begun), default=now)
     return min(max(max(tiles, 1) * seconds / done if done else 0.0, _MIN_RETRY_AFTER), _MAX_RETRY_AFTER)
 
 
@@ -147,7 +150,7 @@ def cancel(submitter: Submitter, job: str) -> bool:
     Raises:
         UnknownJob: Neither the broker nor the store knows the job.
     """
-    jobs, finished = submitter.jobs, time.time()
+    jobs, finished = submitter.jobs, submitter.jobs.read_time()
     model = _get_status(submitter, job).model
     if not jobs.update(job, state="cancelled", finished=finished):
         return False
@@ -191,12 +194,12 @@ def fail_job(jobs: JobStore, job: str, *, error: BaseException, store: Store) ->
         error: Why it failed.
         store: Keeps the reason, in case the broker forgets it.
     """
-    kind, finished = type(error).__name__, time.time()
+    kind = type(error).__name__
     bug = f"a bug in ocrfarm ({kind}: {error}); the worker's log on {socket.gethostname()} has the traceback"
     text = str(error) if isinstance(error, OcrfarmError) else bug
-    if jobs.update(job, state="failed", error=text, error_kind=kind, finished=finished):
-        with suppress(OcrfarmError):  # the store may be what failed; the broker knows it
-            store.put(
-                layout.final_status(job),
-                make_end_note(JobStatus(job, "failed", finished=finished, error=text, error_kind=kind)),
-            )
+    if jobs.has_ended(job):
+        return
+    status = JobStatus(job, "failed", finished=jobs.read_time(), error=text, error_kind=kind)
+    with suppress(OcrfarmError):  # the store may be what failed; the broker knows it
+        status = record_end(store, status)
+    jobs.update(job, **status.end_fields)

@@ -57,6 +57,7 @@ from ocrfarm.farm.recovery import (
     RECOVERY_STEPS,
     Delete,
     Fail,
+    Forget,
     RecoveryDecision,
     RemainingWork,
     Requeue,
@@ -213,17 +214,30 @@ def _resume(app: Celery, context: WorkerContext, job: str) -> None:
     with _counted(context, job, protocol.RESUME) as is_due:
         if is_due:
             clear_dead_letters(context.store, job)
-            context.jobs.recovery.reset_job(job, done=set(_find_remaining_work(context, job).tiles_read))
-            requeue(app, context, job=job, work=_find_remaining_work(context, job))
+            work = _find_remaining_work(context, job)
+            context.jobs.recovery.reset_job(job, done=set(work.tiles_read))
+            requeue(app, context, job=job, work=work)
 
 
 def _reconcile(app: Celery, context: WorkerContext) -> None:
     if not context.jobs.recovery.try_lock("reconcile", context.settings.admission.reconcile_interval * 9 // 10):
         return
-    with translate_errors():
-        for step in RECOVERY_STEPS:
+    for step in RECOVERY_STEPS:
+        with _logged(step.__name__), translate_errors():
             for decision in step(context):
-                _carry_out(app, context, decision)
+                with _logged(decision):
+                    _carry_out(app, context, decision)
+
+
+@contextmanager
+def _logged(what: object) -> Iterator[None]:
+    """Log what goes wrong with one job, so that it does not stop the others; a service that is away stops them all."""
+    try:
+        yield
+    except Exception as error:
+        if is_transient(error):
+            raise
+        _log.exception("recovery goes on without this: %s", what)
 
 
 def requeue(app: Celery, context: WorkerContext, *, job: str, work: RemainingWork) -> None:
@@ -242,7 +256,7 @@ def requeue(app: Celery, context: WorkerContext, *, job: str, work: RemainingWor
         task_id = protocol.split_id(job)
         app.signature(protocol.SPLIT, protocol.job_args(job), task_id=task_id, ignore_result=True).apply_async()
         return
-    generation = protocol.Generation(context.jobs.recovery.get_requeue_count(job), work.is_second_pass)
+    generation = protocol.Generation(context.jobs.recovery.get_generation(job), work.is_second_pass)
     messages = BatchMessages(app, context, job, generation=generation)
     published = BatchChord(app, job, generation=generation)
     for index, batch in enumerate(work.batches):
@@ -260,16 +274,28 @@ def _find_remaining_work(context: WorkerContext, job: str) -> RemainingWork:
 
 def _carry_out(app: Celery, context: WorkerContext, decision: RecoveryDecision) -> None:
     match decision:
-        case Restore(status):
-            context.jobs.create(status)
-        case Delete(job):
-            context.store.delete(list(context.store.list(layout.job_prefix(job))))
+        case Restore(status, replace_known):
+            if context.jobs.create(status, replace_known=replace_known):
+                context.jobs.recovery.renew_generation(status.id)
+        case Forget(job):
             context.jobs.recovery.delete_job(job)
+        case Delete(job):
+            _delete(context, job)
         case Fail(job, why):
             fail_job(context.jobs, job, error=JobFailed(f"job {job}: {why}"), store=context.store)
         case Requeue(status):
+            work = _find_remaining_work(context, status.id)
             context.jobs.recovery.count_requeue(status)
-            requeue(app, context, job=status.id, work=_find_remaining_work(context, status.id))
+            context.jobs.recovery.set_done(status.id, work.tiles_read)
+            requeue(app, context, job=status.id, work=work)
+
+
+def _delete(context: WorkerContext, job: str) -> None:
+    """Delete a job that has ended: its request first, without which what is left cannot come back as a job."""
+    if context.jobs.has_ended(job):
+        context.store.delete([layout.request(job)])
+        context.store.delete(context.store.list(layout.job_prefix(job)))
+        context.jobs.recovery.delete_job(job)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ jobs/{job}/second_pass.json           the regions that are read a second time (`
 jobs/{job}/dead_letters/{tile}.json   why a tile could not be read
 jobs/{job}/result.json                the document, in the format ocrfarm/1
 jobs/{job}/webhook.json               the job's webhook event and its delivery (`webhooks.WebhookEvent`)
-jobs/{job}/final_status.json          how a job without a document ended: cancelled, or failed and why
+jobs/{job}/final_status.json          how the job ended, and when; or that it was reopened after its end
 
 `ocrfarm doctor` writes its test objects below jobs/probe/, which is not a job.
 
@@ -22,10 +22,13 @@ jobs/{job}/final_status.json          how a job without a document ended: cancel
 
 from ocrfarm.tile import TileId
 
+JOBS = "jobs/"
+"""The common prefix of all jobs."""
+
 
 def job_prefix(job_id: str) -> str:
     """Return the common prefix of all objects of a job."""
-    return f"jobs/{job_id}/"
+    return f"{JOBS}{job_id}/"
 
 
 def request(job_id: str) -> str:
@@ -94,7 +97,7 @@ def result(job_id: str) -> str:
 
 
 def final_status(job_id: str) -> str:
-    """Return the key of the final status of a job without a document."""
+    """Return the key of the job's status at its end."""
     return f"{job_prefix(job_id)}final_status.json"
 
 

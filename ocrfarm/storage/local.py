@@ -80,11 +80,20 @@ class LocalStore:
             except _NOT_FOUND_ERRORS:
                 return False
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield the names of all objects that start with `prefix`, sorted."""
-        folder = check_prefix(prefix).rpartition("/")[0]
+    def list(self, prefix: str, *, only_folders: bool = False) -> Iterator[str]:
+        """Yield the names of all objects that start with `prefix`, sorted; see `Store.list`.
+
+        Args:
+            prefix: The start of the names.
+            only_folders: Yield the names of folders instead.
+        """
+        parent, _, start = check_prefix(prefix).rpartition("/")
+        folder, above = self._root / parent, f"{parent}/" if parent else ""
         with translate_os_errors(f"cannot list {self._root}"):
-            yield from _iter_keys(self._root / folder, f"{folder}/" if folder else "", prefix)
+            if only_folders:
+                yield from _iter_folders(folder, start)
+            else:
+                yield from _iter_keys(folder, above, prefix)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects and the folders that become empty; names without an object are ignored."""
@@ -152,6 +161,11 @@ def _iter_keys(folder: Path, start: str, prefix: str) -> Iterator[str]:
             yield from _iter_keys(folder / entry, key, prefix)
         else:
             yield key
+
+
+def _iter_folders(parent: Path, start: str) -> Iterator[str]:
+    names = (entry for entry in _list_entries(parent) if entry.endswith("/") and entry.startswith(start))
+    yield from (name.rstrip("/") for name in names if name != f"{TEMPORARY_FOLDER}/")
 
 
 def _list_entries(folder: Path) -> list[str]:

@@ -67,12 +67,20 @@ class MemoryStore:
         """Return whether an object of this name exists."""
         return check_key(key) in self._objects
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Return the names of all objects that start with `prefix`, sorted."""
+    def list(self, prefix: str, *, only_folders: bool = False) -> Iterator[str]:
+        """Return the names of all objects that start with `prefix`, sorted; see `Store.list`.
+
+        Args:
+            prefix: The start of the names.
+            only_folders: Return the names of folders instead.
+        """
         check_prefix(prefix)
         with self._lock:
             names = sorted(name for name in self._objects if name.startswith(prefix))
-        return iter(names)
+        if not only_folders:
+            return iter(names)
+        rest = (name[prefix.rfind("/") + 1 :].partition("/") for name in names)
+        return iter(dict.fromkeys(folder for folder, slash, _ in rest if slash))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; names without an object are ignored."""

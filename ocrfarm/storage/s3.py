@@ -168,17 +168,25 @@ class S3Store:
                     raise
             return True
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield the names of all objects that start with `prefix`, sorted."""
+    def list(self, prefix: str, *, only_folders: bool = False) -> Iterator[str]:
+        """Yield the names of all objects that start with `prefix`, sorted; see `Store.list`.
+
+        Args:
+            prefix: The start of the names.
+            only_folders: Yield the names of folders instead: 1,000 of them in one request.
+        """
         start = self._address.prefix + check_prefix(prefix)
+        request = {"Bucket": self._address.bucket, "Prefix": start} | ({"Delimiter": "/"} if only_folders else {})
         with _translate_aws_errors(f"list {prefix or 'all'}", self._address):
-            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._address.bucket, Prefix=start)
-            names = [
-                item["Key"].removeprefix(self._address.prefix) for page in pages for item in page.get("Contents", ())
-            ]
-        # Sorted here because SeaweedFS lists folder by folder ("a/b" before "a-b"). A name with a slash at its end is
-        # not one of our objects: consoles create it to show an empty folder.
-        yield from sorted(name for name in names if not name.endswith("/"))
+            pages = list(self._client().get_paginator("list_objects_v2").paginate(**request))
+        # Sorted here because SeaweedFS lists folder by folder ("a/b" before "a-b").
+        if only_folders:
+            folders = (item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ()))
+            yield from sorted(name[start.rfind("/") + 1 :].rstrip("/") for name in folders)
+        else:
+            names = [item["Key"] for page in pages for item in page.get("Contents", ())]
+            # A name with a slash at its end is not one of our objects: consoles create it to show an empty folder.
+            yield from sorted(name.removeprefix(self._address.prefix) for name in names if not name.endswith("/"))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; names without an object are ignored."""

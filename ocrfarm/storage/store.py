@@ -27,6 +27,8 @@ class Store(Protocol):
         b'pixels'
         >>> list(store.list("jobs/a1/"))
         ['jobs/a1/source']
+        >>> list(store.list("jobs/a", only_folders=True))
+        ['a1']
         >>> store.delete(["jobs/a1/source"])
         >>> store.exists("jobs/a1/source")
         False
@@ -76,8 +78,14 @@ class Store(Protocol):
         """Return whether an object of this name exists."""
         ...
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield the names of all objects that start with `prefix`, sorted."""
+    def list(self, prefix: str, *, only_folders: bool = False) -> Iterator[str]:
+        """Yield the names of all objects that start with `prefix`, sorted.
+
+        Args:
+            prefix: The start of the names.
+            only_folders: Yield the names of the folders that start with `prefix` instead, without the folders above
+                them. The cost does not depend on how many objects they hold.
+        """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:

@@ -25,9 +25,10 @@ from ocrfarm.client import Client, JobMetadata
 from ocrfarm.errors import JobFailed, ObjectNotFound, SettingsError
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import make_app
-from ocrfarm.farm.context import open_context, open_job_store
+from ocrfarm.farm.context import open_context
 from ocrfarm.farm.embedded.farm import EmbeddedFarm, WorkerLayout
 from ocrfarm.farm.manifest import Request
+from ocrfarm.farm.recovery import clear_dead_letters
 from ocrfarm.farm.submit import Submitter, cancel, fail_job, open_submitter, submit
 from ocrfarm.farm.tasks import register_tasks
 from ocrfarm.geometry import Size
@@ -267,16 +268,20 @@ def test_events_outlive_an_emptied_broker(farm: WebhookFarm) -> None:
 def test_a_job_that_is_resumed_and_ends_again_has_another_event(farm: WebhookFarm) -> None:
     job = farm.submit_job()
     assert cancel(farm.submitter, job)
-    recovery = open_job_store(farm.settings).recovery
-    recovery.reset_job(job, done=set())
+    _reopen(farm, job)
     assert WebhookDispatcher(farm.settings).dispatch_next() is None  # it goes on
     assert cancel(farm.submitter, job)
     dispatch_events(farm, 1)
-    recovery.reset_job(job, done=set())
+    _reopen(farm, job)
     farm.fail_job(job)
     dispatch_events(farm, 1)
     assert [event["type"] for event in farm.receiver.events(SECRET)] == ["job.cancelled", "job.failed"]
     assert len(set(farm.receiver.ids)) == 2
+
+
+def _reopen(farm: WebhookFarm, job: str) -> None:
+    clear_dead_letters(farm.submitter.store, job)
+    farm.submitter.jobs.recovery.reset_job(job, done=set())
 
 
 def test_a_removed_job_is_forgotten(farm: WebhookFarm) -> None:

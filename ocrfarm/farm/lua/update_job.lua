@@ -21,7 +21,11 @@ if not state or is_final[state] then
   return 0
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+local before = state
 state = redis.call('HGET', KEYS[1], 'state')
+if state ~= before then
+  redis.call('HDEL', KEYS[1], 'waiting') -- for what the job waited before
+end
 if is_final[state] then
   local counter = 'jobs ' .. state
   redis.call('SREM', KEYS[2], ARGV[1])
