@@ -15,7 +15,7 @@ _UNDECODED, _FIRST_UNDECODED = range(0xDC80, 0xDD00), 0x80
 _NAMED = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 """Escape sequences without a number."""
 
-_ESCAPED = re.compile(r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5})")
+_ESCAPED = re.compile(r"\\([\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00[01][0-9a-f]{5})")
 
 _FORMULA = re.compile("'*(?:[\t\r\n]|\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Beginnings of a cell that spreadsheets run as a formula (OWASP, CSV injection), full-width forms included. A guarded
