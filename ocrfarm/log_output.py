@@ -23,7 +23,7 @@ from typing import Any
 
 from ocrfarm.printable import printable, printable_json
 
-FIELDS = ("job", "tiles", "owner", "task", "worker", "state", "seconds")
+FIELDS = ("job", "tiles", "owner", "task", "worker", "state", "status", "seconds")
 """What a record may be about, in the order in which it is written; an `extra` of these names is written as well."""
 
 FORMATS = ("text", "json")

@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ocrfarm._version import __version__
 from ocrfarm.client import AsyncClient
@@ -15,20 +13,11 @@ from ocrfarm.farm.protocol import new_job_id
 from ocrfarm.server import jobs, problems
 from ocrfarm.server.api_keys import ApiKeys
 from ocrfarm.server.dependencies import OwnerDep, ServerState, StateDep
+from ocrfarm.server.middleware import AccessLog, FramingCheck, SecurityHeaders
 from ocrfarm.server.rate_limit import JobQuota, RateLimiter
 from ocrfarm.server.schemas import Health, WebhookSecret
 from ocrfarm.server.webhooks import derive_secret, format_secret, parse_secret
 from ocrfarm.settings import Settings
-
-_SECURITY_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Headers that forbid a browser to cache a response, to run anything in it, or to show it in another page."""
-
 
 _DESCRIPTION = (
     "Submit an image with `POST /v1/jobs`, follow the job's events or poll its status, and get the result in one of "
@@ -61,7 +50,9 @@ def create_app(settings: Settings) -> FastAPI:
         response_description="The secret.",
     )
     _add_health_routes(app)
-    app.add_middleware(_SecurityHeaders)
+    app.add_middleware(FramingCheck)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(AccessLog, metrics=state.metrics)
     problems.install_handlers(app)
     return app
 
@@ -105,20 +96,3 @@ async def _check_readiness(state: StateDep) -> Health:
     with suppress(UnknownJob):  # the id is new, so the broker and the store are both asked for it
         await state.client.job(new_job_id()).status()
     return Health()
-
-
-class _SecurityHeaders:
-    """Adds the security headers to every response, unless the response sets them itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

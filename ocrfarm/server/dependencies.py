@@ -11,6 +11,7 @@ from ocrfarm.client import AsyncClient, AsyncJob
 from ocrfarm.errors import UnknownJob
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.server.api_keys import ApiKeys
+from ocrfarm.server.metrics import ApiMetrics
 from ocrfarm.server.rate_limit import JobQuota, RateLimiter
 from ocrfarm.settings import Settings
 
@@ -25,6 +26,7 @@ class ServerState:
         keys: The API keys and their owners.
         rate_limiter: Limits requests, uploads and streams.
         job_quota: Limits unfinished jobs.
+        metrics: Counts requests.
         shutdown: Is set when the server is about to stop, so that streams end.
     """
 
@@ -33,6 +35,7 @@ class ServerState:
     keys: ApiKeys
     rate_limiter: RateLimiter
     job_quota: JobQuota
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
     shutdown: Event = field(default_factory=Event)
 
 
@@ -56,11 +59,12 @@ _bearer = HTTPBearer(auto_error=False, description="The API key, as `Authorizati
 
 
 async def get_current_owner(
-    state: StateDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, state: StateDep, *, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> str:
     """Return the owner of the request's key, and count the request.
 
     Args:
+        request: The request, whose `state.owner` is set for the log.
         state: The server's state.
         credentials: The key, if the request has one.
 
@@ -71,6 +75,7 @@ async def get_current_owner(
     if not owner:
         detail = "the API key is missing or unknown; send the header Authorization: Bearer KEY"
         raise HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    request.state.owner = owner
     state.rate_limiter.acquire(owner)
     return owner
 

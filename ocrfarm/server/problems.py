@@ -110,6 +110,20 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
+def make_problem_response(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with a problem that is only an HTTP status.
+
+    Args:
+        status: The status.
+        detail: What went wrong.
+        headers: More headers of the response.
+    """
+    phrase = HTTPStatus(status).phrase
+    problem = _make_problem(status, phrase, code=phrase.replace(" ", ""), detail=detail)
+    is_retryable = status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+    return _problem_response(problem.model_copy(update={"retryable": is_retryable}), headers)
+
+
 def _make_problem(status: int, title: str, *, code: str, detail: str) -> Problem:
     instance = uuid.uuid4().urn
     return Problem(type=f"urn:ocrfarm:{code}", title=title, status=status, detail=detail, code=code, instance=instance)
@@ -127,10 +141,7 @@ def _handle_ocrfarm_error(request: Request, error: Exception) -> Response:
 
 def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    problem = _make_problem(error.status_code, phrase, code=phrase.replace(" ", ""), detail=str(error.detail))
-    is_retryable = error.status_code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-    return _problem_response(problem.model_copy(update={"retryable": is_retryable}), error.headers)
+    return make_problem_response(error.status_code, str(error.detail), headers=error.headers)
 
 
 def _handle_validation_error(request: Request, error: Exception) -> Response:

@@ -3,22 +3,11 @@
 import logging
 import socket
 from contextlib import closing
-from types import FrameType
-from typing import TYPE_CHECKING
 
 from ocrfarm.errors import FarmError, MissingPackage
 from ocrfarm.settings import Settings
 
-if TYPE_CHECKING:
-    from uvicorn import Server
-
 PORT = 8700
-
-_SHUTDOWN_TIMEOUT = 5
-"""Seconds that open requests get to end."""
-
-_MAX_CONNECTIONS = 500
-"""Open connections beyond which requests are answered with status 503."""
 
 
 def serve(settings: Settings, *, address: str, port: int) -> int:
@@ -36,40 +25,17 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         FarmError: The address and port cannot be listened at.
         MissingPackage: The packages of `ocrfarm[api]` are not installed.
     """
-    server = _make_server(settings)
-    with closing(_listen(address, port)) as listener:
-        logging.getLogger(__name__).info("the HTTP API listens at http://%s:%s", *listener.getsockname()[:2])
-        server.run([listener])
-    return 0
-
-
-def _make_server(settings: Settings) -> "Server":
     try:
-        import uvicorn
-
-        from ocrfarm.server.app import create_app
+        from ocrfarm.server.runner import make_server
     except ImportError as error:
         raise MissingPackage(f"the HTTP API needs more packages ({error}): pip install 'ocrfarm[api]'") from error
-    api = create_app(settings)
-    config = uvicorn.Config(
-        api,
-        log_config=None,
-        access_log=False,  # a log must not hold the names of jobs and owners
-        server_header=False,
-        proxy_headers=False,  # the client's address is not used
-        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
-        limit_concurrency=_MAX_CONNECTIONS,
-    )
-    server = uvicorn.Server(config)
-    stop = server.handle_exit
-
-    def handle_exit(sig: int, frame: FrameType | None) -> None:
-        """End event streams first, so that none has to be cut."""
-        api.state.server.shutdown.set()
-        stop(sig, frame)
-
-    server.handle_exit = handle_exit  # type: ignore[method-assign]
-    return server
+    server = make_server(settings)
+    with closing(_listen(address, port)) as listener:
+        logging.getLogger(__name__).info("the HTTP API listens at http://%s:%s", *listener.getsockname()[:2])
+        if settings.api.api_metrics_port:
+            server.serve_metrics(address, settings.api.api_metrics_port)
+        server.run([listener])
+    return 0
 
 
 def _listen(address: str, port: int) -> socket.socket:

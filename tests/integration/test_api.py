@@ -521,7 +521,7 @@ def test_a_port_that_is_taken(synthetic_farm: EmbeddedFarm) -> None:
 def test_it_stops_on_sigterm(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
     with run_api_server(synthetic_farm.settings, tmp_path) as server:
         server.process.terminate()
-        assert server.process.wait(10) in (0, -15)
+        assert server.process.wait(10) == 0
         assert "Traceback" not in server.log.read_text()
 
 
@@ -549,7 +549,7 @@ def test_a_server_that_stops_does_not_wait_for_streams(synthetic_farm: EmbeddedF
             lines = answer.iter_lines()
             assert next(lines)
             server.process.terminate()
-            assert server.process.wait(15) in (0, -15)
+            assert server.process.wait(15) == 0
             with suppress(httpx.TransportError):
                 list(lines)
     with Client(settings=synthetic_farm.settings) as client:
