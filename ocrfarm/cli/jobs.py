@@ -1,9 +1,7 @@
 """`ocrfarm status|wait|fetch|cancel|resume|jobs`: the jobs of the farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import os
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +14,7 @@ from ocrfarm.client import Client
 from ocrfarm.client.job import make_source_info
 from ocrfarm.errors import PartialResult
 from ocrfarm.export import Target, export
+from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,9 +80,9 @@ def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
     """
     job = Client().job(job_id)
     document = job.result(timeout)
-    with tempfile.TemporaryDirectory(prefix="ocrfarm-") as folder:
+    with scratch_dir("fetch") as folder:
         limits = Settings.from_env(os.environ).limits.overrides
-        source = make_source_info(job, document, folder=Path(folder), base=target.base_url, limits=limits)
+        source = make_source_info(job, document, folder=folder, base=target.base_url, limits=limits)
         export(document, target, source=source)
     echo(describe_written_files(target, job_id), *format_summary(document))
     if not document.is_complete:

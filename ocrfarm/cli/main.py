@@ -4,6 +4,7 @@ import importlib
 import io
 import logging
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -159,6 +160,11 @@ def echo(*lines: str, err: bool = False, head: str = "") -> None:
         stream, usual = (sys.stderr, sys.__stderr__) if err else (sys.stdout, sys.__stdout__)
         text = head + "\n".join(map(printable, lines))
         click.echo(text, err=err, file=None if stream is usual else stream)
+
+
+def exit_on_sigterm() -> None:
+    """Make SIGTERM end this command as Ctrl-C does, with exit code 0: what it made is removed, its farm is stopped."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
 
 
 def _print_usage_error(error: click.ClickException) -> None:

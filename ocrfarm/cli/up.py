@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ocrfarm.cli.display import flower_tasks_url
-from ocrfarm.cli.main import echo
+from ocrfarm.cli.main import echo, exit_on_sigterm
 from ocrfarm.cli.options import PROFILE_HELP
 from ocrfarm.client import Client
 from ocrfarm.recognize import find_profile
@@ -63,6 +63,7 @@ def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> Non
     """
     from ocrfarm.farm.embedded.farm import EmbeddedFarm, default_layout
 
+    exit_on_sigterm()
     settings = Settings.from_env(os.environ)
     layout = default_layout(flower_port, runtime=find_profile(profile).runtime)
     farm = EmbeddedFarm(profile, data_dir=data_dir, layout=layout, base_settings=settings)

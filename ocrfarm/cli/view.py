@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 import time
 import webbrowser
 from functools import partial
@@ -12,9 +11,10 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ocrfarm.cli.main import echo
+from ocrfarm.cli.main import echo, exit_on_sigterm
 from ocrfarm.cli.sources import find_image
 from ocrfarm.errors import InvalidResult
+from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.printable import printable
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Settings
@@ -56,9 +56,10 @@ def view(result: Path, image: Path | None, *, out: Path | None, port: int, brows
         _write_pages(items, out)
         echo(f"{out}: publish this folder on a web server or in a bucket; its first page is index.html")
         return
-    with tempfile.TemporaryDirectory(prefix="ocrfarm-view-") as name:
-        _write_pages(items, Path(name))
-        with serve(partial(reply_with_file, Path(name)), port=port) as address:
+    exit_on_sigterm()
+    with scratch_dir("view") as folder:
+        _write_pages(items, folder)
+        with serve(partial(reply_with_file, folder), port=port) as address:
             echo(address, "# press Ctrl-C to stop")
             if browser:
                 _open_browser(address)

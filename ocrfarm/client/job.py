@@ -12,6 +12,7 @@ from ocrfarm.client.connections import Connections
 from ocrfarm.client.progress import Poller, open_progress_bar
 from ocrfarm.document import Document, Page
 from ocrfarm.errors import ObjectNotFound, UnknownJob
+from ocrfarm.printable import printable
 from ocrfarm.result import SourceInfo
 from ocrfarm.result.json import document_from_json, pages_from_json
 from ocrfarm.storage import layout
@@ -19,7 +20,7 @@ from ocrfarm.storage import layout
 if TYPE_CHECKING:
     from ocrfarm.farm.job_store import JobStatus
 
-_SUFFIX = re.compile(r"\.\w{1,10}")
+_SUFFIX = re.compile(r"\.\w{1,10}", re.ASCII)
 """A file name's suffix that is safe to use for a file on this machine."""
 
 
@@ -187,14 +188,23 @@ def make_source_info(
     """
     from ocrfarm.pdf_image_tiles import iter_image_tiles
 
-    name = PurePath(job.status().name).name  # of a URL, the last part
-    suffix = _SUFFIX.fullmatch(PurePath(name).suffix)
-    get_image = cache(partial(_download_image, job, folder / f"source{suffix.group() if suffix else ''}"))
+    name = printable(PurePath(job.status().name).name)  # of a URL, the last part
+    get_image = cache(partial(_download_image, job, folder / f"source{safe_suffix(name)}"))
     cut_tiles = partial(iter_image_tiles, get_image, limits=limits)
     overviews = {number: partial(job.overview, place) for place, number in enumerate(document.page_numbers)}
     return SourceInfo(
         name, get_image, lambda number: overviews[number](), cut_tiles, base_url=base, stem=stem or job.id
     )
+
+
+def safe_suffix(name: str) -> str:
+    """Return the suffix of a name that a stranger may have chosen, or "" if no file of this machine should have it.
+
+    >>> safe_suffix("sheet.tif"), safe_suffix("sheet.t f")
+    ('.tif', '')
+    """
+    found = _SUFFIX.fullmatch(PurePath(name).suffix)
+    return found.group() if found else ""
 
 
 def _download_image(job: Job, path: Path) -> Path:

@@ -18,20 +18,30 @@ from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from ocrfarm.client import Client, Job
-from ocrfarm.client.job import make_source_info
+from ocrfarm.client.job import make_source_info, safe_suffix
+from ocrfarm.errors import OcrfarmError, UnknownFormat
 from ocrfarm.export import Target, export
+from ocrfarm.farm.embedded.processes import scratch_dir
+from ocrfarm.printable import printable
 from ocrfarm.result.formats import FORMATS, find_formats
 from ocrfarm.viewer.binary_lines import to_json
 from ocrfarm.viewer.bundle import STATIC_DIR, ViewerItem, write_viewer
-from ocrfarm.viewer.server import PathHandler, Reply, reply_with_file
+from ocrfarm.viewer.server import PathHandler, Reply, reply_with_error, reply_with_file
+
+if TYPE_CHECKING:
+    from ocrfarm.farm.job_store import JobStatus
 
 _STATIC_PATHS = {"/": "jobs.html", "/jobs.css": "jobs.css", "/theme.css": "theme.css", "/jobs.js": "jobs.js"}
 _SCRIPTS_PATH = "/js/"
 
 _MAX_VIEWERS = 20
 """Number of viewers that are kept; for a page of 16384 x 16384 pixels, one takes 35 to 50 MB."""
+
+_MAX_NAME_LENGTH = 200
+"""Characters of a job's name that the name of a downloaded file has."""
 
 _RESULT_TIMEOUT = 0
 """Seconds to wait for a result: none, since the page links to the results of finished jobs only."""
@@ -68,11 +78,11 @@ def open_jobs_page(config: JobsPageConfig, folder: Path) -> Iterator[PathHandler
         folder: Folder for viewers and files; what is written there is removed when the block ends.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="shown-", dir=folder, ignore_cleanup_errors=True) as shown,
+        scratch_dir("shown", folder) as shown,
         ThreadPoolExecutor(1, "ocrfarm-views") as workers,
     ):
         try:
-            yield _JobsPage(config, Path(shown), workers).handle_path
+            yield _JobsPage(config, shown, workers).handle_path
         finally:
             workers.shutdown(cancel_futures=True)  # their viewers will not be opened
 
@@ -97,12 +107,15 @@ class _JobsPage:
         if top != "jobs" or kind not in ("files", "view") or not job:
             return None
         found = self._config.client.job(job)
-        return self._format_reply(found, rest) if kind == "files" else self._viewer_reply(found, rest)
+        try:
+            return self._format_reply(found, rest) if kind == "files" else self._viewer_reply(found, rest)
+        except OcrfarmError as error:
+            return reply_with_error(error, hidden=self._folder)
 
     def _job_rows(self) -> dict[str, object]:
         flower = self._config.flower
         jobs = [
-            {**asdict(status), "ended": status.has_ended, "flower": flower(status.id) if flower else ""}
+            {**_printable_fields(status), "ended": status.has_ended, "flower": flower(status.id) if flower else ""}
             for status in self._config.client.jobs()
         ]
         return {"now": time.time(), "formats": _DOWNLOAD_FORMATS, "jobs": jobs}
@@ -126,7 +139,7 @@ class _JobsPage:
             return self._viewers[job.id]
 
     def _build_viewer(self, job: Job) -> None:
-        document, name = job.result(_RESULT_TIMEOUT), PurePath(job.status().name).name
+        document, name = job.result(_RESULT_TIMEOUT), printable(PurePath(job.status().name).name)
         with _download_image(job, self._folder) as image:
             write_viewer(
                 [ViewerItem(name, document, image)], self._folder / job.id / "view", limits=self._config.limits
@@ -137,20 +150,27 @@ class _JobsPage:
 
     def _format_reply(self, job: Job, format_name: str) -> Reply:
         """Write the result in a format, and return the bytes of the file."""
-        (form,) = find_formats(format_name)
-        document, name = job.result(_RESULT_TIMEOUT), PurePath(job.status().name)
+        form, *others = find_formats(format_name)
+        if others:
+            raise UnknownFormat(f"{format_name}: only one format at a time can be downloaded")
+        document, name = job.result(_RESULT_TIMEOUT), printable(PurePath(job.status().name).stem)[:_MAX_NAME_LENGTH]
         with tempfile.TemporaryDirectory(prefix="image-", dir=self._folder) as place:
             folder = Path(place)
-            source = make_source_info(job, document, folder=folder, stem=name.stem, limits=self._config.limits)
+            source = make_source_info(job, document, folder=folder, limits=self._config.limits)
             target = Target(folder / "files", (form,))
             export(document, target, source=source)
-            return Reply((target.folder / form.file_name(name.stem)).read_bytes(), save_as=form.file_name(name.stem))
+            return Reply((target.folder / form.file_name(job.id)).read_bytes(), save_as=form.file_name(name or job.id))
+
+
+def _printable_fields(status: "JobStatus") -> dict[str, object]:
+    """Return the fields of a status; a stranger may have named the job."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in asdict(status).items()}
 
 
 @contextmanager
 def _download_image(job: Job, folder: Path) -> Iterator[Path]:
     """Download the image of a job into a folder that is removed when the block ends."""
     with tempfile.TemporaryDirectory(prefix="image-", dir=folder) as place:
-        path = Path(place) / f"source{PurePath(job.status().name).suffix}"
+        path = Path(place) / f"source{safe_suffix(job.status().name)}"
         job.save_image(path)
         yield path

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ocrfarm.errors import FarmError, OcrfarmError
+from ocrfarm.printable import printable
 
 _EMPTY_STYLE_HASH = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ _MEDIA_TYPES = {
 _DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
 _ALLOWED_HOSTS = ("127.0.0.1", "localhost")
+
+MAX_CONNECTIONS = 64
+"""Open connections, each of which has a thread; a browser opens six for one page."""
 
 _IDLE_TIMEOUT = 60
 """Seconds after which a connection without a request is closed."""
@@ -92,6 +96,23 @@ def reply_with_text(message: str, status: HTTPStatus) -> Reply:
         b'There is no such page.\n'
     """
     return Reply(f"{message}\n".encode(), _MEDIA_TYPES[".txt"], status=status)
+
+
+def reply_with_error(error: OcrfarmError, *, hidden: Path | None = None) -> Reply:
+    r"""Return the reply to a request that failed for a reason that the user can understand.
+
+    Args:
+        error: The error.
+        hidden: A folder whose path the message must not contain.
+
+    Examples:
+        >>> reply_with_error(OcrfarmError("/tmp/a/source.png: is damaged"), hidden=Path("/tmp/a")).content
+        b'OcrfarmError: source.png: is damaged\n'
+    """
+    text = printable(f"{type(error).__name__}: {error}")
+    if hidden:
+        text = text.replace(f"{hidden}/", "").replace(str(hidden), "the folder for viewers")
+    return reply_with_text(text, HTTPStatus.CONFLICT)
 
 
 def reply_with_file(folder: Path, path: str) -> Reply | None:
@@ -146,32 +167,60 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128  # with the default of 5, a burst of connections makes the others wait a second
 
     def __init__(self, handle_path: PathHandler, key: str, port: int) -> None:
-        self._connections: set[Any] = set()
+        self._idle: dict[Any, None] = {}
+        self._busy: set[Any] = set()
+        self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), partial(_RequestHandler, handle_path, key))
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
-        """Record the connection."""
-        self._connections.add(request)
+        """Record the connection, and close the one that has been idle longest if there are too many."""
+        with self._lock:
+            if len(self._idle) + len(self._busy) >= MAX_CONNECTIONS:
+                oldest = next(iter(self._idle), request)
+                self._idle.pop(oldest, None)
+                _close(oldest)
+            self._idle[request] = None
         super().process_request(request, client_address)
+
+    @contextmanager
+    def busy(self, request: Any) -> Iterator[None]:  # noqa: ANN401
+        """Surround the reply to a request, during which its connection is not idle."""
+        with self._lock:
+            self._idle.pop(request, None)
+            self._busy.add(request)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy.discard(request)
+                self._idle[request] = None
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as the base class has it
         """Forget the connection."""
-        self._connections.discard(request)
+        with self._lock:
+            self._idle.pop(request, None)
+            self._busy.discard(request)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
         """Accept no more connections, and close those that are open."""
         super().server_close()
-        for connection in tuple(self._connections):
-            with suppress(OSError):  # the browser has closed it
-                connection.shutdown(socket.SHUT_RDWR)
+        for connection in (*self._idle, *self._busy):
+            _close(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Log an error, unless the browser closed the connection."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             _log.exception("a request from %s failed", client_address)
+
+
+def _close(connection: Any) -> None:  # noqa: ANN401 - a socket
+    """End the connection; the thread that reads from it sees its end."""
+    with suppress(OSError):  # the browser has closed it
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _RequestHandler(BaseHTTPRequestHandler):
@@ -186,15 +235,29 @@ class _RequestHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the reply to a request."""
-        self._send(self._reply())
+        with self.server.busy(self.connection):
+            self._send(self._reply_or_error())
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Log nothing."""
 
+    def _reply_or_error(self) -> Reply:
+        """Return a reply to every request, also to one that meets a bug."""
+        try:
+            return self._reply()
+        except Exception:  # noqa: BLE001 - the path is not logged: it may contain the key
+            _log.exception("a request failed")
+            return reply_with_text(
+                "This request met a bug in ocrfarm; its log has the details.", HTTPStatus.INTERNAL_SERVER_ERROR
+            )
+
     def _reply(self) -> Reply:
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:
+            return reply_with_text("This address makes no sense.", HTTPStatus.BAD_REQUEST)
         if (
             self.headers.get("Host", "").partition(":")[0] not in _ALLOWED_HOSTS
         ):  # any port: a tunnel has one of its own
@@ -210,7 +273,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
                 "This page does not exist.", HTTPStatus.NOT_FOUND
             )
         except OcrfarmError as error:
-            return reply_with_text(f"{type(error).__name__}: {error}", HTTPStatus.CONFLICT)
+            return reply_with_error(error)
 
     def _has_key(self) -> bool:
         try:

@@ -30,7 +30,7 @@ def farm(valkey_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) 
         shown = JobsPageConfig(place.client, {}, partial(flower_tasks_url, FLOWER))
         with open_jobs_page(shown, folder) as find, serve(find) as address:
             yield place, address
-        assert not list(folder.glob("shown-*")), "nothing is left"
+        assert not list(folder.glob("ocrfarm-shown-*")), "nothing is left"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,9 @@
 
 import http.client
 import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
@@ -12,7 +15,7 @@ import pytest
 
 from ocrfarm.errors import FarmError, UnknownJob
 from ocrfarm.viewer.bundle import STATIC_DIR
-from ocrfarm.viewer.server import CONTENT_SECURITY_POLICY, PathHandler, Reply, reply_with_file, serve
+from ocrfarm.viewer.server import CONTENT_SECURITY_POLICY, MAX_CONNECTIONS, PathHandler, Reply, reply_with_file, serve
 
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
@@ -125,3 +128,40 @@ def test_a_port_that_is_taken_is_said(client: ViewerClient, tmp_path: Path) -> N
 def test_the_viewer_has_the_same_policy_on_any_server() -> None:
     page = (STATIC_DIR / "index.html").read_text(encoding="utf-8")
     assert re.findall('Content-Security-Policy" content="(.*?)"', page) == [CONTENT_SECURITY_POLICY]
+
+
+def test_a_bug_and_an_address_that_makes_no_sense_are_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find(path: str) -> Reply | None:
+        raise ValueError(f"embedded null byte in {tmp_path}")
+
+    with serve(find) as address:
+        client = ViewerClient(address)
+        client.enter()
+        status, _, body = client.ask("/jobs")
+        assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+        assert str(tmp_path).encode() not in body
+        with socket.create_connection(("127.0.0.1", client.port), timeout=10) as connection:
+            connection.sendall(b"GET http://[/ HTTP/1.1\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
+    assert client.key.partition("=")[2] not in caplog.text
+
+
+def test_idle_connections_take_few_threads_and_do_not_hinder_others(client: ViewerClient) -> None:
+    client.enter()
+    before, sockets, waited = threading.active_count(), [], []
+    try:
+        for number in range(600):
+            sockets.append(socket.create_connection(("127.0.0.1", client.port), timeout=10))
+            if number % 2:
+                sockets[-1].sendall(b"GET / HTTP/1.1\r\nHost: 127")  # a header that never ends
+            if number % 50 == 49:
+                since = time.monotonic()
+                assert client.ask("/")[0] == HTTPStatus.OK
+                waited.append(time.monotonic() - since)
+        assert threading.active_count() - before <= MAX_CONNECTIONS + 8
+        assert max(waited) < 1
+    finally:
+        for each in sockets:
+            each.close()

@@ -30,7 +30,7 @@ from typing import IO, Self
 
 from ocrfarm.cpu import usable_cpus
 from ocrfarm.errors import FarmError, find_error
-from ocrfarm.farm.embedded.specs import FarmFolders, FarmSpec, ProcessSpec, broker_spec, worker_spec
+from ocrfarm.farm.embedded.specs import LOCK_NAME, FarmFolders, FarmSpec, ProcessSpec, broker_spec, worker_spec
 from ocrfarm.recognize import Profile, Runtime, find_profile
 from ocrfarm.settings import Settings
 
@@ -278,7 +278,7 @@ def _make_run_dir() -> Path:
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:
-    lock = (folder / "farm.lock").open("ab")
+    lock = (folder / LOCK_NAME).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

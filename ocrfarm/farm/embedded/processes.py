@@ -5,7 +5,7 @@ A folder belongs to a process by a file lock, which the system releases when the
 ```
  ocrfarm-new-XXXX    being made: lock file created, lock taken
         | rename     from here on, a folder without a held lock is abandoned
- ocrfarm-split-XXXX  in use; the next process that makes one removes abandoned ones
+ ocrfarm-split-XXXX  in use; the next process that makes one of the same purpose removes abandoned ones
 ```
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 """The options' numbers in linux/prctl.h."""
 
-_DIR_PREFIX, _NEW_DIR_PREFIX, _LOCK_NAME = "ocrfarm-split-", "ocrfarm-new-", "lock"
+_NEW_DIR_PREFIX, _LOCK_NAME = "ocrfarm-new-", "lock"
 _MIN_ABANDONED_AGE = 60
 """Seconds. A younger folder without a lock file is just being made or removed."""
 
@@ -49,22 +49,27 @@ def _prctl(option: int, value: int) -> None:
 
 
 @contextmanager
-def scratch_dir() -> Iterator[Path]:
-    """Return a context manager whose value is an empty folder, which is removed at its end.
+def scratch_dir(purpose: str = "split", parent: Path | None = None) -> Iterator[Path]:
+    """Return a context manager whose value is a private, empty folder, which is removed at its end.
 
     Folders of processes that were killed are removed first.
+
+    Args:
+        purpose: A word in the folder's name, by which abandoned folders are found.
+        parent: The folder in which it is made; None: that for temporary files.
 
     >>> with scratch_dir() as folder:
     ...     _ = (folder / "image.tif").write_bytes(b"II*")
     >>> folder.exists()
     False
     """
-    for beginning, is_abandoned in ((_DIR_PREFIX, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
-        for old in Path(tempfile.gettempdir()).glob(f"{beginning}*"):
+    place, prefix = parent or Path(tempfile.gettempdir()), f"ocrfarm-{purpose}-"
+    for beginning, is_abandoned in ((prefix, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
+        for old in place.glob(f"{beginning}*"):
             if is_abandoned(old):
                 shutil.rmtree(old, ignore_errors=True)
-    new = Path(tempfile.mkdtemp(prefix=_NEW_DIR_PREFIX))
-    folder = new.with_name(new.name.replace(_NEW_DIR_PREFIX, _DIR_PREFIX))
+    new = Path(tempfile.mkdtemp(prefix=_NEW_DIR_PREFIX, dir=place))
+    folder = new.with_name(new.name.replace(_NEW_DIR_PREFIX, prefix))
     with (new / _LOCK_NAME).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         new.rename(folder)  # not before: a folder of this name without a held lock counts as abandoned

@@ -9,6 +9,12 @@ from typing import Any
 
 from ocrfarm.errors import FarmError
 
+LOCK_NAME = "farm.lock"
+"""File in the data folder that a running farm holds locked."""
+
+_PRIVATE = 0o700
+"""Mode of folders that only their owner may read."""
+
 WORKER_COMMAND = (sys.executable, "-m", "ocrfarm.cli", "worker")
 
 
@@ -107,9 +113,18 @@ class FarmFolders:
         return self.run_dir / f"{worker}.toml"
 
     def create(self) -> None:
-        """Create the folders; the store creates its own."""
-        for folder in (self.logs, self.broker, self.temporary):
+        """Create the folders, which nobody else may read, whatever the umask is.
+
+        A data folder that existed before and was no farm's keeps its mode: others may use what lies beside the farm's
+        folders.
+        """
+        is_ours = not self.data_dir.exists() or (self.data_dir / LOCK_NAME).exists()
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        for folder in (self.logs, self.broker, self.store, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(_PRIVATE)
+        if is_ours:
+            self.data_dir.chmod(_PRIVATE)
 
 
 def worker_spec(name: str, *arguments: str) -> ProcessSpec:
