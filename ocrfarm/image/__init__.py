@@ -4,6 +4,7 @@ Importing this package imports pyvips and Pillow. Workers and the pipeline do so
 """
 
 from ocrfarm.image.codec import decode_tile, encode_tile
+from ocrfarm.image.decoding import StopCheck, never_stop
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.mosaic import assemble_box
 from ocrfarm.image.parallel import prefetch_map
@@ -16,9 +17,11 @@ __all__ = [
     "Limits",
     "Pixels",
     "Raster",
+    "StopCheck",
     "assemble_box",
     "decode_tile",
     "encode_tile",
+    "never_stop",
     "open_source",
     "prefetch_map",
     "to_rgb",

@@ -6,8 +6,9 @@ import numpy as np
 import pyvips
 
 from ocrfarm.geometry import Box
+from ocrfarm.image.decoding import translate_decoder_errors
 from ocrfarm.image.pixels import Pixels
-from ocrfarm.image.vips import normalise, translate_errors
+from ocrfarm.image.vips import normalise
 
 _PNG_OPTIONS = {"compression": 1, "filter": "none", "keep": "none"}
 """For scanned text 3 to 7 times as fast as level 6 with filters, with 1.3 to 1.5 times the bytes."""
@@ -59,7 +60,7 @@ def decode_tile(data: bytes, part: Box | None = None) -> Pixels:
     Raises:
         DamagedImage: The PNG is truncated or damaged.
     """
-    with translate_errors("tile"):
+    with translate_decoder_errors("tile"):
         loaded = pyvips.Image.pngload_buffer(data, access="sequential", fail_on="error")
         image = normalise(loaded, location="tile")
         box = part or Box(0, 0, image.width, image.height)

@@ -1,33 +1,37 @@
-"""PDF pages as rasters: each page is rendered by a separate process (`pdfium.py`), so that no file can crash this one.
+"""PDF pages as rasters: they are rendered by a separate process (`pdfium.py`), so that no file can crash this one.
 
-Both processes hold one strip of rows: a page of 16,384 x 16,384 pixels with one JPEG takes 132 MB.
+One process renders the pages one after the other. Both processes hold one strip of rows: a page of 16,384 x 16,384
+pixels with one JPEG takes 132 MB.
+
+The time and the memory of that process are limited by the size of the file and of its pages, since a file of 800 bytes
+can contain hours of work.
 """
 
 import json
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from ocrfarm.errors import DamagedImage, find_error
 from ocrfarm.geometry import Size
+from ocrfarm.image.decoding import StopCheck
 from ocrfarm.image.limits import Limits
+from ocrfarm.image.pdfium_process import PdfiumProcess
 from ocrfarm.image.pixels import Pixels
 from ocrfarm.selection import Selection
 
-_PROGRAM = (sys.executable, "-P", "-m", "ocrfarm.image.pdfium")
+_BASE_SECONDS, _SECONDS_PER_BYTE, _SECONDS_PER_PIXEL = 8.0, 1e-4, 1.5e-7
+"""CPU seconds for a whole file, for each of its bytes and for each pixel that is rendered. A map of 300,000 lines has
+2.7 MB and takes 7 s."""
 
-ERROR_EXIT_CODE = 3
-"""Exit code of the process if the last line of its stderr is an `OcrfarmError` as JSON."""
+_BASE_MEMORY, _MEMORY_PER_BYTE = 384 << 20, 64
+"""Bytes of memory for any file, and for each of its bytes: the process of the same map takes 150 MB."""
 
-_ADVICE = "print it to a new PDF, or export the page as an image"
+_MEMORY_PER_BUFFERED_PIXEL, _MAX_BUFFERED_MEMORY_PER_BYTE = 16, 2_000
+"""Bytes of memory for each pixel of a JPEG-2000, which pdfium decodes as a whole, and their maximum for each byte of
+the file, since the file's claim may be false. 64 megapixels of RGB take 960 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,14 @@ class PdfPage:
         size: Size at which it will be rendered, in pixels.
         dpi: Resolution at which it will be rendered, in pixels per inch.
         has_text: Whether the page contains text of its own, visible or hidden.
+        buffered_pixels: Number of pixels of the largest image on it that must be decoded as a whole.
     """
 
     number: int
     size: Size
     dpi: float
     has_text: bool
+    buffered_pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +61,96 @@ class PdfPages:
     total: int
 
 
-def list_pages(path: Path, limits: Limits, *, selection: Selection) -> PdfPages:
-    """Inspect the selected pages; none of them is rendered.
+class PdfFile:
+    """A PDF, inspected and rendered by a process that ends with this object."""
 
-    Args:
-        path: The file.
-        limits: Limits on the pages and on the images on them.
-        selection: Which pages, and the resolution.
+    def __init__(self, path: Path, check: StopCheck) -> None:
+        """Start nothing yet.
 
-    Raises:
-        EncryptedFile: The file requires a password.
-        DamagedImage: The file cannot be decoded.
-        TooLarge: A page, or an image on it, exceeds the limits.
-        InputError: None of the selected pages exists.
-        MissingPackage: pypdfium2 is not installed.
-    """
-    request = {"path": str(path), "limits": asdict(limits), "selection": selection.to_json()}
-    with _run_pdfium(request, location=str(path)) as output:
-        text = output.read()
-    data = json.loads(text)
-    return PdfPages(tuple(PdfPage(**{**page, "size": Size(**page["size"])}) for page in data["pages"]), data["total"])
+        Args:
+            path: The file.
+            check: Called while the process works; it raises an exception to end the process.
+        """
+        self._path, self._check = path, check
+        self._file_bytes = path.stat().st_size
+        self._idle: list[PdfiumProcess] = []
+
+    def list_pages(self, limits: Limits, *, selection: Selection) -> PdfPages:
+        """Inspect the selected pages; none of them is rendered.
+
+        Args:
+            limits: Limits on the pages and on the images on them.
+            selection: Which pages, and the resolution.
+
+        Raises:
+            EncryptedFile: The file requires a password.
+            DamagedImage: The file cannot be decoded, or inspecting it takes too long or too much memory.
+            TooLarge: A page, or an image on it, exceeds the limits.
+            InputError: None of the selected pages exists.
+            MissingPackage: pypdfium2 is not installed.
+        """
+        chosen = Selection(selection.pages, selection.dpi)  # regions and mask are of no use here
+        process = self._start_request(0, 0, {"limits": asdict(limits), "selection": chosen.to_json()})
+        data = json.loads(process.read_line(self._check, location=str(self._path)))
+        self._idle.append(process)
+        pages = tuple(PdfPage(**{**page, "size": Size(**page["size"])}) for page in data["pages"])
+        return PdfPages(pages, data["total"])
+
+    def open_rows(self, page: PdfPage, *, location: str) -> "PdfRows":
+        """Return the rows of a page; it is rendered when they are read.
+
+        Args:
+            page: The page.
+            location: File and page, for messages.
+        """
+        return PdfRows(self, page, location)
+
+    def render(self, page: PdfPage, step: int, *, location: str) -> Iterator[Pixels]:
+        """Render a page from top to bottom and yield `step` rows at a time; a strip is valid until the next one.
+
+        Args:
+            page: The page.
+            step: Number of rows of a strip; the last strip may have fewer.
+            location: File and page, for messages.
+
+        Raises:
+            DamagedImage: The page cannot be rendered, or takes too long or too much memory.
+        """
+        size, details = page.size, {"number": page.number, "location": location}
+        pixels: Pixels = np.empty((min(step, size.height), size.width, 3), np.uint8)
+        request = details | {"size": [size.width, size.height]}
+        process = self._start_request(size.area, page.buffered_pixels, request)
+        for top in range(0, size.height, step):
+            rows = pixels[: size.height - top]
+            process.read_into(rows.data.cast("B"), self._check, location=location)
+            yield rows
+        self._idle.append(process)  # if the rows are not read to the end, the process ends with this generator
+
+    def _start_request(self, pixels: int, buffered_pixels: int, details: dict[str, Any]) -> PdfiumProcess:
+        """Send a request to an idle process or a new one, with the memory and the additional CPU time that it gets."""
+        size = self._file_bytes
+        buffered = min(_MEMORY_PER_BUFFERED_PIXEL * buffered_pixels, _MAX_BUFFERED_MEMORY_PER_BYTE * size)
+        memory = _BASE_MEMORY + _MEMORY_PER_BYTE * size + buffered
+        if not (process := self._take_idle()):
+            process = PdfiumProcess()
+            process.granted_seconds = _BASE_SECONDS + _SECONDS_PER_BYTE * size
+        process.granted_seconds += _SECONDS_PER_PIXEL * pixels
+        process.send({"path": str(self._path), "seconds": process.granted_seconds, "memory": memory, **details})
+        return process
+
+    def _take_idle(self) -> PdfiumProcess | None:
+        """Return a process that has answered all of its requests, unless there is none or it has crashed since."""
+        while self._idle:
+            if (process := self._idle.pop()).is_alive:
+                return process
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class PdfRows:
     """The rows of one page, always RGB; see `StoredRaster`."""
 
-    path: Path
+    file: PdfFile
     page: PdfPage
     location: str
     bands: int = 3
@@ -92,45 +161,5 @@ class PdfRows:
         return self.page.size
 
     def strips(self, step: int) -> Iterator[Pixels]:
-        """Render the page from top to bottom and yield `step` rows at a time; a strip is valid until the next one."""
-        size = self.page.size
-        request = {"path": str(self.path), "number": self.page.number, "size": [size.width, size.height]}
-        pixels: Pixels = np.empty((min(step, size.height), size.width, 3), np.uint8)
-        with _run_pdfium({**request, "limits": {}, "location": self.location}, location=self.location) as output:
-            for top in range(0, size.height, step):
-                rows = pixels[: size.height - top]
-                if output.readinto(rows.data.cast("B")) < rows.nbytes:
-                    break
-                yield rows
-            else:
-                return
-        raise DamagedImage(f"{self.location}: only a part of it was rendered; {_ADVICE}")
-
-
-@contextmanager
-def _run_pdfium(request: dict[str, Any], *, location: str) -> Iterator[Any]:
-    """Yield the output stream of the process; at the end of the block raise its error, if there is one."""
-    with tempfile.TemporaryFile() as stderr:
-        command = [*_PROGRAM, json.dumps(request)]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr) as process:
-            try:
-                yield process.stdout
-                code = process.wait()
-            finally:
-                process.kill()
-        if code:
-            raise _make_error(code, stderr, location)
-
-
-def _make_error(code: int, stderr: IO[bytes], location: str) -> Exception:
-    """Return the process's own error, `DamagedImage` if a signal ended it, or RuntimeError if it has a bug."""
-    stderr.seek(0)
-    last = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-    if code == ERROR_EXIT_CODE:
-        kind, text = json.loads(last)
-        return find_error(kind, DamagedImage)(text)
-    if code > 0:
-        return RuntimeError(f"{location}: {last}")
-    crash = f"pdfium ended with {signal.Signals(-code).name}: damage, or too little memory"
-    reason = "it takes too long" if code == -signal.SIGXCPU else crash
-    return DamagedImage(f"{location}: cannot be rendered ({reason}); {_ADVICE}")
+        """Render the page and yield `step` rows at a time, see `PdfFile.render`."""
+        return self.file.render(self.page, step, location=self.location)

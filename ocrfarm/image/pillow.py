@@ -4,7 +4,6 @@ Pillow's plugins are called directly, so that Pillow neither guesses the format 
 (`Limits` is stricter).
 """
 
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,9 @@ import pyvips
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, Jpeg2KImagePlugin
 
-from ocrfarm.errors import DamagedImage, MissingPackage
+from ocrfarm.errors import MissingPackage
 from ocrfarm.geometry import Size
+from ocrfarm.image.decoding import translate_decoder_errors
 from ocrfarm.image.formats import Format
 
 
@@ -38,12 +38,6 @@ _OPENERS: dict[Format, Callable[[Path], Image.Image]] = {
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")
 _STRIP_ROWS = 256
 """Rows copied at a time."""
-
-_DECODE_ERRORS = (
-    *(OSError, EOFError, RuntimeError, SyntaxError, ValueError),
-    *(IndexError, OverflowError, MemoryError, struct.error),
-)
-"""Exceptions that Pillow's plugins raise for damaged files."""
 
 
 def read_size(path: Path, image_format: Format) -> Size:
@@ -103,7 +97,9 @@ def _copy_pixels(pillow_image: Image.Image) -> NDArray[Any]:
 
 @contextmanager
 def _translate_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _DECODE_ERRORS as error:
-        raise DamagedImage(f"{path}: cannot be decoded, copy or export the file again ({error})") from error
+    """Translate errors of Pillow; a damaged file can ask for any amount of memory before a pixel is decoded."""
+    with translate_decoder_errors(str(path)):
+        try:
+            yield
+        except MemoryError as error:
+            raise ValueError("a part of it claims more memory than there is") from error

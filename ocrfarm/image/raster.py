@@ -10,11 +10,11 @@ import numpy as np
 from ocrfarm.errors import DamagedImage
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import pyramid
+from ocrfarm.image.decoding import StopCheck, never_stop, translate_decoder_errors
 from ocrfarm.image.orientation import Orientation
 from ocrfarm.image.pixels import Pixels
 from ocrfarm.image.row_buffer import RowBuffer, downscale
 from ocrfarm.image.spill_file import SpillFile
-from ocrfarm.image.vips import translate_errors
 
 MAX_OVERVIEW_SIDE = 2048
 """Maximum length of the overview's longer side, in pixels: enough for a screen, 12 MB as RGB."""
@@ -61,9 +61,25 @@ class Raster:
     """
 
     def __init__(
-        self, size: Size, decode: Callable[[], StoredRaster], *, orientation: Orientation, location: str
+        self,
+        size: Size,
+        decode: Callable[[], StoredRaster],
+        *,
+        orientation: Orientation,
+        location: str,
+        check: StopCheck = never_stop,
     ) -> None:
+        """Decode nothing yet.
+
+        Args:
+            size: Size of the upright page, in pixels.
+            decode: Opens the page as stored.
+            orientation: How the page becomes upright.
+            location: File and page, for messages.
+            check: Called for each strip that is decoded; it raises an exception to stop.
+        """
         self.size = size
+        self._check = check
         self._decode = decode
         self._orientation = orientation
         self._location = location
@@ -91,7 +107,7 @@ class Raster:
         self._check_boxes(boxes)
         upright_boxes = {self._orientation.stored_box(box, self.size): box for box in boxes}
         factor_of = {stored_box: factors.get(box, 1) for stored_box, box in upright_boxes.items()}
-        with translate_errors(self._location), SpillFile() as spill:
+        with SpillFile() as spill:
             overview_factor = _overview_factor(self.size)
             stored, strips = self._open_strips(max(_STRIP_ROWS, overview_factor, *factor_of.values()))
             buffers = [
@@ -106,6 +122,7 @@ class Raster:
             whole = Box(0, 0, stored.size.width, stored.size.height)
             overview = RowBuffer(stored.bands, boxes=[whole], factor=overview_factor, spill=spill)
             for strip in strips:
+                self._check()
                 reduced = {factor: downscale(strip, factor) for factor in {overview_factor, *factor_of.values()}}
                 for box, pixels in chain.from_iterable(buffer.add(reduced[buffer.factor]) for buffer in buffers):
                     yield upright_boxes[box], self._orientation.to_upright(pixels)
@@ -118,18 +135,18 @@ class Raster:
         If the raster has more than 16,384 columns, only those in the middle are returned. The next `cut` continues from
         these rows instead of decoding them again.
         """
-        with translate_errors(self._location):
-            stored = self._open()
-            width, row_count = min(stored.size.width, _MAX_TOP_COLUMNS), min(stored.size.height, row_count)
-            left = (stored.size.width - width) // 2
-            pixels = np.empty((row_count, width) if stored.bands == 1 else (row_count, width, stored.bands), np.uint8)
-            strips = stored.strips(_STRIP_ROWS)
-            for top, strip in zip(range(0, row_count, _STRIP_ROWS), strips, strict=False):
-                pixels[top : top + _STRIP_ROWS] = strip[: row_count - top, left : left + width]
-            whole = width == stored.size.width and (row_count % _STRIP_ROWS == 0 or row_count == stored.size.height)
-            if whole and pixels.nbytes <= _MAX_KEPT_BYTES:
-                self._resumable = stored, _resume_strips(pixels, strips)
-            return self._orientation.to_upright(pixels)
+        stored = self._open()
+        width, row_count = min(stored.size.width, _MAX_TOP_COLUMNS), min(stored.size.height, row_count)
+        left = (stored.size.width - width) // 2
+        pixels = np.empty((row_count, width) if stored.bands == 1 else (row_count, width, stored.bands), np.uint8)
+        strips = stored.strips(_STRIP_ROWS)
+        for top, strip in zip(range(0, row_count, _STRIP_ROWS), strips, strict=False):
+            self._check()
+            pixels[top : top + _STRIP_ROWS] = strip[: row_count - top, left : left + width]
+        whole = width == stored.size.width and (row_count % _STRIP_ROWS == 0 or row_count == stored.size.height)
+        if whole and pixels.nbytes <= _MAX_KEPT_BYTES:
+            self._resumable = stored, _resume_strips(pixels, strips)
+        return self._orientation.to_upright(pixels)
 
     def overview(self) -> Pixels:
         """Return the page, downscaled by a power of two to at most 2048 pixels a side; costs nothing after `cut`."""
@@ -145,7 +162,7 @@ class Raster:
         Raises:
             DamagedImage: The page cannot be decoded.
         """
-        with translate_errors(self._location):
+        with translate_decoder_errors(self._location):
             pyramid.save(self._open(), path, orientation=self._orientation)
 
     def _open_strips(self, step: int) -> tuple[StoredRaster, Iterator[Pixels]]:

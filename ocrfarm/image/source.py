@@ -1,16 +1,19 @@
 """Image file -> ImageSource: the header of every page is checked against the limits before anything is decoded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ocrfarm.document import PageSource
 from ocrfarm.geometry import Size
-from ocrfarm.image import pdf, pillow, tiff, vips
+from ocrfarm.image import pillow, tiff, tiff_page, vips
+from ocrfarm.image.animation import Animation
+from ocrfarm.image.decoding import StopCheck, never_stop, translate_decoder_errors
 from ocrfarm.image.formats import Format, detect_format
 from ocrfarm.image.limits import Limits
 from ocrfarm.image.orientation import Orientation
+from ocrfarm.image.pdf import PdfFile, PdfPage
 from ocrfarm.image.pixels import Pixels
 from ocrfarm.image.raster import Raster, StoredRaster
 from ocrfarm.selection import SELECT_ALL, Selection
@@ -20,13 +23,13 @@ _PILLOW_FORMATS = (Format.JPEG2000, Format.BMP, Format.HEIC)
 
 @dataclass(frozen=True, slots=True)
 class _PageHeader:
-    """What is known about one page before it is decoded; `number` is the loader's own number of the page."""
+    """What is known about one page before it is decoded; `number` is its index in an animation."""
 
-    number: int
     stored: Size
     orientation: Orientation = field(default_factory=Orientation)
-    has_alpha: bool = True
-    pdf_page: pdf.PdfPage | None = None
+    number: int = 0
+    directory: tiff.Directory | None = None
+    pdf_page: PdfPage | None = None
 
     @property
     def size(self) -> Size:
@@ -46,12 +49,16 @@ class ImageSource:
         format: Its format.
         headers: One header for each selected page.
         page_numbers: Indexes of the selected pages in the file (0 = first); empty if all pages are selected.
+        open_rows: Opens the rows of a page; takes its header, and file and page for messages.
+        check: Called while pages are decoded; it raises an exception to stop.
     """
 
     path: Path
     format: Format
     headers: tuple[_PageHeader, ...]
-    page_numbers: tuple[int, ...] = ()
+    page_numbers: tuple[int, ...]
+    open_rows: "_OpenRows"
+    check: StopCheck
     _started: dict[int, Raster] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -82,14 +89,22 @@ class ImageSource:
         header = self.headers[index]
         number = self.page_numbers[index] if self.page_numbers else index
         location = f"{self.path}, page {number + 1}" if len(self.headers) > 1 or number else str(self.path)
-        decode = partial(_open_rows, self.path, self.format, header=header, location=location)
-        return Raster(header.size, decode, orientation=header.orientation, location=location)
+        decode = partial(self.open_rows, header, location)
+        return Raster(header.size, decode, orientation=header.orientation, location=location, check=self.check)
 
+
+_OpenRows = Callable[[_PageHeader, str], StoredRaster]
 
 _DEFAULT_LIMITS = Limits()
 
 
-def open_source(path: Path, limits: Limits = _DEFAULT_LIMITS, *, selection: Selection = SELECT_ALL) -> ImageSource:
+def open_source(
+    path: Path,
+    limits: Limits = _DEFAULT_LIMITS,
+    *,
+    selection: Selection = SELECT_ALL,
+    check: StopCheck = never_stop,
+) -> ImageSource:
     """Open an image file and check its headers; no pixel is decoded.
 
     The format is detected by the content of the file. TIFF, animated GIF and WebP have one page for each image in the
@@ -100,6 +115,8 @@ def open_source(path: Path, limits: Limits = _DEFAULT_LIMITS, *, selection: Sele
         path: The file.
         limits: Limits on the file and its pages.
         selection: Which pages to open, and the resolution of PDF pages; regions and mask are ignored here.
+        check: Called several times a second while the file is opened and its pages are decoded, except in a decoder
+            that decodes a page as a whole; it raises an exception to stop.
 
     Raises:
         ImageNotFound: The file does not exist.
@@ -113,14 +130,17 @@ def open_source(path: Path, limits: Limits = _DEFAULT_LIMITS, *, selection: Sele
     form = detect_format(path)
     limits.check_bytes(path.stat().st_size, location=str(path))
     if form is Format.PDF:
-        return _open_pdf(path, limits, selection)
+        return _open_pdf(path, limits, selection, check)
     headers = tuple(_HEADER_READERS.get(form, _read_vips_headers)(path, form, limits))
     chosen = selection.select_pages(len(headers), source=str(path))
-    source = ImageSource(
-        path, form, tuple(headers[number] for number in chosen), _partial_numbers(chosen, len(headers))
-    )
+    open_rows: _OpenRows = partial(_open_rows, path, form)
+    if headers[-1].number:
+        animation = Animation(path, form, frame_size=headers[0].stored, count=len(headers), check=check)
+        open_rows = partial(_open_frame, animation)
+    numbers = _partial_numbers(chosen, len(headers))
+    source = ImageSource(path, form, tuple(headers[number] for number in chosen), numbers, open_rows, check)
     if form not in _PILLOW_FORMATS:
-        _open_rows(path, form, header=source.headers[0], location=str(path))
+        open_rows(source.headers[0], str(path))
     return source
 
 
@@ -128,44 +148,57 @@ def _partial_numbers(chosen: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(chosen) if len(chosen) < count else ()
 
 
-def _open_rows(path: Path, image_format: Format, *, header: _PageHeader, location: str) -> StoredRaster:
+def _open_rows(path: Path, image_format: Format, header: _PageHeader, location: str) -> StoredRaster:
     """Open one page; libvips reads only its header now, Pillow decodes all of it."""
-    if header.pdf_page:
-        return pdf.PdfRows(path, header.pdf_page, location)
-    with vips.translate_errors(location):
-        image = (
-            pillow.load(path, image_format)
-            if image_format in _PILLOW_FORMATS
-            else vips.load(path, image_format, page=header.number)
-        )
-        return vips.VipsRows(vips.normalise(image, location=location, has_alpha=header.has_alpha))
+    file, has_alpha = None, True
+    with translate_decoder_errors(location):
+        if image_format in _PILLOW_FORMATS:
+            image = pillow.load(path, image_format)
+        elif header.directory and header.directory.links:
+            file = tiff_page.open_page(path, header.directory)
+            image = vips.load_source(file, image_format)
+        else:
+            image = vips.load(path, image_format)
+        if header.directory:
+            has_alpha = header.directory.has_alpha
+        return vips.VipsRows(vips.normalise(image, location=location, has_alpha=has_alpha), location, file)
 
 
-def _open_pdf(path: Path, limits: Limits, selection: Selection) -> ImageSource:
-    listed = pdf.list_pages(path, limits, selection=selection)
-    headers = tuple(_PageHeader(page.number, page.size, pdf_page=page) for page in listed.pages)
+def _open_frame(animation: Animation, header: _PageHeader, location: str) -> StoredRaster:
+    return animation.open_rows(header.number, location=location)
+
+
+def _open_pdf(path: Path, limits: Limits, selection: Selection, check: StopCheck) -> ImageSource:
+    file = PdfFile(path, check)
+    listed = file.list_pages(limits, selection=selection)
+    headers = tuple(_PageHeader(page.size, pdf_page=page) for page in listed.pages)
     numbers = _partial_numbers([page.number for page in listed.pages], listed.total)
-    return ImageSource(path, Format.PDF, headers, numbers)
+    return ImageSource(path, Format.PDF, headers, numbers, partial(_open_pdf_page, file), check)
+
+
+def _open_pdf_page(file: PdfFile, header: _PageHeader, location: str) -> StoredRaster:
+    assert header.pdf_page
+    return file.open_rows(header.pdf_page, location=location)
 
 
 def _read_pillow_headers(path: Path, image_format: Format, limits: Limits) -> Iterator[_PageHeader]:
     size = pillow.read_size(path, image_format)
     limits.check_raster(size, location=str(path))
     limits.check_buffered(size, kind=image_format.value, location=str(path))
-    yield _PageHeader(0, size)
+    yield _PageHeader(size)
 
 
 def _read_tiff_headers(path: Path, image_format: Format, limits: Limits) -> Iterator[_PageHeader]:
     for page in tiff.list_pages(path, limits):
         limits.check_raster(page.size, location=str(path))
         limits.check_buffered(page.decode_unit, kind="strip or row of tiles", location=str(path))
-        yield _PageHeader(page.number, page.size, Orientation.from_exif(page.orientation), page.has_alpha)
+        yield _PageHeader(page.size, Orientation.from_exif(page.orientation), directory=page)
 
 
 def _read_vips_headers(path: Path, image_format: Format, limits: Limits) -> Iterator[_PageHeader]:
     location = str(path)
-    with vips.translate_errors(location):
-        image = vips.load(path, image_format, page=0)
+    with translate_decoder_errors(location):
+        image = vips.load(path, image_format)
         size, pages = Size(image.width, image.height), vips.read_number(image, "n-pages", default=1)
         orientation = Orientation.from_exif(vips.read_number(image, "orientation", default=1))
         limits.check_raster(size, location=location)
@@ -173,7 +206,7 @@ def _read_vips_headers(path: Path, image_format: Format, limits: Limits) -> Iter
         if kind := vips.find_buffered_kind(image, image_format):
             limits.check_buffered(size, kind=kind, location=location)
     for number in range(pages):  # all frames of an animation have the same size
-        yield _PageHeader(number, size, orientation)
+        yield _PageHeader(size, orientation, number)
 
 
 _HEADER_READERS = {**dict.fromkeys(_PILLOW_FORMATS, _read_pillow_headers), Format.TIFF: _read_tiff_headers}

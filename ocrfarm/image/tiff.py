@@ -1,7 +1,8 @@
 """TIFF file -> its directories that are pages, as opposed to thumbnails, pyramid levels and masks.
 
 libvips lists every directory as a page, so that each level of a pyramid would be read as a separate page. It also walks
-the whole chain of directories for every page that it opens: listing 1,000 pages takes 10 s with libvips and 0.1 s here.
+the whole chain of directories for every page that it opens: listing 1,000 pages takes 10 s with libvips and 0.1 s here
+(`tiff_page.py` opens a page alone).
 """
 
 import struct
@@ -46,18 +47,27 @@ class Directory:
     """One page as stored.
 
     Attributes:
-        number: Number of the directory (0 = first), which is libvips' page number.
         size: Width and height, in pixels.
         orientation: EXIF orientation, 1 to 8.
         decode_unit: Size of the part that is decoded as a whole: a strip or a row of tiles.
         has_alpha: False if the first channel after the colours has an unspecified meaning.
+        links: Where the file must be changed, and to which bytes, so that it consists of this page alone; empty if it
+            does so anyway.
     """
 
-    number: int
     size: Size
     orientation: int
     decode_unit: Size
     has_alpha: bool
+    links: tuple[tuple[int, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredDirectory:
+    """The fields of a directory that are read here, with its `links`."""
+
+    fields: dict[int, int]
+    links: tuple[tuple[int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +95,33 @@ def list_pages(path: Path, limits: Limits) -> tuple[Directory, ...]:
         DamagedImage: The chain of directories is broken or circular.
         TooLarge: The file has too many directories.
     """
-    directories: list[dict[int, int]] = []
+    directories: list[_StoredDirectory] = []
     try:
         with path.open("rb") as file:
-            for fields in _iter_directories(file):
-                directories.append(fields)
+            for directory in _iter_directories(file):
+                directories.append(directory)
                 limits.check_pages(len(directories), location=str(path))
     except (struct.error, OSError, ValueError) as error:
         raise _damage_error(path, "the list of its pages is broken") from error
-    if not directories or not all(fields.get(_Tag.WIDTH) and fields.get(_Tag.LENGTH) for fields in directories):
+    if not directories or not all(_has_size(directory.fields) for directory in directories):
         raise _damage_error(path, "it has no page, or a page without a size")
-    pages = [number for number, fields in enumerate(directories) if not _is_auxiliary(fields)]
-    return tuple(_to_directory(number, directories[number]) for number in pages or range(len(directories)))
+    pages = [directory for directory in directories if not _is_auxiliary(directory.fields)]
+    is_alone = len(directories) == 1
+    return tuple(_to_directory(page.fields, () if is_alone else page.links) for page in pages or directories)
+
+
+def _has_size(fields: dict[int, int]) -> bool:
+    return bool(fields.get(_Tag.WIDTH) and fields.get(_Tag.LENGTH))
 
 
 def _is_auxiliary(fields: dict[int, int]) -> bool:
     return bool(fields.get(_Tag.NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK))
 
 
-def _to_directory(number: int, fields: dict[int, int]) -> Directory:
+def _to_directory(fields: dict[int, int], links: tuple[tuple[int, bytes], ...]) -> Directory:
     size = Size(fields[_Tag.WIDTH], fields[_Tag.LENGTH])
     alpha = fields.get(_Tag.EXTRA_SAMPLES) != _UNSPECIFIED
-    return Directory(number, size, fields.get(_Tag.ORIENTATION, 1), _decode_unit(size, fields), alpha)
+    return Directory(size, fields.get(_Tag.ORIENTATION, 1), _decode_unit(size, fields), alpha, links)
 
 
 def _decode_unit(size: Size, fields: dict[int, int]) -> Size:
@@ -124,20 +139,24 @@ def _damage_error(path: Path, what: str) -> DamagedImage:
     return DamagedImage(f"{path}: {what}; the TIFF is truncated or damaged, copy or export it again")
 
 
-def _iter_directories(file: BinaryIO) -> Iterator[dict[int, int]]:
-    """Walk the chain of directories and yield the fields of each."""
+def _iter_directories(file: BinaryIO) -> Iterator[_StoredDirectory]:
+    """Walk the chain of directories and yield each."""
     head = file.read(8)
     order = "<" if head[:2] == b"II" else ">"
     big = b"+" in head[2:4]
     layout = _Layout(order, *(order + code for code in (_BIG if big else _CLASSIC)))
-    file.seek(8 if big else 4)
+    first_link = 8 if big else 4
+    file.seek(first_link)
     seen: set[int] = set()
     while offset := _unpack(file, layout.offset)[0]:
         if offset in seen:
             raise struct.error("the chain is circular")
         seen.add(offset)
         file.seek(offset)
-        yield _read_fields(file, layout)
+        fields = _read_fields(file, layout)
+        yield _StoredDirectory(
+            fields, ((first_link, struct.pack(layout.offset, offset)), (file.tell(), struct.pack(layout.offset, 0)))
+        )
 
 
 def _read_fields(file: BinaryIO, layout: _Layout) -> dict[int, int]:

@@ -7,15 +7,15 @@ not survive a fork (see `codec.encode_tile`). Importing pyvips before a fork is 
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyvips
 
-from ocrfarm.errors import DamagedImage, UnidentifiedImage
+from ocrfarm.errors import UnidentifiedImage
 from ocrfarm.geometry import Size
+from ocrfarm.image.decoding import translate_decoder_errors
 from ocrfarm.image.formats import Format
 from ocrfarm.image.pixels import Pixels
 
@@ -34,21 +34,19 @@ _PAGED_FORMATS = (Format.TIFF, Format.WEBP, Format.GIF)
 _WHITE = 255
 
 
-@contextmanager
-def translate_errors(location: str) -> Iterator[None]:
-    """Translate errors of libvips in the block into `DamagedImage`; `location` (file and page) begins the message."""
-    try:
-        yield
-    except pyvips.Error as error:
-        reason = " ".join(str(error).split())
-        raise DamagedImage(f"{location}: cannot be decoded, copy or export the file again ({reason})") from error
-
-
 @dataclass(frozen=True, slots=True)
 class VipsRows:
-    """The rows of a libvips image with 8 bits per channel; see `StoredRaster`."""
+    """The rows of a libvips image with 8 bits per channel; see `StoredRaster`.
+
+    Attributes:
+        image: The image, which can be read from top to bottom once.
+        location: File and page, for messages.
+        file: What the image reads its data from, which must live as long as the image does.
+    """
 
     image: pyvips.Image
+    location: str
+    file: pyvips.Source | None = None
 
     @property
     def size(self) -> Size:
@@ -62,30 +60,66 @@ class VipsRows:
 
     def strips(self, step: int) -> Iterator[Pixels]:
         """Decode the image from top to bottom and yield `step` rows at a time."""
-        region = pyvips.Region.new(self.image)
-        channels = () if self.bands == 1 else (self.bands,)
+        with translate_decoder_errors(self.location):
+            reader = RowReader(self.image)
         for top in range(0, self.image.height, step):
-            height = min(step, self.image.height - top)
-            raw = region.fetch(0, top, self.image.width, height)
-            yield np.frombuffer(raw, np.uint8).reshape(height, self.image.width, *channels)
+            with translate_decoder_errors(self.location):
+                rows = reader.read(top, min(step, self.image.height - top))
+            yield rows
 
 
-def load(path: Path, image_format: Format, *, page: int) -> pyvips.Image:
-    """Open one page for reading from top to bottom; only the header is read now.
+class RowReader:
+    """Reads rows of a libvips image from top to bottom, in the calling thread; raises the errors of libvips."""
 
-    Missing pixels are an error when they are fetched; they never become grey rows. TIFF needs `fail_on="warning"` for
-    this, because otherwise libvips 8.18 returns truncated tiles and strips as black. Unknown tags do not count as
-    warnings.
+    def __init__(self, image: pyvips.Image) -> None:
+        self._region = pyvips.Region.new(image)
+        self._width = image.width
+        self._channel_shape = () if image.bands == 1 else (image.bands,)
+
+    def read(self, top: int, row_count: int) -> Pixels:
+        """Decode and return rows.
+
+        Args:
+            top: The first row.
+            row_count: Number of rows.
+        """
+        raw = self._region.fetch(0, top, self._width, row_count)
+        return np.frombuffer(raw, np.uint8).reshape(row_count, self._width, *self._channel_shape)
+
+
+def load(path: Path, image_format: Format, *, page: int = 0, page_count: int = 1) -> pyvips.Image:
+    """Open pages for reading from top to bottom; only the header is read now.
+
+    Missing pixels are an error when they are fetched; they never become grey rows.
 
     Args:
         path: The file.
         image_format: Its format.
-        page: Number of the page (0 = first), for formats with several pages.
+        page: Number of the first page (0 = first), for formats with several pages.
+        page_count: Number of pages, which are read as one image, one below the other.
     """
-    paged = {"page": page} if image_format in _PAGED_FORMATS else {}
-    fail_on = "warning" if image_format is Format.TIFF else "error"
+    paged = {"page": page, "n": page_count} if image_format in _PAGED_FORMATS else {}
     name = os.fsencode(path)  # of a str, pyvips makes UTF-8, which not every file name is
-    return pyvips.Operation.call(_LOADERS[image_format], name, access="sequential", fail_on=fail_on, **paged)
+    return pyvips.Operation.call(_LOADERS[image_format], name, **_load_options(image_format), **paged)
+
+
+def load_source(file: pyvips.Source, image_format: Format) -> pyvips.Image:
+    """Open the first page of a file that is read by callbacks; see `load`.
+
+    Args:
+        file: The file.
+        image_format: Its format.
+    """
+    return pyvips.Operation.call(f"{_LOADERS[image_format]}_source", file, **_load_options(image_format))
+
+
+def _load_options(image_format: Format) -> dict[str, str]:
+    """Return options for reading rows in order, with missing pixels as errors.
+
+    TIFF needs `fail_on="warning"` for this, because otherwise libvips 8.18 returns truncated tiles and strips as black.
+    Unknown tags do not count as warnings.
+    """
+    return {"access": "sequential", "fail_on": "warning" if image_format is Format.TIFF else "error"}
 
 
 def read_number(image: pyvips.Image, name: str, *, default: int) -> int:

@@ -104,3 +104,28 @@ def make_pdf(
 def make_stream(entries: bytes, data: bytes) -> bytes:
     """Give the body of a stream object."""
     return b"<< %b /Length %d >>\nstream\n%b\nendstream" % (entries, len(data), data)
+
+
+FORM = b"/Type /XObject /Subtype /Form /BBox [0 0 200 200] "
+"""Entries of a form, which is drawn by its name."""
+
+
+def make_nested_forms(levels: int, count: int) -> bytes:
+    """Give a PDF in which each form draws the next one so many times."""
+    following = (b"/Resources << /XObject << /X %d 0 R >> >> " % (6 + level) for level in range(levels))
+    forms = [make_stream(FORM + resources, b"/X Do " * count) for resources in following]
+    return make_pdf(b"/X Do ", *forms, make_stream(FORM, b"0 0 10 10 re f"))
+
+
+def make_endless_form(count: int = 3) -> bytes:
+    """Give a PDF with a form that draws itself so many times."""
+    resources = b"/Resources << /XObject << /X 5 0 R >> >> "
+    return make_pdf(b"/X Do", make_stream(FORM + resources, b"/X Do " * count))
+
+
+def make_slow_pdf() -> bytes:
+    """Give a PDF of 700 bytes that pdfium draws for minutes: a pattern in steps of 1/24 of a pixel."""
+    pattern = b"/Type /Pattern /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 1 1] /XStep 0.01 /YStep 0.01"
+    cell = make_stream(pattern + b" /Resources << >>", b"0 0 1 1 re f")
+    page = make_pdf(b"/Pattern cs /X scn 0 0 200 200 re f", cell)
+    return page.replace(b"/XObject", b"/Pattern", 1)

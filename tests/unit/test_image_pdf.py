@@ -1,5 +1,13 @@
 """PDF pages as rasters: the resolution that suits them, every pixel in its place, and what is wrong with files."""
 
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +15,21 @@ import pypdfium2
 import pytest
 
 from ocrfarm.document import PageSource
-from ocrfarm.errors import DamagedImage, EncryptedFile, InputError, TooLarge
+from ocrfarm.errors import DamagedImage, EncryptedFile, InputError, JobCancelled, TooLarge
 from ocrfarm.geometry import Box, Size
-from ocrfarm.image import Limits, open_source, pdf
+from ocrfarm.image import Limits, open_source, pdf, pdfium_process
 from ocrfarm.selection import Selection, parse_page_ranges
 from tests.support.image_files import Array, make_noise
-from tests.support.pdf_files import LETTER_SIZE, PdfBuilder, make_encrypted_pdf, make_pdf, make_stream
+from tests.support.pdf_files import (
+    LETTER_SIZE,
+    PdfBuilder,
+    make_encrypted_pdf,
+    make_endless_form,
+    make_nested_forms,
+    make_pdf,
+    make_slow_pdf,
+    make_stream,
+)
 
 
 def whole(path: Path, page: int = 0, scope: Selection | None = None) -> Array:
@@ -149,9 +166,9 @@ def test_images_that_must_be_held_in_memory_have_a_limit(tmp_path: Path) -> None
 
 def test_a_page_that_takes_too_long_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 5))\nwhile True: pass"
-    monkeypatch.setattr(pdf, "_PROGRAM", (pdf._PROGRAM[0], "-c", slow))
+    monkeypatch.setattr(pdfium_process, "_PROGRAM", (sys.executable, "-c", slow))
     (tmp_path / "x.pdf").write_bytes(make_pdf(b""))
-    with pytest.raises(DamagedImage, match="it takes too long"):
+    with pytest.raises(DamagedImage, match="it takes longer than such a file may take"):
         open_source(tmp_path / "x.pdf")
 
 
@@ -163,7 +180,147 @@ def test_what_is_not_wanted_any_more_is_not_drawn_to_its_end(tmp_path: Path) -> 
 
 
 def test_an_error_of_ours_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "_PROGRAM", (pdf._PROGRAM[0], "-c", "raise KeyError('oops')"))
+    monkeypatch.setattr(pdfium_process, "_PROGRAM", (sys.executable, "-c", "raise KeyError('oops')"))
     (tmp_path / "x.pdf").write_bytes(make_pdf(b""))
     with pytest.raises(RuntimeError, match="oops"):
         open_source(tmp_path / "x.pdf")
+
+
+def _helper_processes() -> set[int]:
+    """Return the ids of the processes of pdfium that this process has started and that have not ended."""
+    own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {int(pid) for pid in own if b"ocrfarm.image.pdfium" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def _write(folder: Path, data: bytes) -> Path:
+    path = folder / "x.pdf"
+    path.write_bytes(data)
+    return path
+
+
+def test_one_process_renders_all_pages(tmp_path: Path) -> None:
+    maker = PdfBuilder()
+    for _ in range(45):  # more than are rendered before the document is opened afresh
+        maker.add_page((20, 20), b"0 0 9 9 re f")
+    source = open_source(maker.save(tmp_path / "x.pdf"))
+    started = _helper_processes()
+    assert len(started) == 1
+    pages = [source.page(number).overview().sum() for number in range(45)]
+    assert len(set(pages)) == 1
+    assert _helper_processes() == started
+    del source
+    assert not _helper_processes()
+
+
+def test_pages_that_are_read_at_the_same_time(tmp_path: Path) -> None:
+    maker = PdfBuilder()
+    for size in (200, 300):
+        maker.add_page((size, size), b"0 0 99 99 re f")
+    path = maker.save(tmp_path / "x.pdf")
+    source = open_source(path)
+    source.top_rows(1, row_count=64)
+    first = source.page(0).overview()
+    assert np.array_equal(source.page(1).overview(), open_source(path).page(1).overview())
+    assert np.array_equal(first, open_source(path).page(0).overview())
+
+
+def test_a_process_that_died_between_two_pages_is_replaced(tmp_path: Path) -> None:
+    maker = PdfBuilder()
+    maker.add_page((20, 20), b"0 0 9 9 re f")
+    source = open_source(maker.save(tmp_path / "x.pdf"))
+    (process,) = _helper_processes()
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    assert source.page(0).overview().min() == 0
+
+
+@pytest.mark.parametrize("is_drawing", [True, False])
+def test_work_that_is_not_needed_any_more_stops_while_pdfium_draws(is_drawing: bool, tmp_path: Path) -> None:
+    started: list[float] = []
+
+    def stop_after_a_second() -> None:
+        if started and time.monotonic() > started[0] + 1:
+            raise JobCancelled("it has ended")
+
+    path = _write(tmp_path, make_slow_pdf())
+    if is_drawing:
+        source = open_source(path, check=stop_after_a_second)
+        started.append(time.monotonic())
+        with pytest.raises(JobCancelled):
+            source.page(0).overview()
+    else:
+        started.append(-9e9)
+        with pytest.raises(JobCancelled):
+            open_source(path, check=stop_after_a_second)
+    assert time.monotonic() - max(started[0], 0) < 5 or not is_drawing
+    assert not _helper_processes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pdfium_ends_with_a_process_that_is_killed_while_it_draws(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from ocrfarm.image import open_source; "
+    script += "source = open_source(Path(sys.argv[1])); print('opened', flush=True); source.page(0).overview()"
+    command = [sys.executable, "-c", script, str(_write(tmp_path, make_slow_pdf()))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        helpers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        (helper,) = map(int, helpers.read_text().split())
+        time.sleep(0.5)  # it draws
+        process.kill()
+    end = time.monotonic() + 5
+    while Path(f"/proc/{helper}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{helper}").exists()
+
+
+def test_a_small_file_gets_little_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "_BASE_SECONDS", 1.0)
+    source = open_source(_write(tmp_path, make_slow_pdf()))
+    with pytest.raises(DamagedImage, match=r"longer than such a file may take\); print it to a new PDF"):
+        source.page(0).overview()
+
+
+_MEMORY_BOMBS = {
+    "a form that draws itself": make_endless_form(),
+    "forms in forms": make_nested_forms(12, 12),
+    "a content of 100 million lines": make_pdf(zlib.compress(b"0 0 m 9 9 l S " * 10_000_000, 9), is_compressed=True),
+    "a content of 500 MB of blanks": make_pdf(zlib.compress(bytes(500_000_000), 9), is_compressed=True),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", _MEMORY_BOMBS)
+def test_a_small_file_gets_little_memory(kind: str, tmp_path: Path) -> None:
+    peak = 0
+
+    def measure() -> None:
+        nonlocal peak
+        for process in _helper_processes():
+            with suppress(OSError):
+                peak = max(peak, int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize())
+
+    with pytest.raises(DamagedImage, match=r"more memory than such a file may take|cannot be decoded"):
+        open_source(_write(tmp_path, _MEMORY_BOMBS[kind]), check=measure).page(0).overview()
+    assert peak < 700 << 20
+
+
+def test_a_filter_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    image = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Width 9 /Height 9 "
+    path = _write(tmp_path, make_pdf(b"99 0 0 99 0 0 cm /X Do", make_stream(image + b"/Filter /Fl#ff#fe ", bytes(81))))
+    with pytest.raises(DamagedImage, match="page 1: cannot be decoded"):
+        open_source(path)
+
+
+def test_any_number_of_regions(tmp_path: Path) -> None:
+    regions = tuple(Box(x, y, x + 1, y + 1) for x in range(200) for y in range(200))
+    source = open_source(_write(tmp_path, make_pdf(b"")), selection=Selection(regions=regions))
+    assert source.page_sizes == (Size(833, 833),)
+
+
+def test_any_number_of_page_ranges(tmp_path: Path) -> None:
+    ranges = ",".join(str(number) for number in range(1, 60_000, 2))
+    assert (
+        len(open_source(_write(tmp_path, make_pdf(b"")), selection=Selection(parse_page_ranges(ranges))).page_sizes)
+        == 1
+    )

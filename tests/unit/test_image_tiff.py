@@ -1,6 +1,8 @@
 """TIFF: which directories are pages."""
 
+import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from PIL import Image
 
 from ocrfarm.errors import DamagedImage, TooLarge
 from ocrfarm.geometry import Box, Size
-from ocrfarm.image import Limits, open_source
-from tests.support.image_files import encode, encode_with_pillow, make_noise, tiff_directory, write_file
+from ocrfarm.image import ImageSource, Limits, open_source, tiff_page
+from tests.support.image_files import Array, encode, encode_with_pillow, make_noise, tiff_directory, write_file
 
 _HEAD = b"II*\x00\x08\x00\x00\x00"
 
@@ -105,6 +107,84 @@ def test_more_pages_than_allowed_are_refused(tmp_path: Path) -> None:
     assert len(open_source(path, Limits(pages=5)).page_sizes) == 5
     with pytest.raises(TooLarge, match="`pages`"):
         open_source(path, Limits(pages=4))
+
+
+def _write_pages(path: Path, rasters: list[Array], **options: Any) -> Path:
+    first, *others = [Image.fromarray(raster) for raster in rasters]
+    first.save(path, format="TIFF", save_all=True, append_images=others, **options)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"big_tiff": True}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}])
+@pytest.mark.parametrize("order", ["II", "MM"])
+def test_a_page_among_many_is_that_of_libvips(options: dict[str, Any], order: str, tmp_path: Path) -> None:
+    rasters = [make_noise(20 + 7 * index, 90 - 5 * index, seed=index) for index in range(5)]
+    if order == "MM":
+        rasters = [raster[..., 0] for raster in rasters]
+        path = write_file(tmp_path, "tif", _make_big_endian_pages(rasters))
+    else:
+        path = _write_pages(tmp_path / "x.tif", rasters, **options)
+    source = open_source(path)
+    for number in (3, 0, 4, 1, 2):
+        expected = pyvips.Image.tiffload(str(path), page=number).numpy()
+        [(_, found)] = source.page(number).cut([Box(0, 0, expected.shape[1], expected.shape[0])])
+        assert np.array_equal(found, expected.reshape(found.shape))
+
+
+def _make_big_endian_pages(rasters: list[Array]) -> bytes:
+    data, links = bytearray(b"MM\0*\0\0\0\0"), 4
+    for raster in rasters:
+        height, width = raster.shape
+        start = len(data)
+        data += raster.tobytes()
+        fields = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: start, 277: 1, 278: height, 279: raster.size}
+        data[links : links + 4] = len(data).to_bytes(4, "big")
+        data += struct.pack(">H", len(fields)) + b"".join(
+            struct.pack(">HHII", tag, 4, 1, n) for tag, n in fields.items()
+        )
+        links = len(data)
+        data += bytes(4)
+    return bytes(data)
+
+
+def test_the_work_for_a_page_does_not_grow_with_the_number_of_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_bytes: list[int] = []
+    read = tiff_page._PatchedFile.read
+
+    def count(file: tiff_page._PatchedFile, size: int) -> bytearray:
+        data = read(file, size)
+        read_bytes.append(len(data))
+        return data
+
+    monkeypatch.setattr(tiff_page._PatchedFile, "read", count)
+    work = {}
+    for pages in (10, 200):
+        source = open_source(_write_pages(tmp_path / "x.tif", [make_noise(9, 9)] * pages))
+        read_bytes.clear()
+        _read_page(source, pages - 1)
+        work[pages] = len(read_bytes), sum(read_bytes)
+    assert work[200][0] <= work[10][0] + 2
+    assert work[200][1] <= 2 * work[10][1] + 10_000
+
+
+def _read_page(source: ImageSource, number: int) -> None:
+    list(source.page(number).cut([Box(0, 0, 5, 5)]))
+
+
+def test_decoding_stops_between_strips(tmp_path: Path) -> None:
+    checks: list[None] = []
+
+    def stop_at_fifth_strip() -> None:
+        checks.append(None)
+        if len(checks) == 5:
+            raise KeyboardInterrupt
+
+    path = write_file(tmp_path, "tif", encode(make_noise(30, 2000), "tif"))
+    with pytest.raises(KeyboardInterrupt):
+        list(open_source(path, check=stop_at_fifth_strip).page(0).cut([Box(0, 0, 30, 2000)]))
+    assert len(checks) == 5
 
 
 def test_unknown_fields_are_no_damage(tmp_path: Path) -> None:
