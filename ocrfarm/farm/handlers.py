@@ -27,7 +27,8 @@ from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.farm.manifest import Manifest, Request, record_end, summarize_document
 from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.farm.second_pass import collect_second_pass
-from ocrfarm.image import ImageSource, Limits, Pixels, decode_tile, encode_tile, open_source, prefetch_map
+from ocrfarm.image import ImageSource, Limits, Pixels, StopCheck, decode_tile, encode_tile, never_stop, open_source
+from ocrfarm.image.parallel import prefetch_map
 from ocrfarm.pipeline import PageOutcome, iter_tiles, recognize_tile, resolve_overlap, tile_pages
 from ocrfarm.recognize import Engine, Profile, find_profile
 from ocrfarm.recognize.tile_reader import crop_tile_part
@@ -46,12 +47,13 @@ DOWNLOAD_THREADS = 16
 """Threads that download fragments: a few kilobytes each, so that they mostly wait."""
 
 
-def split(context: WorkerContext, job: str) -> Generator[TileBatch, None, None]:
+def split(context: WorkerContext, job: str, *, check: StopCheck = never_stop) -> Generator[TileBatch, None, None]:
     """Cut the job's image into tiles; store the manifest first, then the tiles.
 
     Args:
         context: The store and the job states.
         job: The job's id.
+        check: Called several times a second while the image is decoded; it raises an exception to stop.
 
     Yields:
         Each batch, as soon as its tiles are stored, while the rest of the image is still being decoded.
@@ -64,7 +66,8 @@ def split(context: WorkerContext, job: str) -> Generator[TileBatch, None, None]:
     context.jobs.update(job, state="splitting", started=context.jobs.read_time())
     with scratch_dir() as folder, _name_errors(request.name, folder) as path:
         store.get_file(layout.source(job), path)
-        source = open_source(path, Limits(**context.settings.limits.overrides), selection=request.selection)
+        limits = Limits(**context.settings.limits.overrides)
+        source = open_source(path, limits, selection=request.selection, check=check)
         request = replace(request, profile=resolve_overlap(source, request.profile))
         tiles = tile_pages(source, request.profile, selection=request.selection)
         all_tiles = tuple(tile for page in tiles for tile in page)

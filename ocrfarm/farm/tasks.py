@@ -77,6 +77,9 @@ _REQUEUE_DELAY = 3
 _YIELD_CHECK_INTERVAL = 0.25
 """Seconds between two checks for smaller jobs: a tile may take less, and a small job hardly waits longer for it."""
 
+_END_CHECK_INTERVAL = 1.0
+"""Seconds between two checks whether a job that is split has ended: a cancelled job frees its worker soon."""
+
 
 class RequeueingRequest(Request):
     """A task as the worker's parent process sees it: one that is killed at its hard time limit is requeued.
@@ -187,7 +190,7 @@ def _split(app: Celery, context: WorkerContext, job: str) -> None:
     memory = context.settings.admission.split_memory_mb
     with enforce_memory_limit(memory), _counted(context, job, protocol.SPLIT) as is_due:
         if is_due:
-            with closing(handlers.split(context, job)) as batches:
+            with closing(handlers.split(context, job, check=_EndCheck(context, job))) as batches:
                 requeue(app, context, job=job, work=RemainingWork(batches=batches))
 
 
@@ -342,6 +345,21 @@ def _returned_on_error(context: WorkerContext, job: str, names: list[str]) -> It
         raise SystemExit(1) from error  # the next process starts with free memory
     except OcrfarmError as error:
         _requeue_or_fail(context, job, error, *names)
+
+
+class _EndCheck:
+    """Stops the work on a job that has ended; called often, it asks the broker once a second."""
+
+    def __init__(self, context: WorkerContext, job: str) -> None:
+        self._context, self._job = context, job
+        self._next_check = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + _END_CHECK_INTERVAL
+        if self._context.jobs.has_ended(self._job):
+            raise JobCancelled(f"job {self._job} ended while it was split")
 
 
 class _YieldCheck:
