@@ -22,7 +22,7 @@ from ocrfarm.client.sources import REMOTE_PREFIXES
 from ocrfarm.errors import FarmBusy, NoImagesFound
 from ocrfarm.farm import protocol
 from ocrfarm.printable import printable_json
-from ocrfarm.public_http import validate_webhook_url
+from ocrfarm.public_http import AllowedHosts, parse_webhook_url
 from ocrfarm.settings import Settings
 
 DEFAULT_JOURNAL = Path("submitted.csv")
@@ -96,8 +96,10 @@ def submit(
         webhook: URL to notify when a job ends.
         as_json: Whether to print JSON.
     """
-    metadata = JobMetadata(webhook=validate_webhook_url(webhook)) if webhook is not None else JobMetadata()
     settings = Settings.from_env(os.environ)
+    if webhook is not None:
+        parse_webhook_url(webhook, AllowedHosts(settings.security.webhook_allowed_hosts))
+    metadata = JobMetadata(webhook=webhook or "")
     client = Client(settings=settings)
     chosen_priority = int(priority) if priority else None
     submit_one = partial(client.submit, profile=options.profile, selection=options.selection, priority=chosen_priority)

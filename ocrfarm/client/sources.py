@@ -148,14 +148,17 @@ def download_url(url: str, path: Path, *, access: Security) -> None:
     """
     if not access.allow_url_sources:
         raise SettingsError("downloads are disabled: fetch the file yourself, or set OCRFARM_ALLOW_URL_SOURCES=1")
-    from ocrfarm.public_http import open_connection, parse_https_url, redact_url, request_target
+    from ocrfarm.public_http import limit_duration, open_connection, parse_https_url, redact_url, request_target
 
     parts = parse_https_url(url, "an image's address")
     shown_url = redact_url(parts)
     deadline = time.monotonic() + access.url_timeout
     headers = {"Accept-Encoding": "identity", "User-Agent": "ocrfarm"}
     try:
-        with closing(open_connection(parts, min(_READ_TIMEOUT, access.url_timeout))) as connection:
+        with (
+            closing(open_connection(parts, min(_READ_TIMEOUT, access.url_timeout))) as connection,
+            limit_duration(connection, access.url_timeout),
+        ):
             connection.request("GET", request_target(parts), headers=headers)
             with connection.getresponse() as response:
                 _save(response, path, url=shown_url, access=access, deadline=deadline)

@@ -70,6 +70,7 @@ class JobStatus(JobTimes):
         failed: Tiles that were given up.
         owner: Whose job it is, in a farm with several owners.
         webhook: Whether the job's webhook was delivered.
+        webhook_error: Why its last delivery failed.
     """
 
     id: str
@@ -81,6 +82,7 @@ class JobStatus(JobTimes):
     failed: int = 0
     owner: str = ""
     webhook: WebhookState = ""
+    webhook_error: str = ""
 
     def __repr__(self) -> str:
         """Leave out what is zero or empty, so that a notebook shows a short line."""
@@ -298,6 +300,7 @@ def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> J
         name=record.get("name", ""),
         owner=record.get("owner", ""),
         webhook=next((each for each in get_args(WebhookState) if each == record.get("webhook")), ""),
+        webhook_error=record.get("webhook_error", ""),
         tiles=int(number("tiles")),
         blank=int(number("blank")),
         done=max(done, int(number("done"))),

@@ -18,7 +18,7 @@ from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request, make_end_note, record_end, request_fields, restore_status
-from ocrfarm.public_http import validate_webhook_url
+from ocrfarm.public_http import AllowedHosts, parse_webhook_url
 from ocrfarm.settings import Admission, Settings
 from ocrfarm.storage import layout
 from ocrfarm.storage.store import Store
@@ -42,12 +42,14 @@ class Submitter:
         store: Takes the request and the image.
         jobs: Takes the job's record.
         admission: How much work the farm accepts.
+        webhook_hosts: Hosts that webhooks may reach although they are not public.
     """
 
     app: Celery
     store: Store
     jobs: JobStore
     admission: Admission
+    webhook_hosts: AllowedHosts
 
     def close(self) -> None:
         """Close every connection to the broker."""
@@ -63,7 +65,8 @@ def open_submitter(settings: Settings, app: Celery, *, store: Store) -> Submitte
         app: The app that publishes.
         store: The farm's store.
     """
-    return Submitter(app, store, open_job_store(settings), settings.admission)
+    allowed = AllowedHosts(settings.security.webhook_allowed_hosts)
+    return Submitter(app, store, open_job_store(settings), settings.admission, allowed)
 
 
 def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job: str = "") -> str:
@@ -77,11 +80,11 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
 
     Raises:
         FarmBusy: The farm has enough to do; nothing was submitted.
-        SettingsError: The priority is none that a queue has, or the webhook is not an https:// URL.
+        SettingsError: The priority is none that a queue has, or nothing can be delivered to the webhook.
         StoreError: The store failed; the job has failed, and no worker knows of it.
         BrokerError: The broker failed; the same.
     """
-    _check_request(request)
+    _check_request(request, submitter.webhook_hosts)
     _check_capacity(submitter)
     job, jobs, store = job or protocol.new_job_id(), submitter.jobs, submitter.store
     request = replace(request, submitted=jobs.read_time())
@@ -99,11 +102,11 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
     return job
 
 
-def _check_request(request: Request) -> None:
+def _check_request(request: Request, allowed: AllowedHosts) -> None:
     if request.priority not in (None, *protocol.PRIORITIES):
         raise SettingsError(f"priority {request.priority} is none: 0 (first), 5 or 9")
     if request.webhook:
-        validate_webhook_url(request.webhook)
+        parse_webhook_url(request.webhook, allowed)
 
 
 def _check_capacity(submitter: Submitter) -> None:

@@ -21,6 +21,7 @@ _EXAMPLE: JsonDict = {
     "error_kind": "",
     "waiting": "",
     "webhook": "",
+    "webhook_error": "",
     "submitted": "2026-11-25T09:00:00Z",
     "started": "2026-11-25T09:00:01Z",
     "finished": None,
@@ -43,6 +44,7 @@ class JobView(BaseModel):
     error_kind: str = Field(description="The class of that error.")
     waiting: str = Field(description="What the job waits for, if it may wait for ever.")
     webhook: WebhookState = Field(description="Whether the job's end has been reported to its webhook, if it has one.")
+    webhook_error: str = Field(description="Why the last delivery to the webhook failed.")
     submitted: datetime | None = Field(description="When the job was submitted.")
     started: datetime | None = Field(description="When the job was split.")
     finished: datetime | None = Field(description="When the job ended.")

@@ -1,8 +1,7 @@
 """Webhooks: the end of a job becomes a signed POST request, which is repeated until the receiver accepts it.
 
 The requests follow the Standard Webhooks specification (https://www.standardwebhooks.com). Jobs whose end has to be
-reported stand in a transactional outbox: a sorted set in Redis, by the time of the next attempt. A dispatcher claims a
-job by moving that time `CLAIM_TTL` seconds ahead, so another dispatcher takes the job over if this one dies.
+reported stand in an outbox (see `outbox`).
 
 ```
  job ends ---> outbox ---claim---> store event (if absent) ---> POST ---2xx, 410---> finish
@@ -20,27 +19,26 @@ import hmac
 import http.client
 import json
 import socket
+import ssl
 import time
 import uuid
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from threading import Timer
-from typing import Literal, NamedTuple
+from typing import Literal
+from urllib.parse import urlsplit
 
 from ocrfarm.errors import ObjectNotFound, OcrfarmError, SettingsError, UnknownJob
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.context import open_job_store
-from ocrfarm.farm.job_store import JobStatus, JobStore, WebhookState
+from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.keys import Keys
 from ocrfarm.farm.manifest import Request, restore_status
-from ocrfarm.public_http import open_connection, parse_https_url, request_target
+from ocrfarm.public_http import AllowedHosts, limit_duration, open_connection, parse_webhook_url, request_target
+from ocrfarm.server.outbox import Claim, DeliverySlots, DueJob, Outbox
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store
-
-CLAIM_TTL = 120
-"""Seconds after which the claim of a dispatcher that died expires: three times what an attempt takes."""
 
 RETRY_DELAYS = (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 """Seconds between attempts: a receiver may be away for a day."""
@@ -49,9 +47,10 @@ _RESPONSE_TIMEOUT = 10.0
 """Seconds without a byte from the receiver after which an attempt fails."""
 
 _REQUEST_TIMEOUT = 20.0
-"""Seconds for a whole request: a receiver that sends a byte now and then is cut off.
+"""Seconds for a whole attempt, from the connection to the answer, even if the receiver sends a byte now and then."""
 
-With connecting, an attempt takes 40 seconds at most."""
+_POSTPONE_DELAY = 2.0
+"""Seconds after which a job is due again whose receiver already gets as many requests as it may."""
 
 _SECRET_PREFIX = "whsec_"
 _SECRET_LENGTHS = range(24, 65)
@@ -113,85 +112,44 @@ class WebhookEvent:
         return replace(self, attempts=attempts, response=response, state=state)
 
 
-class Claim(NamedTuple):
-    """The right of one dispatcher to report the end of a job, until the claim expires.
-
-    Attributes:
-        job: Id of the job.
-        token: The time at which the claim expires, in milliseconds, as a string. If the broker holds another value for
-            the job, another dispatcher has claimed it, or the job has ended once more.
-    """
-
-    job: str
-    token: str
-
-
-class Outbox:
-    """Ended jobs whose end has to be reported; safe for threads.
-
-    Every method raises `BrokerUnreachable` or `BrokerError`.
-    """
-
-    def __init__(self, broker: Broker, keys: Keys) -> None:
-        self._broker, self._keys = broker, keys
-        self._claim, self._complete = broker.load_script("claim_webhook"), broker.load_script("complete_webhook")
-
-    def claim(self) -> Claim | None:
-        """Claim the job that has been due for the longest time; return None if no job is due."""
-        with self._broker.translate_errors():
-            job_and_token = self._claim(keys=[self._keys.webhooks], args=[CLAIM_TTL])
-        return Claim(*job_and_token) if job_and_token else None
-
-    def finish(self, claim: Claim, state: Literal["delivered", "failed"]) -> None:
-        """Remove the job and record how its webhook ended, unless the claim has expired.
-
-        Args:
-            claim: The claim.
-            state: How the webhook ended.
-        """
-        self._end_claim(claim, state)
-
-    def reschedule(self, claim: Claim, delay: float) -> None:
-        """Make the job due again, unless the claim has expired.
-
-        Args:
-            claim: The claim.
-            delay: Seconds until the next attempt.
-        """
-        self._end_claim(claim, "pending", delay=delay)
-
-    def discard(self, claim: Claim) -> None:
-        """Remove the job without a report, unless the claim has expired."""
-        self._end_claim(claim, "")
-
-    def _end_claim(self, claim: Claim, state: WebhookState, *, delay: float = 0) -> None:
-        keys = [self._keys.webhooks, self._keys.job(claim.job).record]
-        with self._broker.translate_errors():
-            self._complete(keys=keys, args=[claim.job, claim.token, state, delay])
-
-
 class WebhookDispatcher:
-    """Reports the ends of jobs, one at a time. Several dispatchers may run side by side."""
+    """Reports the ends of jobs. Threads may share a dispatcher, and several dispatchers may run side by side."""
 
     def __init__(self, settings: Settings) -> None:
-        """Contact nothing yet; raise `SettingsError` if the secret is missing or malformed."""
+        """Contact nothing yet; raise `SettingsError` if the secret or the list of allowed hosts is malformed."""
         self._secret = parse_secret(settings)
+        self._allowed = AllowedHosts(settings.security.webhook_allowed_hosts)
         self._store: Store = open_store(settings.endpoints.store)
         self._jobs: JobStore = open_job_store(settings)
         self._outbox = Outbox(Broker(settings.endpoints.broker), Keys(settings.endpoints.key_prefix))
+        self._slots = DeliverySlots()
 
-    def dispatch_next(self) -> WebhookEvent | None:
-        """Report the next job that is due.
+    def select_due(self) -> list[DueJob]:
+        """Return the due jobs that have a slot; each must be passed to `dispatch`, which releases its slot.
+
+        Raises:
+            BrokerError: The broker failed.
+        """
+        return self._slots.select(self._outbox.list_due())
+
+    def dispatch(self, due: DueJob) -> WebhookEvent | None:
+        """Report the end of a job that was selected.
 
         Returns:
-            The event after the attempt, or None if no job is due.
+            The event after the attempt, or None if there was none: the job was claimed by another dispatcher, resumed
+            or removed, or its receiver has to be asked later.
 
         Raises:
             StoreError: The store failed. The job is due again when its claim expires.
             BrokerError: The broker failed. The same holds.
         """
-        if not (claim := self._outbox.claim()):
-            return None
+        try:
+            claim = self._outbox.claim(due)
+            return self._dispatch(due, claim) if claim else None
+        finally:
+            self._slots.release(due)
+
+    def _dispatch(self, due: DueJob, claim: Claim) -> WebhookEvent | None:
         try:
             status = self._get_status(claim.job)
             request = Request.from_bytes(self._store.get(layout.request(claim.job)))
@@ -200,18 +158,33 @@ class WebhookDispatcher:
         if not status or not status.has_ended:  # it was removed, or it was resumed and will end again
             self._outbox.discard(claim)
             return None
-        return self._dispatch(claim, request, status=status)
+        with self._slots.host(due, urlsplit(request.webhook).netloc) as is_free:
+            if not is_free:
+                self._outbox.postpone(claim, _POSTPONE_DELAY)
+                return None
+            return self._attempt(claim, request, status=status)
 
-    def _dispatch(self, claim: Claim, request: Request, *, status: JobStatus) -> WebhookEvent:
-        event = self._load_or_create_event(status)
+    def _attempt(self, claim: Claim, request: Request, *, status: JobStatus) -> WebhookEvent:
+        event, error = self._load_or_create_event(status), ""
         if event.state == "pending":
-            event = _deliver(event, request, secret=derive_secret(self._secret, request.owner))
+            event, error = self._deliver(event, request)
             self._store.put(layout.webhook(claim.job), event.to_bytes())
         if event.state == "pending":
-            self._outbox.reschedule(claim, RETRY_DELAYS[event.attempts - 1])
+            self._outbox.reschedule(claim, RETRY_DELAYS[event.attempts - 1], error=error)
         else:
-            self._outbox.finish(claim, event.state)
+            self._outbox.finish(claim, event.state, error=error)
         return event
+
+    def _deliver(self, event: WebhookEvent, request: Request) -> tuple[WebhookEvent, str]:
+        """Return the event after one more attempt, and why that failed in words that its owner may read."""
+        try:
+            status = _post(request.webhook, event, derive_secret(self._secret, request.owner), allowed=self._allowed)
+        except (OcrfarmError, OSError, http.client.HTTPException, ValueError) as error:
+            text = f"{type(error).__name__}: {error}"
+            return event.record_attempt(text, is_delivered=False, is_final=False), describe_failure(error)
+        is_delivered, is_final = 200 <= status < 300, status == http.HTTPStatus.GONE
+        event = event.record_attempt(f"HTTP {status}", is_delivered=is_delivered, is_final=is_final)
+        return event, "" if is_delivered else f"the receiver answered with status {status}"
 
     def _load_or_create_event(self, status: JobStatus) -> WebhookEvent:
         """Return the event of the job's end: that of an earlier attempt if there was one."""
@@ -281,18 +254,30 @@ def sign(event: WebhookEvent, timestamp: int, *, secret: bytes) -> str:
     return f"v1,{base64.b64encode(mac).decode()}"
 
 
-def _deliver(event: WebhookEvent, request: Request, *, secret: bytes) -> WebhookEvent:
-    try:
-        status = _post(request.webhook, event, secret=secret)
-    except (OcrfarmError, OSError, http.client.HTTPException, ValueError) as error:
-        return event.record_attempt(f"{type(error).__name__}: {error}", is_delivered=False, is_final=False)
-    return event.record_attempt(
-        f"HTTP {status}", is_delivered=200 <= status < 300, is_final=status == http.HTTPStatus.GONE
-    )
+def describe_failure(error: Exception) -> str:
+    """Return why an attempt failed, without addresses: an owner must not learn to what a name resolves here.
+
+    >>> describe_failure(ConnectionRefusedError(111, "Connection refused"))
+    'the receiver refuses connections'
+    """
+    return next((text for kind, text in _FAILURES if isinstance(error, kind)), "the connection was lost")
 
 
-def _post(url: str, event: WebhookEvent, *, secret: bytes) -> int:
-    parts, timestamp = parse_https_url(url, "a webhook"), int(time.time())
+_FAILURES: tuple[tuple[type[Exception], str], ...] = (
+    (OcrfarmError, "the receiver's address is not public"),
+    (socket.gaierror, "the receiver's name cannot be resolved"),
+    (ssl.SSLCertVerificationError, "the receiver's certificate is not valid"),
+    (ssl.SSLError, "the receiver does not speak TLS as it should"),
+    (TimeoutError, "the receiver did not answer in time"),
+    (ConnectionRefusedError, "the receiver refuses connections"),
+    (ConnectionError, "the receiver closed the connection without an answer"),
+    (http.client.HTTPException, "the receiver does not answer in HTTP"),
+)
+"""Class of error -> what the owner reads; the first match counts."""
+
+
+def _post(url: str, event: WebhookEvent, secret: bytes, *, allowed: AllowedHosts) -> int:
+    parts, timestamp = parse_webhook_url(url, allowed), int(time.time())
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "ocrfarm",
@@ -300,20 +285,13 @@ def _post(url: str, event: WebhookEvent, *, secret: bytes) -> int:
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(event, timestamp, secret=secret),
     }
-    with closing(open_connection(parts, _RESPONSE_TIMEOUT)) as connection:
-        connection.connect()
-        alarm = Timer(_REQUEST_TIMEOUT, _hang_up, [connection.sock])
-        alarm.start()
-        try:
-            connection.request("POST", request_target(parts), event.body.encode(), headers)
-            with connection.getresponse() as response:
-                return response.status
-        finally:
-            alarm.cancel()
-
-
-def _hang_up(connection: socket.socket) -> None:
-    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # below TLS: the blocked read returns
+    with (
+        closing(open_connection(parts, _RESPONSE_TIMEOUT, allowed=allowed)) as connection,
+        limit_duration(connection, _REQUEST_TIMEOUT),
+    ):
+        connection.request("POST", request_target(parts), event.body.encode(), headers)
+        with connection.getresponse() as response:
+            return response.status
 
 
 def _to_iso(seconds: float) -> str | None:

@@ -2,22 +2,25 @@
 
 import logging
 import signal
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from ocrfarm.errors import OcrfarmError
+from ocrfarm.server.outbox import DueJob, SlotLimits
 from ocrfarm.server.webhooks import WebhookDispatcher
 from ocrfarm.settings import Settings
 from ocrfarm.worker.heartbeat import make_file_heartbeat
 
 _log = logging.getLogger(__name__)
 
-_THREAD_COUNT = 8
-"""A slow receiver blocks one of them."""
+_IDLE_DELAY = 0.5
+"""Seconds between two polls of the outbox while nothing is due."""
 
-_IDLE_DELAY = 1.0
-"""Seconds between two polls of the outbox while no job is due."""
+_BUSY_DELAY = 0.1
+"""Seconds between two polls while deliveries run, whose end may free a slot."""
+
+_NEXT_DELAY = 0.02
+"""Seconds until the next poll after one that began deliveries: many of them end at once, if their host is busy."""
 
 
 def serve(settings: Settings, *, name: str) -> int:
@@ -31,36 +34,43 @@ def serve(settings: Settings, *, name: str) -> int:
         The exit code, 0.
 
     Raises:
-        SettingsError: The webhook secret is missing or malformed.
+        SettingsError: The webhook secret or the list of allowed hosts is malformed.
     """
-    signals, stop, dispatcher = {signal.SIGTERM, signal.SIGINT}, threading.Event(), WebhookDispatcher(settings)
+    signals, dispatcher = {signal.SIGTERM, signal.SIGINT}, WebhookDispatcher(settings)
     beat = make_file_heartbeat(settings.endpoints.health_dir, name)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # in the threads too
-    with ThreadPoolExecutor(_THREAD_COUNT) as threads:
-        running = [threads.submit(_dispatch_loop, dispatcher, stop, beat=beat) for _ in range(_THREAD_COUNT)]
-        try:
-            while not signal.sigtimedwait(signals, _IDLE_DELAY):
-                for each in running:
-                    if each.done():
-                        each.result()  # an unexpected error ends the process, and the supervisor starts it again
-        finally:
-            stop.set()
+    running: set[Future[None]] = set()
+    with ThreadPoolExecutor(SlotLimits().max_total) as threads:
+        delay = 0.0
+        while not signal.sigtimedwait(signals, delay):
+            beat()
+            started = time.monotonic()
+            begun = {threads.submit(_dispatch, dispatcher, due) for due in _select_due(dispatcher)}
+            running |= begun
+            ended = {each for each in running if each.done()}
+            for each in ended:
+                each.result()  # an unexpected error ends the process, and the supervisor starts it again
+            running -= ended
+            pause = _NEXT_DELAY if begun else _BUSY_DELAY if running else _IDLE_DELAY
+            delay = max(pause, time.monotonic() - started)
     return 0
 
 
-def _dispatch_loop(dispatcher: WebhookDispatcher, stop: threading.Event, *, beat: Callable[[], None]) -> None:
-    while not stop.is_set():
-        beat()  # each thread touches the file: a process whose threads all hang is not alive
-        if not _dispatch_next(dispatcher):
-            stop.wait(_IDLE_DELAY)
-
-
-def _dispatch_next(dispatcher: WebhookDispatcher) -> bool:
+def _select_due(dispatcher: WebhookDispatcher) -> list[DueJob]:
     try:
-        event = dispatcher.dispatch_next()
+        return dispatcher.select_due()
     except OcrfarmError as error:
         _log.warning("webhooks have to wait: %s", error)
-        return False
+        return []
+
+
+def _dispatch(dispatcher: WebhookDispatcher, due: DueJob) -> None:
+    try:
+        event = dispatcher.dispatch(due)
+    except OcrfarmError as error:
+        _log.warning("the webhook has to wait: %s", error, extra={"job": due.id, "owner": due.owner})
+        return
     if event:
-        _log.info("webhook %s: %s, attempt %s: %s", event.id, event.state, event.attempts, event.response)
-    return event is not None
+        text = "webhook %s: %s, attempt %s: %s"
+        extra = {"job": due.id, "owner": due.owner}
+        _log.info(text, event.id, event.state, event.attempts, event.response, extra=extra)

@@ -15,6 +15,7 @@ from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Manifest, Request
 from ocrfarm.farm.second_pass import recognize_regions
 from ocrfarm.farm.submit import Submitter, submit
+from ocrfarm.public_http import NO_HOSTS
 from ocrfarm.recognize import Profile, Tiling, find_profile
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Endpoints, Settings
@@ -43,6 +44,7 @@ class InProcessFarm:
             services.store,
             services.jobs,
             services.settings.admission,
+            NO_HOSTS,
         )
 
     def status(self, job: str) -> JobStatus:

@@ -18,7 +18,8 @@ from typing import Any
 from standardwebhooks.webhooks import Webhook
 
 from ocrfarm import public_http
-from ocrfarm.server import webhooks
+from ocrfarm.server import outbox, webhooks
+from ocrfarm.server.webhooks import WebhookDispatcher, WebhookEvent
 from ocrfarm.worker.main import WorkerOptions, run
 from tests.support.certificates import create_certificate, make_server_context
 
@@ -76,7 +77,20 @@ class _Server(http.server.ThreadingHTTPServer):
 @contextmanager
 def run_receiver(folder: Path) -> Iterator[WebhookReceiver]:
     file = create_certificate(folder)
+    with _run(make_server_context(file)) as found:
+        found.url, found.certificate_file = "https://localhost/hook?token=secret-of-a-url", file
+        yield found
 
+
+@contextmanager
+def run_plain_receiver() -> Iterator[WebhookReceiver]:
+    """Run a receiver without TLS."""
+    with _run(None) as found:
+        yield found
+
+
+@contextmanager
+def _run(context: ssl.SSLContext | None) -> Iterator[WebhookReceiver]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -87,10 +101,10 @@ def run_receiver(folder: Path) -> Iterator[WebhookReceiver]:
             """Say nothing."""
 
     with _Server(("127.0.0.1", 0), Handler) as server:
-        server.socket = make_server_context(file).wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        found = WebhookReceiver("https://localhost/hook?token=secret-of-a-url", int(server.server_address[1]), file)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        port = int(server.server_address[1])
+        found = WebhookReceiver(f"http://127.0.0.1:{port}/hook", port, Path())
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -98,6 +112,14 @@ def run_receiver(folder: Path) -> Iterator[WebhookReceiver]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def dispatch_next(dispatcher: WebhookDispatcher) -> WebhookEvent | None:
+    """Dispatch the first of the jobs that are due; the others wait for their next turn."""
+    chosen = dispatcher.select_due()
+    for each in chosen[1:]:
+        dispatcher._slots.release(each)
+    return dispatcher.dispatch(chosen[0]) if chosen else None
 
 
 def trust_localhost(port: int, file: Path, set_attribute: Callable[[Any, str, Any], None]) -> None:
@@ -115,7 +137,7 @@ def _make_resolver(port: int) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    webhooks.CLAIM_TTL = 3
+    outbox.CLAIM_TTL = 3
     webhooks.RETRY_DELAYS = (1,) * 8
     port, file = sys.argv[1:]
     trust_localhost(int(port), Path(file), setattr)
