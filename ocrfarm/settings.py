@@ -74,7 +74,7 @@ class TaskLimits:
         max_attempts: How often a tile may be started, if its worker dies each time, before the tile fails.
         batch_time_limit: Hard time limit of any batch; the limit of a batch is derived from its pixels and its model.
         job_time_limit: Hard time limit of splitting or stitching one job.
-        shutdown_timeout: Time for a running batch to finish after SIGTERM before it is requeued.
+        shutdown_timeout: Time for a running tile, split or stitch to finish after SIGTERM before it is requeued.
         model_load_timeout: Time for a worker to load its models; a replacement process that takes longer is killed.
         job_ttl: How long the broker keeps a job after its last change.
     """

@@ -20,8 +20,8 @@ ROLES = ("split", "recognize", "stitch", "api", "webhooks", "metrics", "flower")
 @click.option(
     "--name",
     default="",
-    show_default="the roles",
-    help="Name of this worker; needed if the host runs several workers of one role.",
+    show_default="the roles and the process id",
+    help="Name of this worker in the log, in `ocrfarm top` and in Flower.",
 )
 @click.option(
     "--address",
@@ -57,7 +57,7 @@ def worker(
         roles: The roles of the process.
         profile: Name or path of the recognizer's profile.
         processes: Number of child processes; None for the default.
-        name: Name of the worker; "" for the roles.
+        name: Name of the worker; "" for the roles and the process id.
         address: Address to listen at; "" for the default of the role.
         port: Port to listen at; None for the default of the role.
     """

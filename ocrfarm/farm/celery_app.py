@@ -180,9 +180,7 @@ def _worker_options(settings: Settings, model: str) -> dict[str, Any]:
         # A replacement for a dead child is killed when it is not up in time: the default of 4 s is shorter than
         # loading a model, so the worker would live and never work.
         "worker_proc_alive_timeout": settings.task_limits.model_load_timeout,
-        # With REMAP_SIGTERM=SIGQUIT: running tasks get this long, then go back to their queue.
-        "worker_soft_shutdown_timeout": settings.task_limits.shutdown_timeout,
-        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_soft_shutdown_timeout": 0,  # it would sleep for all of its time; see `ocrfarm.worker.shutdown`
         "worker_send_task_events": True,  # for Flower
         "task_send_sent_event": True,
         "worker_hijack_root_logger": False,

@@ -50,12 +50,14 @@ class WorkerContext:
         store: The store, which is the truth about every job.
         jobs: What Redis knows of jobs, tiles and workers.
         load_engine: Returns the engine of a profile, loaded if needed.
+        should_stop: Returns whether the worker was told to stop.
     """
 
     settings: Settings
     store: Store
     jobs: JobStore
     load_engine: Callable[[Profile], Engine]
+    should_stop: Callable[[], bool] = lambda: False
     _cached_manifests: dict[str, Manifest] = field(default_factory=dict)
 
     @property
@@ -118,16 +120,20 @@ class EngineCache:
         return engine
 
 
-def open_context(settings: Settings, runtime: Runtime | None = None) -> WorkerContext:
+def open_context(
+    settings: Settings, runtime: Runtime | None = None, *, should_stop: Callable[[], bool] = lambda: False
+) -> WorkerContext:
     """Return the context of a worker, which waits for a broker that restarts.
 
     Args:
         settings: The farm's settings.
         runtime: Device and threads of this worker; None means those of each job's profile.
+        should_stop: Returns whether the worker was told to stop.
     """
     folders = WeightsFolders(settings.cache_path, settings.models_path)
     jobs = open_job_store(settings, retries=WORKER_RETRIES)
-    return WorkerContext(settings, open_store(settings.endpoints.store), jobs, EngineCache(runtime, folders))
+    engines = EngineCache(runtime, folders)
+    return WorkerContext(settings, open_store(settings.endpoints.store), jobs, engines, should_stop)
 
 
 def open_job_store(settings: Settings, *, retries: int = CLIENT_RETRIES) -> JobStore:

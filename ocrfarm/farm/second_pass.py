@@ -83,13 +83,16 @@ def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) ->
         return () if context.store.exists(layout.dead_letter(job, region.tile.id)) else None
 
 
-def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileId]) -> int:
-    """Read the regions of a batch that were not read before, and return how many these were.
+def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileId]) -> tuple[int, bool]:
+    """Read the regions of a batch that were not read before, until the worker is told to stop.
 
     Args:
         context: The store, the job states and the engines.
         job: The job's id.
         batch: The regions.
+
+    Returns:
+        How many regions were read now, and whether the batch is done.
 
     Raises:
         StoreError: The store failed.
@@ -98,7 +101,12 @@ def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileI
     """
     reader = _RegionReader(context, job)
     regions = {region.tile.id: region for region in context.load_regions(job)}
-    return sum(reader.read_region(regions[name]) for name in batch)
+    count = 0
+    for name in batch:
+        if context.should_stop():
+            return count, False
+        count += reader.read_region(regions[name])
+    return count, True
 
 
 class _RegionReader:

@@ -199,10 +199,12 @@ def _recognize_batch(context: WorkerContext, job: str, names: list[str]) -> str:
         return "the job has ended"
     batch = protocol.parse_tile_ids(names)
     if is_second_pass_batch(batch):
-        return f"read {recognize_regions(context, job, batch=batch)} again"
-    count, is_done = handlers.recognize(context, job, batch=batch, should_yield=_YieldCheck(context, job).should_yield)
+        count, is_done = recognize_regions(context, job, batch=batch)
+    else:
+        check = _YieldCheck(context, job)
+        count, is_done = handlers.recognize(context, job, batch=batch, should_yield=check.should_yield)
     if not is_done:
-        raise Reject("smaller jobs first", requeue=True)
+        raise Reject("the worker stops, or smaller jobs come first", requeue=True)
     return f"read {count}"
 
 
@@ -363,13 +365,15 @@ class _EndCheck:
 
 
 class _YieldCheck:
-    """Whether a smaller job waits for this worker: it does not wait for the end of a batch, only for that of a tile."""
+    """Whether the worker stops or a smaller job waits for it: neither waits for the end of a batch, only of a tile."""
 
     def __init__(self, context: WorkerContext, job: str) -> None:
         self._context, self._job = context, job
         self._next_check = time.monotonic() + _YIELD_CHECK_INTERVAL
 
     def should_yield(self) -> bool:
+        if self._context.should_stop():
+            return True
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + _YIELD_CHECK_INTERVAL

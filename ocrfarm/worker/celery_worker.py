@@ -34,12 +34,12 @@ def run_control_worker(settings: Settings, queues: list[str], *, name: str, conc
     Returns:
         The exit code.
     """
-    app = make_app(settings)
-    register_tasks(app, cache(partial(open_context, settings)))
+    app, flag = make_app(settings), shutdown.StopFlag()
+    register_tasks(app, cache(partial(open_context, settings, should_stop=flag.is_set)))
     periodic.schedule_reconcile(app, settings)
     worker_process_init.connect(resource_release.lower_mmap_threshold, weak=False)
     periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
-    return run_worker(app, settings, queues=queues, name=name, concurrency=concurrency)
+    return run_worker(app, settings, queues=queues, name=name, concurrency=concurrency, flag=flag)
 
 
 def run_recognizer(settings: Settings, profile: Profile, *, name: str, concurrency: int) -> int:
@@ -54,8 +54,8 @@ def run_recognizer(settings: Settings, profile: Profile, *, name: str, concurren
     Returns:
         The exit code: that of the error if the models cannot be loaded.
     """
-    app = make_app(settings, profile.recognizer)
-    open_worker_context = cache(partial(open_context, settings, profile.runtime))
+    app, flag = make_app(settings, profile.recognizer), shutdown.StopFlag()
+    open_worker_context = cache(partial(open_context, settings, profile.runtime, should_stop=flag.is_set))
     register_tasks(app, open_worker_context)
     queue = protocol.recognize_queue(profile.recognizer)
     declare_queue(app, queue)
@@ -64,11 +64,13 @@ def run_recognizer(settings: Settings, profile: Profile, *, name: str, concurren
     failed = mmap(-1, 1)  # shared with the children
     load_models = partial(preflight.load_models, open_worker_context, profile, name=name, exit_code=failed)
     worker_process_init.connect(load_models, weak=False)
-    code = run_worker(app, settings, queues=[queue], name=name, concurrency=concurrency)
+    code = run_worker(app, settings, queues=[queue], name=name, concurrency=concurrency, flag=flag)
     return failed[0] or code
 
 
-def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int) -> int:
+def run_worker(
+    app: Celery, settings: Settings, *, queues: list[str], name: str, concurrency: int, flag: shutdown.StopFlag
+) -> int:
     """Consume queues with the options that all stages share, until a signal stops the worker.
 
     Args:
@@ -77,6 +79,7 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
         queues: The names of the queues to consume.
         name: The worker's name among those of the host.
         concurrency: The number of child processes.
+        flag: Tells the children that the worker stops.
 
     Returns:
         The exit code.
@@ -85,7 +88,7 @@ def run_worker(app: Celery, settings: Settings, *, queues: list[str], name: str,
     heartbeat.schedule_registry_heartbeat(app, settings, name=name, queues=queues)
     install_task_logging(app)
     resource_release.install_resource_release(app)
-    shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout)
+    shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout, flag)
     worker_process_init.connect(die_with_parent, weak=False)
     worker_process_init.connect(lambda **_: setup_tracing(settings, name), weak=False)
     worker = app.Worker(

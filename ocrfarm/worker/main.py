@@ -48,7 +48,8 @@ class WorkerOptions(NamedTuple):
         roles: What the worker does; only split and stitch can share a process.
         profile: Name or path of the recognizer's profile.
         processes: Number of child processes; 0: one, or as many as the profile of a recognizer says.
-        name: Name of the worker; "" stands for its roles.
+        name: Name of the worker; "" stands for its roles and its process id, so that no two workers of a host have
+            the same name.
         address: Address at which an HTTP service listens; "" stands for the default of the role.
         port: Port at which an HTTP service listens; 0 stands for the default of the role.
     """
@@ -66,7 +67,7 @@ def run(options: WorkerOptions) -> int:
     configure_logging("text", "info")  # until the settings are known
     try:
         settings = Settings.from_env(os.environ)
-        name = options.name or "-".join(dict.fromkeys(options.roles))
+        name = options.name or f"{'-'.join(dict.fromkeys(options.roles))}-{os.getpid()}"
         _configure_logging(settings, name)
         return _run_role(settings, options, name)
     except OcrfarmError as error:

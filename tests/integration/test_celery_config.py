@@ -24,7 +24,8 @@ def test_a_dead_workers_message_comes_back_in_five_minutes_and_a_living_ones_doe
 ) -> None:
     conf = make_app(Settings(TCP.endpoints, task_limits=work), model).conf
     assert conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT == 300
-    assert conf.worker_soft_shutdown_timeout + 4 * renewal_interval() < VISIBILITY_TIMEOUT
+    assert TaskLimits().shutdown_timeout + 4 * renewal_interval() < VISIBILITY_TIMEOUT
+    assert conf.worker_soft_shutdown_timeout == 0  # it sleeps, and the tasks that end meanwhile are not acknowledged
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -71,10 +71,10 @@ def test_what_one_tile_missed_is_found(blind_farm: InProcessFarm) -> None:
 
 def test_regions_that_are_read_are_not_read_again(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
-    assert recognize_regions(blind_farm.services, job, batch=batch[:1]) == 1
+    assert recognize_regions(blind_farm.services, job, batch=batch[:1]) == (1, True)
     assert handlers.stitch(blind_farm.services, job) == (batch[1:],)
     reads = blind_farm.engine.reads
-    assert recognize_regions(blind_farm.services, job, batch=batch) == 1
+    assert recognize_regions(blind_farm.services, job, batch=batch) == (1, True)
     assert blind_farm.engine.reads == reads + 1
     assert handlers.stitch(blind_farm.services, job) == ()
 
@@ -98,21 +98,21 @@ def test_a_region_that_takes_its_workers_down_is_given_up(blind_farm: InProcessF
     for name in batch:
         for _ in range(blind_farm.services.settings.task_limits.max_attempts):
             blind_farm.services.jobs.attempts.start(job, str(name))
-    assert recognize_regions(blind_farm.services, job, batch=batch) == 0
+    assert recognize_regions(blind_farm.services, job, batch=batch) == (0, True)
     assert handlers.stitch(blind_farm.services, job) == ()
 
 
 def test_tiles_that_are_gone_are_no_crash(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
     blind_farm.services.store.delete(list(blind_farm.services.store.list(f"{layout.job_prefix(job)}tiles/")))
-    assert recognize_regions(blind_farm.services, job, batch=batch) == 0
+    assert recognize_regions(blind_farm.services, job, batch=batch) == (0, True)
     assert blind_farm.stitch(job).is_complete
 
 
 def test_regions_of_a_job_that_has_ended_are_not_read(blind_farm: InProcessFarm) -> None:
     job, (batch,) = submit_for_second_pass(blind_farm)
     blind_farm.services.jobs.update(job, state="cancelled")
-    assert recognize_regions(blind_farm.services, job, batch=batch) == 0
+    assert recognize_regions(blind_farm.services, job, batch=batch) == (0, True)
     assert not [key for key in blind_farm.services.store.list(f"{layout.job_prefix(job)}fragments/") if "-qx" in key]
 
 
@@ -133,7 +133,7 @@ def test_a_cascade_sends_doubtful_lines_to_the_stronger_model(in_process_farm: I
         handlers.recognize(farm.services, job, batch=batch)
     (batch,) = handlers.stitch(farm.services, job)
     assert len(batch) == 1  # both lines are one place
-    assert recognize_regions(farm.services, job, batch=batch) == 1
+    assert recognize_regions(farm.services, job, batch=batch) == (1, True)
     assert handlers.stitch(farm.services, job) == ()
     document = farm.stitch(job)
     assert [(line.text, line.model) for line in document.lines] == [

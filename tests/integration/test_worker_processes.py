@@ -74,7 +74,7 @@ def test_workers_read_a_page_and_stop_on_sigterm(settings: Settings) -> None:
         assert status.state == "complete"
         document = document_from_json(store.get(layout.result(job)))
         assert sorted(line.text for line in document.lines) == sorted(line.text for line in lines)
-        _wait_for_files(Path(settings.endpoints.health_dir), "split.ready", "stitch.alive", "recognize.*.loaded")
+        _wait_for_files(Path(settings.endpoints.health_dir), "split-*.ready", "stitch-*.alive", "recognize-*.loaded")
     assert [process.returncode for process in running] == [0, 0, 0]
 
 

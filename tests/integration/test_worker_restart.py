@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,9 @@ from tests.support.servers import ValkeyServer
 
 SMALL_TILES = replace(FARM_PROFILE, tiling=Tiling(256, 96, levels=False))
 PAGE = draw_page(6, 4)
+
+_LEAVE_SECONDS = 6
+"""Seconds that a worker may take beyond its tile on a loaded machine; on an idle one it takes less than one."""
 
 
 @pytest.fixture
@@ -64,6 +68,25 @@ def test_every_worker_is_replaced_under_load_and_nothing_is_lost_or_doubled(farm
     assert status.state == "complete"
     assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
     assert len(farm.list_reads()) <= status.tiles + 2  # what was running when its worker left runs again
+
+
+@pytest.mark.parametrize("seconds", [0.05, 2.0])
+def test_a_busy_worker_leaves_when_its_tile_has_ended(farm: ProcessFarm, seconds: float) -> None:
+    """The rest of its batch goes back to the queue, and no time of the shutdown timeout is slept out."""
+    farm.settings = replace(farm.settings, task_limits=TaskLimits(batch_time_limit=120, shutdown_timeout=60))
+    farm.environment["FAKE_WORKER_TILE_SECONDS"] = str(seconds)
+    _start(farm, control=CONTROL, one=RECOGNIZER)
+    job = farm.submit(PAGE.png, profile=SMALL_TILES)
+    farm.wait(job, lambda status: status.done > 2)
+    told = time.monotonic()
+    assert farm.stop("one") == 0
+    assert time.monotonic() - told < seconds + _LEAVE_SECONDS
+    status, reads = farm.status(job), len(farm.list_reads())
+    assert status.done == reads < status.tiles  # what it had begun is stored, and the rest has not been begun
+    farm.start("two", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="0")
+    assert farm.wait(job).state == "complete"
+    assert len(farm.list_reads()) == status.tiles
+    assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
 
 
 def test_workers_that_are_killed_leave_no_children_and_cost_time_only(farm: ProcessFarm) -> None:

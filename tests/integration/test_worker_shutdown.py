@@ -14,7 +14,7 @@ from ocrfarm.worker import shutdown
 told = []
 shutdown._SHUTDOWN_MARGIN = 0.3
 signal.signal(signal.SIGTERM, {handler})
-shutdown.install_signal_handlers(0)
+shutdown.install_signal_handlers(0, shutdown.StopFlag())
 worker_ready.send(sender=None)
 loop = Hub()
 set_event_loop(loop)

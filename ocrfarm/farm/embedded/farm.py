@@ -225,8 +225,7 @@ class EmbeddedFarm:
         concurrency = str(self._layout.recognizers)
         for name in self._worker_profiles():
             profile = str(self._folders.profile(name))
-            options = ("--profile", profile, "--name", name, "--processes", concurrency)
-            workers.append(worker_spec(name, "recognize", *options))
+            workers.append(worker_spec(name, "recognize", "--profile", profile, "--processes", concurrency))
         if self._layout.flower_port:
             workers.append(worker_spec("flower", "flower", "--port", str(self._layout.flower_port)))
         if self._base_settings.security.webhook_secret:

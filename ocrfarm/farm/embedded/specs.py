@@ -134,10 +134,10 @@ def worker_spec(name: str, *arguments: str) -> ProcessSpec:
         name: The process's name.
         *arguments: The arguments after `ocrfarm worker`.
 
-    >>> worker_spec("split-stitch", "split", "stitch").command[-3:]
-    ['worker', 'split', 'stitch']
+    >>> worker_spec("control", "split", "stitch").command[-5:]
+    ['worker', 'split', 'stitch', '--name', 'control']
     """
-    return ProcessSpec(name, [*WORKER_COMMAND, *arguments])
+    return ProcessSpec(name, [*WORKER_COMMAND, *arguments, "--name", name])
 
 
 def broker_spec(folders: FarmFolders, *, is_persistent: bool) -> ProcessSpec:
