@@ -22,6 +22,7 @@ import numpy as np
 from ocrfarm.errors import OcrfarmError
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, Pixels, encode_tile, open_source
+from ocrfarm.parent_process import die_with_parent
 from ocrfarm.pipeline import run_pipeline
 from ocrfarm.recognize import Profile, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
@@ -188,6 +189,7 @@ def _read_answer(worker: "subprocess.Popen[str]") -> dict[str, Any]:
 
 def main(spec: str) -> None:
     """Print one line of JSON when ready, and one when done: what was read, how long it took and how much memory."""
+    die_with_parent()
     values: dict[str, Any] = json.loads(spec)
     profile, settings = Profile.from_json(values["profile"]), Settings.from_env(os.environ)
     engine = load_engine(profile, WeightsFolders(settings.cache_path, settings.models_path))

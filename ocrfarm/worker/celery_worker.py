@@ -4,6 +4,8 @@ A worker is a parent process, which talks to the broker, and `concurrency` forke
 recognizer loads one recognition model and consumes that model's queue alone.
 """
 
+import multiprocessing
+import tempfile
 from functools import cache, partial
 from mmap import mmap
 
@@ -14,8 +16,8 @@ from celery.utils.nodenames import host_format
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue, make_app, setup_tracing
 from ocrfarm.farm.context import open_context
-from ocrfarm.farm.embedded.processes import die_with_parent
 from ocrfarm.farm.tasks import register_tasks
+from ocrfarm.parent_process import die_with_parent
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
 from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown
@@ -90,6 +92,7 @@ def run_worker(
     resource_release.install_resource_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout, flag)
     worker_process_init.connect(die_with_parent, weak=False)
+    _share_temp_dir()
     worker_process_init.connect(lambda **_: setup_tracing(settings, name), weak=False)
     worker = app.Worker(
         hostname=host_format(f"{name}@%h"),
@@ -104,3 +107,11 @@ def run_worker(
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _share_temp_dir() -> None:
+    """Let the pool keep its shared memory in the folder for temporary files, where it unlinks each file at once.
+
+    By default it makes a folder of its own there, which stays if the worker is killed.
+    """
+    multiprocessing.current_process()._config["tempdir"] = tempfile.gettempdir()  # type: ignore[attr-defined]

@@ -63,7 +63,7 @@ def _tiffs() -> ExpectedErrors:
         "a TIFF of one strip that is not there": (_strip(one_strip, b"x"), (DamagedImage, TooLarge)),
         "a blank TIFF of 256 million pixels": (_strip(blank, zlib.compress(bytes(16_000**2), 9)), ()),
         "a TIFF whose strip swells": (_strip({256: [40], 257: [40], 278: [40]}, swelling), ()),
-        "a TIFF of 3,000 pages": (_pages(3_000), (TooLarge,)),
+        "a TIFF of 3,000 pages": (make_tiff_of_pages(3_000), (TooLarge,)),
         "a TIFF whose strips are too many": (_tiff(tiff_directory({256: [9], 257: [2**31], 273: [8] * 9})), _ANY_ERROR),
         "a TIFF whose tags point behind its end": (_tiff(_far_tags()), _ANY_ERROR),
     }
@@ -190,7 +190,7 @@ def _strip(shape: dict[int, list[int]], packed: bytes) -> bytes:
     return _tiff(tiff_directory({**fields, 273: [start]})) + packed
 
 
-def _pages(count: int) -> bytes:
+def make_tiff_of_pages(count: int) -> bytes:
     """Give a TIFF of pages of one pixel, all of whose pixels are the same byte."""
     fields = {256: [1], 257: [1], 258: [8], 259: [1], 262: [1], 273: [4], 277: [1], 278: [1], 279: [1]}
     size = len(tiff_directory(fields))

@@ -1,4 +1,4 @@
-"""Nothing outlives its owner: processes end with their parents, temporary folders with their processes.
+"""Nothing outlives its owner: orphans are waited for, and temporary folders end with their processes.
 
 A folder belongs to a process by a file lock, which the system releases when the process ends, for whatever reason:
 
@@ -12,7 +12,6 @@ A folder belongs to a process by a file lock, which the system releases when the
 import ctypes
 import fcntl
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -20,32 +19,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-"""The options' numbers in linux/prctl.h."""
+_PR_SET_CHILD_SUBREAPER = 36
+"""The option's number in linux/prctl.h."""
 
 _NEW_DIR_PREFIX, _LOCK_NAME = "ocrfarm-new-", "lock"
 _MIN_ABANDONED_AGE = 60
 """Seconds. A younger folder without a lock file is just being made or removed."""
 
 
-def die_with_parent(*_: object, **__: object) -> None:
-    """Make the system kill this process when its parent dies, for whatever reason (Linux).
-
-    Args:
-        *_: Arguments of a signal of Celery, which are not used.
-        **__: The same.
-    """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def become_subreaper() -> None:
     """Become the parent of descendants whose own parent has died, so that they can be waited for (Linux)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 @contextmanager

@@ -40,8 +40,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ocrfarm.farm.embedded.processes import become_subreaper, die_with_parent
+from ocrfarm.farm.embedded.processes import become_subreaper
 from ocrfarm.farm.embedded.specs import FarmSpec, ProcessSpec
+from ocrfarm.parent_process import die_with_parent
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for processes that have died."""
