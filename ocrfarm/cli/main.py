@@ -33,6 +33,7 @@ _COMMANDS = {
     "resume": "jobs",
     "jobs": "jobs",
     "top": "top",
+    "usage": "usage",
     "up": "up",
     "worker": "worker",
     "doctor": "doctor",

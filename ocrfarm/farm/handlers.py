@@ -233,7 +233,7 @@ class _TileReader:
                 continue
             self._attempts.reset(self._job, str(part.id))  # before the store may prove to be away
             if counts := store_results(self._context, self._job, tile=part, readings=readings):
-                self._context.jobs.metrics.add(counts)
+                self._context.jobs.mark_tile_done(self._job, "", counts=counts)
             return None
 
     def _read_counted(

@@ -5,17 +5,18 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Literal, get_args
 
 from redis.client import Pipeline
 
-from ocrfarm.errors import JobCancelled, JobFailed, OcrfarmError, UnknownJob, find_error
+from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, UnknownJob, find_error
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import JobKeys, Keys
-from ocrfarm.farm.metrics import NO_COUNTS, MetricsStore
+from ocrfarm.farm.metrics import NO_COUNTS, MetricsStore, UsageStore, engine_milliseconds
 from ocrfarm.farm.protocol import FINAL_STATES, JobState
 from ocrfarm.farm.queues import QueueDepths, Queues
 from ocrfarm.farm.recovery_state import ComparisonState, RecoveryState
@@ -39,6 +40,7 @@ class JobTimes:
         error: The message of the error that ended the job; "" if there was none.
         error_kind: The class of that error, as `ocrfarm.errors` names it.
         model: The recognizer that the job needs.
+        profile: The name of its profile.
         waiting: What the job waits for although it may never come, such as a worker for its recognizer.
         pixels: Pixels of all its pages; 0 until the image was opened.
     """
@@ -49,6 +51,7 @@ class JobTimes:
     error: str = ""
     error_kind: str = ""
     model: str = ""
+    profile: str = ""
     waiting: str = ""
     pixels: int = 0
 
@@ -123,6 +126,7 @@ class JobStore:
         recovery: What recovery remembers of each job.
         comparison: What was compared with the store.
         metrics: Counters of the whole farm.
+        usage: What each owner has used.
         queues: Messages in the queues, and who reads them.
         depths: How much waits in the queues.
         workers: The workers and their heartbeats.
@@ -139,7 +143,7 @@ class JobStore:
         self._broker, self._keys, self._ttl_seconds = broker, Keys(prefix), ttl_seconds
         self._create, self._update = broker.load_script("create_job"), broker.load_script("update_job")
         self._mark_tile_done = broker.load_script("mark_tile_done")
-        self.metrics = MetricsStore(broker, self._keys)
+        self.metrics, self.usage = MetricsStore(broker, self._keys), UsageStore(broker, self._keys)
         self.attempts = Attempts(broker, self._keys, metrics=self.metrics)
         self.recovery, self.comparison = RecoveryState(broker, self._keys), ComparisonState(broker, self._keys)
         self.queues, self.depths = Queues(broker, self._keys), QueueDepths(broker, self._keys)
@@ -183,7 +187,11 @@ class JobStore:
         flat = [item for pair in fields.items() for item in pair]
         keys = [self._keys.job(job).record, self._keys.active, self._keys.metrics, self._keys.webhooks]
         with self._broker.translate_errors():
-            return bool(self._update(keys=keys, args=[job, " ".join(FINAL_STATES), *flat]))
+            is_set = bool(self._update(keys=keys, args=[job, " ".join(FINAL_STATES), *flat]))
+        if is_set and fields.get("state") in FINAL_STATES:
+            with suppress(BrokerError):  # the job has ended; a counter is not worth an error
+                self.usage.account_job(job)
+        return is_set
 
     def has_ended(self, job: str) -> bool:
         """Return whether nothing more will happen to a job."""
@@ -197,7 +205,7 @@ class JobStore:
 
         Args:
             job: The job's id.
-            tile: The tile's name.
+            tile: The tile's name; "" counts what was read of a part of a tile or of a region, and marks nothing.
             has_failed: Whether the tile was given up.
             counts: Counters that are increased with it, as `metrics.count_results` names them.
         """
@@ -206,7 +214,7 @@ class JobStore:
         with self._broker.translate_errors():
             self._mark_tile_done(
                 keys=[keys.failed if has_failed else keys.done, keys.attempts, self._keys.metrics, keys.record],
-                args=[tile, f"tiles {outcome}", *pairs],
+                args=[tile, f"tiles {outcome}", engine_milliseconds(counts), *pairs],
             )
 
     def record_peak_memory(self, job: str, process: str, *, megabytes: float) -> None:
@@ -308,6 +316,7 @@ def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> J
         error=record.get("error", ""),
         error_kind=record.get("error_kind", ""),
         model=record.get("model", ""),
+        profile=record.get("profile", ""),
         waiting=record.get("waiting", ""),
         submitted=number("submitted"),
         started=number("started"),

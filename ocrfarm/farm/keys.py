@@ -15,6 +15,7 @@ Of the farm:
     job:{id}:failures      hash: tile or quarter -> times that the engine failed on it or ran out of time
     job:{id}:peaks         hash: "stage host pid" -> most memory of this process, in MB
     metrics                hash: a counter's name and its labels -> a whole number
+    usage:{month}          hash: the counters of `UsageStore`, of the jobs that ended in this month
     workers                sorted set: names of workers by the time of their last heartbeat (seconds)
     worker:{name}          hash: the fields of `WorkerInfo`
     consumer:{recognizer}  exists while a worker reads the queue of this recognizer
@@ -78,6 +79,10 @@ class Keys:
     def consumer(self, model: str) -> str:
         """Return the key that exists while a worker reads the queue of this recognizer."""
         return f"{self._prefix}consumer:{model}"
+
+    def usage(self, month: str) -> str:
+        """Return the key of what was used in a month, such as 2026-11."""
+        return f"{self._prefix}usage:{month}"
 
     def lock(self, name: str) -> str:
         """Return the key of a lock."""

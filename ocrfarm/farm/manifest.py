@@ -193,7 +193,8 @@ def record_end(store: Store, status: JobStatus) -> JobStatus:
 def request_fields(request: Request) -> dict[str, Any]:
     """Return the fields of a job's status that come from its request."""
     known = {"name": request.name, "owner": request.owner, "submitted": request.submitted}
-    return {**known, "model": request.profile.recognizer, "webhook": "pending" if request.webhook else ""}
+    models = {"model": request.profile.recognizer, "profile": request.profile.name}
+    return {**known, **models, "webhook": "pending" if request.webhook else ""}
 
 
 def make_end_note(status: JobStatus) -> bytes:

@@ -5,12 +5,14 @@ every process adds to one hash in Redis, next to what it writes there anyway, an
 back to zero only if the broker is emptied, and nothing has to be collected from forked children.
 """
 
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 from ocrfarm.document import Line
 from ocrfarm.farm.broker import Broker
@@ -21,6 +23,17 @@ TileOutcome = Literal["read", "failed", "blank"]
 
 BUCKET_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 """Seconds: a tile takes 0.1 s on a GPU and 10 s on a slow core, splitting a page of 2 gigapixels some minutes."""
+
+JOB_BUCKET_BOUNDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 43200.0)
+"""Seconds from the submission of a job to its end: a page takes seconds, and an archive waits for hours."""
+
+MAX_USAGE_PAIRS = 200
+"""Pairs of owner and profile with counters of their own, of which each has 20; clients may invent names."""
+
+_USAGE_TTL = 400 * 86_400
+"""Seconds for which the counters of a month are kept: a year and a month."""
+
+_STATES_WITH_RESULT = ("complete", "partial")
 
 _MILLISECONDS = 1000
 """Sums of seconds are kept as whole milliseconds, since Redis adds integers exactly."""
@@ -34,7 +47,8 @@ class Histogram:
     """How long something took, and how often.
 
     Attributes:
-        counts: How often it took at most each of `BUCKET_BOUNDS` and more than the one before; last, how often longer.
+        counts: How often it took at most each of `BUCKET_BOUNDS`, or `JOB_BUCKET_BOUNDS`, and more than the one before;
+            last, how often longer.
         seconds: The sum of all times.
     """
 
@@ -107,6 +121,94 @@ class MetricsStore:
         """Return every counter by its name and labels, separated by spaces."""
         with self._broker.translate_errors():
             return {str(name): int(value) for name, value in self._broker.redis.hgetall(self._key).items()}
+
+
+class UsageStore:
+    """What the jobs of each owner and profile have used, in all and by month. Safe for threads.
+
+    The counters of the whole time are in the hash of the metrics, so that the exporter shows them.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
+
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
+        self._broker, self._keys = broker, keys
+        self._account = broker.load_script("account_job")
+
+    def account_job(self, job: str) -> None:
+        """Add what a job has used, now that it has ended; a job that was resumed adds only what it used since."""
+        month = time.strftime("%Y-%m", time.gmtime(self._broker.read_time()))
+        keys = [self._keys.job(job).record, self._keys.metrics, self._keys.usage(month)]
+        bounds = " ".join(map(str, JOB_BUCKET_BOUNDS))
+        with self._broker.translate_errors():
+            self._account(keys=keys, args=[bounds, MAX_USAGE_PAIRS, " ".join(_STATES_WITH_RESULT), _USAGE_TTL])
+
+    def read_month(self, month: str) -> list["Usage"]:
+        """Return what was used by the jobs that ended in a month, such as 2026-11, by owner and profile."""
+        with self._broker.translate_errors():
+            values = self._broker.redis.hgetall(self._keys.usage(month))
+        return select_usage({str(name): int(value) for name, value in values.items()})
+
+
+class Usage(NamedTuple):
+    """What the jobs of an owner with a profile have used.
+
+    Attributes:
+        owner: The owner; "" for jobs without one.
+        profile: The name of the profile.
+        jobs: Jobs that ended.
+        tiles: Tiles that were read or given up.
+        pixels: Pixels of all their pages.
+        engine_seconds: Seconds that the engine took in all processes together.
+    """
+
+    owner: str
+    profile: str
+    jobs: int
+    tiles: int
+    pixels: int
+    engine_seconds: float
+
+
+def select_usage(values: Mapping[str, int]) -> list[Usage]:
+    """Return what was used by owner and profile, in their order.
+
+    >>> select_usage({"usage_jobs maps fast": 2, "usage_tiles maps fast": 9, "usage_milliseconds maps fast": 1500})
+    [Usage(owner='maps', profile='fast', jobs=2, tiles=9, pixels=0, engine_seconds=1.5)]
+    """
+    jobs, tiles, pixels, milliseconds = (
+        select_counter(values, f"usage_{name}") for name in ("jobs", "tiles", "pixels", "milliseconds")
+    )
+    used = []
+    for pair in sorted(jobs):
+        owner, profile = map(parse_label, pair.split(" "))
+        seconds = milliseconds.get(pair, 0) / _MILLISECONDS
+        used.append(Usage(owner, profile, jobs[pair], tiles.get(pair, 0), pixels.get(pair, 0), seconds))
+    return used
+
+
+def parse_label(label: str) -> str:
+    """Return the owner or the profile that a counter's name holds; "-" stands for none.
+
+    >>> parse_label("my%20maps"), parse_label("-")
+    ('my maps', '')
+    """
+    return "" if label == "-" else unquote(label)
+
+
+def engine_milliseconds(counts: Mapping[str, int]) -> int:
+    """Return the time that the engine took, in what `count_results` returned.
+
+    >>> engine_milliseconds({"stage recognize tiny 3": 1, "stage recognize tiny sum": 700, "pixels tiny": 9})
+    700
+    """
+    return sum(value for name, value in counts.items() if name.startswith("stage ") and name.endswith(" sum"))
 
 
 def count_results(readings: Sequence[TileResult]) -> dict[str, int]:

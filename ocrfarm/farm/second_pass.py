@@ -137,7 +137,7 @@ class _RegionReader:
                 letter = DeadLetter(f"region {name}: {str(error) or 'there was not enough memory'}", attempts)
                 continue
             if counts := store_results(self._context, self._job, tile=region.tile, readings=(reading,)):
-                self._context.jobs.metrics.add(counts)
+                self._context.jobs.mark_tile_done(self._job, "", counts=counts)
             self._context.jobs.attempts.reset(self._job, name)
             return True
         store_dead_letter(self._context, self._job, tile=region.tile.id, letter=letter)

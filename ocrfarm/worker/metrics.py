@@ -9,7 +9,7 @@ state, so it may be restarted or replicated at any time.
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, get_args
 
 import prometheus_client
@@ -17,9 +17,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from ocrfarm.errors import BrokerError, FarmError
-from ocrfarm.farm.metrics import BUCKET_BOUNDS, Histogram, TileOutcome, select_counter, select_histogram
+from ocrfarm.farm.metrics import (
+    BUCKET_BOUNDS,
+    JOB_BUCKET_BOUNDS,
+    Histogram,
+    TileOutcome,
+    parse_label,
+    select_counter,
+    select_histogram,
+    select_usage,
+)
 from ocrfarm.farm.protocol import ACTIVE_STATES, FINAL_STATES
 from ocrfarm.farm.snapshot import FarmSnapshot, make_snapshot_reader
+from ocrfarm.printable import printable
 from ocrfarm.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,6 +102,7 @@ class _FarmCollector(Collector):
         yield from _gpu_metrics(snapshot)
         yield from _counter_metrics(snapshot.counters)
         yield from _duration_metrics(snapshot.counters)
+        yield from _usage_metrics(snapshot.counters)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -204,7 +215,33 @@ def _duration_metrics(totals: dict[str, int]) -> Iterator[Metric]:
     yield from (stages, loads)
 
 
-def _cumulative_buckets(timing: Histogram) -> tuple[list[tuple[str, float]], float]:
+def _usage_metrics(totals: dict[str, int]) -> Iterator[Metric]:
+    """Yield what the jobs of each owner and profile used, and how long they took from submission to end."""
+    labels = ("owner", "profile")
+    texts = {
+        "jobs": "jobs that ended",
+        "tiles": "tiles that were read or given up",
+        "pixels": "pixels of the pages of jobs that ended",
+        "engine_seconds": "seconds that the engine took, in all processes together",
+    }
+    used = select_usage(totals)
+    for name, text in texts.items():
+        family = CounterMetricFamily(f"ocrfarm_usage_{name}", text, labels=labels)
+        for usage in used:
+            family.add_metric([printable(usage.owner), printable(usage.profile)], getattr(usage, name))
+        yield family
+    durations = HistogramMetricFamily(
+        "ocrfarm_job_duration_seconds", "seconds from the submission of a job with a result to its end", labels=labels
+    )
+    for pair, timing in select_histogram(totals, "job").items():
+        buckets = _cumulative_buckets(timing, JOB_BUCKET_BOUNDS)
+        durations.add_metric([printable(parse_label(label)) for label in pair], *buckets)
+    yield durations
+
+
+def _cumulative_buckets(
+    timing: Histogram, bounds: Sequence[float] = BUCKET_BOUNDS
+) -> tuple[list[tuple[str, float]], float]:
     """Return Prometheus' buckets, each of which also counts all shorter times, and the sum in seconds.
 
     >>> buckets, seconds = _cumulative_buckets(Histogram([1, 2] + [0] * 11 + [1], 700.0))
@@ -212,7 +249,7 @@ def _cumulative_buckets(timing: Histogram) -> tuple[list[tuple[str, float]], flo
     ([('0.1', 1.0), ('0.25', 3.0)], ('+Inf', 4.0), 700.0)
     """
     total, buckets = 0, []
-    for bound, count in zip((*map(str, BUCKET_BOUNDS), "+Inf"), timing.counts, strict=True):
+    for bound, count in zip((*map(str, bounds), "+Inf"), timing.counts, strict=True):
         total += count
         buckets.append((bound, float(total)))
     return buckets, timing.seconds

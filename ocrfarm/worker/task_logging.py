@@ -28,6 +28,7 @@ def install_task_logging(app: Celery) -> None:
         """Take Celery's place, which would add handlers with a format and colours of their own."""
         if logger := get_multiprocessing_logger():
             logger.handlers = logging.getLogger().handlers
+            logger.setLevel(logging.WARNING)  # below, it describes every semaphore
         app.log.redirect_stdouts("WARNING")  # type: ignore[arg-type]  # children parse the name, not the number
 
     celery.apps.worker.safe_say = _write_record  # type: ignore[attr-defined]  # the stubs leave it out
