@@ -227,12 +227,12 @@ ALLOWED_ACTIONS = {
     },
     "webhooks": {"get request", "get result", "get final status", "get webhook", "put webhook", "list"},
     "split": {
-        *("get request", "get source", "get manifest"),
+        *("get request", "get source", "get manifest", "get final status"),
         *("put manifest", "put overview", "put tile", "put final status"),
         "list",
     },
     "recognize": {
-        *("get manifest", "get second pass", "get tile", "get fragments", "get dead letter"),
+        *("get manifest", "get second pass", "get tile", "get fragments", "get dead letter", "get final status"),
         *("put fragments", "put dead letter", "put final status"),
         "list",
     },

@@ -79,7 +79,7 @@ def test_every_process_logs_json_that_names_the_job(settings: Settings, tmp_path
     logs = {path.stem: _read_log(path) for path in tmp_path.glob("*.log")}
     for role in ("split", "stitch", "recognize"):
         done = [each for each in logs[role] if each.get("job") == job and "succeeded" in each["message"]]
-        assert {(each["task"], each["owner"], each["worker"].partition("@")[0]) for each in done} == {
+        assert {(each["task"], each["owner"], each["worker"].partition("-")[0]) for each in done} == {
             (role, "maps", role)
         }
     assert any(each.get("tiles") for each in logs["recognize"])
