@@ -19,8 +19,8 @@ What becomes of an error:
                                                                                read has failed once
     `MemoryError`                        fail the job: `JobFailed`           end the process, which requeues; the
                                                                                attempt counts
-    `KeyboardInterrupt`: the worker is   requeue; the attempt is not         requeue; the attempt is not counted
-      told to end                          counted
+    `KeyboardInterrupt` or `Reject`:     requeue; the attempt is not         requeue; the attempt is not counted
+      the worker is told to end            counted
     the worker dies                      requeue; the attempt counts         requeue; the attempt counts
     connection lost while Celery         ignore: reconcile finds the job     ignore: reconcile finds the job
       acknowledges or counts
@@ -32,6 +32,7 @@ are logged, and its next run starts afresh.
 """
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -79,6 +80,9 @@ _YIELD_CHECK_INTERVAL = 0.25
 
 _END_CHECK_INTERVAL = 1.0
 """Seconds between two checks whether a job that is split has ended: a cancelled job frees its worker soon."""
+
+_STOP_GRACE_PERIOD = 3.0
+"""Seconds for a split to end by itself when its worker stops; then another worker begins it afresh."""
 
 
 class RequeueingRequest(Request):
@@ -320,7 +324,7 @@ def _counted(context: WorkerContext, job: str, task: str) -> Iterator[bool]:
                 attempts.reset(job, task)
     except (SoftTimeLimitExceeded, TaskTimeLimit) as error:
         raise JobFailed(f"job {job}: {task} was not done in the time that OCRFARM_JOB_TIME_LIMIT allows") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Reject):
         attempts.reset(job, task)
         raise
     except MemoryError as error:
@@ -350,18 +354,22 @@ def _returned_on_error(context: WorkerContext, job: str, names: list[str]) -> It
 
 
 class _EndCheck:
-    """Stops the work on a job that has ended; called often, it asks the broker once a second."""
+    """Stops a split whose job has ended, or whose worker stops; called often, it looks once a second."""
 
     def __init__(self, context: WorkerContext, job: str) -> None:
         self._context, self._job = context, job
-        self._next_check = time.monotonic()
+        self._next_check, self._stops_at = time.monotonic(), math.inf
 
     def __call__(self) -> None:
-        if time.monotonic() < self._next_check:
+        if (now := time.monotonic()) < self._next_check:
             return
-        self._next_check = time.monotonic() + _END_CHECK_INTERVAL
+        self._next_check = now + _END_CHECK_INTERVAL
         if self._context.jobs.has_ended(self._job):
             raise JobCancelled(f"job {self._job} ended while it was split")
+        if self._context.should_stop():
+            self._stops_at = min(self._stops_at, now + _STOP_GRACE_PERIOD)
+            if now >= self._stops_at:
+                raise Reject("the worker stops", requeue=True)
 
 
 class _YieldCheck:

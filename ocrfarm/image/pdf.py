@@ -9,6 +9,7 @@ can contain hours of work.
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,9 @@ class PdfFile:
             MissingPackage: pypdfium2 is not installed.
         """
         chosen = Selection(selection.pages, selection.dpi)  # regions and mask are of no use here
-        process = self._start_request(0, 0, {"limits": asdict(limits), "selection": chosen.to_json()})
-        data = json.loads(process.read_line(self._check, location=str(self._path)))
-        self._idle.append(process)
+        request = {"limits": asdict(limits), "selection": chosen.to_json()}
+        with self._run_request(0, 0, request) as process:
+            data = json.loads(process.read_line(self._check, location=str(self._path)))
         pages = tuple(PdfPage(**{**page, "size": Size(**page["size"])}) for page in data["pages"])
         return PdfPages(pages, data["total"])
 
@@ -119,12 +120,22 @@ class PdfFile:
         size, details = page.size, {"number": page.number, "location": location}
         pixels: Pixels = np.empty((min(step, size.height), size.width, 3), np.uint8)
         request = details | {"size": [size.width, size.height]}
-        process = self._start_request(size.area, page.buffered_pixels, request)
-        for top in range(0, size.height, step):
-            rows = pixels[: size.height - top]
-            process.read_into(rows.data.cast("B"), self._check, location=location)
-            yield rows
-        self._idle.append(process)  # if the rows are not read to the end, the process ends with this generator
+        with self._run_request(size.area, page.buffered_pixels, request) as process:
+            for top in range(0, size.height, step):
+                rows = pixels[: size.height - top]
+                process.read_into(rows.data.cast("B"), self._check, location=location)
+                yield rows
+
+    @contextmanager
+    def _run_request(self, pixels: int, buffered_pixels: int, details: dict[str, Any]) -> Iterator[PdfiumProcess]:
+        """Send a request; a process whose answer is not read to its end cannot take another one, and is ended."""
+        process = self._start_request(pixels, buffered_pixels, details)
+        try:
+            yield process
+        except BaseException:
+            process.end()
+            raise
+        self._idle.append(process)
 
     def _start_request(self, pixels: int, buffered_pixels: int, details: dict[str, Any]) -> PdfiumProcess:
         """Send a request to an idle process or a new one, with the memory and the additional CPU time that it gets."""

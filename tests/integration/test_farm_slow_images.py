@@ -65,6 +65,18 @@ def test_pdfium_ends_with_a_killed_worker(farm: ProcessFarm) -> None:
     farm.client.job(slow).cancel()
 
 
+def test_a_worker_that_is_told_to_stop_leaves_a_slow_image_to_another_one(farm: ProcessFarm) -> None:
+    slow = farm.submit(make_slow_pdf())
+    process = _find_drawing_process(farm)
+    told = time.monotonic()
+    assert farm.stop("control") == 0
+    assert time.monotonic() - told < 10
+    assert not process.exists()
+    assert not farm.status(slow).has_ended
+    farm.start("control", CONTROL)
+    assert farm.wait(slow).state == "failed"  # after the time that such a file may take
+
+
 def test_killed_workers_leave_no_folder(farm: ProcessFarm) -> None:
     assert farm.wait(farm.submit(draw_page(1, 1).png)).state == "complete"
     for name in ("control", "reader"):
