@@ -18,13 +18,18 @@ from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import JobKeys, Keys
 from ocrfarm.farm.metrics import NO_COUNTS, MetricsStore, UsageStore, engine_milliseconds
 from ocrfarm.farm.protocol import FINAL_STATES, JobState
-from ocrfarm.farm.queues import QueueDepths, Queues
-from ocrfarm.farm.recovery_state import ComparisonState, RecoveryState
+from ocrfarm.farm.queues import QueueDepths, Queues, TakenMessages
+from ocrfarm.farm.recovery_state import ComparisonState, RecoveryState, WatchState
 from ocrfarm.farm.retries import Attempts
 from ocrfarm.farm.worker_registry import WorkerRegistry
 
 WebhookState = Literal["", "pending", "delivered", "failed"]
 """Whether a job's webhook was delivered; "" if the job has none."""
+
+NO_WORKER = "no worker reads"
+"""How `JobStatus.waiting` says that no worker reads a queue."""
+
+_CONTROL_QUEUES = (protocol.SPLIT_QUEUE, protocol.STITCH_QUEUE)
 
 _BEFORE_STITCHING: tuple[JobState, ...] = ("queued", "splitting", "recognizing")
 
@@ -41,7 +46,8 @@ class JobTimes:
         error_kind: The class of that error, as `ocrfarm.errors` names it.
         model: The recognizer that the job needs.
         profile: The name of its profile.
-        waiting: What the job waits for although it may never come, such as a worker for its recognizer.
+        waiting: What the job waits for although it may never come, such as a worker for its recognizer, one that is
+            silent, or its image.
         pixels: Pixels of all its pages; 0 until the image was opened.
     """
 
@@ -108,6 +114,15 @@ class JobStatus(JobTimes):
         names = ("state", "finished", "done", "failed", "error", "error_kind")
         return {name: value for name in names if (value := getattr(self, name))}
 
+    @property
+    def next_queue(self) -> str:
+        """The queue of the stage that the job needs next, as far as its counts say; "" if its recognizer is unknown."""
+        if self.state == "queued":
+            return protocol.SPLIT_QUEUE
+        if self.state == "stitching" or 0 < self.tiles <= self.done + self.failed + self.blank:
+            return protocol.STITCH_QUEUE
+        return protocol.recognize_queue(self.model) if self.model else ""
+
     def make_error(self) -> OcrfarmError:
         """Return the error that ended the job, of the class that it had in the worker."""
         if self.state == "cancelled":
@@ -125,9 +140,11 @@ class JobStore:
         attempts: Attempts and failures of each tile.
         recovery: What recovery remembers of each job.
         comparison: What was compared with the store.
+        watch: Which jobs stand still, and why.
         metrics: Counters of the whole farm.
         usage: What each owner has used.
         queues: Messages in the queues, and who reads them.
+        taken: Messages that workers have taken.
         depths: How much waits in the queues.
         workers: The workers and their heartbeats.
     """
@@ -146,6 +163,8 @@ class JobStore:
         self.metrics, self.usage = MetricsStore(broker, self._keys), UsageStore(broker, self._keys)
         self.attempts = Attempts(broker, self._keys, metrics=self.metrics)
         self.recovery, self.comparison = RecoveryState(broker, self._keys), ComparisonState(broker, self._keys)
+        self.watch = WatchState(broker, self._keys)
+        self.taken = TakenMessages(broker, self._keys)
         self.queues, self.depths = Queues(broker, self._keys), QueueDepths(broker, self._keys)
         self.workers = WorkerRegistry(broker, self._keys)
         self.close, self.read_time = broker.close, broker.read_time
@@ -286,14 +305,25 @@ class JobStore:
 
 
 def _set_waiting(found: list[JobStatus], queues: Queues) -> list[JobStatus]:
-    """Return the statuses, and say in each whether no worker reads the queue of its recognizer."""
-    unserved = queues.find_models_without_worker(status.model for status in found if status.is_before_stitching)
-    return [
-        replace(status, waiting=f"no worker reads {protocol.recognize_queue(status.model)}")
-        if status.model in unserved and not status.has_ended
-        else status
-        for status in found
-    ]
+    """Return the statuses, and say in each what it waits for if no worker reads the queue that it needs."""
+    active = [status for status in found if not status.has_ended]
+    models = {status.model for status in active if status.is_before_stitching}
+    unserved = queues.find_models_without_worker(models | set(_CONTROL_QUEUES)) if active else set()
+    return [replace(status, waiting=_describe_waiting(status, unserved)) for status in found]
+
+
+def _describe_waiting(status: JobStatus, unserved: set[str]) -> str:
+    """Return what a job waits for although it may never come; "" if it waits for nothing or has ended."""
+    if status.has_ended:
+        return ""
+    if status.state == "queued" and status.waiting:
+        return status.waiting
+    queue = status.next_queue
+    if queue == protocol.STITCH_QUEUE in unserved:
+        return f"all its tiles are read; {NO_WORKER} {queue}"
+    if queue != protocol.STITCH_QUEUE and status.model in unserved:
+        return f"{NO_WORKER} {protocol.recognize_queue(status.model)}"
+    return f"{NO_WORKER} {queue}" if queue in unserved else status.waiting
 
 
 def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> JobStatus | None:
@@ -301,7 +331,7 @@ def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> J
     state = next((state for state in get_args(JobState) if state == record.get("state")), None)
     if not state:
         return None
-    number = partial(_parse_number, record)
+    number, model = partial(_parse_number, record), record.get("model", "")
     return JobStatus(
         id=job,
         state=state,
@@ -315,7 +345,7 @@ def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> J
         failed=max(failed, int(number("failed"))),
         error=record.get("error", ""),
         error_kind=record.get("error_kind", ""),
-        model=record.get("model", ""),
+        model=model if protocol.is_model_name(model) else "",
         profile=record.get("profile", ""),
         waiting=record.get("waiting", ""),
         submitted=number("submitted"),

@@ -13,6 +13,8 @@ Of the farm:
     job:{id}:failed        set: tiles that were given up; their dead letters are in the store
     job:{id}:attempts      hash: tile, quarter of a tile, or task -> attempts that were started and have not ended
     job:{id}:failures      hash: tile or quarter -> times that the engine failed on it or ran out of time
+    job:{id}:regions       set: regions of the second pass that were read or given up
+    job:{id}:readers       hash: id of a batch -> the worker that reads it
     job:{id}:peaks         hash: "stage host pid" -> most memory of this process, in MB
     metrics                hash: a counter's name and its labels -> a whole number
     usage:{month}          hash: the counters of `UsageStore`, of the jobs that ended in this month
@@ -21,6 +23,7 @@ Of the farm:
     consumer:{recognizer}  exists while a worker reads the queue of this recognizer
     comparison             hash: which run of the server was compared with the store, and when
     lock:{name}            exists while a process holds this lock
+    watched                since when workers have looked at the active jobs without a pause (seconds)
     doctor                 written by `ocrfarm doctor` to see whether it may; expires at once
 
 Of Celery, which makes these names from the options in `celery_app`:
@@ -42,6 +45,8 @@ class JobKeys(NamedTuple):
     attempts: str
     failures: str
     peaks: str
+    regions: str
+    readers: str
 
 
 class Keys:
@@ -61,6 +66,7 @@ class Keys:
         self.metrics = f"{prefix}metrics"
         self.workers = f"{prefix}workers"
         self.comparison = f"{prefix}comparison"
+        self.watched = f"{prefix}watched"
         self.doctor = f"{prefix}doctor"
 
     def jobs(self, owner: str = "") -> str:

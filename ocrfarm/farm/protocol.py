@@ -87,13 +87,22 @@ def validate_job_id(text: str) -> str:
     return text
 
 
+def is_model_name(text: str) -> bool:
+    """Return whether a recognizer can be called so.
+
+    >>> is_model_name("PP-OCRv6_tiny_rec"), is_model_name("../x")
+    (True, False)
+    """
+    return bool(_MODEL_NAME.fullmatch(text))
+
+
 def recognize_queue(model: str) -> str:
     """Return the queue of the workers that hold a recognizer; raises ValueError for a name that no key can hold.
 
     >>> recognize_queue("PP-OCRv6_tiny_rec")
     'recognize.PP-OCRv6_tiny_rec'
     """
-    if not _MODEL_NAME.fullmatch(model):
+    if not is_model_name(model):
         raise ValueError(f"{model!r} cannot name a queue")
     return f"recognize.{model}"
 

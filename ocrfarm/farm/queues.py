@@ -1,9 +1,10 @@
 """What lies in Celery's queues, how long it has waited, and whether any worker reads them."""
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
@@ -17,6 +18,9 @@ _HEARTBEAT_TTL = 60
 
 _CHUNK_SIZE = 500
 """Messages that are read at once: less than a megabyte."""
+
+_LEASE_ENDED = 1
+"""When a message counts as renewed whose worker is gone, in seconds since 1970."""
 
 _MESSAGE_JOB_ID = re.compile(r'"id": ?"([0-9A-HJKMNP-TV-Z]{26})\.')
 
@@ -37,12 +41,12 @@ class Queues:
         self._broker, self._keys = broker, keys
 
     def send_heartbeat(self, model: str) -> None:
-        """Record that this worker reads the queue of a recognizer."""
+        """Record that this worker reads the queue of a recognizer, or the queue of this name."""
         with self._broker.pipeline() as pipe:
             pipe.set(self._keys.consumer(model), 1, ex=_HEARTBEAT_TTL)
 
     def find_models_without_worker(self, models: Iterable[str]) -> set[str]:
-        """Return those recognizers whose queue no worker has read for a minute."""
+        """Return those recognizers, or queues of other stages, that no worker has read for a minute."""
         wanted = sorted({model for model in models if model})
         with self._broker.pipeline() as pipe:
             for model in wanted:
@@ -121,6 +125,85 @@ class Queues:
         return [self._keys.queue(queue, step) for queue in queues for step in protocol.PRIORITIES]
 
 
+@dataclass(frozen=True, slots=True)
+class TakenMessage:
+    """A message that a worker has taken and not acknowledged.
+
+    Attributes:
+        tag: Celery's tag of it.
+        group: The group of the worker.
+        job: Its job's id; "" if it is of no job.
+        task_id: The id of its task.
+        tiles: How many tiles it names.
+        worker: The worker's name; "" if it is unknown.
+        silent_seconds: When the worker last renewed it, in seconds before now.
+    """
+
+    tag: str
+    group: str
+    job: str
+    task_id: str = ""
+    tiles: int = 0
+    worker: str = ""
+    silent_seconds: float = 0.0
+
+
+class TakenMessages:
+    """Messages that workers have taken, and the leases on them.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
+
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
+        self._broker, self._keys = broker, keys
+
+    def list_taken(self, models: Iterable[str]) -> list[TakenMessage]:
+        """Return the messages that workers have taken from the queues of all stages and of these recognizers.
+
+        Those whose leases were ended are left out.
+        """
+        now, groups = self._broker.read_time(), [protocol.worker_group(), *map(protocol.worker_group, sorted(models))]
+        with self._broker.pipeline() as pipe:
+            for group in groups:
+                pipe.hgetall(self._keys.unacked(group))
+                pipe.zrange(self._keys.unacked_index(group), 0, -1, withscores=True)
+            answers = pipe.execute()
+        taken = [
+            _parse_taken(group, str(tag), str(message), now - renewed_at)
+            for group, messages, renewals in zip(groups, answers[::2], answers[1::2], strict=True)
+            for tag, renewed_at in renewals
+            if (message := messages.get(tag)) and renewed_at > _LEASE_ENDED
+        ]
+        with self._broker.pipeline() as pipe:
+            for each in taken:
+                pipe.hget(self._keys.job(each.job).readers, each.task_id)
+            return [replace(each, worker=worker or "") for each, worker in zip(taken, pipe.execute(), strict=True)]
+
+    def end_leases(self, messages: Iterable[TakenMessage]) -> None:
+        """Let the other workers of their groups take these messages, within ten seconds."""
+        with self._broker.pipeline() as pipe:
+            for each in messages:
+                pipe.zadd(self._keys.unacked_index(each.group), {each.tag: _LEASE_ENDED}, xx=True)
+
+
+def _parse_taken(group: str, tag: str, text: str, silent_seconds: float) -> TakenMessage:
+    """Return what a taken message says; little of one that this version does not understand."""
+    try:
+        raw = json.loads(text)[0]
+        args = json.loads(base64.b64decode(raw["body"]))[0]
+        tiles = len(args[1]) if len(args) > 1 else 0
+        task_id = str(raw["headers"]["id"])
+    except (ValueError, LookupError, TypeError):
+        task_id, tiles = "", 0
+    return TakenMessage(tag, group, _parse_job_id(text), task_id, tiles, silent_seconds=silent_seconds)
+
+
 def _parse_job_id(message: str) -> str:
     found = _MESSAGE_JOB_ID.search(message)
     return found.group(1) if found else ""
@@ -181,4 +264,7 @@ class QueueDepths:
 
 
 def _oldest_sent_at(messages: list[str]) -> float:
-    return float(json.loads(messages[0])["headers"].get(protocol.SENT_HEADER, 0)) if messages else 0.0
+    try:
+        return float(json.loads(messages[0])["headers"].get(protocol.SENT_HEADER, 0)) if messages else 0.0
+    except (ValueError, LookupError, TypeError, AttributeError):  # no message of ours
+        return 0.0

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _DAY = 86_400.0
 """Seconds in a day."""
+
+
+_WATCH_PAUSE = 15
+"""Seconds without a look after which nobody has watched: the broker was away, or every worker."""
 
 
 class RecoveryState:
@@ -127,11 +132,11 @@ class RecoveryState:
         """
         keys = self._keys.job(job)
         with self._broker.pipeline() as pipe:
-            pipe.delete(keys.done, keys.failed, keys.attempts, keys.failures)
+            pipe.delete(keys.done, keys.failed, keys.attempts, keys.failures, keys.regions)
             pipe.hdel(
                 keys.record,
                 *("error", "error_kind", "finished", "done", "failed", "kept_from", "expired_at"),
-                *("progress_mark", "requeues_without_progress"),
+                *("progress_mark", "requeues_without_progress", "regions"),
             )
             pipe.hset(keys.record, mapping={"state": "queued", "generation": _new_generation()})
             pipe.hincrby(keys.record, "requeues", 1)
@@ -150,6 +155,97 @@ class RecoveryState:
                 pipe.zrem(self._keys.jobs(name), job)
             pipe.srem(self._keys.active, job)
             pipe.zrem(self._keys.webhooks, job)
+
+
+@dataclass(frozen=True, slots=True)
+class IdleJob:
+    """A job that has made no progress for a while.
+
+    Attributes:
+        id: The job's id.
+        state: Its state, which a newer version may have set.
+        model: The recognizer that it needs.
+        idle_seconds: For how long it has made no progress.
+        is_all_read: Whether nothing is left but stitching.
+        waiting: What it waits for, as it was recorded.
+    """
+
+    id: str
+    state: str
+    model: str
+    idle_seconds: float
+    is_all_read: bool
+    waiting: str
+
+
+class WatchState:
+    """What the look of every few seconds needs of the active jobs.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
+
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
+        self._broker, self._keys = broker, keys
+        self._find_idle, self._set_waiting = broker.load_script("find_idle_jobs"), broker.load_script("set_waiting")
+        self._mark_done = broker.load_script("mark_region_done")
+
+    def measure_watch_seconds(self) -> float:
+        """Return for how long this method was called without a pause, by any process: the broker was there."""
+        now = self._broker.read_time()
+        with self._broker.pipeline() as pipe:
+            pipe.set(self._keys.watched, now, nx=True, ex=_WATCH_PAUSE)
+            pipe.expire(self._keys.watched, _WATCH_PAUSE)
+            pipe.get(self._keys.watched)
+            return now - float(pipe.execute()[2])
+
+    def find_idle_jobs(self, seconds: int) -> list[IdleJob]:
+        """Return the active jobs that have looked the same for so many seconds, as far as calls have seen it."""
+        keys = [self._keys.active, self._keys.job("").record]
+        with self._broker.translate_errors():
+            found = self._find_idle(keys=keys, args=[seconds, "recognizing"])
+        return [
+            IdleJob(job, state, model, float(idle), bool(is_all_read), waiting)
+            for job, state, model, idle, is_all_read, waiting in found
+        ]
+
+    def set_waiting(self, job: IdleJob, text: str) -> None:
+        """Record what a job waits for, unless its state has changed.
+
+        Args:
+            job: The job.
+            text: What it waits for; "" if it is nothing.
+        """
+        with self._broker.translate_errors():
+            self._set_waiting(keys=[self._keys.job(job.id).record], args=[job.state, text])
+
+    def begin_second_pass(self, job: str, regions: int) -> None:
+        """Record that so many regions of a job have to be read.
+
+        Args:
+            job: The job's id.
+            regions: How many.
+        """
+        keys = self._keys.job(job)
+        with self._broker.pipeline() as pipe:
+            pipe.delete(keys.regions)
+            pipe.hset(keys.record, "regions", regions)
+
+    def mark_region_done(self, job: str, region: str) -> None:
+        """Count a region as read or given up, once.
+
+        Args:
+            job: The job's id.
+            region: The region's name.
+        """
+        keys = self._keys.job(job)
+        with self._broker.translate_errors():
+            self._mark_done(keys=[keys.record, keys.regions], args=[region])
 
 
 class ComparisonState:

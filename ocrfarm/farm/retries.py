@@ -155,6 +155,7 @@ class Attempts:
         """
         self._broker, self._keys, self._metrics = broker, keys, metrics
         self._get_state, self._count = broker.load_script("get_attempts"), broker.load_script("count_attempt")
+        self._start_batch = broker.load_script("start_batch")
 
     def get_state(self, job: str, item: str) -> AttemptState:
         """Return what is known; nothing is counted.
@@ -183,6 +184,18 @@ class Attempts:
         if attempt > 1:
             self._metrics.increment("retries", item.removeprefix("ocrfarm.") if item in protocol.TASKS else "recognize")
         return attempt
+
+    def start_batch(self, job: str, batch: str, *, worker: str) -> bool:
+        """Record which worker reads a batch, and return whether the job has ended.
+
+        Args:
+            job: The job's id.
+            batch: The id of the batch's task.
+            worker: The worker's name.
+        """
+        keys = self._keys.job(job)
+        with self._broker.translate_errors():
+            return self._start_batch(keys=[keys.record, keys.readers], args=[batch, worker]) in protocol.FINAL_STATES
 
     def reset(self, job: str, *items: str) -> None:
         """Forget the attempts: they ended well, or what went wrong was not the fault of these items.

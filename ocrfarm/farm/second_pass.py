@@ -106,6 +106,7 @@ def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileI
         if context.should_stop():
             return count, False
         count += reader.read_region(regions[name])
+        context.jobs.watch.mark_region_done(job, str(name))
     return count, True
 
 

@@ -30,7 +30,7 @@ _MIN_RETRY_AFTER, _MAX_RETRY_AFTER = 5.0, 600.0
 """Seconds after which a refused client is asked to come back: neither at once nor tomorrow."""
 
 _UPLOADING = "its image is being uploaded"
-"""What a job waits for until a worker splits its image; if the client died, this stays true."""
+"""What a job waits for until its message is published; if the client dies before that, this stays true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
         else:
             store.put(layout.source(job), source)
         _publish(submitter.app, protocol.SPLIT, job, task_id=protocol.split_id(job))
+        jobs.update(job, waiting="")
     except OcrfarmError as error:
         fail_job(jobs, job, error=error, store=store)
         raise

@@ -175,6 +175,9 @@ def register_tasks(app: Celery, open_context: ContextFactory) -> None:
     @app.task(base=ContextTask, name=protocol.RECOGNIZE, shared=False)
     def recognize(job: str, tiles: list[str]) -> str:
         with _returned_on_error(open_context(), job, tiles):
+            task: Any = app.current_task  # this one
+            if open_context().jobs.attempts.start_batch(job, task.request.id, worker=task.request.hostname or ""):
+                return "the job has ended"
             return _recognize_batch(open_context(), job, tiles)
 
     @app.task(base=ContextTask, name=protocol.STITCH, shared=False, ignore_result=True)
@@ -199,8 +202,6 @@ def _split(app: Celery, context: WorkerContext, job: str) -> None:
 
 
 def _recognize_batch(context: WorkerContext, job: str, names: list[str]) -> str:
-    if context.jobs.has_ended(job):
-        return "the job has ended"
     batch = protocol.parse_tile_ids(names)
     if is_second_pass_batch(batch):
         count, is_done = recognize_regions(context, job, batch=batch)
@@ -215,6 +216,7 @@ def _recognize_batch(context: WorkerContext, job: str, names: list[str]) -> str:
 def _stitch(app: Celery, context: WorkerContext, job: str) -> None:
     with _counted(context, job, protocol.STITCH) as is_due:
         if is_due and (batches := handlers.stitch(context, job)):
+            context.jobs.watch.begin_second_pass(job, sum(map(len, batches)))
             requeue(app, context, job=job, work=RemainingWork(batches=batches, is_second_pass=True))
 
 

@@ -39,6 +39,9 @@ def run_control_worker(settings: Settings, queues: list[str], *, name: str, conc
     app, flag = make_app(settings), shutdown.StopFlag()
     register_tasks(app, cache(partial(open_context, settings, should_stop=flag.is_set)))
     periodic.schedule_reconcile(app, settings)
+    periodic.schedule_watch(app, settings)
+    for queue in queues:
+        heartbeat.schedule_queue_heartbeat(app, settings, model=queue)
     worker_process_init.connect(resource_release.lower_mmap_threshold, weak=False)
     periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
     return run_worker(app, settings, queues=queues, name=name, concurrency=concurrency, flag=flag)

@@ -5,7 +5,7 @@
  ------------------  ------------------------------------------  ------------------------------
  probes, doctor      files NAME.ready, NAME.alive, NAME.broken   FILE_INTERVAL
  the farm, `top`     a record in the worker registry             queues.HEARTBEAT_INTERVAL
- jobs that wait      "someone consumes this recognizer's queue"  queues.HEARTBEAT_INTERVAL
+ jobs that wait      "someone consumes this queue"               queues.HEARTBEAT_INTERVAL
 ```
 
 `periodic.run_every` writes them, so a parent process that hangs stops its heartbeats.
@@ -95,12 +95,12 @@ def mark_broken(folder: str, name: str, *, error: OcrfarmError) -> None:
 
 
 def schedule_queue_heartbeat(app: Celery, settings: Settings, *, model: str) -> None:
-    """Make the app's worker announce regularly that it consumes the queue of a recognizer.
+    """Make the app's worker announce regularly that it consumes a queue.
 
     Args:
         app: The Celery app.
         settings: The farm's settings.
-        model: The recognizer's name.
+        model: The recognizer's name, or the queue's, if it is that of another stage.
     """
     run_every(app, HEARTBEAT_INTERVAL, action=partial(open_job_store(settings, retries=0).queues.send_heartbeat, model))
 

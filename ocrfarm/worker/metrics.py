@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from ocrfarm.errors import BrokerError, FarmError
+from ocrfarm.farm.job_store import NO_WORKER
 from ocrfarm.farm.metrics import (
     BUCKET_BOUNDS,
     JOB_BUCKET_BOUNDS,
@@ -133,8 +134,10 @@ def _job_metrics(snapshot: FarmSnapshot) -> Iterator[Metric]:
         jobs.add_metric([state], sum(job.state == state for job in snapshot.active_jobs))
     yield jobs
     yield _gauge("tiles_pending", "tiles of active jobs that are not read yet", snapshot.tiles_pending)
-    unserved = sum(bool(job.waiting) for job in snapshot.active_jobs)
-    yield _gauge("jobs_without_worker", "active jobs whose recognizer is loaded by no worker", unserved)
+    unserved = sum(NO_WORKER in job.waiting for job in snapshot.active_jobs)
+    yield _gauge("jobs_without_worker", "active jobs whose next queue no worker reads", unserved)
+    waiting = sum(bool(job.waiting) for job in snapshot.active_jobs)
+    yield _gauge("jobs_waiting", "active jobs that wait for a worker, a silent worker or their image", waiting)
 
 
 def _worker_metrics(snapshot: FarmSnapshot) -> Iterator[Metric]:

@@ -6,6 +6,7 @@
  heartbeat.schedule_*           shows that the worker is alive              see `ocrfarm.worker.heartbeat`
  schedule_visibility_renewal    keeps unacknowledged messages hidden        celery_app.renewal_interval()
  schedule_reconcile             finds stalled jobs, whose message was lost  OCRFARM_RECONCILE_INTERVAL
+ schedule_watch                 finds jobs that only lack stitching        watch.WATCH_INTERVAL
  resource_release               returns freed memory to the system          once a minute
 ```
 
@@ -29,6 +30,7 @@ from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.celery_app import renewal_interval
 from ocrfarm.farm.context import open_job_store
+from ocrfarm.farm.recovery.watch import WATCH_INTERVAL, watch_jobs
 from ocrfarm.settings import Settings
 
 _step_numbers = count()
@@ -71,6 +73,24 @@ def schedule_reconcile(app: Celery, settings: Settings) -> None:
     seconds = settings.admission.reconcile_interval
     call = partial(app.send_task, protocol.RECONCILE, expires=seconds, retry=False, ignore_result=True)
     run_every(app, seconds, action=call)
+
+
+def schedule_watch(app: Celery, settings: Settings) -> None:
+    """Make the app's worker look at the active jobs every few seconds, and have those stitched that lack nothing else.
+
+    Args:
+        app: The Celery app.
+        settings: The farm's settings.
+    """
+    jobs = open_job_store(settings, retries=0)
+
+    def watch() -> None:
+        for job in watch_jobs(jobs):
+            generation = protocol.Generation(jobs.recovery.get_generation(job))
+            task_id = protocol.stitch_id(job, generation)
+            app.send_task(protocol.STITCH, protocol.job_args(job), task_id=task_id, retry=False, ignore_result=True)
+
+    run_every(app, WATCH_INTERVAL, action=watch)
 
 
 def schedule_visibility_renewal(app: Celery, settings: Settings, *, group: str) -> None:

@@ -1,5 +1,7 @@
 """Messages, chords and whole brokers get lost: the store knows what is missing, and the job ends."""
 
+import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +100,36 @@ def test_a_batch_that_the_chord_has_not_counted_runs_again(valkey_server: Valkey
         farm.wait_ready()
         _assert_whole(farm, farm.submit(PAGE.png))
         assert (tmp_path / "died-result").exists()
+
+
+def test_a_job_whose_last_reader_is_killed_is_stitched_at_once(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    """All is read and the message still with the reader, whose lease of five minutes nobody waits for."""
+    settings = replace(make_reconciling_settings(valkey_server, tmp_path), admission=Admission())
+    with run_farm(settings, tmp_path, FAKE_WORKER_KILL_AT="count", FAKE_WORKER_KILL_ALL="1") as farm:
+        farm.start("control", CONTROL)
+        farm.start("reader", RECOGNIZER)
+        farm.wait_ready()
+        job = farm.submit(draw_page(1, 1).png)
+        farm.wait_until(lambda: (tmp_path / "died-count").exists())
+        assert farm.wait(job, seconds=10).state == "complete", farm.logs()
+        assert farm.status(job).done == 1
+
+
+def test_a_job_says_which_worker_is_silent_and_does_not_wait_for_its_lease(
+    valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    settings = replace(make_reconciling_settings(valkey_server, tmp_path), admission=Admission())
+    with run_farm(settings, tmp_path, FAKE_WORKER_VISIBILITY_TIMEOUT="40") as farm:
+        farm.start("control", CONTROL)
+        farm.start("reader", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="60")
+        farm.wait_ready()
+        job = farm.submit(draw_page(1, 1).png)
+        farm.wait_until(lambda: any(each.worker for each in farm.submitter.jobs.taken.list_taken(["synthetic"])))
+        farm.stop("reader", signal.SIGKILL)
+        text = farm.wait(job, lambda status: "silent" in status.waiting, seconds=30).waiting
+        assert re.fullmatch(r"a tile is with worker reader@\S+, silent for \d+ s; its lease ends in \d+ s", text)
+        farm.start("other", RECOGNIZER)
+        assert farm.wait(job, seconds=39).state == "complete"
 
 
 def test_a_cancelled_job_can_be_resumed(farm: ProcessFarm) -> None:

@@ -6,6 +6,7 @@ FAKE_WORKER_FOLDER: where it writes down each array that it read.
 FAKE_WORKER_TILE_SECONDS: how long each takes.
 FAKE_WORKER_VISIBILITY_TIMEOUT: seconds after which a message of a dead worker comes back, instead of five minutes.
 FAKE_WORKER_KILL_AT: where tasks kill themselves.
+FAKE_WORKER_KILL_ALL: 1: they kill the worker and its other children too.
 FAKE_WORKER_MAX_FILE_BYTES: how long a file can be, as on a disk that is full.
 FAKE_WORKER_NOOP_LINES: how many lines an engine that does not look at the pixels finds on each tile, while what is
     asked of the store is counted in FAKE_WORKER_FOLDER.
@@ -123,6 +124,8 @@ def _kill_once(name: str) -> None:
         (Path(os.environ["FAKE_WORKER_FOLDER"]) / f"died-{name}").touch(exist_ok=False)
     except FileExistsError:
         return
+    if os.environ.get("FAKE_WORKER_KILL_ALL"):
+        os.killpg(0, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
