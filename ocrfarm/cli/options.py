@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-import numpy as np
-from numpy.typing import NDArray
-from PIL import GifImagePlugin, Image, PngImagePlugin, TiffImagePlugin
 
-from ocrfarm.errors import SettingsError
 from ocrfarm.export import Target
-from ocrfarm.geometry import Size
+from ocrfarm.mask_file import read_mask
 from ocrfarm.recognize import Profile, find_profile
 from ocrfarm.result.formats import DEFAULT_FORMATS, FORMATS, find_formats
-from ocrfarm.selection import Mask, Selection, parse_page_ranges, parse_region
+from ocrfarm.selection import Selection, parse_page_ranges, parse_region
 
 Command = Callable[..., None]
 
@@ -28,24 +24,13 @@ PROFILE_HELP = "Which models to use: fast, accurate, mixed, cascade, or the path
 _LOCAL_URL = "http://localhost:8000/"
 """Where `python -m http.server` serves a folder."""
 
-_MAX_MASK_SIDE = 512
-"""Most cells along a side of a mask: on a page of 16,384 pixels a cell is 32 pixels wide, the height of its text."""
-
-_MAX_MASK_PIXELS = 1_000_000_000
-"""Most pixels of a mask's file, which is held in memory in grey."""
-
-_WHITE_THRESHOLD = 128
-"""Grey level from which a pixel of a mask counts as white."""
-
-_MASK_PLUGINS = (PngImagePlugin.PngImageFile, TiffImagePlugin.TiffImageFile, GifImagePlugin.GifImageFile)
-"""Pillow's readers themselves, because `Image.open` refuses the size that a mask of a large page may have."""
-
 
 def group_options(
     name: str, make: Callable[..., object], *options: Callable[[Any], Any]
 ) -> Callable[[Command], Command]:
     """Return a decorator that adds options to a command and passes their values to it as one argument.
 
+    >>> from ocrfarm.geometry import Size
     >>> size = group_options("size", Size, click.option("--width", default=3), click.option("--height", default=2))
     >>> @click.command()
     ... @size
@@ -181,50 +166,3 @@ results_options = group_options(
     ),
 )
 """Adds --out, --formats, --base-url and --raw-cells; the command gets them as its argument `target`."""
-
-
-def read_mask(path: Path) -> Mask:
-    """Read the image of a mask (PNG, TIFF or GIF): white is read, black and transparent is not.
-
-    The image may have any size, because it is stretched over each page. It is reduced to at most 512 x 512 cells, and
-    a cell is read if any of its pixels is white.
-
-    Raises:
-        SettingsError: The file is not such an image, or nothing on it is white.
-    """
-    grey = _read_grey(path)
-    height, width = grey.shape
-    size = Size(min(width, _MAX_MASK_SIDE), min(height, _MAX_MASK_SIDE))
-    rows, columns = (np.arange(count) * side // count for count, side in ((size.height, height), (size.width, width)))
-    cells = np.maximum.reduceat(np.maximum.reduceat(grey, rows, axis=0), columns, axis=1) >= _WHITE_THRESHOLD
-    if not cells.any():
-        raise SettingsError(f"{path}: nothing on this mask is white, so nothing would be read")
-    packed = np.packbits(cells, axis=1, bitorder="little")
-    return Mask(size, tuple(int.from_bytes(row.tobytes(), "little") for row in packed))
-
-
-def _read_grey(path: Path) -> NDArray[np.uint8]:
-    for plugin in _MASK_PLUGINS:
-        try:
-            with plugin(path) as image:
-                _check_size(path, image)
-                return np.asarray(_flatten_to_grey(image))
-        except SyntaxError:  # how a plugin says that the file has another format
-            continue
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{path}: this mask cannot be read ({error}); save it as PNG") from error
-    raise SettingsError(f"{path}: this mask is no PNG, TIFF or GIF; save it as PNG")
-
-
-def _check_size(path: Path, image: Image.Image) -> None:
-    if image.width * image.height > _MAX_MASK_PIXELS:
-        raise SettingsError(f"{path}: this mask has more than {_MAX_MASK_PIXELS:,} pixels; make it smaller")
-
-
-def _flatten_to_grey(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("L")
-    solid = image.convert("RGBA")
-    ground = Image.new("RGBA", solid.size, "black")
-    ground.alpha_composite(solid)
-    return ground.convert("L")

@@ -83,7 +83,7 @@ def open_content(source: ImageInput, settings: Settings) -> Iterator[InputConten
     elif isinstance(source, str) and source.startswith(REMOTE_PREFIXES):
         with TemporaryDirectory(prefix="ocrfarm-") as folder:
             path, name = Path(folder) / "source", source.partition("?")[0]
-            _fetch(source, path, settings=settings)
+            download_source(source, path, settings=settings)
             yield InputContent(name, check_file(path, name=name))
     else:
         path = check_file(Path(source))
@@ -119,7 +119,18 @@ def check_file(path: Path, *, name: str = "") -> Path:
     return path
 
 
-def _fetch(url: str, path: Path, *, settings: Settings) -> None:
+def download_source(url: str, path: Path, *, settings: Settings) -> None:
+    """Download an `s3://` or `https://` URL to a file.
+
+    Args:
+        url: The URL.
+        path: File to write.
+        settings: The limits of downloads, and the store whose endpoint and credentials read `s3://` URLs.
+
+    Raises:
+        InputError, SettingsError, StoreError: The URL cannot be fetched, or must not be.
+
+    """
     if not url.startswith("s3://"):
         download_url(url, path, access=settings.security)
         return

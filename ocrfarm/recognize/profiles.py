@@ -182,6 +182,9 @@ PROFILES: dict[str, Profile] = {
 }
 """The built-in profiles by name; `synthetic` needs no model and reads only the lines that `synthetic_engine` draws."""
 
+PUBLIC_PROFILES = tuple(name for name, profile in PROFILES.items() if profile.runtime.engine != "synthetic")
+"""The names that messages suggest."""
+
 
 def find_profile(name: str) -> Profile:
     """Return the built-in profile of this name, or read the TOML file at this path.
@@ -195,7 +198,7 @@ def find_profile(name: str) -> Profile:
     path = Path(name)
     if path.suffix == ".toml" or path.is_file():
         return _load_profile_file(path)
-    near = get_close_matches(name, PROFILES, n=1, cutoff=0.4) or [" or ".join(PROFILES)]
+    near = get_close_matches(name, PUBLIC_PROFILES, n=1, cutoff=0.4) or [" or ".join(PUBLIC_PROFILES)]
     raise UnknownProfile(f"no profile is named {name!r}; did you mean {near[0]}? The path of a .toml file works too")
 
 

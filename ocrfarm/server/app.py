@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from ocrfarm._version import __version__
 from ocrfarm.client import AsyncClient
 from ocrfarm.errors import UnknownJob
+from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.protocol import new_job_id
 from ocrfarm.server import jobs, problems
 from ocrfarm.server.api_keys import ApiKeys
-from ocrfarm.server.dependencies import OwnerDep, ServerState, StateDep
+from ocrfarm.server.dependencies import OwnerDep, ServerState, StateDep, refuse_unknown_parameters
 from ocrfarm.server.middleware import AccessLog, FramingCheck, SecurityHeaders
 from ocrfarm.server.rate_limit import JobQuota, RateLimiter
 from ocrfarm.server.schemas import Health, WebhookSecret
@@ -67,6 +68,9 @@ def _add_health_routes(app: FastAPI) -> None:
 def _make_fastapi(state: ServerState) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        for purpose in ("upload", "result"):
+            with scratch_dir(purpose):
+                """Making a folder removes those that a killed server has left."""
         async with state.client:
             yield
 
@@ -76,6 +80,7 @@ def _make_fastapi(state: ServerState) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown_parameters)],
         docs_url=None,  # the pages that show an OpenAPI document fetch scripts from a foreign host
         redoc_url=None,
     )

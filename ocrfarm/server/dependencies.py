@@ -1,5 +1,6 @@
 """What every route depends on: the server's state, the owner of the request's key, and the owner's job."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Annotated
@@ -8,7 +9,7 @@ from fastapi import Depends, HTTPException, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ocrfarm.client import AsyncClient, AsyncJob
-from ocrfarm.errors import UnknownJob
+from ocrfarm.errors import SettingsError, UnknownJob
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.server.api_keys import ApiKeys
 from ocrfarm.server.metrics import ApiMetrics
@@ -111,3 +112,33 @@ JobDep = Annotated[OwnedJob, Depends(get_owned_job)]
 
 def _unknown_job(job_id: str) -> UnknownJob:
     return UnknownJob(f"you have no job {job_id[:40]!r}")
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Raise `SettingsError` if the query has a parameter that the route does not have, or repeats one.
+
+    A parameter that is ignored looks like one that works: `?dpy=300` would read the image at another resolution.
+    """
+    route, names = request.scope["route"], request.query_params
+    if not names:
+        return
+    operation = request.app.openapi()["paths"].get(route.path, {}).get(request.method.lower(), {})
+    parameters = [each for each in operation.get("parameters", ()) if each["in"] == "query"]
+    known = {each["name"]: each["schema"].get("type") == "array" for each in parameters}
+    for name in names:
+        check_parameter(name, len(names.getlist(name)), known=known)
+
+
+def check_parameter(name: str, count: int, *, known: Mapping[str, bool]) -> None:
+    """Raise `SettingsError` if a parameter is unknown or must not be repeated.
+
+    Args:
+        name: The parameter.
+        count: How often it is there.
+        known: All parameters, and whether each may be repeated.
+    """
+    if name not in known:
+        all_names = f"the parameters are {', '.join(known)}" if known else "this request takes none"
+        raise SettingsError(f"there is no parameter {name[:40]!r}; {all_names}")
+    if count > 1 and not known[name]:
+        raise SettingsError(f"the parameter {name} is there {count} times; send it once")

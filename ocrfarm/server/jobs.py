@@ -4,28 +4,26 @@ The docstrings of the routes, and the descriptions of their parameters, are the 
 """
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
-from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
-from ocrfarm.client import JobMetadata
 from ocrfarm.client.job import fetch_result
-from ocrfarm.errors import SettingsError, UnknownProfile
-from ocrfarm.recognize.profiles import PROFILES
+from ocrfarm.errors import SettingsError
+from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.result.formats import find_formats
 from ocrfarm.server import events, uploads
 from ocrfarm.server.dependencies import JobDep, OwnedJob, OwnerDep, StateDep, get_owned_job
-from ocrfarm.server.problems import Problem
+from ocrfarm.server.problems import Problem, public_error
 from ocrfarm.server.rate_limit import RateLimiter
 from ocrfarm.server.results import MEDIA_TYPES, ResultRequest, write_result
 from ocrfarm.server.schemas import CancelResponse, JobList, JobView
-from ocrfarm.server.webhooks import parse_secret
+from ocrfarm.server.submission import SubmitParams, merge_form, prepare_submission
 
 _MAX_PAGE_SIZE = 1_000
 _RESULT_RETRY_AFTER = 2
@@ -56,39 +54,33 @@ COMMON_RESPONSES: Responses = problem_responses(
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=COMMON_RESPONSES)
 
 
-class SubmitParams(BaseModel):
-    """How an image is to be read."""
-
-    profile: str = Field("fast", description=f"The profile: {', '.join(PROFILES)}.", examples=["accurate"])
-    priority: int | None = Field(None, description="0 (first), 5 or 9; by default it depends on the image's size.")
-    name: str = Field("upload", max_length=255, description="A name for the image.", examples=["drawing.tif"])
-    webhook: str = Field("", max_length=2_000, description="An https:// URL that is notified when the job ends.")
-
-    def to_options(self) -> dict[str, Any]:
-        r"""Return the options of `Client.submit`; raise `SettingsError` if a parameter is invalid.
-
-        >>> SubmitParams(profile="fast", name="a.png").to_options()
-        {'profile': 'fast', 'priority': None, 'name': 'a.png'}
-        >>> SubmitParams(name="two\nlines").to_options()
-        Traceback (most recent call last):
-        ocrfarm.errors.SettingsError: a name may hold printable characters only
-        """
-        if self.profile not in PROFILES:  # the library would accept the path of a file
-            raise UnknownProfile(f"no profile is named {self.profile[:40]!r}; choose from {', '.join(PROFILES)}")
-        if not self.name.isprintable():
-            raise SettingsError("a name may hold printable characters only")
-        return self.model_dump(exclude={"webhook"})
+_UPLOAD_BODY = {
+    "requestBody": {
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {name: {"type": "string", "format": "binary"} for name in uploads.FILE_FIELDS},
+                }
+            },
+        },
+        "description": "The image's bytes; or a form with the image, perhaps a mask, and any of the parameters.",
+    }
+}
 
 
 @router.post(
     "",
     status_code=202,
     response_description="The job is submitted.",
+    openapi_extra=_UPLOAD_BODY,
     responses=problem_responses(
         _408="The upload took too long.",
+        _409="The id is another job's.",
         _413="The image has too many bytes.",
-        _422="The request has no body.",
-        _507="The farm's store is full.",
+        _422="There is no image, or it is in no format that ocrfarm reads.",
+        _507="The server or the farm's store has no space left.",
     ),
 )
 async def submit_job(
@@ -96,7 +88,9 @@ async def submit_job(
 ) -> JobView:
     """Submit an image.
 
-    The body is the image's bytes, with any media type; it may be sent in chunks. `Location` holds the job's address.
+    The body is the image's bytes, with any media type, or a form with the image as the file `file`; it may be sent in
+    chunks. A form may also hold a mask as the file `mask`, and any parameter of the query. `Location` holds the job's
+    address.
 
     \f
     Args:
@@ -106,15 +100,13 @@ async def submit_job(
         owner: The owner of the API key.
         params: Options of the job.
     """
-    options = params.to_options()
-    if params.webhook:
-        parse_secret(state.settings)  # a farm without a secret sends no webhooks
-    with state.rate_limiter.slot(owner), TemporaryDirectory(prefix="ocrfarm-upload-") as folder:
+    with state.rate_limiter.slot(owner), scratch_dir("upload") as folder:
         async with state.job_quota.reserve(owner, state.client.count_active):
-            path = Path(folder) / "image"
-            await uploads.save_body(request, path, limits=state.settings.api)
-            metadata = JobMetadata(owner=owner, webhook=params.webhook)
-            job = await state.client.submit(path, metadata=metadata, **options)
+            upload = await uploads.receive_upload(request, folder, limits=state.settings.api)
+            params = merge_form(params, upload.fields)
+            image, options = await prepare_submission(state, owner, params=params, upload=upload)
+            job = await state.client.submit(image, **options)
+    request.state.job = job.id
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobView.of(await job.status())
 
@@ -243,24 +235,24 @@ async def get_result(
     headers = {"ETag": result_request.etag(content), "Cache-Control": "private, no-cache"}
     if headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
-    folder = TemporaryDirectory(prefix="ocrfarm-result-")
-    write = partial(write_result, owned_job.job.blocking, content, request=result_request, folder=Path(folder.name))
-    try:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch_dir("result"))
+        write = partial(write_result, owned_job.job.blocking, content, request=result_request, folder=folder)
         path = await state.client.transfer(partial(write, limits=state.settings.limits.overrides))
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        path,
-        headers=headers,
-        media_type=MEDIA_TYPES[result_format.name],
-        filename=path.name,
-        background=BackgroundTask(folder.cleanup),
-    )
+        return FileResponse(
+            path,
+            headers=headers,
+            media_type=MEDIA_TYPES[result_format.name],
+            filename=path.name,
+            background=BackgroundTask(stack.pop_all().close),
+        )
 
 
 async def _read_result(owned_job: OwnedJob, state: StateDep) -> bytes:
     if not owned_job.status.has_ended:
         headers = {"Retry-After": str(_RESULT_RETRY_AFTER)}
         raise HTTPException(409, f"the job is still {owned_job.status.state}; follow its events", headers)
+    if owned_job.status.state in ("failed", "cancelled"):
+        kind, text = public_error(owned_job.status.error_kind, owned_job.status.error)
+        raise replace(owned_job.status, error_kind=kind, error=text).make_error()
     return await state.client.transfer(partial(fetch_result, owned_job.job.blocking))

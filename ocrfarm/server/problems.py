@@ -3,9 +3,12 @@
 Messages that name hosts or folders go to the server's log alone; the problem and the log entry share an `instance`.
 """
 
+import errno
 import logging
+import shutil
+import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -21,6 +24,7 @@ from ocrfarm.errors import (
     FarmBusy,
     InputError,
     JobError,
+    JobFailed,
     MissingPackage,
     ObjectNotFound,
     OcrfarmError,
@@ -29,6 +33,7 @@ from ocrfarm.errors import (
     StoreUnreachable,
     TooLarge,
     UnknownJob,
+    find_error,
 )
 
 _log = logging.getLogger(__name__)
@@ -55,6 +60,12 @@ _PUBLIC_ERRORS = (InputError, SettingsError, JobError, FarmBusy)
 
 
 _SEE_LOG = "The server's log says more."
+
+_NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_MIN_FREE_BYTES = 1 << 20
+"""Free bytes for temporary files below which an unexpected error counts as one of a full disk: some libraries report
+that by errors of their own."""
 
 
 class Problem(BaseModel):
@@ -101,12 +112,37 @@ def problem_of(error: OcrfarmError) -> Problem:
     return problem.model_copy(update={"retryable": error.retryable or isinstance(error, FarmBusy)})
 
 
+def public_error(kind: str, text: str) -> tuple[str, str]:
+    """Return the class and the message of the error that ended a job, as the owner may see them.
+
+    Args:
+        kind: The class of the error, as the job's status names it.
+        text: Its message.
+
+    >>> public_error("DamagedImage", "a.png: is cut off")
+    ('DamagedImage', 'a.png: is cut off')
+    >>> public_error("StoreDenied", "s3://internal/jobs: access denied")
+    ('StoreDenied', "The store rejects the credentials or does not permit the operation. The server's log says more.")
+    >>> public_error("KeyError", "a bug in ocrfarm (KeyError: 'x'); the worker's log on gpu-7 has the traceback")
+    ('JobFailed', "An error inside ocrfarm. The server's log says more.")
+    """
+    found = find_error(kind, OcrfarmError) if kind else InputError
+    if issubclass(found, _PUBLIC_ERRORS):
+        return kind, text
+    title = (found.__doc__ or "").partition("\n")[0]
+    return (JobFailed.__name__, f"{_BUG} {_SEE_LOG}") if found is OcrfarmError else (kind, f"{title} {_SEE_LOG}")
+
+
+_BUG = "An error inside ocrfarm."
+
+
 def install_handlers(app: FastAPI) -> None:
     """Make the app answer every error with a problem."""
     app.add_exception_handler(OcrfarmError, _handle_ocrfarm_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    app.add_exception_handler(OSError, _handle_unexpected_error)
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
@@ -156,6 +192,20 @@ def _handle_disconnect(request: Request, error: Exception) -> Response:
 
 
 def _handle_unexpected_error(request: Request, error: Exception) -> Response:
-    problem = _make_problem(500, "An error inside ocrfarm.", code="InternalError", detail=_SEE_LOG)
-    _log.error("%s: %s: %s", problem.instance, type(error).__name__, error)
+    if _is_disk_full(error):
+        return _handle_ocrfarm_error(request, StoreFull(f"no space for temporary files: {error}"))
+    problem = _make_problem(500, _BUG, code="InternalError", detail=_SEE_LOG)
+    _log.error("%s: %s: %s", problem.instance, type(error).__name__, error, exc_info=error)
     return _problem_response(problem)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Return whether an error comes from a disk that is full, or from a library that could not write."""
+    numbers = {getattr(each, "errno", None) for each in _causes(error)}
+    return not numbers.isdisjoint(_NO_SPACE_ERRNOS) or shutil.disk_usage(tempfile.gettempdir()).free < _MIN_FREE_BYTES
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__

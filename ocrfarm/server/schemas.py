@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 
 from ocrfarm.farm.job_store import JobStatus, WebhookState
 from ocrfarm.farm.protocol import JobState
+from ocrfarm.server.problems import public_error
 
 _EXAMPLE: JsonDict = {
     "id": "01J8Z3T6W8Q5N4R2K7M9X1C0VB",
@@ -58,6 +59,7 @@ class JobView(BaseModel):
         (4, '1970-01-01T00:00:01+00:00', None)
         """
         known: dict[str, Any] = {name: getattr(status, name) for name in cls.model_fields}
+        known["error_kind"], known["error"] = public_error(status.error_kind, status.error)
         times = {name: _to_datetime(known[name]) for name in ("submitted", "started", "finished")}
         return cls.model_validate(known | times)
 

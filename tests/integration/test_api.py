@@ -39,7 +39,7 @@ from ocrfarm.server.results import MEDIA_TYPES
 from ocrfarm.settings import Api, Endpoints, Settings
 from ocrfarm.storage import open_store
 from ocrfarm.worker import api as worker
-from tests.support.api_server import KEYS, ApiServer, key_digest, run_api_server
+from tests.support.api_server import KEYS, STUB_IMAGE, ApiServer, key_digest, run_api_server
 from tests.support.servers import ValkeyServer
 
 MAX_UPLOAD_BYTES = 3_000_000
@@ -224,7 +224,7 @@ def test_an_invalid_id_is_an_unknown_job(alice: httpx.Client, path: str) -> None
     ],
 )
 def test_an_invalid_parameter_is_rejected(alice: httpx.Client, params: dict[str, str], code: str, words: str) -> None:
-    found = assert_problem(alice.post("/v1/jobs", content=b"x", params={**SYNTHETIC, **params}), 400, code)
+    found = assert_problem(alice.post("/v1/jobs", content=STUB_IMAGE, params={**SYNTHETIC, **params}), 400, code)
     assert words in found["detail"]
 
 
@@ -235,10 +235,13 @@ def test_an_unknown_format_is_rejected(alice: httpx.Client, finished_job: tuple[
 
 def test_an_image_that_cannot_be_read_is_the_same_error_as_everywhere(alice: httpx.Client) -> None:
     assert_problem(alice.post("/v1/jobs", params=SYNTHETIC), 422, "UnidentifiedImage")
-    job = alice.post("/v1/jobs", content=b"only text", params={**SYNTHETIC, "name": "scan.png"}).json()["id"]
+    params = {**SYNTHETIC, "name": "scan.png"}
+    found = assert_problem(alice.post("/v1/jobs", content=b"only text", params=params), 422, "UnidentifiedImage")
+    assert found["detail"].startswith("scan.png: its first bytes are of no format that ocrfarm reads")
+    job = alice.post("/v1/jobs", content=STUB_IMAGE, params=params).json()["id"]
     view = wait(alice, job)
-    assert (view["state"], view["error_kind"]) == ("failed", "UnidentifiedImage")
-    assert "scan.png" in assert_problem(alice.get(f"/v1/jobs/{job}/result"), 422, "UnidentifiedImage")["detail"]
+    assert (view["state"], view["error_kind"]) == ("failed", "DamagedImage")
+    assert "scan.png" in assert_problem(alice.get(f"/v1/jobs/{job}/result"), 422, "DamagedImage")["detail"]
 
 
 def test_an_upload_beyond_the_limit_is_refused(alice: httpx.Client) -> None:
@@ -271,7 +274,7 @@ def test_an_upload_is_kept_out_of_memory(server: ApiServer, alice: httpx.Client)
     before = _resident_bytes(server)
     with ThreadPoolExecutor(3) as threads:
         answers = threads.map(
-            lambda _: alice.post("/v1/jobs", content=bytes(MAX_UPLOAD_BYTES), params=SYNTHETIC), range(9)
+            lambda _: alice.post("/v1/jobs", content=STUB_IMAGE.ljust(MAX_UPLOAD_BYTES), params=SYNTHETIC), range(9)
         )
         assert {answer.status_code for answer in answers} <= {202, 429}
     assert _resident_bytes(server) - before < 20_000_000
@@ -287,7 +290,7 @@ def test_whoever_hangs_up_leaves_nothing(server: ApiServer, alice: httpx.Client)
         with _connected(server) as connection:
             connection.sendall(f"{request}Content-Length: 1000\r\n\r\nxxx".encode())
         time.sleep(0.1)
-    assert alice.post("/v1/jobs", content=b"x", params=SYNTHETIC).status_code == 202
+    assert alice.post("/v1/jobs", content=STUB_IMAGE, params=SYNTHETIC).status_code == 202
     assert "Traceback" not in server.log.read_text()
 
 
@@ -358,7 +361,7 @@ def test_one_owner_cannot_hold_all_streams(server: ApiServer, alice: httpx.Clien
     answer = alice.get(url)
     assert_problem(answer, 429, "TooManyRequests")
     assert int(answer.headers["retry-after"]) > 0
-    assert bob.post("/v1/jobs", content=b"x", params=SYNTHETIC).status_code == 202
+    assert bob.post("/v1/jobs", content=STUB_IMAGE, params=SYNTHETIC).status_code == 202
     ends.set()
     for holder in holders:
         holder.join()
@@ -392,7 +395,7 @@ def workerless_settings(valkey_server: ValkeyServer, tmp_path: Path) -> Settings
 
 
 def submit_job(client: httpx.Client) -> httpx.Response:
-    return client.post("/v1/jobs", content=b"image", params=SYNTHETIC)
+    return client.post("/v1/jobs", content=STUB_IMAGE, params=SYNTHETIC)
 
 
 def test_jobs_are_listed_page_by_page(workerless_settings: Settings, tmp_path: Path) -> None:
@@ -452,7 +455,7 @@ def test_health_and_a_farm_that_is_away(server: ApiServer, tmp_path: Path) -> No
     away = Settings(Endpoints("redis://:secret-9@127.0.0.1:1/0", str(tmp_path / "store")))
     with run_api_server(away, tmp_path) as lonely, lonely.client("alice") as alice:
         assert alice.get("/healthz").status_code == 200
-        for answer in (alice.get("/readyz"), alice.get("/v1/jobs"), alice.post("/v1/jobs", content=b"x")):
+        for answer in (alice.get("/readyz"), alice.get("/v1/jobs"), alice.post("/v1/jobs", content=STUB_IMAGE)):
             found = assert_problem(answer, 503, "BrokerUnreachable")
             assert found["retryable"]
             assert "127.0.0.1" not in answer.text

@@ -17,7 +17,7 @@ import pytest
 from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.server.connections import raise_file_limit
 from ocrfarm.settings import Api
-from tests.support.api_server import KEYS, ApiServer, run_api_server
+from tests.support.api_server import KEYS, STUB_IMAGE, ApiServer, run_api_server
 from tests.support.servers import find_free_ports
 
 SILENT = 600
@@ -161,7 +161,7 @@ def test_running_requests_are_not_evicted(synthetic_farm: EmbeddedFarm, tmp_path
         time.sleep(0.3)
         answer = httpx.get(f"{server.url}/healthz")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        uploads[0].sendall(b"no image!")
+        uploads[0].sendall(STUB_IMAGE)
         assert b" 202 " in uploads[0].recv(4096)
 
 
@@ -227,7 +227,7 @@ def test_a_running_upload_ends_before_the_server_does(synthetic_farm: EmbeddedFa
         time.sleep(0.3)
         server.process.terminate()
         time.sleep(0.5)
-        connection.sendall(b"no image!")
+        connection.sendall(STUB_IMAGE)
         assert b"HTTP/1.1 " in connection.recv(4096)
         assert server.process.wait(20) == 0
     assert "Traceback" not in server.log.read_text()

@@ -42,7 +42,7 @@ from ocrfarm.server import outbox, webhooks
 from ocrfarm.server.webhooks import WebhookDispatcher, WebhookEvent, derive_secret, format_secret, parse_secret
 from ocrfarm.settings import Admission, Endpoints, Security, Settings
 from ocrfarm.storage import layout, open_store
-from tests.support.api_server import run_api_server
+from tests.support.api_server import STUB_IMAGE, run_api_server
 from tests.support.containers import health_check_command
 from tests.support.doc_examples import parse_steps
 from tests.support.servers import ValkeyServer
@@ -533,7 +533,7 @@ def test_from_the_api_to_the_receiver(
             job = alice.post("/v1/jobs", content=encode_tile(pixels), params=params).json()["id"]
             secret = alice.get("/v1/webhook-secret").json()["secret"]
             assert httpx.get(f"{server.url}/v1/webhook-secret").status_code == 401
-            wrong = alice.post("/v1/jobs", content=b"x", params={"webhook": "http://example.org/"})
+            wrong = alice.post("/v1/jobs", content=STUB_IMAGE, params={"webhook": "http://example.org/"})
             assert (wrong.status_code, wrong.json()["code"]) == (400, "SettingsError")
         with Client(settings=settings) as client:
             client.job(job).wait(60)
@@ -573,6 +573,6 @@ def _wait_until_attempted(client: Client, job: str, log: Path) -> WebhookEvent:
 
 def test_a_farm_without_a_secret_takes_no_webhook(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
     with run_api_server(synthetic_farm.settings, tmp_path) as server, server.client("alice") as alice:
-        answer = alice.post("/v1/jobs", content=b"x", params={"webhook": "https://example.org/"})
+        answer = alice.post("/v1/jobs", content=STUB_IMAGE, params={"webhook": "https://example.org/"})
         assert (answer.status_code, answer.json()["code"]) == (400, "SettingsError")
         assert alice.get("/v1/webhook-secret").status_code == 400

@@ -16,6 +16,9 @@ from ocrfarm.settings import Api, Settings
 from tests.support.servers import find_free_ports
 
 KEYS = {"alice": "key-of-alice-1", "bob": "key-of-bob-2"}
+STUB_IMAGE = b"\x89PNG\r\n\x1a\n!"
+"""Begins as an image does, so that the API accepts it; no worker can read it."""
+
 _READY_TIMEOUT = 30
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ocrfarm.cli.options import read_mask
 from ocrfarm.errors import InputError, OcrfarmError, SettingsError
 from ocrfarm.geometry import Box, Size
+from ocrfarm.mask_file import read_mask
 from ocrfarm.selection import SELECT_ALL, Mask, PageRange, Selection, parse_page_ranges, parse_region
 
 PAGE = Size(1000, 800)
