@@ -57,6 +57,12 @@ class Broker:
         """
         return self.redis.register_script((files("ocrfarm.farm") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
 
+    def load_all_scripts(self) -> None:
+        """Send every script of the folder `lua` to the server, for clients, which may call scripts but not load any."""
+        with self.pipeline() as pipe:
+            for file in (files("ocrfarm.farm") / "lua").iterdir():
+                pipe.script_load(file.read_text(encoding="utf-8"))
+
     def read_memory(self) -> tuple[int, int]:
         """Return the bytes of memory that the server uses, and those that it may use (0: no limit)."""
         with self.translate_errors():
@@ -105,6 +111,11 @@ def translate_errors(address: str = "") -> Iterator[None]:
         raise BrokerUnreachable(message) from error
     except redis.exceptions.OutOfMemoryError as error:
         raise BrokerFull(f"the broker{at} has no memory left ({error}); raise its maxmemory") from error
+    except redis.exceptions.NoPermissionError as error:
+        if "script|load" not in str(error):
+            raise BrokerError(f"the broker{at} refused a command: {error}") from error
+        message = f"the broker{at} has lost the farm's scripts; workers load them every few seconds, so try again"
+        raise BrokerUnreachable(message) from error
     except redis.exceptions.RedisError as error:
         raise BrokerError(f"the broker{at} refused a command: {error}") from error
 

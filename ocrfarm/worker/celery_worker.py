@@ -12,6 +12,7 @@ from mmap import mmap
 from celery import Celery
 from celery.signals import worker_process_init
 from celery.utils.nodenames import host_format
+from celery.worker.control import Panel
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue, make_app, setup_tracing
@@ -22,6 +23,14 @@ from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
 from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown
 from ocrfarm.worker.task_logging import install_task_logging
+
+_REMOTE_COMMANDS = frozenset(
+    ("active", "active_queues", "conf", "ping", "registered", "reserved", "revoked", "scheduled", "stats")
+)
+"""The commands of Celery's remote control that workers answer: Flower shows what they return, and they change nothing.
+
+The others would let anyone who may publish to the workers' channel stop them or change what they do.
+"""
 
 
 def run_control_worker(settings: Settings, queues: list[str], *, name: str, concurrency: int) -> int:
@@ -94,6 +103,7 @@ def run_worker(
     install_task_logging(app)
     resource_release.install_resource_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout, flag)
+    _restrict_remote_control()
     worker_process_init.connect(die_with_parent, weak=False)
     _share_temp_dir()
     worker_process_init.connect(lambda **_: setup_tracing(settings, name), weak=False)
@@ -118,3 +128,9 @@ def _share_temp_dir() -> None:
     By default it makes a folder of its own there, which stays if the worker is killed.
     """
     multiprocessing.current_process()._config["tempdir"] = tempfile.gettempdir()  # type: ignore[attr-defined]
+
+
+def _restrict_remote_control() -> None:
+    """Make this process ignore all commands of Celery's remote control except those that only report."""
+    for name in Panel.data.keys() - _REMOTE_COMMANDS:
+        del Panel.data[name]

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ocrfarm.errors import SettingsError
 from ocrfarm.farm.celery_app import make_app
+from ocrfarm.farm.keys import Keys
 from ocrfarm.settings import Settings
 
 USER, PORT = "ocrfarm", 5555
@@ -31,12 +32,23 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         raise SettingsError("Flower needs a password without commas: set OCRFARM_FLOWER_PASSWORD; its user is ocrfarm")
     os.environ["FLOWER_BASIC_AUTH"] = f"{USER}:{password}"  # every user of the host sees a process's arguments
     app = make_app(settings)
+    app.conf.broker_transport_options |= _unacked_keys()
     app.conf.broker_use_ssl = _tls_options(app.conf.broker_url)
     import flower.command  # noqa: F401 - adds the command `flower` to Celery's
 
     level = settings.logging.log_level
     app.start(["flower", f"--conf={CONFIG}", f"--address={address}", f"--port={port}", f"--logging={level}"])
     return 0
+
+
+def _unacked_keys() -> dict[str, str]:
+    """Return keys of Flower's own for unacknowledged messages, so that its user need not reach those of workers."""
+    keys, group = Keys(""), "flower"  # kombu puts the prefix before them
+    return {
+        "unacked_key": keys.unacked(group),
+        "unacked_index_key": keys.unacked_index(group),
+        "unacked_mutex_key": keys.unacked_mutex(group),
+    }
 
 
 def _tls_options(url: str) -> dict[str, str] | None:

@@ -23,6 +23,7 @@ from celery import Celery
 from celery.signals import worker_ready
 
 from ocrfarm.errors import OcrfarmError
+from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.queues import HEARTBEAT_INTERVAL
 from ocrfarm.farm.worker_registry import WorkerInfo, list_gpus
@@ -108,6 +109,8 @@ def schedule_queue_heartbeat(app: Celery, settings: Settings, *, model: str) -> 
 def schedule_registry_heartbeat(app: Celery, settings: Settings, *, name: str, queues: Sequence[str]) -> None:
     """Make the app's worker write its processes, memory and GPUs into the worker registry regularly.
 
+    It also loads the farm's scripts into the broker, which forgets them when it restarts.
+
     Args:
         app: The Celery app.
         settings: The farm's settings.
@@ -125,6 +128,7 @@ def schedule_registry_heartbeat(app: Celery, settings: Settings, *, name: str, q
         )
 
     run_every(app, HEARTBEAT_INTERVAL, action=report)
+    run_every(app, HEARTBEAT_INTERVAL, action=Broker(settings.endpoints.broker, retries=0).load_all_scripts)
 
 
 def _resident_bytes(pid: int) -> int:

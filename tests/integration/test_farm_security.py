@@ -1,7 +1,6 @@
 """Who may do what: a broker behind TLS with users, a store with roles, a dashboard with a password."""
 
 import base64
-import hashlib
 import json
 import os
 import subprocess
@@ -18,7 +17,6 @@ from typing import Any
 
 import boto3.session
 import pytest
-import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -28,6 +26,7 @@ from ocrfarm.errors import BrokerError, SettingsError, StoreDenied, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue, make_app
 from ocrfarm.farm.context import open_job_store
+from ocrfarm.farm.snapshot import make_snapshot_reader
 from ocrfarm.farm.submit import cancel
 from ocrfarm.result.formats import FORMATS
 from ocrfarm.server.webhooks import WebhookDispatcher
@@ -35,6 +34,7 @@ from ocrfarm.settings import Admission, Endpoints, Security, Settings, TaskLimit
 from ocrfarm.storage import layout
 from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
+from tests.support.broker_users import PASSWORDS, broker_url, refused_commands, run_acl_broker
 from tests.support.certificates import create_certificate, make_server_context
 from tests.support.command_line import run_ocrfarm
 from tests.support.farm_fixture import (
@@ -54,24 +54,18 @@ from tests.support.webhook_receiver import dispatch_next
 SECURITY = ROOT / "docs" / "security"
 PAGE = draw_page(3, 2)
 WORK = TaskLimits(batch_time_limit=10, shutdown_timeout=1)
-WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD = "worker-secret-1", "client-secret-2", "flower-secret-3"
-SCALER_PASSWORD = "scaler-secret-6"
+FLOWER_PASSWORD = "flower-secret-3"
 WEBHOOK_SECRET = "whsec_d2ViaG9vay1zZWNyZXQtNy13ZWJob29rLXNlY3JldC03"
 WRONG_PASSWORD, WRONG_KEY = "wrong-secret-4", "wrong-secret-5"
 SECRETS = (
-    *(WORKER_PASSWORD, CLIENT_PASSWORD, FLOWER_PASSWORD, SCALER_PASSWORD),
-    *(WRONG_PASSWORD, WRONG_KEY, S3Server.secret_key, WEBHOOK_SECRET),
+    *PASSWORDS.values(),
+    *(FLOWER_PASSWORD, WRONG_PASSWORD, WRONG_KEY, S3Server.secret_key, WEBHOOK_SECRET),
 )
 
 
 @pytest.fixture
 def acl_broker(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """Give a broker that has docs/security/redis.acl as its ACL file, and in it one more user who may do all."""
-    users = (SECURITY / "redis.acl").read_text(encoding="utf-8")
-    for name, password in (("WORKER", WORKER_PASSWORD), ("CLIENT", CLIENT_PASSWORD), ("SCALER", SCALER_PASSWORD)):
-        users = users.replace(f"{name}_SHA256", hashlib.sha256(password.encode()).hexdigest())
-    (tmp_path / "users.acl").write_text(f"{users}user admin on >admin ~* &* +@all\n", encoding="utf-8")
-    with run_valkey(tmp_path, tmp_path / "users.acl") as server:
+    with run_acl_broker(tmp_path) as server:
         yield server
 
 
@@ -80,14 +74,20 @@ def _tls_farm(server: ValkeyServer, folder: Path) -> Iterator[ProcessFarm]:
     file = create_certificate(folder)
     with run_tls_proxy(server.port, make_server_context(file)) as port:
 
-        def url(user: str, password: str) -> str:
-            return f"rediss://{user}:{password}@127.0.0.1:{port}/0?ssl_ca_certs={file}"
+        def url(role: str) -> str:
+            return f"rediss://ocrfarm-{role}:{PASSWORDS[role]}@127.0.0.1:{port}/0?ssl_ca_certs={file}"
 
-        places = Endpoints(url("ocrfarm-client", CLIENT_PASSWORD), f"{folder}/store")
+        places = Endpoints(url("client"), f"{folder}/store")
         settings = Settings(places, task_limits=WORK, admission=Admission(reconcile_interval=2, stalled_timeout=3))
-        worker = url("ocrfarm-worker", WORKER_PASSWORD)
-        with run_farm(settings, folder, OCRFARM_BROKER=worker, OCRFARM_FLOWER_PASSWORD=FLOWER_PASSWORD) as farm:
+        with run_farm(settings, folder, OCRFARM_BROKER=url("worker"), OCRFARM_FLOWER_PASSWORD=FLOWER_PASSWORD) as farm:
             yield farm
+
+
+def _as_user(farm: ProcessFarm, role: str) -> str:
+    """Return the broker's URL for another user than the one for clients."""
+    return farm.settings.endpoints.broker.replace(
+        f"ocrfarm-client:{PASSWORDS['client']}", f"ocrfarm-{role}:{PASSWORDS[role]}"
+    )
 
 
 def test_a_farm_works_with_users_that_may_do_little_over_tls(acl_broker: ValkeyServer, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(acl_broker: ValkeyS
         farm.start("control", CONTROL)
         farm.start("reader", RECOGNIZER)
         farm.wait_ready()
-        farm.start("flower", f"flower --port {port}")
+        farm.start("flower", f"flower --port {port}", OCRFARM_BROKER=_as_user(farm, "flower"))
         job = farm.submit(PAGE.png)
         assert farm.wait(job).state == "complete"
         assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
@@ -107,23 +107,31 @@ def test_a_farm_works_with_users_that_may_do_little_over_tls(acl_broker: ValkeyS
         assert [status.id for status in farm.client.jobs(after=farm.status(other))] == [job]
         assert farm.client.count_active("nobody") == 0
         _somebody_is_told(farm)
+        _everything_is_counted(farm)
         _the_dashboard_shows_and_changes_nothing(port)
         _no_secret_is_told(farm)
         assert farm.stop("reader") == farm.stop("control") == 0
-        with redis.Redis.from_url(acl_broker.url, username="admin", password="admin") as admin:
-            refused = admin.execute_command("ACL", "LOG")
-        assert not refused, refused
+        assert refused_commands(acl_broker) == []
 
 
 def _somebody_is_told(farm: ProcessFarm) -> None:
-    """By the broker's user for workers; the address leads nowhere."""
+    """By the broker's user for webhooks; the address leads nowhere."""
     job = farm.client.submit(PAGE.png, profile=FARM_PROFILE, metadata=JobMetadata(webhook="https://host.invalid/"))
     job.wait(60)
-    places = replace(farm.settings.endpoints, broker=farm.environment["OCRFARM_BROKER"])
+    places = replace(farm.settings.endpoints, broker=_as_user(farm, "webhooks"))
     dispatcher = WebhookDispatcher(Settings(places, security=Security(webhook_secret=WEBHOOK_SECRET)))
     event = dispatch_next(dispatcher)
     assert event
     assert event.state == "pending"
+
+
+def _everything_is_counted(farm: ProcessFarm) -> None:
+    """By the broker's user for the exporter, which may only read."""
+    places = replace(farm.settings.endpoints, broker=_as_user(farm, "metrics"))
+    snapshot = make_snapshot_reader(Settings(places))()
+    assert snapshot.counters["jobs complete"] == 3
+    assert {worker.name.partition("@")[0] for worker in snapshot.workers} == {"control", "reader"}
+    assert snapshot.broker_memory > 0
 
 
 def _the_dashboard_shows_and_changes_nothing(port: int) -> None:
@@ -167,14 +175,14 @@ def _no_secret_in(text: str, where: str) -> None:
 def test_no_secret_is_told_when_everything_goes_wrong(acl_broker: ValkeyServer, aws: S3Server, tmp_path: Path) -> None:
     """Errors of the broker and the store are where passwords and keys get into logs."""
 
-    def url(password: str) -> str:
-        return acl_broker.url.replace("redis://", f"redis://ocrfarm-worker:{password}@")
-
+    wrong = acl_broker.url.replace("redis://", f"redis://ocrfarm-worker:{WRONG_PASSWORD}@")
     store = aws.url(BUCKET, uuid.uuid4().hex)
     S3Store(store).create_bucket()
     work, load = TaskLimits(batch_time_limit=10, shutdown_timeout=1), Admission(reconcile_interval=1, stalled_timeout=2)
-    with run_farm(Settings(Endpoints(url(WORKER_PASSWORD), store), task_limits=work, admission=load), tmp_path) as farm:
-        farm.start("stranger", CONTROL, OCRFARM_BROKER=url(WRONG_PASSWORD))
+    with run_farm(
+        Settings(Endpoints(broker_url(acl_broker, "worker"), store), task_limits=work, admission=load), tmp_path
+    ) as farm:
+        farm.start("stranger", CONTROL, OCRFARM_BROKER=wrong)
         farm.start("keyless", CONTROL, AWS_SECRET_ACCESS_KEY=WRONG_KEY)
         assert farm.running.pop("keyless").wait(60) == StoreDenied.exit_code
         farm.start("control", CONTROL)
@@ -190,28 +198,9 @@ def test_no_secret_is_told_when_everything_goes_wrong(acl_broker: ValkeyServer, 
         _no_secret_is_told(farm)
 
 
-def test_users_reach_nothing_but_the_farms_keys(acl_broker: ValkeyServer) -> None:
-    for user, password in (("ocrfarm-worker", WORKER_PASSWORD), ("ocrfarm-client", CLIENT_PASSWORD)):
-        with redis.Redis.from_url(acl_broker.url, username=user, password=password) as server:
-            assert server.set("ocrfarm:mine", 1)
-            for command in (
-                ("GET", "other:key"),
-                ("FLUSHALL",),
-                ("CONFIG", "GET", "*"),
-                ("KEYS", "*"),
-                ("ACL", "LIST"),
-            ):
-                with pytest.raises(redis.exceptions.NoPermissionError):
-                    server.execute_command(*command)
-    url = acl_broker.url.replace("redis://", f"redis://ocrfarm-client:{CLIENT_PASSWORD}@")
-    other = open_job_store(Settings(Endpoints(url, key_prefix="other:")))
-    with pytest.raises(BrokerError, match="refused"):
-        other.list_recent()
-
-
 def test_a_certificate_that_nobody_vouches_for_is_refused(acl_broker: ValkeyServer, tmp_path: Path) -> None:
     with run_tls_proxy(acl_broker.port, make_server_context(create_certificate(tmp_path))) as port:
-        places = Endpoints(f"rediss://ocrfarm-client:{CLIENT_PASSWORD}@127.0.0.1:{port}/0")
+        places = Endpoints(f"rediss://ocrfarm-client:{PASSWORDS['client']}@127.0.0.1:{port}/0")
         with pytest.raises(BrokerError, match="certificate"):
             open_job_store(Settings(places), retries=0).list_recent()
         app = make_app(Settings(places))
