@@ -12,7 +12,7 @@ from ocrfarm.farm.keys import Keys
 from ocrfarm.storage import layout, open_store
 from ocrfarm.storage.store import Store
 
-_MIN_VERSION = (6, 2)
+_MIN_VERSION = (7, 0)
 """Oldest version of Redis that still gets security fixes for its Lua interpreter, which the farm uses."""
 
 _WARN_MEMORY, _FAIL_MEMORY = 0.7, 0.95
@@ -65,7 +65,9 @@ def _check_version(info: dict[str, Any], where: str) -> Finding:
     product = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {version}"
     if tuple(int(part) for part in version.split(".")[:2]) < _MIN_VERSION:
         return warn(
-            "broker", f"{product} at {where}", advice="this version gets no security fixes; use Valkey 8 or Redis 7.2"
+            "broker",
+            f"{product} at {where}",
+            advice="this version lacks functions, which the farm needs; use Valkey 8 or Redis 7.2",
         )
     return ok("broker", f"{product} at {where} answers and accepts writes")
 

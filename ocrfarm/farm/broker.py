@@ -1,8 +1,11 @@
 """The connection to Redis or Valkey, and the one place where its errors become errors of ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -10,7 +13,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 from redis.backoff import ExponentialBackoff
 from redis.client import Pipeline
-from redis.commands.core import Script
 from redis.retry import Retry
 
 from ocrfarm.errors import BrokerError, BrokerFull, BrokerUnreachable, OcrfarmError
@@ -25,6 +27,54 @@ _SOCKET_TIMEOUT = 10
 """Seconds to wait for an answer; every command of ours takes microseconds."""
 
 _CONNECTION_ERRORS = (OperationalError, redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+_FUNCTION_PREFIX = "ocrfarm_"
+
+
+class ServerFunction:
+    """A script of the folder `lua` as a function of the server (FUNCTION LOAD, FCALL), which keeps it like its data.
+
+    Scripts that are sent with EVAL would need a right with which a client can block the server by a script of its own.
+    The function's name ends with a hash of its code, so that several versions of the farm can share a server.
+    """
+
+    def __init__(self, client: "redis.Redis", script: str) -> None:
+        """Send nothing yet.
+
+        Args:
+            client: The connection.
+            script: The name of the file without its suffix.
+        """
+        body = (files("ocrfarm.farm") / "lua" / f"{script}.lua").read_text(encoding="utf-8")
+        self.name = f"{_FUNCTION_PREFIX}{script}_{sha256(body.encode()).hexdigest()[:12]}"
+        self._redis = client
+        self._code = (
+            f"#!lua name={self.name}\nredis.register_function('{self.name}', function(KEYS, ARGV)\n{body}\nend)\n"
+        )
+
+    def __call__(self, keys: Sequence[str], args: Sequence[str | float]) -> Any:  # noqa: ANN401 - what the script returns
+        """Call the function, which is loaded first if the server does not know it.
+
+        Args:
+            keys: The script's KEYS.
+            args: The script's ARGV.
+        """
+        call = partial(self._redis.fcall, self.name, len(keys), *keys, *args)
+        try:
+            return call()
+        except redis.exceptions.ResponseError as error:
+            if "Function not found" not in str(error):
+                raise
+        self.load()
+        return call()
+
+    def load(self) -> None:
+        """Send the code to the server."""
+        try:
+            self._redis.function_load(self._code)
+        except redis.exceptions.ResponseError as error:
+            if "already exists" not in str(error):  # another process was faster
+                raise
 
 
 class Broker:
@@ -50,18 +100,23 @@ class Broker:
             retry=Retry(ExponentialBackoff(cap=5, base=0.1), retries),
         )
 
-    def load_script(self, name: str) -> Script:
+    def load_script(self, name: str) -> "ServerFunction":
         """Return a script of the folder `lua`, which says what its keys and arguments are.
 
-        The script is sent to the server when it is first called. It must be called inside `translate_errors`.
+        It must be called inside `translate_errors`.
         """
-        return self.redis.register_script((files("ocrfarm.farm") / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+        return ServerFunction(self.redis, name)
 
     def load_all_scripts(self) -> None:
-        """Send every script of the folder `lua` to the server, for clients, which may call scripts but not load any."""
-        with self.pipeline() as pipe:
+        """Make every script of the folder `lua` known to the server, for clients, which may not do so."""
+        with self.translate_errors():
+            known = str(
+                self.redis.function_list(f"{_FUNCTION_PREFIX}*")
+            )  # lists or mappings, by the protocol's version
             for file in (files("ocrfarm.farm") / "lua").iterdir():
-                pipe.script_load(file.read_text(encoding="utf-8"))
+                function = ServerFunction(self.redis, file.name.removesuffix(".lua"))
+                if function.name not in known:
+                    function.load()
 
     def read_memory(self) -> tuple[int, int]:
         """Return the bytes of memory that the server uses, and those that it may use (0: no limit)."""
@@ -112,9 +167,9 @@ def translate_errors(address: str = "") -> Iterator[None]:
     except redis.exceptions.OutOfMemoryError as error:
         raise BrokerFull(f"the broker{at} has no memory left ({error}); raise its maxmemory") from error
     except redis.exceptions.NoPermissionError as error:
-        if "script|load" not in str(error):
+        if "function|load" not in str(error):
             raise BrokerError(f"the broker{at} refused a command: {error}") from error
-        message = f"the broker{at} has lost the farm's scripts; workers load them every few seconds, so try again"
+        message = f"the broker{at} lacks the farm's functions; a worker loads them when it starts, so try again then"
         raise BrokerUnreachable(message) from error
     except redis.exceptions.RedisError as error:
         raise BrokerError(f"the broker{at} refused a command: {error}") from error

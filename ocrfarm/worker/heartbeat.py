@@ -109,7 +109,7 @@ def schedule_queue_heartbeat(app: Celery, settings: Settings, *, model: str) -> 
 def schedule_registry_heartbeat(app: Celery, settings: Settings, *, name: str, queues: Sequence[str]) -> None:
     """Make the app's worker write its processes, memory and GPUs into the worker registry regularly.
 
-    It also loads the farm's scripts into the broker, which forgets them when it restarts.
+    It also loads the farm's scripts into the broker if they are missing.
 
     Args:
         app: The Celery app.

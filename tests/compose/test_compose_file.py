@@ -28,6 +28,11 @@ from tests.support.compose_stack import (
 from tests.support.source_tree import ROOT
 
 EVERY = ("--profile", "gpu")
+PASSWORDS = (
+    *("WORKER_PASSWORD", "CLIENT_PASSWORD", "WEBHOOKS_PASSWORD", "MONITOR_PASSWORD"),
+    *("FLOWER_PASSWORD", "S3_SECRET"),
+)
+"""Variables of .env."""
 
 
 def test_compose_accepts_the_file() -> None:
@@ -67,7 +72,7 @@ def test_a_gpu_is_asked_for_by_its_profile_only() -> None:
 
 
 def test_passwords_come_from_the_environment() -> None:
-    secrets = {name: f"{name}-1" for name in ("WORKER_PASSWORD", "CLIENT_PASSWORD", "FLOWER_PASSWORD", "S3_SECRET")}
+    secrets = {name: f"{name}-1" for name in PASSWORDS}
     text = str(load_services(*EVERY, **secrets))
     assert all(secret in text for secret in secrets.values())
     assert "of-this-machine" not in text

@@ -95,6 +95,7 @@ CLIENT_REFUSED = [
     ("SUBSCRIBE", "ocrfarm:/0.celery.pidbox"),
     ("PSUBSCRIBE", "*"),
     ("EVAL", "while true do end", "0"),
+    ("EVALSHA", 40 * "0", "0"),
     ("SCRIPT", "LOAD", "while true do end"),
     ("FUNCTION", "LOAD", "#!lua name=x\nredis.register_function('x', function() end)"),
 ]
@@ -115,6 +116,7 @@ def test_who_watches_changes_nothing(broker: ValkeyServer, role: str) -> None:
     ):
         assert _is_refused(broker, role, *command), command
     assert _is_refused(broker, "metrics", "EVALSHA", 40 * "0", "0")  # kombu has scripts of its own, so Flower may
+    assert _is_refused(broker, role, "FCALL", "x", "0")
 
 
 def test_webhooks_reach_only_jobs_and_their_outbox(broker: ValkeyServer) -> None:
@@ -182,21 +184,22 @@ def test_workers_take_no_orders_by_remote_control(farm: tuple[ProcessFarm, Valke
         assert len(app.control.inspect(timeout=5).stats() or {}) == 2
 
 
-def test_a_restarted_broker_gets_its_scripts_from_the_workers(farm: tuple[ProcessFarm, ValkeyServer]) -> None:
-    """Clients may call scripts but not load any, since a script of theirs could block the server."""
+def test_an_emptied_broker_gets_its_functions_from_the_workers(farm: tuple[ProcessFarm, ValkeyServer]) -> None:
+    """Clients may call functions but not load any, since one of theirs could block the server."""
     place, server = farm
     job = place.submit(draw_page(2, 1).png)
     place.wait(job)
     with pytest.raises(BrokerUnreachable, match="try again"):
-        while True:  # until the next heartbeat of a worker, the script is missing for clients
-            place.submitter.jobs.update(job, state="cancelled")
-            _flush_scripts(server)
+        _lose_functions(place, server, job)
     place.wait_until(lambda: _is_known(place, job))
 
 
-def _flush_scripts(server: ValkeyServer) -> None:
+def _lose_functions(place: ProcessFarm, server: ValkeyServer, job: str) -> None:
+    """Flush them and call one, until no worker has loaded them in between."""
     with redis.Redis.from_url(server.url, username="admin", password="admin") as admin:
-        admin.script_flush()
+        while True:
+            admin.function_flush()
+            place.submitter.jobs.update(job, state="cancelled")
 
 
 def _is_known(place: ProcessFarm, job: str) -> bool:

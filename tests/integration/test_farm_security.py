@@ -47,7 +47,7 @@ from tests.support.farm_fixture import (
     run_farm,
 )
 from tests.support.faulty_servers import run_tls_proxy
-from tests.support.servers import S3Server, ValkeyServer, find_free_ports, run_seaweedfs, run_valkey
+from tests.support.servers import S3Server, ValkeyServer, find_free_ports, run_seaweedfs
 from tests.support.source_tree import ROOT
 from tests.support.webhook_receiver import dispatch_next
 

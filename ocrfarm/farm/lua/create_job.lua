@@ -23,7 +23,9 @@ end
 local known = redis.call('HGET', KEYS[1], 'state')
 local is_new = not known or ARGV[5] == '1'
 if is_new then
-  redis.call('DEL', KEYS[1])
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    redis.call('HDEL', KEYS[1], field) -- not DEL, which the broker's user for clients may not use
+  end
   redis.call('HSET', KEYS[1], unpack(ARGV, 6))
   local finished = tonumber(redis.call('HGET', KEYS[1], 'finished') or 0)
   if finished == 0 or finished > now then
