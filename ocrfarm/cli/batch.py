@@ -275,4 +275,4 @@ def _error_text(error: OcrfarmError, file: str) -> str:
         file: Path of the image.
     """
     name, _, what = str(error).partition(": ")
-    return f"{file}: {what}" if what and name == Path(file).name else str(error)
+    return f"{file}: {what}" if what and name in (Path(file).name, printable(Path(file).name)) else str(error)

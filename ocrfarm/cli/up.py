@@ -14,6 +14,7 @@ from ocrfarm.cli.display import flower_tasks_url
 from ocrfarm.cli.main import echo, exit_on_sigterm
 from ocrfarm.cli.options import PROFILE_HELP
 from ocrfarm.client import Client
+from ocrfarm.log_output import configure_logging
 from ocrfarm.recognize import find_profile
 from ocrfarm.settings import Settings
 
@@ -65,6 +66,7 @@ def up(profile: str, data_dir: Path, *, flower_port: int, jobs_port: int) -> Non
 
     exit_on_sigterm()
     settings = Settings.from_env(os.environ)
+    configure_logging(settings.logging.log_format, settings.logging.log_level, worker="up", secrets=settings.secrets)
     layout = default_layout(flower_port, runtime=find_profile(profile).runtime)
     farm = EmbeddedFarm(profile, data_dir=data_dir, layout=layout, base_settings=settings)
     with farm, _jobs_page(farm, data_dir, flower_port=flower_port, port=jobs_port) as address:

@@ -3,6 +3,7 @@
 `keys` describes what lies under which key. All keys of a job are forgotten `ttl_seconds` after its last batch.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +23,12 @@ from ocrfarm.farm.queues import QueueDepths, Queues, TakenMessages
 from ocrfarm.farm.recovery_state import ComparisonState, RecoveryState, WatchState
 from ocrfarm.farm.retries import Attempts
 from ocrfarm.farm.worker_registry import WorkerRegistry
+from ocrfarm.printable import printable
+
+_TEXTS = ("name", "owner", "webhook_error", "error", "error_kind", "profile", "waiting")
+"""Fields that a client may have written, and that everything shows: what is not printable in them is escaped."""
+
+_log = logging.getLogger(__name__)
 
 WebhookState = Literal["", "pending", "delivered", "failed"]
 """Whether a job's webhook was delivered; "" if the job has none."""
@@ -208,6 +215,7 @@ class JobStore:
         with self._broker.translate_errors():
             is_set = bool(self._update(keys=keys, args=[job, " ".join(FINAL_STATES), *flat]))
         if is_set and fields.get("state") in FINAL_STATES:
+            _log.info("job %s ended", job, extra={"job": job, "state": fields["state"]})
             with suppress(BrokerError):  # the job has ended; a counter is not worth an error
                 self.usage.account_job(job)
         return is_set
@@ -332,26 +340,21 @@ def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> J
     if not state:
         return None
     number, model = partial(_parse_number, record), record.get("model", "")
+    texts = {name: printable(record.get(name, "")) for name in _TEXTS}
     return JobStatus(
         id=job,
         state=state,
-        name=record.get("name", ""),
-        owner=record.get("owner", ""),
         webhook=next((each for each in get_args(WebhookState) if each == record.get("webhook")), ""),
-        webhook_error=record.get("webhook_error", ""),
         tiles=int(number("tiles")),
         blank=int(number("blank")),
         done=max(done, int(number("done"))),
         failed=max(failed, int(number("failed"))),
-        error=record.get("error", ""),
-        error_kind=record.get("error_kind", ""),
         model=model if protocol.is_model_name(model) else "",
-        profile=record.get("profile", ""),
-        waiting=record.get("waiting", ""),
         submitted=number("submitted"),
         started=number("started"),
         finished=number("finished"),
         pixels=int(number("pixels")),
+        **texts,
     )
 
 

@@ -11,6 +11,7 @@ from ocrfarm.errors import InvalidResult, ObjectNotFound, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.geometry import Box, Size
+from ocrfarm.printable import printable
 from ocrfarm.recognize.profiles import Profile
 from ocrfarm.result.json import document_from_json
 from ocrfarm.selection import SELECT_ALL, Selection
@@ -27,7 +28,7 @@ class Request:
     """What a client asked for.
 
     Attributes:
-        name: The file name.
+        name: The file name, in which what is not printable becomes an escape sequence.
         profile: How the image is read.
         submitted: When it was submitted, in seconds since 1970.
         priority: One of `protocol.PRIORITIES`; None means that the number of tiles decides.
@@ -43,6 +44,10 @@ class Request:
     selection: Selection = SELECT_ALL
     owner: str = ""
     webhook: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the name printable: everything that shows a job shows it."""
+        object.__setattr__(self, "name", printable(self.name))
 
     def to_bytes(self) -> bytes:
         """Return the request as JSON."""

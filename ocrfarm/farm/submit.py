@@ -18,6 +18,7 @@ from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request, make_end_note, record_end, request_fields, restore_status
+from ocrfarm.printable import printable
 from ocrfarm.public_http import AllowedHosts, parse_webhook_url
 from ocrfarm.settings import Admission, Settings
 from ocrfarm.storage import layout
@@ -200,7 +201,7 @@ def fail_job(jobs: JobStore, job: str, *, error: BaseException, store: Store) ->
     """
     kind = type(error).__name__
     bug = f"a bug in ocrfarm ({kind}: {error}); the worker's log on {socket.gethostname()} has the traceback"
-    text = str(error) if isinstance(error, OcrfarmError) else bug
+    text = printable(str(error) if isinstance(error, OcrfarmError) else bug)
     if jobs.has_ended(job):
         return
     status = JobStatus(job, "failed", finished=jobs.read_time(), error=text, error_kind=kind)

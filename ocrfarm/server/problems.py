@@ -35,6 +35,7 @@ from ocrfarm.errors import (
     UnknownJob,
     find_error,
 )
+from ocrfarm.printable import printable
 
 _log = logging.getLogger(__name__)
 
@@ -166,7 +167,8 @@ def _make_problem(status: int, title: str, *, code: str, detail: str) -> Problem
 
 
 def _problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
+    shown = problem.model_copy(update={"detail": printable(problem.detail)})  # it may hold what a client sent
+    return JSONResponse(shown.model_dump(), problem.status, headers, media_type="application/problem+json")
 
 
 def _handle_ocrfarm_error(request: Request, error: Exception) -> Response:

@@ -149,9 +149,9 @@ def _worker_metrics(snapshot: FarmSnapshot) -> Iterator[Metric]:
         "ocrfarm_worker_memory_bytes", "resident memory of the worker and its children", labels=["worker"]
     )
     for worker in snapshot.workers:
-        processes.add_metric([worker.name], worker.processes)
+        processes.add_metric([printable(worker.name)], worker.processes)
         if worker.memory:
-            memory.add_metric([worker.name], worker.memory)
+            memory.add_metric([printable(worker.name)], worker.memory)
     yield from (count, processes, memory)
 
 
@@ -170,7 +170,7 @@ def _gpu_metrics(snapshot: FarmSnapshot) -> Iterator[Metric]:
     for name, (text, value_of) in _GPU_METRICS.items() if gpus else ():
         family = GaugeMetricFamily(f"ocrfarm_{name}", text, labels=["host", "gpu", "name"])
         for (host, index), gpu in gpus.items():
-            family.add_metric([host, str(index), gpu.name], value_of(gpu))
+            family.add_metric([printable(host), str(index), printable(gpu.name)], value_of(gpu))
         yield family
 
 

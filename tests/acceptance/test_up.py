@@ -113,7 +113,7 @@ def test_the_jobs_page_answers_whatever_a_job_is_called(farm: RunningFarm, folde
     client = Client(settings=Settings.from_env(farm.variables))
     image = (folder / "page.png").read_bytes()
     names = (
-        *(name for name in HOSTILE_NAMES if "\udce9" not in name),
+        *HOSTILE_NAMES,
         f"a.{'x' * 280}",
         "y" * 280,
         "a/../../b",

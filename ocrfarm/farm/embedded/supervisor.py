@@ -29,6 +29,7 @@ Invariant: no process of the farm outlives the supervisor. The supervisor is als
 it can wait for children whose own parent has died.
 """
 
+import logging
 import os
 import select
 import shutil
@@ -42,7 +43,11 @@ from pathlib import Path
 
 from ocrfarm.farm.embedded.processes import become_subreaper
 from ocrfarm.farm.embedded.specs import FarmSpec, ProcessSpec
+from ocrfarm.log_output import configure_logging
 from ocrfarm.parent_process import die_with_parent
+from ocrfarm.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.25
 """Seconds between two checks for processes that have died."""
@@ -66,6 +71,8 @@ def main(spec_path: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
     become_subreaper()
+    logging_settings = Settings.from_env(os.environ).logging
+    configure_logging(logging_settings.log_format, logging_settings.log_level, worker="supervisor")
     supervisor = Supervisor(spec)
     try:
         supervisor.start()
@@ -124,7 +131,9 @@ class Supervisor:
         for managed in self._running():
             if managed.process.poll() is None:
                 continue
+            name, code = managed.spec.name, managed.process.returncode
             if managed.is_worth_restarting:
+                _log.warning("the process %s ended with code %s and is started again", name, code)
                 _kill_group(managed)
                 new = self._spawn(managed.spec)
                 managed.process, managed.started_at = new.process, new.started_at
