@@ -3,6 +3,8 @@
 import fcntl
 import http.client
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -47,15 +49,18 @@ class RunningFarm:
 
 
 @contextmanager
-def _up(folder: Path) -> Iterator[RunningFarm]:
+def _up(folder: Path, **environment: str) -> Iterator[RunningFarm]:
     (port,) = find_free_ports(1)
     command = [*OCRFARM, "up", *SYNTHETIC, "--flower-port", "0", "--jobs-port", str(port)]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, umask=_UMASK) as process:
+    variables = os.environ | environment
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, text=True, umask=_UMASK, env=variables
+    ) as process:
         assert process.stdout
         lines = [process.stdout.readline().strip() for _ in range(5)]
-        variables = dict(line.removeprefix("export ").split("=", 1) for line in lines[:2])
+        exported = dict(line.removeprefix("export ").split("=", 1) for line in lines[:2])
         try:
-            yield RunningFarm(process, variables, lines[3].removeprefix("# jobs: "))
+            yield RunningFarm(process, exported, lines[3].removeprefix("# jobs: "))
         finally:
             process.terminate()
             process.wait(60)
@@ -153,6 +158,31 @@ def _wait_until_stopped(path: Path) -> None:
                 return
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_what_is_left_of_a_farm_of_which_all_was_killed_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    variables = {"TMPDIR": str(tmp_path / "tmp")}
+    with _up(tmp_path, **variables) as first:
+        (left,) = (tmp_path / "tmp").glob("ocrfarm-run-*")
+        for pid in _supervisors(left):
+            os.kill(pid, signal.SIGKILL)
+        first.process.kill()
+    _wait_until_stopped(tmp_path / "ocrfarm-data" / "farm.lock")
+    assert left.is_dir()
+    with _up(tmp_path, **variables):
+        assert not left.exists()
+    assert not list((tmp_path / "tmp").glob("ocrfarm-*"))
+
+
+def _supervisors(run_dir: Path) -> list[int]:
+    """Return the processes that have the specification of a farm in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(run_dir / "spec.json").encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_what_a_killed_farm_leaves_is_removed_by_the_next(farm: RunningFarm, folder: Path) -> None:

@@ -30,6 +30,7 @@ from typing import IO, Self
 
 from ocrfarm.cpu import usable_cpus
 from ocrfarm.errors import FarmError, find_error
+from ocrfarm.farm.embedded.processes import make_locked_dir
 from ocrfarm.farm.embedded.specs import LOCK_NAME, FarmFolders, FarmSpec, ProcessSpec, broker_spec, worker_spec
 from ocrfarm.recognize import Profile, Runtime, find_profile
 from ocrfarm.settings import Settings
@@ -117,13 +118,14 @@ class EmbeddedFarm:
         self._base_settings = base_settings or Settings()
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
+        self._run_lock: IO[bytes] | None = None
         self._folders = FarmFolders(_NOWHERE, self._kept_data_dir or _NOWHERE)
         self.settings = self._base_settings
 
     def __enter__(self) -> Self:
         """Start everything and wait until jobs can be submitted and split; recognizers may still load their models."""
         _check_port(self._layout.flower_port)
-        run_dir = _make_run_dir()
+        run_dir, self._run_lock = _make_run_dir()
         self._folders = FarmFolders(run_dir, self._kept_data_dir or run_dir / "data")
         try:
             self._start()
@@ -147,8 +149,9 @@ class EmbeddedFarm:
             self._supervisor = None
         if self._folders.run_dir.is_dir():
             shutil.rmtree(self._folders.run_dir, ignore_errors=True)
-        if self._lock:
-            self._lock.close()
+        for lock in (self._lock, self._run_lock):
+            if lock:
+                lock.close()
 
     def wait_ready(self, timeout: float = 300.0) -> None:
         """Wait up to `timeout` seconds until every recognizer has loaded its models.
@@ -188,7 +191,8 @@ class EmbeddedFarm:
         for name, profile in self._worker_profiles().items():
             runtime = replace(profile.runtime, threads=self._layout.threads)
             self._folders.profile(name).write_text(profile.with_runtime(runtime).to_toml(), encoding="utf-8")
-        self._supervisor = _start_supervisor(self._make_spec(), self._folders, lock=self._lock, settings=self.settings)
+        locks = [lock.fileno() for lock in (self._lock, self._run_lock) if lock]
+        self._supervisor = _start_supervisor(self._make_spec(), self._folders, locks=locks, settings=self.settings)
 
     def _make_settings(self) -> Settings:
         security = self._base_settings.security
@@ -243,7 +247,7 @@ class EmbeddedFarm:
 
 
 def _start_supervisor(
-    spec: FarmSpec, folders: FarmFolders, *, lock: IO[bytes], settings: Settings
+    spec: FarmSpec, folders: FarmFolders, *, locks: list[int], settings: Settings
 ) -> subprocess.Popen[bytes]:
     path = folders.run_dir / "spec.json"
     path.write_text(spec.to_json(), encoding="utf-8")
@@ -255,7 +259,7 @@ def _start_supervisor(
             stderr=subprocess.STDOUT,
             env={**os.environ, **settings.to_env(), "TMPDIR": str(folders.temporary)},
             start_new_session=True,  # Ctrl-C in a terminal reaches this process alone, which then stops the farm
-            pass_fds=(lock.fileno(),),  # keeps the folder locked until the supervisor has ended
+            pass_fds=locks,  # keeps the folders locked until the supervisor has ended
         )
 
 
@@ -267,13 +271,11 @@ def _ensure_password(folder: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def _make_run_dir() -> Path:
-    """Make a private folder whose path is short enough for Unix sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="ocrfarm-"))
-    if len(bytes(folder / "broker.sock")) <= _MAX_SOCKET_PATH:
-        return folder
-    folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix="ocrfarm-", dir="/tmp"))
+def _make_run_dir() -> tuple[Path, IO[bytes]]:
+    """Make a private folder whose path is short enough for Unix sockets; return it and its lock file."""
+    longest = Path(tempfile.gettempdir(), "ocrfarm-run-12345678", "broker.sock")
+    is_short = len(bytes(longest)) <= _MAX_SOCKET_PATH
+    return make_locked_dir("run", None if is_short else Path("/tmp"))
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:

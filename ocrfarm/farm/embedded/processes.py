@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 _PR_SET_CHILD_SUBREAPER = 36
 """The option's number in linux/prctl.h."""
@@ -48,6 +49,25 @@ def scratch_dir(purpose: str = "split", parent: Path | None = None) -> Iterator[
     >>> folder.exists()
     False
     """
+    folder, lock = make_locked_dir(purpose, parent)
+    with lock:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_locked_dir(purpose: str, parent: Path | None = None) -> tuple[Path, IO[bytes]]:
+    """Remove the folders of this purpose that are abandoned, and make a private one.
+
+    Args:
+        purpose: A word in the folder's name, by which abandoned folders are found.
+        parent: The folder in which it is made; None: that for temporary files.
+
+    Returns:
+        The folder, which only holds its lock file, and that file: the folder counts as abandoned when this process, and
+        every process that inherits the file, has closed it or ended.
+    """
     place, prefix = parent or Path(tempfile.gettempdir()), f"ocrfarm-{purpose}-"
     for beginning, is_abandoned in ((prefix, _is_unlocked), (_NEW_DIR_PREFIX, _is_old)):
         for old in place.glob(f"{beginning}*"):
@@ -55,13 +75,10 @@ def scratch_dir(purpose: str = "split", parent: Path | None = None) -> Iterator[
                 shutil.rmtree(old, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix=_NEW_DIR_PREFIX, dir=place))
     folder = new.with_name(new.name.replace(_NEW_DIR_PREFIX, prefix))
-    with (new / _LOCK_NAME).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        new.rename(folder)  # not before: a folder of this name without a held lock counts as abandoned
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    lock = (new / _LOCK_NAME).open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    new.rename(folder)  # not before: a folder of this name without a held lock counts as abandoned
+    return folder, lock
 
 
 def _is_unlocked(folder: Path) -> bool:
