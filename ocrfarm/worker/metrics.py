@@ -8,6 +8,7 @@ Counters live in the broker because worker processes come and go (see `ocrfarm.f
 state, so it may be restarted or replicated at any time.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, get_args
@@ -36,6 +37,8 @@ from ocrfarm.settings import Settings
 if TYPE_CHECKING:
     from ocrfarm.farm.worker_registry import Gpu
 
+_log = logging.getLogger(__name__)
+
 PORT = 9808
 
 _STAGES = ("split", "recognize", "stitch")
@@ -63,6 +66,7 @@ def serve(settings: Settings, *, address: str, port: int) -> int:
         )
     except OSError as error:
         raise FarmError(f"cannot listen at {address}:{port} ({error.strerror}); choose another --port") from error
+    _log.info("metrics are at http://%s:%s/metrics", address, port)
     signal.sigwait(signals)
     server.shutdown()
     server.server_close()
