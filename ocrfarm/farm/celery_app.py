@@ -25,7 +25,7 @@ may differ, since each compares the times of others with its own. `renewal_inter
 
 def renewal_interval() -> float:
     """Return the seconds between two renewals of a message that a worker has taken: several of them may fail."""
-    return min(15.0, VISIBILITY_TIMEOUT / 8)
+    return min(5.0, VISIBILITY_TIMEOUT / 8)
 
 
 def make_app(settings: Settings, model: str = "") -> Celery:

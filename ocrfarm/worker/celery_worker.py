@@ -21,7 +21,7 @@ from ocrfarm.farm.tasks import register_tasks
 from ocrfarm.parent_process import die_with_parent
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
-from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown
+from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown, visibility
 from ocrfarm.worker.task_logging import install_task_logging
 
 _REMOTE_COMMANDS = frozenset(
@@ -52,7 +52,7 @@ def run_control_worker(settings: Settings, queues: list[str], *, name: str, conc
     for queue in queues:
         heartbeat.schedule_queue_heartbeat(app, settings, model=queue)
     worker_process_init.connect(resource_release.lower_mmap_threshold, weak=False)
-    periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group())
+    visibility.schedule_renewal(app, settings, group=protocol.worker_group())
     return run_worker(app, settings, queues=queues, name=name, concurrency=concurrency, flag=flag)
 
 
@@ -74,7 +74,7 @@ def run_recognizer(settings: Settings, profile: Profile, *, name: str, concurren
     queue = protocol.recognize_queue(profile.recognizer)
     declare_queue(app, queue)
     heartbeat.schedule_queue_heartbeat(app, settings, model=profile.recognizer)
-    periodic.schedule_visibility_renewal(app, settings, group=protocol.worker_group(profile.recognizer))
+    visibility.schedule_renewal(app, settings, group=protocol.worker_group(profile.recognizer))
     failed = mmap(-1, 1)  # shared with the children
     load_models = partial(preflight.load_models, open_worker_context, profile, name=name, exit_code=failed)
     worker_process_init.connect(load_models, weak=False)

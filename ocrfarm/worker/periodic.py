@@ -4,9 +4,9 @@
  function                       purpose                                     how often
  -----------------------------  ------------------------------------------  -----------------------------
  heartbeat.schedule_*           shows that the worker is alive              see `ocrfarm.worker.heartbeat`
- schedule_visibility_renewal    keeps unacknowledged messages hidden        celery_app.renewal_interval()
+ visibility.schedule_renewal    keeps the messages of running tasks hidden  celery_app.renewal_interval()
  schedule_reconcile             finds stalled jobs, whose message was lost  OCRFARM_RECONCILE_INTERVAL
- schedule_watch                 finds jobs that only lack stitching        watch.WATCH_INTERVAL
+ schedule_watch                 finds jobs that only lack stitching         watch.WATCH_INTERVAL
  resource_release               returns freed memory to the system          once a minute
 ```
 
@@ -14,7 +14,6 @@ The functions run on the timer of the worker's event loop. Those that need the b
 unreachable, and the timer itself pauses while the worker reconnects.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,13 +21,11 @@ from itertools import count
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.worker import WorkController, state
-from kombu.transport import redis as redis_transport
+from celery.worker import WorkController
 
 from ocrfarm.errors import BrokerError
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_errors
-from ocrfarm.farm.celery_app import renewal_interval
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.recovery.watch import WATCH_INTERVAL, watch_jobs
 from ocrfarm.settings import Settings
@@ -91,26 +88,3 @@ def schedule_watch(app: Celery, settings: Settings) -> None:
             app.send_task(protocol.STITCH, protocol.job_args(job), task_id=task_id, retry=False, ignore_result=True)
 
     run_every(app, WATCH_INTERVAL, action=watch)
-
-
-def schedule_visibility_renewal(app: Celery, settings: Settings, *, group: str) -> None:
-    """Make the app's worker extend the visibility timeout of the messages that it has not acknowledged yet.
-
-    Kombu compares visibility timeouts with the clock of the worker, so a worker whose clock is fast would redeliver
-    messages that other workers still process. Therefore kombu's Redis transport gets a `time` function that follows the
-    clock of the broker.
-
-    Args:
-        app: The Celery app.
-        settings: The farm's settings.
-        group: The group of workers whose unacknowledged messages share a key, as `protocol.worker_group` names it.
-    """
-    queues = open_job_store(settings, retries=0).queues
-    transport: Any = redis_transport  # its module has a global function `time`, which is replaced
-
-    def extend() -> None:
-        now = queues.extend_visibility(group, [request.message.delivery_tag for request in state.reserved_requests])
-        offset = now - time.time()
-        transport.time = lambda: time.time() + offset
-
-    run_every(app, renewal_interval(), action=extend)

@@ -25,7 +25,7 @@ from tests.support.farm_fixture import (
     find_lost_and_duplicated,
     run_farm,
 )
-from tests.support.servers import ValkeyServer
+from tests.support.servers import ValkeyServer, run_valkey
 
 SMALL_TILES = replace(FARM_PROFILE, tiling=Tiling(256, 96, levels=False))
 PAGE = draw_page(6, 4)
@@ -46,6 +46,14 @@ def farm(valkey_server: ValkeyServer, tmp_path: Path) -> Iterator[ProcessFarm]:
         FAKE_WORKER_TILE_SECONDS="0.05",
     ) as farm:
         yield farm
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """Run a broker that a test may restart."""
+    (tmp_path / "broker").mkdir()
+    with run_valkey(tmp_path / "broker") as server:
+        yield server
 
 
 def _start(farm: ProcessFarm, **commands: str) -> None:
@@ -87,6 +95,23 @@ def test_a_busy_worker_leaves_when_its_tile_has_ended(farm: ProcessFarm, seconds
     assert farm.wait(job).state == "complete"
     assert len(farm.list_reads()) == status.tiles
     assert find_lost_and_duplicated(farm.document(job), PAGE.lines) == ([], [])
+
+
+def test_a_message_that_could_not_be_acknowledged_is_returned_soon(valkey: ValkeyServer, tmp_path: Path) -> None:
+    """Its connection is gone, and its visibility timeout has its default of five minutes."""
+    limits = TaskLimits(batch_time_limit=20, shutdown_timeout=1)
+    settings = Settings(
+        Endpoints(valkey.url, f"{tmp_path}/store"),
+        task_limits=limits,
+        admission=Admission(reconcile_interval=1, stalled_timeout=2),
+    )
+    with run_farm(settings, tmp_path, FAKE_WORKER_TILE_SECONDS="0.1") as farm:
+        _start(farm, control=CONTROL, one=RECOGNIZER)
+        for done in (0, 2, 5):
+            job = farm.submit(PAGE.png, profile=SMALL_TILES)
+            farm.wait(job, lambda status, done=done: status.done >= done)  # type: ignore[misc]
+            valkey.restart()
+            assert farm.wait(job, seconds=120).state == "complete"
 
 
 def test_workers_that_are_killed_leave_no_children_and_cost_time_only(farm: ProcessFarm) -> None:
