@@ -1,4 +1,4 @@
-"""`ocrfarm status|wait|fetch|cancel|resume|jobs`: the jobs of the farm that OCRFARM_BROKER and OCRFARM_STORE name."""
+"""`ocrfarm status|wait|fetch|cancel|resume|rm|jobs`: jobs of the farm that OCRFARM_BROKER and OCRFARM_STORE name."""
 
 import os
 import time
@@ -8,11 +8,11 @@ import click
 
 from ocrfarm.cli.backends import make_no_worker_warning
 from ocrfarm.cli.display import describe_written_files, flower_tasks_url, format_summary
-from ocrfarm.cli.main import echo
+from ocrfarm.cli.main import echo, print_error
 from ocrfarm.cli.options import results_options
 from ocrfarm.client import Client
 from ocrfarm.client.job import make_source_info
-from ocrfarm.errors import PartialResult
+from ocrfarm.errors import PartialResult, UnknownJob
 from ocrfarm.export import Target, export
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.settings import Settings
@@ -94,6 +94,25 @@ def fetch(job_id: str, target: Target, *, timeout: float | None) -> None:
 def cancel(job_id: str) -> None:
     """Cancel JOB: queued tiles are skipped, running ones are finished."""
     echo("cancelled" if Client().job(job_id).cancel() else "the job had already ended")
+
+
+@click.command(short_help="Delete jobs with their images and results.")
+@click.argument("job_ids", metavar="JOB...", nargs=-1, required=True)
+def rm(job_ids: tuple[str, ...]) -> None:
+    """Delete every JOB: its image, its tiles and its results. A running job is cancelled first.
+
+    This cannot be undone. If a JOB is unknown, the others are deleted all the same.
+    """
+    client, codes = Client(), [0]
+    for job_id in job_ids:
+        try:
+            client.job(job_id).delete()
+        except UnknownJob as error:
+            print_error(error)
+            codes.append(error.exit_code)
+        else:
+            echo(f"{job_id}  deleted")
+    raise SystemExit(max(codes))
 
 
 @click.command(short_help="Continue a stalled, partial, failed or cancelled job.")

@@ -31,6 +31,7 @@ _COMMANDS = {
     "fetch": "jobs",
     "cancel": "jobs",
     "resume": "jobs",
+    "rm": "jobs",
     "jobs": "jobs",
     "top": "top",
     "usage": "usage",

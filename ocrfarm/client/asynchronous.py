@@ -177,11 +177,11 @@ async def _call_with_retries(call: Callable[[], Awaitable[_T]]) -> _T:
 
 
 @dataclass(frozen=True, slots=True)
-class AsyncJob:
-    """A handle to one submitted image; `AsyncClient.submit` and `AsyncClient.job` return it.
+class AsyncJobControl:
+    """What stops a job, continues it or deletes it.
 
     Attributes:
-        id: Identifies the job; keep it to find the job again.
+        id: Identifies the job.
         blocking: The same job for code that runs in a thread.
 
     """
@@ -189,6 +189,29 @@ class AsyncJob:
     id: str
     blocking: Job = field(repr=False)
     _client: AsyncClient = field(repr=False)
+
+    async def cancel(self) -> bool:
+        """Cancel the job: queued tiles are skipped, running ones are finished. False if it had already ended."""
+        return await self._client._run_in_thread(self.blocking.cancel)
+
+    async def delete(self) -> None:
+        """Delete the job: its image, its tiles and its results. A running job is cancelled first."""
+        await self._client.transfer(self.blocking.delete)
+
+    async def resume(self) -> None:
+        """Continue a job that stopped, failed or was cancelled, and retry the tiles that could not be read."""
+        await self._client._run_in_thread(self.blocking.resume)
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncJob(AsyncJobControl):
+    """A handle to one submitted image; `AsyncClient.submit` and `AsyncClient.job` return it.
+
+    Attributes:
+        id: Identifies the job; keep it to find the job again.
+        blocking: The same job for code that runs in a thread.
+
+    """
 
     async def status(self) -> "JobStatus":
         """Return the job's current status; `UnknownJob` if neither the broker nor the store knows it."""
@@ -250,14 +273,6 @@ class AsyncJob:
     async def save_image(self, path: Path) -> None:
         """Write the image, as it was submitted, to a file."""
         await self._client.transfer(partial(self.blocking.save_image, path))
-
-    async def cancel(self) -> bool:
-        """Cancel the job: queued tiles are skipped, running ones are finished. False if it had already ended."""
-        return await self._client._run_in_thread(self.blocking.cancel)
-
-    async def resume(self) -> None:
-        """Continue a job that stopped, failed or was cancelled, and retry the tiles that could not be read."""
-        await self._client._run_in_thread(self.blocking.resume)
 
 
 async def _fetch_result(job: AsyncJob, timeout: float | None) -> bytes:

@@ -25,7 +25,49 @@ _SUFFIX = re.compile(r"\.\w{1,10}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class JobControl:
+    """What stops a job, continues it or deletes it.
+
+    Attributes:
+        id: Identifies the job.
+
+    """
+
+    id: str
+    _connections: Connections = field(repr=False)
+
+    def cancel(self) -> bool:
+        """Cancel the job: queued tiles are skipped, running ones are finished.
+
+        Returns:
+            False if the job had already ended.
+
+        """
+        from ocrfarm.farm.submit import cancel
+
+        return cancel(self._connections.submitter, self.id)
+
+    def delete(self) -> None:
+        """Delete the job: its image, its tiles and its results. A running job is cancelled first.
+
+        This cannot be undone. `UnknownJob` if nothing of the job is left.
+        """
+        from ocrfarm.farm.submit import delete
+
+        delete(self._connections.submitter, self.id)
+
+    def resume(self) -> None:
+        """Continue a job that stopped, failed or was cancelled, and retry the tiles that could not be read.
+
+        A complete job stays as it is. `UnknownJob` if nothing of the job is left.
+        """
+        from ocrfarm.farm.submit import resume
+
+        resume(self._connections.submitter, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Job(JobControl):
     """A handle to one submitted image; `Client.submit` and `Client.job` return it.
 
     Only the id is kept here. Every method asks the farm, so a job can be followed from another process or later:
@@ -39,9 +81,6 @@ class Job:
         id: Identifies the job; keep it to find the job again.
 
     """
-
-    id: str
-    _connections: Connections = field(repr=False)
 
     def status(self) -> "JobStatus":
         """Return the job's current status; `UnknownJob` if neither the broker nor the store knows it."""
@@ -125,26 +164,6 @@ class Job:
     def save_image(self, path: Path) -> None:
         """Write the image, as it was submitted, to a file."""
         self._connections.store.get_file(layout.source(self.id), path)
-
-    def cancel(self) -> bool:
-        """Cancel the job: queued tiles are skipped, running ones are finished.
-
-        Returns:
-            False if the job had already ended.
-
-        """
-        from ocrfarm.farm.submit import cancel
-
-        return cancel(self._connections.submitter, self.id)
-
-    def resume(self) -> None:
-        """Continue a job that stopped, failed or was cancelled, and retry the tiles that could not be read.
-
-        A complete job stays as it is. `UnknownJob` if nothing of the job is left.
-        """
-        from ocrfarm.farm.submit import resume
-
-        resume(self._connections.submitter, self.id)
 
 
 def fetch_result(job: Job, timeout: float | None = None) -> bytes:

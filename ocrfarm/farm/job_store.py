@@ -20,7 +20,7 @@ from ocrfarm.farm.keys import JobKeys, Keys
 from ocrfarm.farm.metrics import NO_COUNTS, MetricsStore, UsageStore, engine_milliseconds
 from ocrfarm.farm.protocol import FINAL_STATES, JobState
 from ocrfarm.farm.queues import QueueDepths, Queues, TakenMessages
-from ocrfarm.farm.recovery_state import ComparisonState, RecoveryState, WatchState
+from ocrfarm.farm.recovery_state import ComparisonState, Deletions, RecoveryState, WatchState
 from ocrfarm.farm.retries import Attempts
 from ocrfarm.farm.worker_registry import WorkerRegistry
 from ocrfarm.printable import printable
@@ -146,6 +146,7 @@ class JobStore:
     Attributes:
         attempts: Attempts and failures of each tile.
         recovery: What recovery remembers of each job.
+        deletions: Jobs that clients have deleted.
         comparison: What was compared with the store.
         watch: Which jobs stand still, and why.
         metrics: Counters of the whole farm.
@@ -171,6 +172,7 @@ class JobStore:
         self.attempts = Attempts(broker, self._keys, metrics=self.metrics)
         self.recovery, self.comparison = RecoveryState(broker, self._keys), ComparisonState(broker, self._keys)
         self.watch = WatchState(broker, self._keys)
+        self.deletions = Deletions(broker, self._keys)
         self.taken = TakenMessages(broker, self._keys)
         self.queues, self.depths = Queues(broker, self._keys), QueueDepths(broker, self._keys)
         self.workers = WorkerRegistry(broker, self._keys)
@@ -335,9 +337,9 @@ def _describe_waiting(status: JobStatus, unserved: set[str]) -> str:
 
 
 def _parse_status(job: str, record: dict[str, str], done: int, failed: int) -> JobStatus | None:
-    """Return the status; None if there is no record, half of one, or one of a state that only a newer version knows."""
+    """Return the status; None without a record, or if it is deleted, half of one, or of a state of a newer version."""
     state = next((state for state in get_args(JobState) if state == record.get("state")), None)
-    if not state:
+    if not state or "deleted" in record:
         return None
     number, model = partial(_parse_number, record), record.get("model", "")
     texts = {name: printable(record.get(name, "")) for name in _TEXTS}

@@ -8,6 +8,7 @@ Of the farm:
     jobs:{owner}           sorted set: the same for the jobs of one owner
     active                 set: ids of the jobs that have not ended
     webhooks               sorted set: ids of ended jobs by the time of the next delivery (milliseconds)
+    deleted                sorted set: ids of deleted jobs, of which workers may store tiles, by the time (seconds)
     job:{id}               hash: the fields of `JobStatus`, how long each stage took, what recovery remembers
     job:{id}:done          set: tiles whose fragments are in the store
     job:{id}:failed        set: tiles that were given up; their dead letters are in the store
@@ -63,6 +64,7 @@ class Keys:
         self._prefix = prefix
         self.active = f"{prefix}active"
         self.webhooks = f"{prefix}webhooks"
+        self.deleted = f"{prefix}deleted"
         self.metrics = f"{prefix}metrics"
         self.workers = f"{prefix}workers"
         self.comparison = f"{prefix}comparison"

@@ -202,6 +202,17 @@ def request_fields(request: Request) -> dict[str, Any]:
     return {**known, **models, "webhook": "pending" if request.webhook else ""}
 
 
+def delete_objects(store: Store, job: str) -> None:
+    """Delete everything that the store has of a job: its request first, without which the rest is not a job.
+
+    Args:
+        store: The store.
+        job: The job's id.
+    """
+    store.delete([layout.request(job)])
+    store.delete(list(store.list(layout.job_prefix(job))))
+
+
 def make_end_note(status: JobStatus) -> bytes:
     """Return the object that says how a job ended, or that it was reopened (`queued`), as JSON."""
     said = {name: getattr(status, name) for name in ("state", *_END_FIELDS)}

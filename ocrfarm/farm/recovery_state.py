@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import Keys
@@ -155,6 +155,49 @@ class RecoveryState:
                 pipe.zrem(self._keys.jobs(name), job)
             pipe.srem(self._keys.active, job)
             pipe.zrem(self._keys.webhooks, job)
+            pipe.zrem(self._keys.deleted, job)
+
+
+class Deletions:
+    """The jobs that clients have deleted, as long as a worker may still store something of them.
+
+    Every method raises `BrokerUnreachable` or `BrokerError`.
+    """
+
+    def __init__(self, broker: Broker, keys: Keys) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            broker: The connection.
+            keys: The names of the farm's keys.
+        """
+        self._broker, self._keys = broker, keys
+
+    def add(self, job: str, now: float) -> None:
+        """Hide a job that has ended, and what is known of its image, until `RecoveryState.delete_job` removes it.
+
+        Until then workers find that it has ended, and recovery deletes what they have stored of it since.
+
+        Args:
+            job: The job's id.
+            now: The broker's time, in seconds.
+        """
+        key = self._keys.job(job).record
+        with self._broker.translate_errors():
+            owner = str(self._broker.redis.hget(key, "owner") or "")
+        with self._broker.pipeline() as pipe:
+            pipe.zadd(self._keys.deleted, {job: now})
+            pipe.hset(key, "deleted", 1)
+            pipe.hdel(key, "name", "error", "webhook", "webhook_error")
+            for name in dict.fromkeys(("", owner)):
+                pipe.zrem(self._keys.jobs(name), job)
+            pipe.zrem(self._keys.webhooks, job)
+
+    def list_all(self) -> dict[str, float]:
+        """Return the deleted jobs and when each was deleted, in seconds; `RecoveryState.delete_job` ends that."""
+        with self._broker.translate_errors():
+            found: list[Any] = self._broker.redis.zrange(self._keys.deleted, 0, -1, withscores=True)
+        return {str(job): float(at) for job, at in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import translate_errors
 from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.job_store import JobStatus, JobStore
-from ocrfarm.farm.manifest import Request, make_end_note, record_end, request_fields, restore_status
+from ocrfarm.farm.manifest import Request, delete_objects, make_end_note, record_end, request_fields, restore_status
 from ocrfarm.printable import printable
 from ocrfarm.public_http import AllowedHosts, parse_webhook_url
 from ocrfarm.settings import Admission, Settings
@@ -172,6 +172,25 @@ def _get_status(submitter: Submitter, job: str) -> JobStatus:
         status = restore_status(submitter.store, job)
         submitter.jobs.create(status)
         return status
+
+
+def delete(submitter: Submitter, job: str) -> None:
+    """Delete a job: its image, its tiles, its results, and what the broker knows of it. A running job is cancelled.
+
+    A worker that is reading a tile may store it a moment later; recovery deletes that as well.
+
+    Args:
+        submitter: The farm.
+        job: The job's id.
+
+    Raises:
+        UnknownJob: Neither the broker nor the store knows the job.
+        StoreError: The store failed. Recovery deletes the rest.
+        BrokerError: The broker failed; nothing or not everything was deleted.
+    """
+    cancel(submitter, job)
+    submitter.jobs.deletions.add(job, submitter.jobs.read_time())
+    delete_objects(submitter.store, job)
 
 
 def resume(submitter: Submitter, job: str) -> None:

@@ -64,11 +64,11 @@ from ocrfarm.farm.recovery import (
     Requeue,
     Restore,
     clear_dead_letters,
+    delete_job,
     find_remaining_work,
 )
 from ocrfarm.farm.second_pass import is_second_pass_batch, recognize_regions
 from ocrfarm.farm.submit import fail_job
-from ocrfarm.storage import layout
 
 _log = logging.getLogger(__name__)
 
@@ -290,8 +290,8 @@ def _carry_out(app: Celery, context: WorkerContext, decision: RecoveryDecision) 
                 context.jobs.recovery.renew_generation(status.id)
         case Forget(job):
             context.jobs.recovery.delete_job(job)
-        case Delete(job):
-            _delete(context, job)
+        case Delete(job, keep_record):
+            delete_job(context, job, keep_record=keep_record)
         case Fail(job, why):
             fail_job(context.jobs, job, error=JobFailed(f"job {job}: {why}"), store=context.store)
         case Requeue(status):
@@ -299,14 +299,6 @@ def _carry_out(app: Celery, context: WorkerContext, decision: RecoveryDecision) 
             context.jobs.recovery.count_requeue(status)
             context.jobs.recovery.set_done(status.id, work.tiles_read)
             requeue(app, context, job=status.id, work=work)
-
-
-def _delete(context: WorkerContext, job: str) -> None:
-    """Delete a job that has ended: its request first, without which what is left cannot come back as a job."""
-    if context.jobs.has_ended(job):
-        context.store.delete([layout.request(job)])
-        context.store.delete(context.store.list(layout.job_prefix(job)))
-        context.jobs.recovery.delete_job(job)
 
 
 @contextmanager

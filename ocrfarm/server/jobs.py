@@ -142,10 +142,31 @@ async def get_job(owned_job: JobDep) -> JobView:
     return JobView.of(owned_job.status)
 
 
-@router.delete("/{job_id}", responses=_UNKNOWN_JOB, response_description="Whether the job was cancelled.")
-async def cancel_job(owned_job: JobDep) -> CancelResponse:
-    """Cancel the job: its queued tiles are dropped, and tiles that are being read are finished."""
-    return CancelResponse(cancelled=await owned_job.job.cancel())
+@router.delete(
+    "/{job_id}",
+    responses=_UNKNOWN_JOB,
+    response_model_exclude_none=True,
+    response_description="What was done with the job.",
+)
+async def cancel_job(
+    owned_job: JobDep,
+    *,
+    purge: Annotated[bool, Query(description="Whether to delete the job with its image and its results.")] = False,
+) -> CancelResponse:
+    """Cancel the job, or delete it.
+
+    Cancelling drops its queued tiles; tiles that are being read are finished. With `purge=true` the image, the tiles
+    and the results are deleted as well, which cannot be undone.
+
+    \f
+    Args:
+        owned_job: The job, which the caller owns.
+        purge: Whether to delete the job.
+    """
+    cancelled = await owned_job.job.cancel()
+    if purge:
+        await owned_job.job.delete()
+    return CancelResponse(cancelled=cancelled, deleted=purge or None)
 
 
 @router.get(

@@ -72,9 +72,10 @@ class JobList(BaseModel):
 
 
 class CancelResponse(BaseModel):
-    """The answer to a request to cancel a job."""
+    """The answer to a request to cancel or delete a job."""
 
     cancelled: bool = Field(description="Whether the job was cancelled now; false if it had already ended.")
+    deleted: bool | None = Field(default=None, description="True if the job, its image and its results were deleted.")
 
 
 class WebhookSecret(BaseModel):

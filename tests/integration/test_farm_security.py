@@ -212,7 +212,7 @@ ALLOWED_ACTIONS = {
     "client": {
         *("put request", "put source", "put final status"),
         *("get request", "get source", "get overview", "get result", "get final status"),
-        "list",
+        *("delete tile", "list"),
     },
     "webhooks": {"get request", "get result", "get final status", "get webhook", "put webhook", "list"},
     "split": {

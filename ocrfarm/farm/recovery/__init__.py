@@ -3,7 +3,7 @@
     decisions   what can be done with a job
     remaining   what a job still needs, from the store alone
     comparison  jobs that the store knows and the broker does not, or knows in an older state
-    expiry      jobs whose retention is over
+    expiry      jobs whose retention is over, or that were deleted
     stalled     jobs that make no progress
     watch       jobs whose tiles are all read, and messages of workers that are gone; every few seconds
 
@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable
 from ocrfarm.farm.context import WorkerContext
 from ocrfarm.farm.recovery.comparison import compare_with_store
 from ocrfarm.farm.recovery.decisions import Delete, Fail, Forget, RecoveryDecision, Requeue, Restore
-from ocrfarm.farm.recovery.expiry import find_expired_jobs
+from ocrfarm.farm.recovery.expiry import delete_job, find_deleted_jobs, find_expired_jobs
 from ocrfarm.farm.recovery.remaining import RemainingWork, clear_dead_letters, find_remaining_work
 from ocrfarm.farm.recovery.stalled import recover_stalled_jobs
 
 RECOVERY_STEPS: tuple[Callable[[WorkerContext], Iterable[RecoveryDecision]], ...] = (
     compare_with_store,
+    find_deleted_jobs,
     find_expired_jobs,
     recover_stalled_jobs,
 )
@@ -39,6 +40,8 @@ __all__ = [
     "Restore",
     "clear_dead_letters",
     "compare_with_store",
+    "delete_job",
+    "find_deleted_jobs",
     "find_expired_jobs",
     "find_remaining_work",
     "recover_stalled_jobs",

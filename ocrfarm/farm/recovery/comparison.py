@@ -17,7 +17,7 @@ each job that is missing, two small objects.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -93,10 +93,13 @@ def _list_stored_jobs(store: Store, id_prefix: str) -> Iterator[str]:
 
 
 def _restore(context: WorkerContext, jobs: Iterable[str]) -> Iterator[RecoveryDecision]:
-    return _look_at_each(jobs, partial(_look_at_unlisted, context))
+    deleted = context.jobs.deletions.list_all()
+    return _look_at_each(jobs, partial(_look_at_unlisted, context, deleted=deleted))
 
 
-def _look_at_unlisted(context: WorkerContext, job: str) -> RecoveryDecision | None:
+def _look_at_unlisted(context: WorkerContext, job: str, *, deleted: Container[str]) -> RecoveryDecision | None:
+    if job in deleted:
+        return None
     try:
         return Restore(restore_status(context.store, job))
     except UnknownJob:

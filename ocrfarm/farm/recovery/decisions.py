@@ -22,9 +22,10 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a job whose time is over."""
+    """Delete a job whose time is over, or once more one that a client has deleted; the broker may have to know it."""
 
     job: str
+    keep_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Jobs whose retention is over: when nothing can be wrong about it, they are deleted.
+"""Jobs whose retention is over, and jobs that a client has deleted.
 
 A deletion cannot be undone, so one look never decides it, and no clock alone does:
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.context import WorkerContext
+from ocrfarm.farm.manifest import delete_objects
 from ocrfarm.farm.recovery.decisions import Delete, RecoveryDecision
 from ocrfarm.settings import Settings
 
@@ -42,6 +43,27 @@ def find_expired_jobs(context: WorkerContext) -> Iterator[RecoveryDecision]:
             for_how_long = context.jobs.recovery.measure_expired_seconds(status.id, seconds, states=[status.state])
             if for_how_long >= interval:
                 yield Delete(status.id)
+
+
+def find_deleted_jobs(context: WorkerContext) -> Iterator[RecoveryDecision]:
+    """Yield the jobs that a client has deleted: a worker that had begun a tile has stored it since."""
+    limits, now = context.settings.task_limits, context.jobs.read_time()
+    for job, deleted_at in context.jobs.deletions.list_all().items():
+        yield Delete(job, keep_record=now < deleted_at + limits.job_time_limit + limits.batch_time_limit)
+
+
+def delete_job(context: WorkerContext, job: str, *, keep_record: bool) -> None:
+    """Delete a job that has ended, or what workers have stored of it since a client deleted it.
+
+    Args:
+        context: The store and the job states.
+        job: The job's id.
+        keep_record: Whether the broker has to know longer that the job was deleted.
+    """
+    if context.jobs.has_ended(job):
+        delete_objects(context.store, job)
+        if not keep_record:
+            context.jobs.recovery.delete_job(job)
 
 
 def _distrust_clocks(context: WorkerContext, jump: float) -> str:
