@@ -4,7 +4,7 @@
  taken --> running ----------------> acknowledged: gone
             |  ^ '-- renewed at intervals, so that no other worker gets it
             v  |
-           not running, not acknowledged: at the second look in a row, returned to its queue
+           not running, not acknowledged: at the second renewal in a row, returned to its queue
 ```
 
 A message is neither running nor acknowledged if its task ended while the connection to the broker was lost: Celery can

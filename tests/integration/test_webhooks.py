@@ -429,13 +429,13 @@ def test_a_dispatcher_may_die_while_it_sends(farm: WebhookFarm) -> None:
 def test_a_dispatcher_is_healthy_for_as_long_as_it_works(farm: WebhookFarm, tmp_path: Path) -> None:
     places = replace(farm.settings.endpoints, health_dir=str(tmp_path / "health"))
     farm.settings = replace(farm.settings, endpoints=places)
-    alive = tmp_path / "health/webhooks.alive"
 
     def healthy() -> bool:
         variables = os.environ | farm.settings.to_env()
         return subprocess.run(health_check_command(), check=False, env=variables, timeout=10).returncode == 0
 
     with run_dispatcher(farm) as process:
+        alive = tmp_path / f"health/webhooks-{process.pid}.alive"
         farm.wait_until(alive.exists)
         assert healthy()
         process.send_signal(signal.SIGSTOP)

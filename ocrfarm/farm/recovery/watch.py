@@ -68,8 +68,8 @@ def _record_waiting(jobs: JobStore, job: IdleJob, taken: list[TakenMessage], *, 
 def _describe_silent(taken: Iterable[TakenMessage]) -> str:
     """Return which tiles are with workers that are silent; "" if there are none.
 
-    >>> _describe_silent([TakenMessage("t", "g", "01J", tiles=2, worker="one@host", silent_seconds=40.0)])
-    '2 tiles are with worker one@host, silent for 40 s; their lease ends in 20 s'
+    >>> _describe_silent([TakenMessage("t", "g", "01J", tiles=2, worker="one@host", silent_seconds=12.0)])
+    '2 tiles are with worker one@host, silent for 12 s; their lease ends in 8 s'
     """
     silent = [each for each in taken if each.silent_seconds >= _SILENT_INTERVALS * renewal_interval()]
     if not silent:
