@@ -207,12 +207,12 @@ def test_the_access_log_has_job_owner_and_status_but_no_secret(synthetic_farm: E
     job = "01J8Z3T6W8Q5N4R2K7M9X1C0VB"
     with run_api_server(synthetic_farm.settings, tmp_path, OCRFARM_LOG_FORMAT="json") as server:
         with server.client("alice") as alice:
-            alice.get(f"/v1/jobs/{job}", params={"secret": "hidden-word"})
+            alice.get(f"/v1/jobs/{job}/result", params={"format": "hidden-word"})
         httpx.get(f"{server.url}/v1/jobs", headers={"Authorization": "Bearer hidden-word"})
     log = server.log.read_text()
     rows = [json.loads(line) for line in log.splitlines() if "ocrfarm.server.middleware" in line]
     known, unknown = rows
-    assert (known["job"], known["owner"], known["status"]) == (job, "alice", 404) or known["status"] == 400
+    assert (known["job"], known["owner"], known["status"]) == (job, "alice", 404)
     assert known["seconds"] > 0
     assert "owner" not in unknown
     assert unknown["status"] == 401
