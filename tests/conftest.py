@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def aws(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def s3(aws: S3Server) -> S3Store:
-    store = S3Store(aws.url(BUCKET, uuid.uuid4().hex))
-    store.create_bucket()
-    return store
+def s3(aws: S3Server) -> Iterator[S3Store]:
+    with closing(S3Store(aws.url(BUCKET, uuid.uuid4().hex))) as store:
+        store.create_bucket()
+        yield store

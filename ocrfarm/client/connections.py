@@ -53,6 +53,8 @@ class Connections:
                 self._submitter.close()
             if self._job_store:
                 self._job_store.close()
+            if self._store:
+                self._store.close()
             self._submitter = self._job_store = self._store = None
 
     def _open_job_store(self) -> "JobStore":

@@ -136,7 +136,8 @@ def download_source(url: str, path: Path, *, settings: Settings) -> None:
         return
     bucket, _, key = url.removeprefix("s3://").partition("/")
     _, _, options = settings.endpoints.store.partition("?")
-    open_store(f"s3://{bucket}{'?' + options if options else ''}").get_file(key, path)
+    with closing(open_store(f"s3://{bucket}{'?' + options if options else ''}")) as store:
+        store.get_file(key, path)
 
 
 def download_url(url: str, path: Path, *, access: Security) -> None:

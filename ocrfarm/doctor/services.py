@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -123,10 +124,10 @@ def check_store(context: CheckContext) -> Iterator[Finding]:
             advice="set it to use a farm; without it, `ocrfarm read` starts one on this machine",
         )
         return
-    opened = open_store(endpoints.store)
-    yield from run_check(context, "store.clock", check=partial(_check_clock, opened))
-    for stage in context.roles:
-        yield from _check_access(context, opened, _PROBE_KEYS[stage](_PROBE_JOB))
+    with closing(open_store(endpoints.store)) as opened:
+        yield from run_check(context, "store.clock", check=partial(_check_clock, opened))
+        for stage in context.roles:
+            yield from _check_access(context, opened, _PROBE_KEYS[stage](_PROBE_JOB))
 
 
 def _check_access(context: CheckContext, opened: Store, key: str) -> Iterator[Finding]:

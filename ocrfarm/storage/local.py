@@ -40,7 +40,7 @@ class LocalStore:
             if_absent: Do not write if the object exists.
         """
         path = self._path(key)
-        with translate_os_errors(f"cannot write {path}"), self._temporary_path() as temporary:
+        with translate_os_errors(f"cannot write {path}"), _temporary_path(self._root) as temporary:
             temporary.write_bytes(data)
             return _place(temporary, path, if_absent=if_absent)
 
@@ -57,7 +57,7 @@ class LocalStore:
             path: File to copy; changing it later does not change the object.
         """
         target = self._path(key)
-        with translate_os_errors(f"cannot copy {path} to {target}"), self._temporary_path() as temporary:
+        with translate_os_errors(f"cannot copy {path} to {target}"), _temporary_path(self._root) as temporary:
             shutil.copyfile(path, temporary)
             _place(temporary, target, if_absent=False)
 
@@ -111,14 +111,18 @@ class LocalStore:
 
     def server_time(self) -> float:
         """Return the time of the file system's clock, which may be a file server's, in seconds since 1970."""
-        with translate_os_errors(f"cannot write to {self._root}"), self._temporary_path() as temporary:
+        with translate_os_errors(f"cannot write to {self._root}"), _temporary_path(self._root) as temporary:
             temporary.touch()
             return temporary.stat().st_mtime
 
-    def _temporary_path(self) -> AbstractContextManager[Path]:
-        folder = self._root / TEMPORARY_FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        return temporary_path(folder)
+    def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+
+def _temporary_path(root: Path) -> AbstractContextManager[Path]:
+    folder = root / TEMPORARY_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    return temporary_path(folder)
 
 
 @contextmanager

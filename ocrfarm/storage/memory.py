@@ -90,3 +90,6 @@ class MemoryStore:
     def server_time(self) -> float:
         """Return the time of this process's clock, in seconds since 1970."""
         return time.time()
+
+    def close(self) -> None:
+        """Do nothing: there are no connections."""

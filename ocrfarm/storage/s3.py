@@ -1,4 +1,16 @@
-"""S3Store: objects in an S3 bucket; the only module that imports boto3."""
+"""S3Store: objects in an S3 bucket; the only module that imports boto3.
+
+What lies between a worker and the store (a load balancer, an ingress, a proxy) may answer in its place: with a page of
+its own and status 200, with nothing, or with the answer to another request. So no answer is believed for its status:
+
+    every object carries     x-amz-meta-ocrfarm: CRC32 of its name - CRC32 of its content
+    GET                      has an ETag, and name and content are those of the metadata, if there are any
+    PUT                      has the ETag of what was sent
+    list, delete             name the prefix and the keys that were asked for
+    404                      says NoSuchKey
+
+A wrong answer, and a denied request, are repeated at once and then raised: `StoreUnreachable`, `StoreDenied`.
+"""
 
 import base64
 import hashlib
@@ -7,12 +19,14 @@ import random
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from email.utils import parsedate_to_datetime
+from functools import partial
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import boto3.session
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
@@ -21,9 +35,10 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.httpchecksum import StreamingChecksumBody
 
-from ocrfarm.errors import ObjectNotFound, StoreDenied, StoreError, StoreFull, StoreUnreachable
+from ocrfarm.errors import StoreError
 from ocrfarm.storage.atomic import atomic_write, translate_os_errors
-from ocrfarm.storage.key_rules import check_key, check_prefix
+from ocrfarm.storage.key_rules import check_prefix
+from ocrfarm.storage.s3_errors import AWS_ERRORS, may_pass_at_once, status_of, translate_aws_errors, wrong_answer
 from ocrfarm.storage.s3_url import S3Address
 
 _CHUNK_BYTES = 1 << 20  # bytes held in memory while a file is read or written
@@ -45,61 +60,11 @@ _CLIENT_CONFIG = Config(
     tcp_keepalive=True,
 )
 
+_REPEAT_DELAYS = (0.1, 0.5)  # seconds before each repetition of a request that was denied or answered wrongly
+_METADATA = "ocrfarm"  # the name of the metadata that says which object it is, and what is in it
 _RANGE_NOT_SATISFIABLE = 416  # the status of a request for the first byte of an empty object
 
-_ErrorMapping = tuple[type[StoreError], str]
-_NOT_FOUND = (ObjectNotFound, "there is no such object; was it written?")
-_NO_BUCKET = (StoreError, "the bucket does not exist; create it, or correct the store URL")
-_DENIED = (
-    StoreDenied,
-    "access denied; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, the key's permissions and this machine's clock",
-)
-_FULL = (StoreFull, "there is no space left; free some, or raise the quota")
-_UNREACHABLE = (
-    StoreUnreachable,
-    "the store does not answer; check that it is running and that the endpoint is correct, then try again",
-)
-_DAMAGED = (StoreUnreachable, "the content was damaged in transit or in the store; try again")
-_CONFLICT = (StoreUnreachable, "other clients are writing the same object; try again")
-_WRONG_REGION = (StoreError, "the bucket is in another region; add region= to the store URL")
-_DEFAULT = (StoreError, "see the store's log")
-_BY_CODE: dict[str, _ErrorMapping] = {
-    "NoSuchBucket": _NO_BUCKET,
-    "QuotaExceeded": _FULL,
-    "XMinioAdminBucketQuotaExceeded": _FULL,
-    "XMinioStorageFull": _FULL,
-    "InsufficientStorage": _FULL,
-    "ConditionalRequestConflict": _CONFLICT,
-    "OperationAborted": _CONFLICT,
-    "BadDigest": _DAMAGED,
-    "XAmzContentChecksumMismatch": _DAMAGED,
-    "RequestTimeout": _UNREACHABLE,
-    "SlowDown": _UNREACHABLE,
-    "InternalError": _UNREACHABLE,
-    "AccessDenied": _DENIED,
-    "ExpiredToken": _DENIED,
-    "InvalidToken": _DENIED,
-    "AuthorizationHeaderMalformed": _WRONG_REGION,
-    "PermanentRedirect": _WRONG_REGION,
-}
-_BY_STATUS: dict[int, _ErrorMapping] = {401: _DENIED, 403: _DENIED, 404: _NOT_FOUND, 429: _UNREACHABLE, 507: _FULL}
-_BY_TYPE: tuple[tuple[tuple[type[Exception], ...], _ErrorMapping], ...] = (
-    ((aws.SSLError,), (StoreError, "the certificate is not trusted; set AWS_CA_BUNDLE to the authority's file")),
-    ((aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError), _UNREACHABLE),
-    ((aws.FlexibleChecksumError,), _DAMAGED),
-    (
-        (
-            aws.NoCredentialsError,
-            aws.PartialCredentialsError,
-            aws.CredentialRetrievalError,
-            aws.TokenRetrievalError,
-            aws.SSOError,
-            aws.LoginError,
-            aws.ProfileNotFound,
-        ),
-        (StoreDenied, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS profile that exists"),
-    ),
-)
+_T = TypeVar("_T")
 
 
 class S3Store:
@@ -123,13 +88,18 @@ class S3Store:
             if_absent: Do not write if the object exists. At most one of several concurrent writers gets True. No writer
                 does if the successful request's response is lost: its retry finds the object that it just wrote.
         """
-        request = self._object_args(key) | {"Body": data} | ({"IfNoneMatch": "*"} if if_absent else {})
-        with _translate_aws_errors(f"write {key}", self._address):
-            return _put(self._client(), request)
+        request: dict[str, Any] = {"Body": data} | ({"IfNoneMatch": "*"} if if_absent else {})
+        request |= self._address.object_args(key)
+        request["Metadata"] = {_METADATA: _describe(key, zlib.crc32(data))}
+        with translate_aws_errors(f"write {key}", self._address):
+            return _repeat(lambda: _put(self._client(), request))
 
     def get(self, key: str) -> bytes:
         """Return the content of an object; raise `ObjectNotFound` if it does not exist."""
-        return b"".join(_iter_chunks(self._client, self._object_args(key), self._address))
+        content = BytesIO()
+        with translate_aws_errors(f"read {key}", self._address):
+            _repeat(lambda: _download(self._client(), self._address.object_args(key), key, file=content))
+        return content.getvalue()
 
     def put_file(self, key: str, path: Path) -> None:
         """Write an object from a file of any size, in parts, in bounded memory.
@@ -138,12 +108,19 @@ class S3Store:
             key: Name of the object.
             path: File to read.
         """
-        target = self._object_args(key)
-        with translate_os_errors(f"cannot read {path}"), _translate_aws_errors(f"write {key}", self._address):
+        target = self._address.object_args(key)
+        with translate_os_errors(f"cannot read {path}"), translate_aws_errors(f"write {key}", self._address):
+            crc = _crc32(path)
             # With the checksum of the whole file S3 verifies the joined parts, and readers can verify the object.
-            checksum = {"ChecksumCRC32": _crc32(path)}
-            with create_transfer_manager(self._client(), _TRANSFER_CONFIG) as transfers:
-                transfers.upload(str(path), target["Bucket"], target["Key"], extra_args=checksum).result()
+            options = {"ChecksumCRC32": _encode_crc32(crc), "Metadata": {_METADATA: _describe(key, crc)}}
+
+            def upload() -> None:
+                _upload(self._client(), target, path, options=options)
+                # The transfer manager believes every answer.
+                if not _is_there(self._client(), target, key, crc=crc):
+                    raise wrong_answer(f"{key} is not there after it was written")
+
+            _repeat(upload)
 
     def get_file(self, key: str, path: Path) -> None:
         """Write the content of an object to a file, in bounded memory; raise `ObjectNotFound` if it does not exist.
@@ -152,21 +129,15 @@ class S3Store:
             key: Name of the object.
             path: File to write.
         """
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            file.writelines(_iter_chunks(self._client, self._object_args(key), self._address))
+        translated = translate_aws_errors(f"read {key}", self._address)
+        # Translated inside: some boto3 errors are OSErrors and would be taken for the target's.
+        with atomic_write(path) as temporary, temporary.open("wb") as file, translated:
+            _repeat(lambda: _download(self._client(), self._address.object_args(key), key, file=file))
 
     def exists(self, key: str) -> bool:
         """Return whether an object of this name exists."""
-        with _translate_aws_errors(f"access {key}", self._address):
-            try:
-                # Not HEAD: its response has no error code, so a missing bucket would look like a missing object.
-                self._client().get_object(**self._object_args(key), Range="bytes=0-0")["Body"].read()
-            except aws.ClientError as error:
-                if error.response["Error"].get("Code") == "NoSuchKey":
-                    return False
-                if _status(error) != _RANGE_NOT_SATISFIABLE:
-                    raise
-            return True
+        with translate_aws_errors(f"access {key}", self._address):
+            return _repeat(lambda: _is_there(self._client(), self._address.object_args(key), key))
 
     def list(self, prefix: str, *, only_folders: bool = False) -> Iterator[str]:
         """Yield the names of all objects that start with `prefix`, sorted; see `Store.list`.
@@ -177,8 +148,8 @@ class S3Store:
         """
         start = self._address.prefix + check_prefix(prefix)
         request = {"Bucket": self._address.bucket, "Prefix": start} | ({"Delimiter": "/"} if only_folders else {})
-        with _translate_aws_errors(f"list {prefix or 'all'}", self._address):
-            pages = list(self._client().get_paginator("list_objects_v2").paginate(**request))
+        with translate_aws_errors(f"list {prefix or 'all'}", self._address):
+            pages = _repeat(lambda: _list(self._client(), request))
         # Sorted here because SeaweedFS lists folder by folder ("a/b" before "a-b").
         if only_folders:
             folders = (item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ()))
@@ -192,15 +163,13 @@ class S3Store:
         """Remove objects; names without an object are ignored."""
         remaining = iter(keys)
         while batch := list(islice(remaining, _DELETE_BATCH_SIZE)):
-            request = {"Objects": [{"Key": self._object_args(key)["Key"]} for key in batch], "Quiet": True}
-            with _translate_aws_errors(f"remove {batch[0]} and {len(batch) - 1} more", self._address):
-                answer = self._client().delete_objects(Bucket=self._address.bucket, Delete=request)
-                if failures := answer.get("Errors"):
-                    raise aws.ClientError({"Error": failures[0]}, "DeleteObjects")
+            request = {"Objects": [{"Key": self._address.object_args(key)["Key"]} for key in batch]}
+            with translate_aws_errors(f"remove {batch[0]} and {len(batch) - 1} more", self._address):
+                _repeat(partial(_delete, self._client(), self._address.bucket, request))
 
     def server_time(self) -> float:
         """Return the time of the store's own clock, in seconds since 1970."""
-        with _translate_aws_errors("read the time", self._address):
+        with translate_aws_errors("read the time", self._address):
             try:
                 answer = self._client().list_objects_v2(Bucket=self._address.bucket, MaxKeys=1)
             except aws.ClientError as error:
@@ -217,25 +186,49 @@ class S3Store:
         location = (
             {"CreateBucketConfiguration": {"LocationConstraint": region}} if region not in (None, "us-east-1") else {}
         )
-        with _translate_aws_errors("create the bucket", self._address):
+        with translate_aws_errors("create the bucket", self._address):
             try:
                 self._client().create_bucket(Bucket=self._address.bucket, **location)
             except aws.ClientError as error:
                 if error.response["Error"].get("Code") != "BucketAlreadyOwnedByYou":
                     raise
 
-    def _object_args(self, key: str) -> dict[str, Any]:
-        return {"Bucket": self._address.bucket, "Key": self._address.prefix + check_key(key)}
+    def close(self) -> None:
+        """Close the connections of this process; the next use opens new ones."""
+        self._client.close()
 
 
-@contextmanager
-def _translate_aws_errors(action: str, address: S3Address) -> Iterator[None]:
-    try:
-        yield
-    except (aws.ClientError, aws.BotoCoreError) as error:
-        kind, advice = _map_error(error)
-        cause = " ".join(str(error).split())
-        raise kind(f"cannot {action} in {address}: {advice} ({cause})") from error
+def _repeat(request: Callable[[], _T]) -> _T:
+    """Return what a request returns; repeat it if it was denied or answered wrongly, which mostly passes at once.
+
+    boto3 itself repeats requests without an answer and those with status 5xx.
+    """
+    for delay in _REPEAT_DELAYS:
+        try:
+            return request()
+        except AWS_ERRORS as error:
+            if not may_pass_at_once(error):
+                raise
+            time.sleep(delay)
+    return request()
+
+
+def _describe(key: str, crc: int) -> str:
+    """Return the metadata of an object: the CRC32 of its name and of its content."""
+    return f"{zlib.crc32(key.encode()):08x}-{crc:08x}"
+
+
+def _stored_description(answer: dict[str, Any]) -> str:
+    """Return the metadata of a stored object; empty if another program wrote it."""
+    return str(answer.get("Metadata", {}).get(_METADATA, ""))
+
+
+def _check_name(answer: dict[str, Any], key: str) -> None:
+    """Raise an error if the answer is that of another object, or of something that is no store."""
+    if not answer.get("ETag"):
+        raise wrong_answer("it has no ETag")
+    if not (_stored_description(answer) or _describe(key, 0)).startswith(_describe(key, 0)[:9]):
+        raise wrong_answer("it is that of another object")
 
 
 # One thread creates a client (0.2 s) and the others wait for it. A fork waits too, so that the child's lock is free.
@@ -259,6 +252,14 @@ class _ProcessClient:
                     self._cached = (os.getpid(), _new_client(self._address))
         return self._cached[1]
 
+    def close(self) -> None:
+        """Close the client of this process, if there is one."""
+        with _CLIENT_LOCK:
+            process, client = self._cached
+            self._cached = (0, None)
+        if client and process == os.getpid():  # a parent's connections are the parent's to close
+            client.close()
+
 
 def _new_client(address: S3Address) -> BaseClient:
     # Self-hosted servers are addressed by path (host/bucket), because bucket.host would need a DNS entry.
@@ -273,33 +274,86 @@ def _put(client: BaseClient, request: dict[str, Any]) -> bool:
     """Write an object; return False if its condition fails, and retry while another conditional write is running."""
     for remaining in reversed(range(_MAX_CONFLICT_ATTEMPTS)):
         try:
-            client.put_object(**request)
+            answer = client.put_object(**request)
         except aws.ClientError as error:
-            if _status(error) == 412:
+            if status_of(error) == 412:
                 return False
-            if _status(error) != 409 or not remaining:
+            if status_of(error) != 409 or not remaining:
                 raise
             time.sleep(random.uniform(0, _MAX_CONFLICT_DELAY))
         else:
+            _check_receipt(answer, request["Body"])
             break
     return True
 
 
-def _iter_chunks(client: _ProcessClient, place: dict[str, Any], address: S3Address) -> Iterator[bytes]:
-    """Yield the content of an object in chunks; raise `StoreUnreachable` at its end if its checksum does not match."""
-    # Translated here and not by the caller: some boto3 errors are OSErrors and would be taken for the target file's.
-    with _translate_aws_errors(f"read {place['Key'].removeprefix(address.prefix)}", address):
-        answer = client().get_object(**place)
-        with closing(answer["Body"]) as body:
-            # boto3 itself verifies the stored checksum, if there is one for the whole object.
-            expected = "" if isinstance(body, StreamingChecksumBody) else _plain_md5(answer)
-            digest = hashlib.md5(usedforsecurity=False)
-            for chunk in body.iter_chunks(_CHUNK_BYTES):
-                if expected:
-                    digest.update(chunk)
-                yield chunk
-        if expected and digest.hexdigest() != expected:
-            raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()}, expected {expected}")
+def _check_receipt(answer: dict[str, Any], data: bytes) -> None:
+    """Raise an error if the answer to a PUT does not name what was sent."""
+    etag = _plain_md5(answer)
+    if not answer.get("ETag") or (etag and etag != hashlib.md5(data, usedforsecurity=False).hexdigest()):
+        raise wrong_answer("it has not the ETag of what was sent")
+
+
+def _upload(client: BaseClient, place: dict[str, Any], path: Path, *, options: dict[str, Any]) -> None:
+    """Send a file, in parts if it is large."""
+    try:
+        with create_transfer_manager(client, _TRANSFER_CONFIG) as transfers:
+            transfers.upload(str(path), place["Bucket"], place["Key"], extra_args=options).result()
+    except KeyError as error:
+        raise wrong_answer(f"it has no {error}") from error
+
+
+def _is_there(client: BaseClient, place: dict[str, Any], key: str, *, crc: int | None = None) -> bool:
+    """Return whether an object exists, and has the content of this CRC32, if there is one."""
+    try:
+        # Not HEAD: its response has no error code, so a missing bucket would look like a missing object.
+        answer = client.get_object(**place, Range="bytes=0-0")
+    except aws.ClientError as error:
+        if error.response["Error"].get("Code") == "NoSuchKey":
+            return False
+        if status_of(error) != _RANGE_NOT_SATISFIABLE:
+            raise
+        return True
+    with closing(answer["Body"]) as body:
+        body.read()
+    _check_name(answer, key)
+    return crc is None or _stored_description(answer) in ("", _describe(key, crc))
+
+
+def _list(client: BaseClient, request: dict[str, Any]) -> list[dict[str, Any]]:
+    pages = list(client.get_paginator("list_objects_v2").paginate(**request))
+    if any("IsTruncated" not in page or page.get("Prefix", "") != request["Prefix"] for page in pages):
+        raise wrong_answer("it is no list of these objects")
+    return pages
+
+
+def _delete(client: BaseClient, bucket: str, request: dict[str, Any]) -> None:
+    answer = client.delete_objects(Bucket=bucket, Delete=request)
+    if failures := answer.get("Errors"):
+        raise aws.ClientError({"Error": failures[0]}, "DeleteObjects")
+    if {each["Key"] for each in request["Objects"]} - {each.get("Key") for each in answer.get("Deleted", ())}:
+        raise wrong_answer("it does not name the objects that were removed")
+
+
+def _download(client: BaseClient, place: dict[str, Any], key: str, *, file: BinaryIO) -> None:
+    """Write the content of an object to an open file; raise an error if a checksum does not match."""
+    file.seek(0)
+    file.truncate()
+    answer = client.get_object(**place)
+    with closing(answer["Body"]) as body:
+        _check_name(answer, key)
+        # boto3 itself verifies the stored checksum, if there is one for the whole object.
+        expected = "" if isinstance(body, StreamingChecksumBody) else _plain_md5(answer)
+        digest, crc = hashlib.md5(usedforsecurity=False), 0
+        for chunk in body.iter_chunks(_CHUNK_BYTES):
+            if expected:
+                digest.update(chunk)
+            crc = zlib.crc32(chunk, crc)
+            file.write(chunk)
+    if expected and digest.hexdigest() != expected:
+        raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()}, expected {expected}")
+    if _stored_description(answer) not in ("", _describe(key, crc)):
+        raise aws.FlexibleChecksumError(error_msg=f"the CRC32 is {crc:08x}, expected {_stored_description(answer)[9:]}")
 
 
 def _plain_md5(answer: dict[str, Any]) -> str:
@@ -309,21 +363,13 @@ def _plain_md5(answer: dict[str, Any]) -> str:
     return etag if len(etag) == 32 and not encrypted else ""
 
 
-def _crc32(path: Path) -> str:
+def _crc32(path: Path) -> int:
     crc = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             crc = zlib.crc32(chunk, crc)
+    return crc
+
+
+def _encode_crc32(crc: int) -> str:
     return base64.b64encode(crc.to_bytes(4, "big")).decode()
-
-
-def _status(error: aws.ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _map_error(error: Exception) -> _ErrorMapping:
-    if isinstance(error, aws.ClientError):
-        status = _status(error)
-        mapping = _BY_CODE.get(error.response["Error"].get("Code", "")) or _BY_STATUS.get(status)
-        return mapping or (_UNREACHABLE if status >= 500 else _DEFAULT)
-    return next((mapping for kinds, mapping in _BY_TYPE if isinstance(error, kinds)), _DEFAULT)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ocrfarm.errors import SettingsError, StoreError
-from ocrfarm.storage.key_rules import check_prefix
+from ocrfarm.storage.key_rules import check_key, check_prefix
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # S3's rule for names
 _URL_FORMAT = "write s3://bucket/prefix?endpoint=http://host:port&region=name"
@@ -63,6 +63,14 @@ class S3Address:
         query = f"?{urlencode(options, safe=':/')}" if options else ""
         path = quote(f"/{self.prefix}".rstrip("/"))
         return f"s3://{self.bucket}{path}{query}"
+
+    def object_args(self, key: str) -> dict[str, str]:
+        """Return the arguments that name an object in a request.
+
+        >>> S3Address("ocr", "team/").object_args("jobs/a1/source")
+        {'Bucket': 'ocr', 'Key': 'team/jobs/a1/source'}
+        """
+        return {"Bucket": self.bucket, "Key": self.prefix + check_key(key)}
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix} at {self.endpoint or 'Amazon'}"

@@ -32,6 +32,7 @@ class Store(Protocol):
         >>> store.delete(["jobs/a1/source"])
         >>> store.exists("jobs/a1/source")
         False
+        >>> store.close()
     """
 
     url: str
@@ -94,4 +95,11 @@ class Store(Protocol):
 
     def server_time(self) -> float:
         """Return the time of the store's own clock, in seconds since 1970."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections of this process; the next use opens new ones.
+
+        A block that opens a store for itself says `with closing(open_store(url)) as store`.
+        """
         ...

@@ -41,7 +41,7 @@ LIGHT_MODULES = (
 
 ALLOWED_IMPORTERS: dict[str, str | tuple[str, ...]] = {
     "boto3": "ocrfarm/storage/s3.py",
-    "botocore": "ocrfarm/storage/s3.py",
+    "botocore": ("ocrfarm/storage/s3.py", "ocrfarm/storage/s3_errors.py"),
     "paddle": "ocrfarm/recognize/paddle.py",
     "paddleocr": "ocrfarm/recognize/paddle.py",
     "paddlex": "ocrfarm/recognize/paddle.py",

@@ -51,6 +51,8 @@ def run_scripted_server(answers: list[tuple[int, str]], *, body: str = "", missi
             self.send_response(status)
             self.send_header("Content-Length", str(len(told) + missing))
             self.send_header("Connection", "close")
+            if status < 300:
+                self.send_header("ETag", '"none"')
             self.end_headers()
             self.wfile.write(told.encode())
             time.sleep(1 if missing else 0)
