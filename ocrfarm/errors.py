@@ -24,6 +24,7 @@ OcrfarmError                 1
 |   |-- ObjectNotFound
 |   |-- StoreDenied
 |   |-- StoreFull
+|   |-- DamagedObject
 |   `-- StoreUnreachable        (retryable)
 |-- BrokerError              8  the broker cannot be used
 |   |-- BrokerUnreachable       (retryable)
@@ -151,6 +152,10 @@ class StoreDenied(StoreError):
 
 class StoreFull(StoreError):
     """The store has no space left for the object."""
+
+
+class DamagedObject(StoreError):
+    """An object of a job is not what was stored."""
 
 
 class StoreUnreachable(StoreError):

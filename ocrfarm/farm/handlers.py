@@ -24,7 +24,7 @@ from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_til
 from ocrfarm.farm.context import WorkerContext, load_dead_letter, load_results, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.job_store import JobStatus
-from ocrfarm.farm.manifest import Manifest, Request, record_end, summarize_document
+from ocrfarm.farm.manifest import Manifest, Request, record_end, store_manifest, summarize_document
 from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.farm.second_pass import collect_second_pass
 from ocrfarm.image import ImageSource, Limits, Pixels, StopCheck, decode_tile, encode_tile, never_stop, open_source
@@ -72,7 +72,7 @@ def split(context: WorkerContext, job: str, *, check: StopCheck = never_stop) ->
         tiles = tile_pages(source, request.profile, selection=request.selection)
         all_tiles = tuple(tile for page in tiles for tile in page)
         manifest = Manifest(request, source.page_sizes, all_tiles, page_sources=source.page_sources)
-        store.put(layout.manifest(job), manifest.to_bytes())
+        store_manifest(store, manifest, job=job)
         pixels = sum(size.area for size in source.page_sizes)
         context.jobs.update(job, state="recognizing", tiles=len(manifest.tiles), pixels=pixels)
         blank: set[TileId] = set()

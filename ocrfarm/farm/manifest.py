@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
 from ocrfarm.document import Document, PageSource
-from ocrfarm.errors import InvalidResult, ObjectNotFound, UnknownJob
+from ocrfarm.errors import DamagedObject, InvalidResult, ObjectNotFound, UnknownJob
 from ocrfarm.farm import protocol
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.geometry import Box, Size
@@ -16,6 +16,7 @@ from ocrfarm.recognize.profiles import Profile
 from ocrfarm.result.json import document_from_json
 from ocrfarm.selection import SELECT_ALL, Selection
 from ocrfarm.storage import layout
+from ocrfarm.storage.objects import load_object
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Tile, TileId
 
@@ -122,6 +123,26 @@ class Manifest:
             PageSource() for _ in pages
         )
         return cls(Request.from_bytes(json.dumps(values["request"]).encode()), pages, tiles, blank, sources)
+
+
+def store_manifest(store: Store, manifest: Manifest, *, job: str) -> None:
+    """Store the manifest of a split that begins, unless an equal one is there.
+
+    The message of a split may be delivered twice. The first split may have added the blank tiles in the meantime, and
+    without them the stitcher would take their places for unread ones.
+
+    Args:
+        store: The store.
+        manifest: The manifest, without blank tiles.
+        job: The job's id.
+    """
+    key = layout.manifest(job)
+    if store.put(key, manifest.to_bytes(), if_absent=True):
+        return
+    with suppress(DamagedObject):
+        if replace(load_object(store, key, parse=Manifest.from_bytes), blank=frozenset()) == manifest:
+            return
+    store.put(key, manifest.to_bytes())
 
 
 def _tile_to_json(tile: Tile, blank: bool) -> dict[str, Any]:

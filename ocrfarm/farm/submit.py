@@ -89,7 +89,7 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
     _check_capacity(submitter)
     job, jobs, store = job or protocol.new_job_id(), submitter.jobs, submitter.store
     request = replace(request, submitted=jobs.read_time())
-    jobs.create(JobStatus(id=job, state="queued", waiting=_UPLOADING, **request_fields(request)))
+    is_new = jobs.create(JobStatus(id=job, state="queued", waiting=_UPLOADING, **request_fields(request)))
     try:
         store.put(layout.request(job), request.to_bytes(), if_absent=True)
         if isinstance(source, Path):
@@ -99,7 +99,8 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
         _publish(submitter.app, protocol.SPLIT, job, task_id=protocol.split_id(job))
         jobs.update(job, waiting="")
     except OcrfarmError as error:
-        fail_job(jobs, job, error=error, store=store)
+        if is_new:  # else it is another's, who may have submitted it well
+            fail_job(jobs, job, error=error, store=store)
         raise
     return job
 

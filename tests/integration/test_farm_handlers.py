@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -34,9 +35,9 @@ from ocrfarm.farm.celery_app import make_app
 from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.recovery import Fail, Requeue, recover_stalled_jobs
-from ocrfarm.farm.submit import cancel, fail_job
+from ocrfarm.farm.submit import cancel, fail_job, submit
 from ocrfarm.geometry import Size
-from ocrfarm.image import encode_tile
+from ocrfarm.image import decode_tile, encode_tile
 from ocrfarm.recognize import Profile
 from ocrfarm.recognize.synthetic_engine import draw_synthetic_line, make_synthetic_page
 from ocrfarm.settings import Admission
@@ -121,6 +122,47 @@ def test_splitting_and_stitching_twice_changes_nothing(
     first = in_process_farm.services.store.get(layout.result(job))
     in_process_farm.stitch(job)
     assert in_process_farm.services.store.get(layout.result(job)) == first
+
+
+@pytest.mark.parametrize("tiles_cut_again", range(5))
+def test_blank_tiles_stay_known_while_an_image_is_cut_again(
+    in_process_farm: InProcessFarm, page: tuple[bytes, tuple[Line, ...]], tiles_cut_again: int
+) -> None:
+    """Another split of the same job begins, and the first one's chord ends meanwhile."""
+    pixels = np.full((1500, 900), 255, np.uint8)
+    pixels[:500] = decode_tile(page[0])
+    job = in_process_farm.submit(encode_tile(pixels))
+    batches = list(handlers.split(in_process_farm.services, job))
+    for batch in batches:
+        handlers.recognize(in_process_farm.services, job, batch=batch)
+    again = handlers.split(in_process_farm.services, job)
+    list(islice(again, tiles_cut_again))
+    document = in_process_farm.stitch(job)
+    again.close()
+    assert document.pages[0].coverage.blank
+    assert document.is_complete
+
+
+def test_a_manifest_that_is_damaged_is_stored_again(
+    in_process_farm: InProcessFarm, page: tuple[bytes, tuple[Line, ...]]
+) -> None:
+    job = in_process_farm.submit(page[0])
+    in_process_farm.services.store.put(layout.manifest(job), b"<html>")
+    assert len(list(handlers.split(in_process_farm.services, job))) > 1
+    assert in_process_farm.manifest(job).tiles
+
+
+def test_a_submission_that_fails_does_not_end_a_job_that_was_submitted_before(
+    in_process_farm: InProcessFarm, page: tuple[bytes, tuple[Line, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        raise StoreUnreachable("the store does not answer")
+
+    job = in_process_farm.submit(page[0])
+    monkeypatch.setattr(in_process_farm.services.store, "put", away)
+    with pytest.raises(StoreUnreachable):
+        submit(in_process_farm.make_submitter(), Request("a.png", PROFILE, 0.0), source=page[0], job=job)
+    assert in_process_farm.status(job).state == "queued"
 
 
 def test_a_tile_that_breaks_the_engine_is_a_gap_and_the_rest_is_read(
