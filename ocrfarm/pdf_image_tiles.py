@@ -1,6 +1,7 @@
 """Page -> image tiles for a PDF, for image formats that a PDF cannot embed as they are."""
 
 import io
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from ocrfarm.result import ImageTiles
 from ocrfarm.result.tiff import read_first_directory
 
 if TYPE_CHECKING:  # numpy and libvips are needed for few images only
-    from ocrfarm.image import Pixels
+    from ocrfarm.image import ImageSource, Pixels
 
 _TILE_SIDE = 2048
 """Side of a tile in pixels: 12 MB of RGB. The decoder holds one row of tiles."""
@@ -34,34 +35,43 @@ _LOSSY_COMPRESSIONS = (6, 7, 33003, 33005, 34712, 50001)
 """TIFF's Compression tag, and its values for JPEG, JPEG-2000 and WebP."""
 
 
-def iter_image_tiles(get_image: Callable[[], Path], page: int, *, limits: Mapping[str, int]) -> ImageTiles:
-    """Cut a page into encoded tiles.
+class ImageTileCutter:
+    """Cuts pages of an image into encoded tiles; the image is opened once, when the first page is asked for."""
 
-    A tile is a TIFF with fax compression if it is black and white, a JPEG if the image was lossy before, and a PNG
-    otherwise.
+    def __init__(self, get_image: Callable[[], Path], *, limits: Mapping[str, int]) -> None:
+        """Open nothing yet.
 
-    Args:
-        get_image: Returns the path of the image.
-        page: Index of the page (0 = first).
-        limits: Limits that differ from the defaults, as keyword arguments of `ocrfarm.image.Limits`.
+        Args:
+            get_image: Returns the path of the image.
+            limits: Limits that differ from the defaults, as keyword arguments of `ocrfarm.image.Limits`.
+        """
+        self._get_image, self._limits = get_image, limits
+        self._source: ImageSource | None = None
 
-    Returns:
-        Iterator of the box of each tile (page pixels) and its encoded bytes.
+    def __call__(self, page: int) -> ImageTiles:
+        """Return an iterator of the box of each tile of a page (0 = first), in pixels, and its encoded bytes.
 
-    Raises:
-        InputError: The image cannot be decoded.
-        MissingPackage: pyvips is not installed.
-    """
-    path = get_image()
-    if not find_spec("pyvips"):
-        advice = "converting it needs pyvips; pip install 'ocrfarm[pdf]'"
-        raise MissingPackage(f"{path.name}: cannot be embedded in a PDF as it is; {advice}")
-    from ocrfarm.image import Limits, open_source
+        A tile is a TIFF with fax compression if it is black and white, a JPEG if the image was lossy before, and a PNG
+        otherwise.
 
-    raster = open_source(path, Limits(**limits)).page(page)
-    encode = partial(_encode, lossy=_is_lossy(path))
-    for box, pixels in raster.cut(_tile_boxes(raster.size)):
-        yield box, encode(pixels)
+        Raises:
+            InputError: The image cannot be decoded.
+            MissingPackage: pyvips is not installed.
+        """
+        source = self._source = self._source or self._open()
+        raster, encode = source.page(page), partial(_encode, lossy=_is_lossy(source.path))
+        for box, pixels in raster.cut(_tile_boxes(raster.size)):
+            yield box, encode(pixels)
+
+    def _open(self) -> "ImageSource":
+        path = self._get_image()
+        if not find_spec("pyvips"):
+            advice = "converting it needs pyvips; pip install 'ocrfarm[pdf]'"
+            raise MissingPackage(f"{path.name}: cannot be embedded in a PDF as it is; {advice}")
+        from ocrfarm.image import Limits, open_source
+
+        # Pages that were selected and read are few enough.
+        return open_source(path, Limits(**{**self._limits, "total_pixels": sys.maxsize}))
 
 
 def _tile_boxes(page: Size) -> list[Box]:

@@ -49,6 +49,7 @@ class ImageLimits:
         limit_bytes: Maximum size of the file, in bytes.
         limit_pages: Maximum number of pages of one file.
         limit_buffered_pixels: Maximum number of pixels of a page that must be decoded as a whole.
+        limit_total_pixels: Maximum number of pixels of all pages of a small file with several pages.
     """
 
     limit_pixels: int = 0
@@ -56,6 +57,7 @@ class ImageLimits:
     limit_bytes: int = 0
     limit_pages: int = 0
     limit_buffered_pixels: int = 0
+    limit_total_pixels: int = 0
 
     @property
     def overrides(self) -> dict[str, int]:

@@ -28,7 +28,7 @@ from ocrfarm.errors import (
     StoreError,
 )
 from ocrfarm.export import Target, export
-from ocrfarm.pdf_image_tiles import iter_image_tiles
+from ocrfarm.pdf_image_tiles import ImageTileCutter
 from ocrfarm.printable import printable
 from ocrfarm.result import SourceInfo
 
@@ -180,7 +180,7 @@ class BatchRun:
 
     def _export_result(self, image: InputImage, read: ReadResult) -> None:
         target, path, name = self.plan.target, image.path, printable(image.path.name)
-        cut_tiles = partial(iter_image_tiles, lambda: path, limits=self.plan.limits)
+        cut_tiles = ImageTileCutter(lambda: path, limits=self.plan.limits)
         overviews = dict(zip(read.document.page_numbers, read.overviews, strict=True))
         source = SourceInfo(
             name,

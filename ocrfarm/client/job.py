@@ -205,11 +205,11 @@ def make_source_info(
         stem: First part of the results' names. Defaults to the job's id.
 
     """
-    from ocrfarm.pdf_image_tiles import iter_image_tiles
+    from ocrfarm.pdf_image_tiles import ImageTileCutter
 
     name = printable(PurePath(job.status().name).name)  # of a URL, the last part
     get_image = cache(partial(_download_image, job, folder / f"source{safe_suffix(name)}"))
-    cut_tiles = partial(iter_image_tiles, get_image, limits=limits)
+    cut_tiles = ImageTileCutter(get_image, limits=limits)
     overviews = {number: partial(job.overview, place) for place, number in enumerate(document.page_numbers)}
     return SourceInfo(
         name, get_image, lambda number: overviews[number](), cut_tiles, base_url=base, stem=stem or job.id

@@ -130,12 +130,18 @@ class Animation:
         self._check_size(Size(*decoder.get_info()[0]))
         for _ in range(self._count):
             data, _ = decoder.get_next()
-            rgba: Pixels = np.frombuffer(data, np.uint8).reshape(self._size.height, self._size.width, 4)
-            if (rgba[..., 3] == _OPAQUE).all():
-                yield np.ascontiguousarray(rgba[..., :3])
-                continue
-            image = pyvips.Image.new_from_memory(rgba.data, self._size.width, self._size.height, 4, "uchar")
-            yield vips.RowReader(vips.normalise(image, location=str(self._path))).read(0, self._size.height)
+            pixels = self._drop_alpha(data)
+            del data  # frees the memory while the frame is cut
+            yield pixels
+            del pixels
+
+    def _drop_alpha(self, data: bytes) -> Pixels:
+        """Return RGB pixels of RGBA; what is transparent is put on white."""
+        rgba: Pixels = np.frombuffer(data, np.uint8).reshape(self._size.height, self._size.width, 4)
+        if (rgba[..., 3] == _OPAQUE).all():
+            return np.ascontiguousarray(rgba[..., :3])
+        image = pyvips.Image.new_from_memory(rgba.data, self._size.width, self._size.height, 4, "uchar")
+        return vips.RowReader(vips.normalise(image, location=str(self._path))).read(0, self._size.height)
 
     def _check_size(self, size: Size) -> None:
         """Check that frames have the size that was checked before, in case the file has changed."""

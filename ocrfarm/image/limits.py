@@ -1,9 +1,13 @@
 """Limits on the size that an image may claim in its header, checked before anything is decoded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ocrfarm.errors import TooLarge
 from ocrfarm.geometry import Size
+
+_PIXELS_PER_BYTE = 10_000
+"""Pixels of all pages that are accepted for each byte of the file, in addition to `Limits.total_pixels`."""
 
 _RESAVE = {
     "progressive JPEG": "save it as a baseline (not progressive) JPEG or as PNG",
@@ -40,6 +44,13 @@ class Limits:
     WebP 570, a TIFF of one JPEG strip 590, JPEG-2000 1250. A streamed page of four times the pixels takes 300 to 430.
     """
 
+    total_pixels: int = 1_000_000_000
+    """Maximum number of pixels of all selected pages of a file with several pages; 10,000 more for each of its bytes.
+
+    A file of 5 KB can claim 2,000 large pages; 1,000 megapixels take 15 to 25 s. Scanned pages have a few hundred
+    pixels for each byte.
+    """
+
     def check_bytes(self, count: int, *, location: str) -> None:
         """Check the size of a file.
 
@@ -63,6 +74,24 @@ class Limits:
             TooLarge: The file has too many pages.
         """
         _check(count, self.pages, setting="pages", claim=f"{location}: the file has {count:,} pages or more")
+
+    def check_total(self, sizes: Sequence[Size], file_bytes: int, *, location: str) -> None:
+        """Check the size of all pages together; one page has a limit of its own, see `check_raster`.
+
+        Args:
+            sizes: Width and height of every selected page, in pixels.
+            file_bytes: Size of the file, in bytes.
+            location: Path of the file, for the message.
+
+        Raises:
+            TooLarge: The pages have too many pixels for the size of the file.
+        """
+        total, limit = sum(size.area for size in sizes), self.total_pixels + _PIXELS_PER_BYTE * file_bytes
+        if len(sizes) > 1 and total > limit:
+            raise TooLarge(
+                f"{location}: {len(sizes):,} pages have {total:,} pixels, the file has {file_bytes:,} bytes; the limit "
+                f"is {limit:,}; select fewer pages, or raise the setting `total_pixels` if you trust the file"
+            )
 
     def check_raster(self, size: Size, *, location: str, advice: str = "") -> None:
         """Check the size of a page.

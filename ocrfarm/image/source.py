@@ -133,6 +133,7 @@ def open_source(
         return _open_pdf(path, limits, selection, check)
     headers = tuple(_HEADER_READERS.get(form, _read_vips_headers)(path, form, limits))
     chosen = selection.select_pages(len(headers), source=str(path))
+    limits.check_total([headers[number].stored for number in chosen], path.stat().st_size, location=str(path))
     open_rows: _OpenRows = partial(_open_rows, path, form)
     if headers[-1].number:
         animation = Animation(path, form, frame_size=headers[0].stored, count=len(headers), check=check)
@@ -171,6 +172,7 @@ def _open_frame(animation: Animation, header: _PageHeader, location: str) -> Sto
 def _open_pdf(path: Path, limits: Limits, selection: Selection, check: StopCheck) -> ImageSource:
     file = PdfFile(path, check)
     listed = file.list_pages(limits, selection=selection)
+    limits.check_total([page.size for page in listed.pages], path.stat().st_size, location=str(path))
     headers = tuple(_PageHeader(page.size, pdf_page=page) for page in listed.pages)
     numbers = _partial_numbers([page.number for page in listed.pages], listed.total)
     return ImageSource(path, Format.PDF, headers, numbers, partial(_open_pdf_page, file), check)

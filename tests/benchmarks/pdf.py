@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import click
@@ -17,7 +16,7 @@ import click
 from ocrfarm.document import Coverage, Document, Line, Page
 from ocrfarm.export import Target, export
 from ocrfarm.geometry import Quad, Size
-from ocrfarm.pdf_image_tiles import iter_image_tiles
+from ocrfarm.pdf_image_tiles import ImageTileCutter
 from ocrfarm.result import SourceInfo, document_from_json
 from ocrfarm.result.formats import find_formats
 from ocrfarm.result.words import merge_unspaced, words_of
@@ -73,7 +72,7 @@ def _written(document: Document, sheet: Path, target: Path) -> tuple[float, floa
     started = time.perf_counter()
     child = os.fork()
     if not child:
-        cut = partial(iter_image_tiles, lambda: sheet, limits={})
+        cut = ImageTileCutter(lambda: sheet, limits={})
         origin = SourceInfo(sheet.name, lambda: sheet, lambda page: b"", cut, stem=target.stem)
         export(document, Target(target.parent, find_formats("pdf")), source=origin)
         os._exit(0)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from ocrfarm.document import Coverage, Document, Gap, Line, Page, Word
 from ocrfarm.geometry import Box, Quad, Size
-from ocrfarm.pdf_image_tiles import iter_image_tiles
+from ocrfarm.pdf_image_tiles import ImageTileCutter
 from ocrfarm.result import SourceInfo
 from ocrfarm.result.formats import FORMATS
 
@@ -117,7 +117,7 @@ def make_origin(path: Path, document: Document) -> SourceInfo:
         path.name,
         lambda: path,
         overview,
-        partial(iter_image_tiles, lambda: path, limits={}),
+        ImageTileCutter(lambda: path, limits={}),
         base_url=BASE_URL,
         stem="sheet",
     )

@@ -4,25 +4,30 @@ import logging
 import os
 import socket
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ocrfarm.errors import DamagedImage, ImageNotFound, InputError, TooLarge, UnidentifiedImage
 from ocrfarm.geometry import Box, Size
 from ocrfarm.image import Limits, open_source
+from ocrfarm.selection import Selection, parse_page_ranges
 from tests.support.image_files import (
     FORMATS,
     Array,
     encode,
+    encode_with_pillow,
     make_noise,
     png_with_claimed_size,
     tiff_directory,
     tiff_with_directory_first,
     write_file,
 )
+from tests.support.pdf_files import make_pdf
 
 
 def read(path: Path) -> Array:
@@ -237,3 +242,48 @@ def test_formats_that_must_be_held_whole_have_their_own_limit(kind: str, name: s
 def test_formats_that_stream_do_not(kind: str, tmp_path: Path) -> None:
     source = open_source(write_file(tmp_path, kind, encode(make_noise(50, 200), kind)), Limits(buffered_pixels=1_700))
     assert source.page_sizes == (Size(50, 200),)
+
+
+def _make_blank_pages(folder: Path, count: int, side: int) -> Path:
+    """Write pages that all have the same strip."""
+    strip = zlib.compress(bytes(side**2), 9)
+    fields = {
+        256: [side],
+        257: [side],
+        258: [8],
+        259: [8],
+        262: [1],
+        273: [8],
+        277: [1],
+        278: [side],
+        279: [len(strip)],
+    }
+    size, first = len(tiff_directory(fields)), 8 + len(strip)
+    followers = [first + size * number for number in range(1, count)] + [0]
+    pages = b"".join(tiff_directory(fields, following=following) for following in followers)
+    return write_file(folder, "tif", b"II*\0" + struct.pack("<I", first) + strip + pages)
+
+
+def test_many_large_pages_in_a_small_file(tmp_path: Path) -> None:
+    path = _make_blank_pages(tmp_path, 30, 6_000)
+    with pytest.raises(
+        TooLarge, match=r"30 pages have 1,080,000,000 pixels.*select fewer pages.*`total_pixels`"
+    ) as caught:
+        open_source(path, Limits(total_pixels=1_000_000))
+    assert_helpful(caught.value, path)
+    assert len(open_source(path).page_sizes) == 30
+    few = Selection(parse_page_ranges("1"))
+    assert len(open_source(path, Limits(total_pixels=1_000_000), selection=few).page_sizes) == 1
+
+
+def test_many_large_pages_in_a_small_pdf(tmp_path: Path) -> None:
+    path = write_file(tmp_path, "pdf", make_pdf(b"", box=b"[0 0 2384 3370]", kids=2_000, count=2_000))
+    with pytest.raises(TooLarge, match="2,000 pages have 278,"):
+        open_source(path)
+
+
+def test_large_frames_in_a_small_animation(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (1_000, 1_000), (shade, 0, 0)) for shade in range(0, 80, 10)]
+    data = encode_with_pillow(frames[0], format="WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    with pytest.raises(TooLarge, match="8 pages have 8,000,000 pixels"):
+        open_source(write_file(tmp_path, "webp", data), Limits(total_pixels=1_000))
