@@ -10,23 +10,29 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from types import FrameType
 from typing import Any
 
 from billiard.common import TERM_SIGNAL
 
-from ocrfarm.errors import ObjectNotFound, TaskTimeLimit
+from ocrfarm.errors import ObjectNotFound, StoreUnreachable, TaskTimeLimit
 from ocrfarm.farm.broker import CLIENT_RETRIES, WORKER_RETRIES, Broker
 from ocrfarm.farm.job_store import JobStore
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.metrics import count_results
 from ocrfarm.farm.retries import DeadLetter, TilePolicy, parse_reason
+from ocrfarm.pipeline import PageOutcome
 from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
+from ocrfarm.split.tiling import split_tile
 from ocrfarm.storage import layout, open_store
+from ocrfarm.storage.objects import load_object
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import SecondPassRegion, Tile, TileId, TileResult
 from ocrfarm.tile_json import second_pass_from_bytes, tile_results_from_bytes, tile_results_to_bytes
@@ -36,6 +42,12 @@ _SignalHandler = Any
 
 _EXPIRY_MARGIN = 86_400
 """Seconds between the end of a job's retention and the moment at which the broker forgets it by itself."""
+
+DOWNLOAD_THREADS = 16
+"""Threads that download fragments: a few kilobytes each, so that they mostly wait."""
+
+UNREAD = "no worker has read it"
+"""Why a tile is a gap of which the store has neither results nor a dead letter."""
 
 _MAX_CACHED_MANIFESTS = 4
 """Manifests that a worker keeps: it works on few jobs at a time, and one of 5,000 tiles takes 3 MB."""
@@ -70,12 +82,12 @@ class WorkerContext:
         if job not in self._cached_manifests:
             while len(self._cached_manifests) >= _MAX_CACHED_MANIFESTS:
                 self._cached_manifests.pop(next(iter(self._cached_manifests)))
-            self._cached_manifests[job] = Manifest.from_bytes(self.store.get(layout.manifest(job)))
+            self._cached_manifests[job] = load_object(self.store, layout.manifest(job), parse=Manifest.from_bytes)
         return self._cached_manifests[job]
 
     def load_regions(self, job: str) -> tuple[SecondPassRegion, ...]:
         """Return the regions that the job's first stitching doubted; raises `ObjectNotFound` before that."""
-        return second_pass_from_bytes(self.store.get(layout.second_pass(job)))
+        return load_object(self.store, layout.second_pass(job), parse=second_pass_from_bytes)
 
     def record_peak_memory(self, job: str, stage: str) -> None:
         """Record the peak memory of this process.
@@ -280,7 +292,7 @@ def load_dead_letter(context: WorkerContext, job: str, *, tile: TileId) -> DeadL
         tile: The tile or the quarter.
     """
     try:
-        return DeadLetter(parse_reason(context.store.get(layout.dead_letter(job, tile))))
+        return DeadLetter(load_object(context.store, layout.dead_letter(job, tile), parse=parse_reason))
     except ObjectNotFound:
         return None
 
@@ -298,21 +310,62 @@ class StoredResults:
     reason: str = ""
 
 
-def load_results(context: WorkerContext, job: str, *, tile: TileId) -> StoredResults:
+def load_outcomes(context: WorkerContext, job: str, *, manifest: Manifest) -> list[PageOutcome]:
+    """Return what became of the tiles of every page.
+
+    Args:
+        context: The store and the job states.
+        job: The job's id.
+        manifest: The job's manifest, with its blank tiles.
+
+    Raises:
+        StoreUnreachable: The store has nothing of a tile although all were read. After some attempts that is a gap.
+    """
+    outcomes = []
+    load, overlap = partial(_load_results, context, job), manifest.request.profile.tiling.overlap
+    with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
+        for number, size in enumerate(manifest.pages):
+            tiles = tuple(tile for tile in manifest.tiles if tile.id.page_index == number)
+            blank = {tile.id for tile in tiles} & manifest.blank
+            outcome = PageOutcome(
+                size, tiles, blank=blank, selection=manifest.request.selection, source=manifest.page_sources[number]
+            )
+            read = [tile for tile in tiles if tile.id not in blank]
+            for tile, found in zip(read, threads.map(partial(load, overlap=overlap), read), strict=True):
+                outcome.tile_results += found.readings
+                if found.reason:
+                    outcome.failed[tile.id] = found.reason
+            outcomes.append(outcome)
+    _check_read(context, job, outcomes)
+    return outcomes
+
+
+def _check_read(context: WorkerContext, job: str, outcomes: Iterable[PageOutcome]) -> None:
+    """Raise `StoreUnreachable` if results are missing that may come back: others may have answered for the store."""
+    unread = [tile for outcome in outcomes for tile, reason in outcome.failed.items() if reason == UNREAD]
+    if unread and not context.jobs.has_ended(job) and context.jobs.attempts.may_repeat(job, UNREAD):
+        raise StoreUnreachable(f"job {job}: the store has no result of {len(unread)} tiles, the first is {unread[0]}")
+
+
+def _load_results(context: WorkerContext, job: str, tile: Tile, *, overlap: int) -> StoredResults:
     """Return what was read of a tile, or of its quarters, and why there is no more.
 
     Args:
         context: The store.
         job: The job's id.
         tile: The tile.
+        overlap: Pixels that its quarters share.
+
+    Raises:
+        DamagedObject: What the store has is no result.
     """
+    load = partial(load_object, context.store, parse=tile_results_from_bytes)
     with suppress(ObjectNotFound):
-        return StoredResults(tile_results_from_bytes(context.store.get(layout.fragments(job, tile))))
-    parts: tuple[TileResult, ...] = ()
-    for number in range(4):
+        return StoredResults(load(layout.fragments(job, tile.id)))
+    parts, found = split_tile(tile, overlap), list[tuple[TileResult, ...]]()
+    for part in parts:
         with suppress(ObjectNotFound):
-            key = layout.fragments(job, replace(tile, quadkey=str(number)))
-            parts += tile_results_from_bytes(context.store.get(key))
-    if letter := load_dead_letter(context, job, tile=tile):
-        return StoredResults(parts, letter.reason)
-    return StoredResults(parts, "" if parts else "no worker has read it")
+            found.append(load(layout.fragments(job, part.id)))
+    letter = load_dead_letter(context, job, tile=tile.id)
+    is_whole = parts and len(found) == len(parts)
+    return StoredResults(tuple(chain.from_iterable(found)), letter.reason if letter else "" if is_whole else UNREAD)

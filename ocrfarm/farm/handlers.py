@@ -19,9 +19,9 @@ from threading import Semaphore
 
 from ocrfarm.cpu import usable_cpus
 from ocrfarm.document import Document
-from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound, OcrfarmError, TaskTimeLimit
+from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound, OcrfarmError, StoreUnreachable, TaskTimeLimit
 from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_tile_seconds
-from ocrfarm.farm.context import WorkerContext, load_dead_letter, load_results, store_dead_letter, store_results
+from ocrfarm.farm.context import WorkerContext, load_dead_letter, load_outcomes, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.farm.manifest import Manifest, Request, record_end, store_manifest, summarize_document
@@ -35,6 +35,7 @@ from ocrfarm.recognize.tile_reader import crop_tile_part
 from ocrfarm.result import document_from_json, write_document
 from ocrfarm.split.tiling import split_tile
 from ocrfarm.storage import layout
+from ocrfarm.storage.objects import load_object
 from ocrfarm.tile import Tile, TileId, TileResult
 
 UPLOAD_THREADS = 8
@@ -42,9 +43,6 @@ UPLOAD_THREADS = 8
 
 _ENCODE_SLOTS = Semaphore(max(usable_cpus() - 1, 1))
 """Tiles that are encoded at a time: one core is left for the decoder, for which all others wait."""
-
-DOWNLOAD_THREADS = 16
-"""Threads that download fragments: a few kilobytes each, so that they mostly wait."""
 
 
 def split(context: WorkerContext, job: str, *, check: StopCheck = never_stop) -> Generator[TileBatch, None, None]:
@@ -62,7 +60,7 @@ def split(context: WorkerContext, job: str, *, check: StopCheck = never_stop) ->
         InputError: The image cannot be decoded, which may become known after some batches.
     """
     store, started = context.store, time.time()
-    request = Request.from_bytes(store.get(layout.request(job)))
+    request = load_object(store, layout.request(job), parse=Request.from_bytes)
     context.jobs.update(job, state="splitting", started=context.jobs.read_time())
     with scratch_dir() as folder, _name_errors(request.name, folder) as path:
         store.get_file(layout.source(job), path)
@@ -152,7 +150,9 @@ def recognize(
     writes: list[Future[None]] = []
     done = True
     with ThreadPoolExecutor(2) as threads:
-        for tile, fetched in _prefetch(threads, manifest.select_tiles(batch), partial(_load_input, context, job)):
+        for tile, fetched in _prefetch(
+            threads, manifest.select_tiles(batch), partial(_load_input, context, job, batch[0])
+        ):
             if fetched and (readings := reader.read(tile, fetched)):
                 writes.append(threads.submit(_store_tile_results, context, job, tile, readings))
             if fetched and tile.id != batch[-1] and should_yield():
@@ -283,7 +283,7 @@ def _prefetch(
         yield tile, fetched
 
 
-def _load_input(context: WorkerContext, job: str, tile: Tile) -> TileInput | None:
+def _load_input(context: WorkerContext, job: str, first: TileId, tile: Tile) -> TileInput | None:
     """Return the pixels; None if the tile needs no work: it was read or given up, or its job has ended."""
     attempt = context.jobs.attempts.get_state(job, str(tile.id))
     if attempt.has_ended or attempt.is_done:
@@ -299,6 +299,8 @@ def _load_input(context: WorkerContext, job: str, tile: Tile) -> TileInput | Non
     try:
         return TileInput(decode_tile(context.store.get(layout.tile(job, tile.id))), attempt.attempts, attempt.failures)
     except (InputError, ObjectNotFound) as error:
+        if context.jobs.attempts.may_repeat(job, str(first)):  # one count for the batch: it may lack many tiles
+            raise StoreUnreachable(str(error)) from error
         store_dead_letter(context, job, tile=tile.id, letter=DeadLetter(str(error), attempt.attempts))
         return None
     except MemoryError:
@@ -325,11 +327,11 @@ def stitch(context: WorkerContext, job: str) -> tuple[TileBatch, ...]:
     """
     jobs, started = context.jobs, time.time()
     try:
-        document = document_from_json(context.store.get(layout.result(job)))
+        document = load_object(context.store, layout.result(job), parse=document_from_json)
     except ObjectNotFound:
         jobs.update(job, state="stitching")
-        manifest = Manifest.from_bytes(context.store.get(layout.manifest(job)))
-        outcomes = _load_outcomes(context, job, manifest)
+        manifest = load_object(context.store, layout.manifest(job), parse=Manifest.from_bytes)
+        outcomes = load_outcomes(context, job, manifest=manifest)
         if batches := collect_second_pass(context, job, outcomes=outcomes, profile=manifest.request.profile):
             jobs.update(job, state="recognizing")
             return batches
@@ -355,26 +357,6 @@ def _end_job(context: WorkerContext, job: str, document: Document) -> None:
     """End a job, in the store first: a broker that comes back from an older state must not end it at another time."""
     status = JobStatus(job, finished=context.jobs.read_time(), **summarize_document(document))
     context.jobs.update(job, **record_end(context.store, status).end_fields)
-
-
-def _load_outcomes(context: WorkerContext, job: str, manifest: Manifest) -> list[PageOutcome]:
-    """Return what became of the tiles of every page."""
-    outcomes = []
-    with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
-        for number, size in enumerate(manifest.pages):
-            tiles = tuple(tile for tile in manifest.tiles if tile.id.page_index == number)
-            blank = {tile.id for tile in tiles} & manifest.blank
-            outcome = PageOutcome(
-                size, tiles, blank=blank, selection=manifest.request.selection, source=manifest.page_sources[number]
-            )
-            ids = [tile.id for tile in tiles if tile.id not in blank]
-            stored = threads.map(lambda tile: load_results(context, job, tile=tile), ids)
-            for tile_id, found in zip(ids, stored, strict=True):
-                outcome.tile_results += found.readings
-                if found.reason:
-                    outcome.failed[tile_id] = found.reason
-            outcomes.append(outcome)
-    return outcomes
 
 
 def _assemble(outcomes: Sequence[PageOutcome], profile: Profile) -> Document:

@@ -172,7 +172,7 @@ def restore_status(store: Store, job: str) -> JobStatus:
         UnknownJob: The store has no request of this job.
     """
     try:
-        request = Request.from_bytes(store.get(layout.request(job)))
+        request = load_object(store, layout.request(job), parse=Request.from_bytes)
     except ObjectNotFound as error:
         raise UnknownJob(f"neither the broker nor the store knows job {job}; `ocrfarm jobs` lists them") from error
     known = request_fields(request)
@@ -194,7 +194,7 @@ def read_end_state(store: Store, job: str) -> str:
         A final state; `queued` if the job was reopened after its end; "" if it has not ended.
     """
     try:
-        return str(json.loads(store.get(layout.final_status(job)))["state"])
+        return load_object(store, layout.final_status(job), parse=lambda data: str(json.loads(data)["state"]))
     except ObjectNotFound:
         return "complete" if store.exists(layout.result(job)) else ""
 
@@ -247,7 +247,7 @@ def _read_end_note(store: Store, job: str) -> dict[str, Any]:
         ObjectNotFound: The job has not ended.
         InvalidResult: Only a newer version knows the state in which the job has ended.
     """
-    found = json.loads(store.get(layout.final_status(job)))
+    found = load_object(store, layout.final_status(job), parse=_parse_end_note)
     if found["state"] == "queued":
         return {}
     if found["state"] not in protocol.FINAL_STATES:
@@ -255,8 +255,13 @@ def _read_end_note(store: Store, job: str) -> dict[str, Any]:
     return {name: found[name] for name in ("state", *_END_FIELDS) if name in found}
 
 
+def _parse_end_note(data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(data)
+    return {**found, "state": str(found["state"])}
+
+
 def _read_document(store: Store, job: str) -> dict[str, Any]:
-    return summarize_document(document_from_json(store.get(layout.result(job))))
+    return summarize_document(load_object(store, layout.result(job), parse=document_from_json))
 
 
 def summarize_document(document: Document) -> dict[str, Any]:

@@ -29,10 +29,12 @@ same pixel count together, and every attempt is counted in Redis before it start
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
 
+from ocrfarm.errors import BrokerError, OcrfarmError, StoreError, StoreFull
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.keys import Keys
@@ -40,6 +42,13 @@ from ocrfarm.farm.metrics import MetricsStore
 
 MAX_WHOLE_ATTEMPTS = 2
 """Attempts at a whole tile, if nothing but the death of its worker speaks against it."""
+
+MAX_REPEATS = 5
+"""Times that a message is requeued for an error of the store that looks final, 3 s apart: what a proxy answers in place
+of the store while that restarts has passed by then."""
+
+REPEATS_PREFIX = "repeats "
+"""Begins the name of an item under which repeats are counted, and not attempts."""
 
 Piece = Literal["tile", "quarter", "region"]
 """What is read at a time: a whole tile, a part of one, or a region of the second pass."""
@@ -113,6 +122,16 @@ class DeadLetter:
             attempts: How often it was tried.
         """
         return cls(f"{piece}: took its worker down or all its time, {attempts} times", attempts)
+
+
+def looks_final(error: OcrfarmError) -> bool:
+    """Return whether an error says that the store refuses or lacks something, which others may say in its place.
+
+    >>> from ocrfarm.errors import StoreDenied
+    >>> looks_final(StoreDenied("access denied")), looks_final(StoreFull("no space left"))
+    (True, False)
+    """
+    return isinstance(error, StoreError) and not error.retryable and not isinstance(error, StoreFull)
 
 
 def parse_reason(data: bytes) -> str:
@@ -206,6 +225,23 @@ class Attempts:
         """
         with self._broker.pipeline() as pipe:
             pipe.hdel(self._keys.job(job).attempts, *items)
+
+    def may_repeat(self, job: str, item: str) -> bool:
+        """Return whether an item may be tried again although the store's answer looks final, and count it.
+
+        Unlike other methods this one raises nothing if the broker is away: then the item may be tried again.
+
+        Args:
+            job: The job's id. Nothing of a job that the broker does not know is tried again.
+            item: The name of a tile or a task.
+        """
+        with suppress(BrokerError):
+            if not self.get_state(job, item).job_exists:
+                return False
+            keys = self._keys.job(job)
+            with self._broker.translate_errors():
+                return int(self._count(keys=[keys.record, keys.attempts], args=[REPEATS_PREFIX + item])) <= MAX_REPEATS
+        return True
 
     def record_failure(self, job: str, item: str) -> None:
         """Record that the engine failed on an item, or that it took all its time.

@@ -7,24 +7,22 @@ A region that cannot be read leaves a dead letter like any tile, but the first r
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import chain
 
-from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound
+from ocrfarm.errors import EngineFailed, InputError, ObjectNotFound, OcrfarmError, StoreUnreachable
 from ocrfarm.farm.batching import iter_batches
-from ocrfarm.farm.context import WorkerContext, store_dead_letter, store_results
+from ocrfarm.farm.context import DOWNLOAD_THREADS, WorkerContext, store_dead_letter, store_results
+from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.geometry import Box
 from ocrfarm.image import Pixels, decode_tile
 from ocrfarm.pipeline import PageOutcome, recognize_second_pass
 from ocrfarm.recognize import Profile
 from ocrfarm.storage import layout
+from ocrfarm.storage.objects import load_object
 from ocrfarm.tile import SECOND_PASS_QUADKEY, SecondPassRegion, Tile, TileId, TileResult
 from ocrfarm.tile_json import second_pass_to_bytes, tile_results_from_bytes
-
-DOWNLOAD_THREADS = 16
-"""Threads that download the results of regions: a few hundred bytes each, so that they mostly wait."""
 
 MIN_BATCH_LINES = 4
 """Lines in one message, at least, as long as there are more: neighbouring regions share tiles, which are downloaded
@@ -78,7 +76,7 @@ def collect_second_pass(
 def _load_results(context: WorkerContext, job: str, region: SecondPassRegion) -> tuple[TileResult, ...] | None:
     """Return the results of a region, none if it was given up; None if it was not read yet."""
     try:
-        return tile_results_from_bytes(context.store.get(layout.fragments(job, region.tile.id)))
+        return load_object(context.store, layout.fragments(job, region.tile.id), parse=tile_results_from_bytes)
     except ObjectNotFound:
         return () if context.store.exists(layout.dead_letter(job, region.tile.id)) else None
 
@@ -99,7 +97,7 @@ def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileI
         BrokerError: The broker failed.
         TaskTimeLimit: The soft time limit of the task ended.
     """
-    reader = _RegionReader(context, job)
+    reader = _RegionReader(context, job, batch[0])
     regions = {region.tile.id: region for region in context.load_regions(job)}
     count = 0
     for name in batch:
@@ -113,8 +111,8 @@ def recognize_regions(context: WorkerContext, job: str, *, batch: Sequence[TileI
 class _RegionReader:
     """Reads the regions of one job, one after the other."""
 
-    def __init__(self, context: WorkerContext, job: str) -> None:
-        self._context, self._job = context, job
+    def __init__(self, context: WorkerContext, job: str, first: TileId) -> None:
+        self._context, self._job, self._first = context, job, str(first)
         self._manifest = context.load_manifest(job)
         self._profile = self._manifest.request.profile.second_pass_profile
         self._engine = context.load_engine(self._profile)
@@ -158,8 +156,10 @@ class _RegionReader:
         """Return what a stored tile shows of a box; nothing if it was blank or cannot be decoded."""
         common, data = tile.box.intersection(box), self._cached_tile(tile.id)
         if common and data:
-            with suppress(InputError):
+            try:
                 yield common, decode_tile(data, common.shift(-tile.box.x0, -tile.box.y0))
+            except InputError as error:
+                self._repeat_or_go_on(error)
 
     def _load_page(self, page: int) -> PageOutcome:
         """Return a page with its tiles, of which nothing is known yet."""
@@ -168,8 +168,17 @@ class _RegionReader:
         )
 
     def _load_tile(self, tile: TileId) -> bytes | None:
-        """Return a stored tile; None if it was blank, which the manifest may not know yet."""
+        """Return a stored tile; None if it was blank, or if it is gone."""
         try:
             return self._context.store.get(layout.tile(self._job, tile))
-        except ObjectNotFound:
+        except ObjectNotFound as error:
+            # Not the cached manifest: that may be from before the blank tiles were known.
+            manifest = load_object(self._context.store, layout.manifest(self._job), parse=Manifest.from_bytes)
+            if tile not in manifest.blank:
+                self._repeat_or_go_on(error)
             return None
+
+    def _repeat_or_go_on(self, error: OcrfarmError) -> None:
+        """Raise `StoreUnreachable` while a tile of this batch may come back that was there in the first pass."""
+        if self._context.jobs.attempts.may_repeat(self._job, self._first):
+            raise StoreUnreachable(str(error)) from error

@@ -10,6 +10,8 @@ What becomes of an error:
     -----------------------------------  ----------------------------------  ----------------------------------
     an `OcrfarmError` that is retryable  requeue in 3 s; the attempt is      requeue in 3 s; the attempts at its
       (`StoreUnreachable`, ...)            not counted                         tiles are not counted
+    any other `StoreError`, except       the same, five times; then fail     the same, five times; then fail
+      `StoreFull` (`StoreDenied`, ...)     the job with this error             the job with this error
     any other `OcrfarmError`             fail the job with this error        fail the job with this error
       (`DamagedImage`, `StoreFull`, ...)
     `JobCancelled`                       ignore: the job has ended           ignore: the job has ended
@@ -67,6 +69,7 @@ from ocrfarm.farm.recovery import (
     delete_job,
     find_remaining_work,
 )
+from ocrfarm.farm.retries import REPEATS_PREFIX, looks_final
 from ocrfarm.farm.second_pass import is_second_pass_batch, recognize_regions
 from ocrfarm.farm.submit import fail_job
 
@@ -315,7 +318,7 @@ def _counted(context: WorkerContext, job: str, task: str) -> Iterator[bool]:
                 raise JobFailed(f"job {job}: {task} lost its worker {attempt - 1} times; is there enough memory?")
             yield is_due
             if is_due:
-                attempts.reset(job, task)
+                attempts.reset(job, task, REPEATS_PREFIX + task)
     except (SoftTimeLimitExceeded, TaskTimeLimit) as error:
         raise JobFailed(f"job {job}: {task} was not done in the time that OCRFARM_JOB_TIME_LIMIT allows") from error
     except (KeyboardInterrupt, Reject):
@@ -386,7 +389,7 @@ class _YieldCheck:
 
 def _requeue_or_fail(context: WorkerContext, job: str, error: OcrfarmError, *items: str) -> None:
     """Requeue the message if the error may pass, and forget the attempts at these items; else raise the error."""
-    if not error.retryable:
+    if not error.retryable and not (looks_final(error) and context.jobs.attempts.may_repeat(job, items[0])):
         raise error
     with suppress(BrokerError):  # it is what is away: then the attempt counts
         context.jobs.attempts.reset(job, *items)

@@ -38,6 +38,7 @@ from ocrfarm.public_http import AllowedHosts, limit_duration, open_connection, p
 from ocrfarm.server.outbox import Claim, DeliverySlots, DueJob, Outbox
 from ocrfarm.settings import Settings
 from ocrfarm.storage import layout, open_store
+from ocrfarm.storage.objects import load_object
 from ocrfarm.storage.store import Store
 
 RETRY_DELAYS = (5, 60, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
@@ -152,7 +153,7 @@ class WebhookDispatcher:
     def _dispatch(self, due: DueJob, claim: Claim) -> WebhookEvent | None:
         try:
             status = self._get_status(claim.job)
-            request = Request.from_bytes(self._store.get(layout.request(claim.job)))
+            request = load_object(self._store, layout.request(claim.job), parse=Request.from_bytes)
         except (UnknownJob, ObjectNotFound):
             status = None
         if not status or not status.has_ended:  # it was removed, or it was resumed and will end again
@@ -191,7 +192,7 @@ class WebhookDispatcher:
         new_event, key = WebhookEvent.from_status(status), layout.webhook(status.id)
         if self._store.put(key, new_event.to_bytes(), if_absent=True):
             return new_event
-        stored_event = WebhookEvent(**json.loads(self._store.get(key)))
+        stored_event = load_object(self._store, key, parse=lambda data: WebhookEvent(**json.loads(data)))
         if status.finished in (0, stored_event.finished):  # 0: the broker has lost the time
             return stored_event
         self._store.put(key, new_event.to_bytes())

@@ -22,8 +22,12 @@ from ocrfarm.document import Line
 from ocrfarm.errors import (
     BrokerUnreachable,
     DamagedImage,
+    DamagedObject,
     JobCancelled,
     JobFailed,
+    ObjectNotFound,
+    StoreDenied,
+    StoreError,
     StoreFull,
     StoreUnreachable,
     UnidentifiedImage,
@@ -32,9 +36,11 @@ from ocrfarm.errors import (
 from ocrfarm.farm import handlers, protocol, tasks
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.celery_app import make_app
+from ocrfarm.farm.context import UNREAD
 from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.farm.manifest import Request
 from ocrfarm.farm.recovery import Fail, Requeue, recover_stalled_jobs
+from ocrfarm.farm.retries import MAX_REPEATS
 from ocrfarm.farm.submit import cancel, fail_job, submit
 from ocrfarm.geometry import Size
 from ocrfarm.image import decode_tile, encode_tile
@@ -211,9 +217,76 @@ def test_a_tile_that_is_damaged_in_the_store_is_a_gap(
     job = in_process_farm.submit(page[0])
     batches = list(handlers.split(in_process_farm.services, job))
     in_process_farm.services.store.put(layout.tile(job, batches[0][0]), b"no image")
+    for _ in range(MAX_REPEATS):
+        with pytest.raises(StoreUnreachable):
+            handlers.recognize(in_process_farm.services, job, batch=batches[0])
     for batch in batches:
         handlers.recognize(in_process_farm.services, job, batch=batch)
     assert len(in_process_farm.stitch(job).pages[0].coverage.gaps) == 1
+
+
+@pytest.mark.parametrize("answer", [b"<html>", None], ids=["wrong", "404"])
+def test_results_that_come_back_are_stitched(
+    in_process_farm: InProcessFarm, page: tuple[bytes, tuple[Line, ...]], answer: bytes | None
+) -> None:
+    job = in_process_farm.submit(page[0])
+    for batch in handlers.split(in_process_farm.services, job):
+        handlers.recognize(in_process_farm.services, job, batch=batch)
+    store = in_process_farm.services.store
+    hidden = {key: store.get(key) for key in store.list(f"{layout.job_prefix(job)}fragments/")}
+    store.delete(hidden)
+    for key in hidden if answer else ():
+        store.put(key, answer or b"")
+    with pytest.raises(DamagedObject if answer else StoreUnreachable):
+        handlers.stitch(in_process_farm.services, job)
+    for key, content in hidden.items():
+        store.put(key, content)
+    assert in_process_farm.stitch(job).is_complete
+
+
+def test_a_quarter_that_is_gone_is_a_gap(in_process_farm: InProcessFarm, page: tuple[bytes, tuple[Line, ...]]) -> None:
+    def break_once(count: int) -> None:
+        if count == 1:
+            raise RuntimeError("no such kernel")
+
+    in_process_farm.engine.before_read = break_once
+    job = in_process_farm.submit(page[0])
+    for batch in handlers.split(in_process_farm.services, job):
+        handlers.recognize(in_process_farm.services, job, batch=batch)
+    store = in_process_farm.services.store
+    store.delete([next(key for key in store.list(f"{layout.job_prefix(job)}fragments/") if "-q" in key)])
+    (gap,) = in_process_farm.stitch(job).pages[0].coverage.gaps
+    assert gap.reason == UNREAD
+
+
+@pytest.mark.parametrize("task", [protocol.SPLIT, protocol.RECOGNIZE, protocol.STITCH])
+@pytest.mark.parametrize("error", [StoreDenied("no"), ObjectNotFound("no"), DamagedObject("no"), StoreFull("no")])
+def test_a_store_that_refuses_is_asked_again_before_the_job_fails(
+    in_process_farm: InProcessFarm,
+    page: tuple[bytes, tuple[Line, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    error: StoreError,
+) -> None:
+    def refuse(key: str) -> bytes:
+        raise error
+
+    monkeypatch.setattr(tasks, "_REQUEUE_DELAY", 0)
+    job = in_process_farm.submit(page[0])
+    (batch, *_) = list(handlers.split(in_process_farm.services, job))
+    app = make_app(in_process_farm.services.settings)
+    tasks.register_tasks(app, lambda: in_process_farm.services)
+    arguments = protocol.batch_args(job, batch) if task == protocol.RECOGNIZE else protocol.job_args(job)
+    in_process_farm.services._cached_manifests.clear()
+    monkeypatch.setattr(in_process_farm.services.store, "get", refuse)
+    monkeypatch.setattr(in_process_farm.services.store, "get_file", lambda key, path: refuse(key))
+    repeats = 0 if isinstance(error, StoreFull) else MAX_REPEATS
+    for _ in range(repeats):
+        assert str(app.tasks[task].apply(tuple(arguments)).state) == "REJECTED"
+        assert not in_process_farm.status(job).has_ended
+    app.tasks[task].apply(tuple(arguments))
+    failure = in_process_farm.status(job).make_error()
+    assert (type(failure), in_process_farm.status(job).state) == (type(error), "failed")
 
 
 def test_tiles_of_a_cancelled_job_are_skipped(

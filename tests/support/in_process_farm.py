@@ -2,11 +2,15 @@
 
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from celery import Celery
 
 from ocrfarm.document import Document
+from ocrfarm.errors import StoreUnreachable
 from ocrfarm.farm import handlers
 from ocrfarm.farm.broker import Broker
 from ocrfarm.farm.celery_app import make_app
@@ -23,6 +27,7 @@ from ocrfarm.storage import layout, open_store
 from tests.support.engines import CountingEngine
 from tests.support.servers import ValkeyServer
 
+T = TypeVar("T")
 PROFILE = replace(find_profile("synthetic"), tiling=Tiling(256, 64, levels=False))
 
 
@@ -52,13 +57,20 @@ class InProcessFarm:
 
     def stitch(self, job: str) -> Document:
         """Stitch, and read what is in doubt, until there is a document."""
-        while batches := handlers.stitch(self.services, job):
+        while batches := repeat(lambda: handlers.stitch(self.services, job)):
             for batch in batches:
                 recognize_regions(self.services, job, batch=batch)
         return document_from_json(self.services.store.get(layout.result(job)))
 
     def manifest(self, job: str) -> Manifest:
         return Manifest.from_bytes(self.services.store.get(layout.manifest(job)))
+
+
+def repeat(action: Callable[[], T]) -> T:
+    """Give what an action gives, which is repeated while its error may pass, as a worker does."""
+    while True:
+        with suppress(StoreUnreachable):
+            return action()
 
 
 def make_in_process_farm(valkey_server: ValkeyServer) -> InProcessFarm:

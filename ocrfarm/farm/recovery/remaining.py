@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ocrfarm.errors import ObjectNotFound
+from ocrfarm.errors import DamagedObject, ObjectNotFound
 from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches
 from ocrfarm.farm.job_store import JobStatus
 from ocrfarm.farm.manifest import Manifest, make_end_note
 from ocrfarm.split.tiling import split_tile
 from ocrfarm.storage import layout
+from ocrfarm.storage.objects import load_object
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import SECOND_PASS_QUADKEY, Tile
 
@@ -43,8 +44,8 @@ def find_remaining_work(store: Store, job: str, *, batch_pixels: int) -> Remaini
     if store.exists(layout.result(job)):
         return RemainingWork()
     try:
-        manifest = Manifest.from_bytes(store.get(layout.manifest(job)))
-    except ObjectNotFound:
+        manifest = load_object(store, layout.manifest(job), parse=Manifest.from_bytes)
+    except (ObjectNotFound, DamagedObject):
         is_there = store.exists(layout.request(job)) and store.exists(layout.source(job))
         return RemainingWork(awaits_image=not is_there, needs_split=is_there)
     fragments, dead, cut = (
