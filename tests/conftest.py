@@ -3,8 +3,8 @@
 import os
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,9 @@ def _check_leftover_processes() -> Iterator[None]:
 
 BUCKET = "tests"
 
+OpenS3 = Callable[[str], S3Store]
+"""Opens a store that is closed when the test ends."""
+
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
@@ -82,3 +85,9 @@ def s3(aws: S3Server) -> Iterator[S3Store]:
     with closing(S3Store(aws.url(BUCKET, uuid.uuid4().hex))) as store:
         store.create_bucket()
         yield store
+
+
+@pytest.fixture
+def open_s3() -> Iterator[OpenS3]:
+    with ExitStack() as stack:
+        yield lambda url: stack.enter_context(closing(S3Store(url)))

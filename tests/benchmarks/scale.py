@@ -19,11 +19,10 @@ from ocrfarm.recognize import Profile, Tiling, find_profile
 from ocrfarm.settings import Endpoints, ImageLimits, Settings
 from ocrfarm.split.tiling import tile_grid
 from ocrfarm.storage import layout
-from ocrfarm.storage.s3 import S3Store
 from tests.benchmarks.costs import Costs, MeasuredFarm, measure_costs
 from tests.benchmarks.record import Value, record_figures, record_option, sheet_name
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, run_farm
-from tests.support.servers import run_seaweedfs, run_valkey
+from tests.support.servers import create_bucket, run_seaweedfs, run_valkey
 
 SMALL = replace(find_profile("synthetic"), tiling=Tiling(256, 32, levels=False))
 LARGE = replace(find_profile("synthetic"), tiling=Tiling())
@@ -223,7 +222,7 @@ def run_measured_farm(readers: int, *, store: str, seconds: float = 0.0, lines: 
             server = stack.enter_context(run_seaweedfs(folder / "weed"))
             stack.enter_context(patch.dict("os.environ", server.environment | {"AWS_EC2_METADATA_DISABLED": "true"}))
             url = server.url("scale")
-            S3Store(url).create_bucket()
+            create_bucket(url)
         settings = Settings(Endpoints(broker.url, url), limits=ImageLimits(limit_pixels=2**33))
         variables = {"FAKE_WORKER_NOOP_LINES": str(lines), "FAKE_WORKER_TILE_SECONDS": str(seconds)}
         farm = stack.enter_context(run_farm(settings, folder / "farm", **variables))

@@ -21,11 +21,18 @@ from ocrfarm.farm.worker_registry import list_gpus
 from ocrfarm.recognize import WeightsFolders
 from ocrfarm.recognize.model_registry import find_model
 from ocrfarm.settings import Admission, Endpoints, Settings
-from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, draw_page, run_farm
 from tests.support.s3_proxy import run_faulty_s3_proxy
-from tests.support.servers import S3Server, ValkeyServer, find_free_ports, require, run_seaweedfs, run_valkey
+from tests.support.servers import (
+    S3Server,
+    ValkeyServer,
+    create_bucket,
+    find_free_ports,
+    require,
+    run_seaweedfs,
+    run_valkey,
+)
 
 DETECTOR = "PP-OCRv6_tiny_det"
 
@@ -167,7 +174,7 @@ def test_fault_3_a_bucket_that_is_read_only(
     with run_seaweedfs(tmp_path, tmp_path / "identities.json") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
-        S3Store(server.url(BUCKET)).create_bucket()
+        create_bucket(server.url(BUCKET))
         reader = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret"}
         report = doctor_env.run_doctor("--role", "split", OCRFARM_STORE=server.url(BUCKET), **reader)
     _assert_failed(report, "store.write", StoreDenied)
@@ -175,7 +182,7 @@ def test_fault_3_a_bucket_that_is_read_only(
 
 @pytest.fixture
 def bucket(aws: S3Server) -> S3Server:
-    S3Store(aws.url(BUCKET)).create_bucket()
+    create_bucket(aws.url(BUCKET))
     return aws
 
 

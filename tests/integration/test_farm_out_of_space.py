@@ -10,11 +10,10 @@ import pytest
 from ocrfarm.errors import StoreFull
 from ocrfarm.farm.submit import resume
 from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
-from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
 from tests.support.farm_fixture import CONTROL, RECOGNIZER, ProcessFarm, draw_page, find_lost_and_duplicated, run_farm
 from tests.support.s3_proxy import run_faulty_s3_proxy
-from tests.support.servers import S3Server, ValkeyServer
+from tests.support.servers import S3Server, ValkeyServer, create_bucket
 from tests.support.small_disk import mount_small_disk
 
 PAGE = draw_page(6, 4)
@@ -87,7 +86,7 @@ def test_a_splitter_whose_temporary_folder_is_full(endpoints: Endpoints, tmp_pat
 def test_a_bucket_without_room(endpoints: Endpoints, aws: S3Server, tmp_path: Path) -> None:
     with run_faulty_s3_proxy(aws.endpoint) as (endpoint, mood):
         store = f"s3://{BUCKET}/{uuid.uuid4().hex}?endpoint={endpoint}"
-        S3Store(store).create_bucket()
+        create_bucket(store)
         with run_farm(_settings(Endpoints(endpoints.broker, store, key_prefix=endpoints.key_prefix)), tmp_path) as farm:
             _start(farm)
             job = farm.submit(PAGE.png)

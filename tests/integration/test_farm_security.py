@@ -32,7 +32,6 @@ from ocrfarm.result.formats import FORMATS
 from ocrfarm.server.webhooks import WebhookDispatcher
 from ocrfarm.settings import Admission, Endpoints, Security, Settings, TaskLimits
 from ocrfarm.storage import layout
-from ocrfarm.storage.s3 import S3Store
 from tests.conftest import BUCKET
 from tests.support.broker_users import PASSWORDS, broker_url, refused_commands, run_acl_broker
 from tests.support.certificates import create_certificate, make_server_context
@@ -47,7 +46,7 @@ from tests.support.farm_fixture import (
     run_farm,
 )
 from tests.support.faulty_servers import run_tls_proxy
-from tests.support.servers import S3Server, ValkeyServer, find_free_ports, run_seaweedfs
+from tests.support.servers import S3Server, ValkeyServer, create_bucket, find_free_ports, run_seaweedfs
 from tests.support.source_tree import ROOT
 from tests.support.webhook_receiver import dispatch_next
 
@@ -177,7 +176,7 @@ def test_no_secret_is_told_when_everything_goes_wrong(acl_broker: ValkeyServer, 
 
     wrong = acl_broker.url.replace("redis://", f"redis://ocrfarm-worker:{WRONG_PASSWORD}@")
     store = aws.url(BUCKET, uuid.uuid4().hex)
-    S3Store(store).create_bucket()
+    create_bucket(store)
     work, load = TaskLimits(batch_time_limit=10, shutdown_timeout=1), Admission(reconcile_interval=1, stalled_timeout=2)
     with run_farm(
         Settings(Endpoints(broker_url(acl_broker, "worker"), store), task_limits=work, admission=load), tmp_path

@@ -15,7 +15,7 @@ from botocore.config import Config
 import ocrfarm.storage.s3 as s3_module
 from ocrfarm.errors import StoreDenied, StoreError, StoreFull, StoreUnreachable
 from ocrfarm.storage.s3 import S3Store
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, OpenS3
 from tests.support.faulty_servers import corrupting_proxy, run_scripted_server
 from tests.support.programs import run_python
 from tests.support.servers import S3Server, find_free_ports, run_seaweedfs
@@ -31,7 +31,9 @@ def test_sums_are_kept_for_one_part_and_for_many(s3: S3Store, aws: S3Server, tmp
 
 
 @pytest.mark.parametrize("with_sum", [True, False])
-def test_bytes_damaged_on_the_way_are_noticed(s3: S3Store, aws: S3Server, tmp_path: Path, with_sum: bool) -> None:
+def test_bytes_damaged_on_the_way_are_noticed(
+    s3: S3Store, aws: S3Server, tmp_path: Path, with_sum: bool, open_s3: OpenS3
+) -> None:
     content = b"x" * 5_000 + b"MARK" + b"x" * 5_000
     if with_sum:
         s3.put("a", content)
@@ -39,7 +41,7 @@ def test_bytes_damaged_on_the_way_are_noticed(s3: S3Store, aws: S3Server, tmp_pa
         _plain_client(aws).put_object(Bucket=BUCKET, Key=f"{_prefix(s3)}/a", Body=content)
     assert s3.get("a") == content
     with corrupting_proxy(aws.endpoint, b"MARK", b"mark") as endpoint:
-        damaged = S3Store(f"s3://{BUCKET}/{_prefix(s3)}?endpoint={endpoint}")
+        damaged = open_s3(f"s3://{BUCKET}/{_prefix(s3)}?endpoint={endpoint}")
         with pytest.raises(StoreUnreachable, match="damaged") as caught:
             damaged.get("a")
         assert caught.value.retryable
@@ -48,17 +50,17 @@ def test_bytes_damaged_on_the_way_are_noticed(s3: S3Store, aws: S3Server, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_upload_damaged_on_the_way_is_refused(s3: S3Store, aws: S3Server) -> None:
+def test_an_upload_damaged_on_the_way_is_refused(s3: S3Store, aws: S3Server, open_s3: OpenS3) -> None:
     with corrupting_proxy(aws.endpoint, b"MARK", b"mark", upwards=True) as endpoint:
-        damaged = S3Store(f"s3://{BUCKET}/{_prefix(s3)}?endpoint={endpoint}")
+        damaged = open_s3(f"s3://{BUCKET}/{_prefix(s3)}?endpoint={endpoint}")
         with pytest.raises(StoreError):
             damaged.put("a", b"x" * 5_000 + b"MARK")
     assert not s3.exists("a")
 
 
-def test_a_missing_bucket_says_what_to_do(aws: S3Server, tmp_path: Path) -> None:
+def test_a_missing_bucket_says_what_to_do(aws: S3Server, tmp_path: Path, open_s3: OpenS3) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    store = S3Store(aws.url("no-such-bucket"))
+    store = open_s3(aws.url("no-such-bucket"))
     attempts: list[Callable[[], object]] = [
         lambda: store.put("a", b"x"),
         lambda: store.put("a", b"x", if_absent=True),
@@ -80,10 +82,10 @@ def test_a_missing_bucket_says_what_to_do(aws: S3Server, tmp_path: Path) -> None
     [("AWS_SECRET_ACCESS_KEY", "wrong"), ("AWS_ACCESS_KEY_ID", "nobody"), ("AWS_ACCESS_KEY_ID", "")],
 )
 def test_a_wrong_key_is_denied(
-    s3: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    s3: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, open_s3: OpenS3
 ) -> None:
     monkeypatch.setenv(name, value)
-    store = S3Store(s3.url)
+    store = open_s3(s3.url)
     (tmp_path / "file").write_bytes(b"x")
     attempts: list[Callable[[], object]] = [
         lambda: store.put("a", b"x"),
@@ -98,15 +100,15 @@ def test_a_wrong_key_is_denied(
             attempt()
 
 
-def test_an_unknown_profile_is_denied(s3: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_profile_is_denied(s3: S3Store, monkeypatch: pytest.MonkeyPatch, open_s3: OpenS3) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(StoreDenied, match="nobody"):
-        S3Store(s3.url).get("a")
+        open_s3(s3.url).get("a")
 
 
-def test_a_server_that_is_down_is_noticed_soon(aws: S3Server, tmp_path: Path) -> None:
+def test_a_server_that_is_down_is_noticed_soon(aws: S3Server, tmp_path: Path, open_s3: OpenS3) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    store = S3Store(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{find_free_ports(1)[0]}")
+    store = open_s3(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{find_free_ports(1)[0]}")
     attempts: list[Callable[[], object]] = [
         lambda: store.put("a", b"x"),
         lambda: store.get("a"),
@@ -123,11 +125,11 @@ def test_a_server_that_is_down_is_noticed_soon(aws: S3Server, tmp_path: Path) ->
         assert "\n" not in str(caught.value)
 
 
-def test_a_server_that_is_killed_comes_back_with_everything(aws: S3Server, tmp_path: Path) -> None:
+def test_a_server_that_is_killed_comes_back_with_everything(aws: S3Server, tmp_path: Path, open_s3: OpenS3) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "big").write_bytes(random.Random(4).randbytes(17 << 20))
     with run_seaweedfs(tmp_path / "data") as server:
-        store = S3Store(server.url(BUCKET))
+        store = open_s3(server.url(BUCKET))
         store.create_bucket()
         store.put("small", b"x")
         store.put_file("big", tmp_path / "big")
@@ -140,17 +142,17 @@ def test_a_server_that_is_killed_comes_back_with_everything(aws: S3Server, tmp_p
         assert store.put("after", b"y")
 
 
-def test_making_a_bucket_twice_is_no_error(aws: S3Server) -> None:
-    store = S3Store(aws.url("twice", "p"))
+def test_making_a_bucket_twice_is_no_error(aws: S3Server, open_s3: OpenS3) -> None:
+    store = open_s3(aws.url("twice", "p"))
     store.create_bucket()
     store.put("a", b"x")
     store.create_bucket()
     assert store.get("a") == b"x"
 
 
-def test_stores_with_other_prefixes_do_not_meet(s3: S3Store) -> None:
+def test_stores_with_other_prefixes_do_not_meet(s3: S3Store, open_s3: OpenS3) -> None:
     parts = urlsplit(s3.url)
-    other = S3Store(parts._replace(path=f"{parts.path}2").geturl())  # the one prefix begins with the other
+    other = open_s3(parts._replace(path=f"{parts.path}2").geturl())  # the one prefix begins with the other
     s3.put("a", b"mine")
     other.put("a", b"theirs")
     assert list(s3.list("")) == list(other.list("")) == ["a"]
@@ -184,10 +186,10 @@ def test_a_folder_costs_no_boto3() -> None:
     assert run_python(script) == "False"
 
 
-def test_a_server_that_hangs_is_left_in_time(aws: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_hangs_is_left_in_time(aws: S3Server, monkeypatch: pytest.MonkeyPatch, open_s3: OpenS3) -> None:
     monkeypatch.setattr(s3_module, "_CLIENT_CONFIG", s3_module._CLIENT_CONFIG.merge(Config(read_timeout=0.2)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        store = S3Store(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{listener.getsockname()[1]}")
+        store = open_s3(f"s3://{BUCKET}?endpoint=http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(StoreUnreachable, match="does not answer"):
             store.get("a")
 
@@ -214,10 +216,10 @@ def test_a_server_that_hangs_is_left_in_time(aws: S3Server, monkeypatch: pytest.
     ],
 )
 def test_what_a_server_says_becomes_the_right_error(
-    aws: S3Server, status: int, code: str, kind: type[StoreError]
+    aws: S3Server, status: int, code: str, kind: type[StoreError], open_s3: OpenS3
 ) -> None:
     with run_scripted_server([(status, code)]) as endpoint, pytest.raises(StoreError, match="endpoint-free") as caught:
-        S3Store(f"s3://{BUCKET}?endpoint={endpoint}").put("endpoint-free", b"x", if_absent=True)
+        open_s3(f"s3://{BUCKET}?endpoint={endpoint}").put("endpoint-free", b"x", if_absent=True)
     assert type(caught.value) is kind
 
 
@@ -229,18 +231,18 @@ def test_what_a_server_says_becomes_the_right_error(
         ([(503, "SlowDown"), (200, "")], True),
     ],
 )
-def test_a_conflict_is_tried_again(aws: S3Server, answers: list[tuple[int, str]], won: bool) -> None:
+def test_a_conflict_is_tried_again(aws: S3Server, answers: list[tuple[int, str]], won: bool, open_s3: OpenS3) -> None:
     with run_scripted_server(answers) as endpoint:
-        assert S3Store(f"s3://{BUCKET}?endpoint={endpoint}").put("a", b"x", if_absent=True) is won
+        assert open_s3(f"s3://{BUCKET}?endpoint={endpoint}").put("a", b"x", if_absent=True) is won
 
 
 @pytest.mark.parametrize("patience", [0.2, 30])  # seconds: it hangs in the middle, or it ends too soon
 def test_an_answer_that_breaks_off_is_tried_again(
-    aws: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+    aws: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float, open_s3: OpenS3
 ) -> None:
     monkeypatch.setattr(s3_module, "_CLIENT_CONFIG", s3_module._CLIENT_CONFIG.merge(Config(read_timeout=patience)))
     with run_scripted_server([(200, "")], body="half of", missing=8) as endpoint:
-        store = S3Store(f"s3://{BUCKET}?endpoint={endpoint}")
+        store = open_s3(f"s3://{BUCKET}?endpoint={endpoint}")
         with pytest.raises(StoreUnreachable, match="cannot read a"):
             store.get("a")
         with pytest.raises(StoreUnreachable, match="cannot read a"):
@@ -251,16 +253,18 @@ def test_an_answer_that_breaks_off_is_tried_again(
 @pytest.mark.parametrize(
     ("answer", "there"), [((404, "NoSuchKey"), False), ((416, "InvalidRange"), True), ((206, ""), True)]
 )
-def test_looking_for_an_object_is_one_request(aws: S3Server, answer: tuple[int, str], there: bool) -> None:
+def test_looking_for_an_object_is_one_request(
+    aws: S3Server, answer: tuple[int, str], there: bool, open_s3: OpenS3
+) -> None:
     """A second one would meet the error; a role that may not list could make none."""
     with run_scripted_server([answer, (403, "AccessDenied")], body="x") as endpoint:
-        assert S3Store(f"s3://{BUCKET}?endpoint={endpoint}").exists("a") is there
+        assert open_s3(f"s3://{BUCKET}?endpoint={endpoint}").exists("a") is there
 
 
-def test_one_name_that_cannot_be_removed_is_an_error(aws: S3Server) -> None:
+def test_one_name_that_cannot_be_removed_is_an_error(aws: S3Server, open_s3: OpenS3) -> None:
     answer = "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"
     with run_scripted_server([(200, "")], body=answer) as endpoint, pytest.raises(StoreDenied, match="a and 1 more"):
-        S3Store(f"s3://{BUCKET}?endpoint={endpoint}").delete(["a", "b"])
+        open_s3(f"s3://{BUCKET}?endpoint={endpoint}").delete(["a", "b"])
 
 
 def _prefix(store: S3Store) -> str:

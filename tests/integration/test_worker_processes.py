@@ -25,10 +25,9 @@ from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from ocrfarm.result import document_from_json
 from ocrfarm.settings import Endpoints, Settings, TaskLimits
 from ocrfarm.storage import layout, open_store
-from ocrfarm.storage.s3 import S3Store
 from ocrfarm.worker.main import HTTP_SERVICES
 from tests.conftest import BUCKET
-from tests.support.servers import S3Server, ValkeyServer
+from tests.support.servers import S3Server, ValkeyServer, create_bucket
 
 PROFILE = replace(find_profile("synthetic"), tiling=Tiling(512, 128, levels=False))
 
@@ -36,7 +35,7 @@ PROFILE = replace(find_profile("synthetic"), tiling=Tiling(512, 128, levels=Fals
 @pytest.fixture
 def settings(valkey_server: ValkeyServer, aws: S3Server, tmp_path: Path) -> Settings:
     store = aws.url(BUCKET, uuid.uuid4().hex)
-    S3Store(store).create_bucket()
+    create_bucket(store)
     places = Endpoints(valkey_server.url, store, key_prefix=f"{uuid.uuid4().hex}:", health_dir=str(tmp_path / "health"))
     return Settings(places, task_limits=TaskLimits(shutdown_timeout=1))
 

@@ -96,6 +96,12 @@ class ProcessFarm:
         self.store = open_store(self.settings.endpoints.store)
         self.submitter: Submitter = open_submitter(self.settings, make_app(self.settings), store=self.store)
 
+    def close(self) -> None:
+        """Close the connections of its clients."""
+        self.submitter.close()
+        self.store.close()
+        self.client.close()
+
     def start(self, name: str, arguments: str, **environment: str) -> None:
         """Start a worker; `ready` waits for it."""
         self.start_inside((), name, arguments, **environment)
@@ -207,6 +213,7 @@ def run_farm(settings: Settings, folder: Path, **environment: str) -> Iterator[P
     finally:
         for process in farm.running.values():
             _kill_group(process)
+        farm.close()
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

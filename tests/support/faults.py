@@ -18,10 +18,9 @@ import redis
 from ocrfarm.farm import protocol
 from ocrfarm.recognize import Tiling
 from ocrfarm.settings import Admission, Endpoints, Settings, TaskLimits
-from ocrfarm.storage.s3 import S3Store
 from tests.support.farm_fixture import CONTROL, FARM_PROFILE, RECOGNIZER, ProcessFarm, run_farm
 from tests.support.s3_proxy import S3Faults, run_faulty_s3_proxy
-from tests.support.servers import S3Server, ValkeyServer, run_seaweedfs, run_valkey
+from tests.support.servers import S3Server, ValkeyServer, create_bucket, run_seaweedfs, run_valkey
 from tests.support.tcp_proxy import TcpProxy, run_tcp_proxy
 
 VISIBILITY_TIMEOUT = 10
@@ -256,7 +255,7 @@ def run_rig(setting: RigSetup = PLAIN) -> Iterator[FaultRig]:
         broker = stack.enter_context(run_valkey(folder / "broker"))
         store = stack.enter_context(run_seaweedfs(folder / "store"))
         stack.enter_context(patch.dict(os.environ, store.environment | {"AWS_EC2_METADATA_DISABLED": "true"}))
-        S3Store(store.url("chaos")).create_bucket()
+        create_bucket(store.url("chaos"))
         endpoint, s3_faults = stack.enter_context(run_faulty_s3_proxy(store.endpoint))
         proxy = stack.enter_context(run_tcp_proxy(broker.port))
         settings = Settings(

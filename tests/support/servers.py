@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ import boto3.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from ocrfarm.storage.s3 import S3Store
 
 _READY_TIMEOUT = 60  # seconds; both are ready within one, but other work may run beside
 _PORTS = range(20_000, 32_000)  # below those that the kernel gives to outgoing connections
@@ -197,3 +199,9 @@ def _valkey_binary() -> str | None:
 
         return str(get_binary_path())
     return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+def create_bucket(url: str) -> None:
+    """Create the bucket of a store's URL."""
+    with closing(S3Store(url)) as store:
+        store.create_bucket()
