@@ -16,6 +16,7 @@ from ocrfarm.printable import printable
 from ocrfarm.result import SourceInfo
 from ocrfarm.result.json import document_from_json, pages_from_json
 from ocrfarm.storage import layout
+from ocrfarm.storage.objects import load_object
 
 if TYPE_CHECKING:
     from ocrfarm.farm.job_store import JobStatus
@@ -175,6 +176,7 @@ def fetch_result(job: Job, timeout: float | None = None) -> bytes:
 
     Raises:
         WaitTimeout, JobCancelled, InputError, JobFailed: As `Job.result`.
+        DamagedObject: What the store returns is no result.
 
     """
     try:
@@ -187,8 +189,15 @@ def fetch_result(job: Job, timeout: float | None = None) -> bytes:
 
 
 def load_stored_result(job: Job) -> bytes:
-    """Return the result that is in the store now; `ObjectNotFound` if there is none."""
-    return job._connections.store.get(layout.result(job.id))
+    """Return the result in the store; raises `ObjectNotFound` if there is none, `DamagedObject` if it is no result."""
+    return load_object(job._connections.store, layout.result(job.id), parse=_check_result)
+
+
+def _check_result(data: bytes) -> bytes:
+    """Return a result, or raise ValueError if it is another's answer or a part of it; it may be too large to parse."""
+    if not data.startswith(b"{") or not data.rstrip().endswith(b"}"):
+        raise ValueError("it is no JSON object")
+    return data
 
 
 def make_source_info(

@@ -19,6 +19,7 @@ from ocrfarm.document import Document, Page
 from ocrfarm.errors import (
     BrokerUnreachable,
     DamagedImage,
+    DamagedObject,
     FarmBusy,
     ImageNotFound,
     JobCancelled,
@@ -36,6 +37,7 @@ from ocrfarm.image import encode_tile
 from ocrfarm.recognize import Tiling, find_profile
 from ocrfarm.recognize.synthetic_engine import make_synthetic_page
 from ocrfarm.settings import Admission, Settings
+from ocrfarm.storage import layout
 
 PROFILE = replace(find_profile("synthetic"), tiling=Tiling(512, 128, levels=False))
 
@@ -342,6 +344,17 @@ def test_pages_come_one_by_one(client: Client) -> None:
     assert next(pages, None) is None
     assert isinstance(pages, Iterator)
     assert not isinstance(pages, AsyncIterator)
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"", b'{"format": "ocrf'])
+def test_a_result_that_is_none_is_a_typed_error(client: Client, answer: bytes) -> None:
+    job = client.submit(draw_image(8)[0], profile=PROFILE)
+    job.result(60)
+    client._connections.store.put(layout.result(job.id), answer)
+    with pytest.raises(DamagedObject, match="ocrfarm resume"):
+        job.result(60)
+    with pytest.raises(DamagedObject):
+        next(job.pages(60))
 
 
 def test_jobs_are_listed_by_owner(client: Client, settings: Settings) -> None:
