@@ -49,7 +49,7 @@ class ImageLimits:
         limit_bytes: Maximum size of the file, in bytes.
         limit_pages: Maximum number of pages of one file.
         limit_buffered_pixels: Maximum number of pixels of a page that must be decoded as a whole.
-        limit_total_pixels: Maximum number of pixels of all pages of a small file with several pages.
+        limit_total_pixels: Maximum number of pixels of all pages of a small file.
     """
 
     limit_pixels: int = 0

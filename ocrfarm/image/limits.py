@@ -44,11 +44,12 @@ class Limits:
     WebP 570, a TIFF of one JPEG strip 590, JPEG-2000 1250. A streamed page of four times the pixels takes 300 to 430.
     """
 
-    total_pixels: int = 1_000_000_000
-    """Maximum number of pixels of all selected pages of a file with several pages; 10,000 more for each of its bytes.
+    total_pixels: int = 400_000_000
+    """Maximum number of pixels of all selected pages together; 10,000 more for each byte of the file.
 
-    A file of 5 KB can claim 2,000 large pages; 1,000 megapixels take 15 to 25 s. Scanned pages have a few hundred
-    pixels for each byte.
+    A file of 400 bytes can claim a page of 2 gigapixels, which takes a minute, and one of 5 KB 2,000 large pages. 400
+    megapixels take 10 s: 46 pages of A4 at 300 dpi. A scanned page has a few hundred pixels for each byte, a page of
+    text 3,000, and a blank image of one bit per pixel 8,000.
     """
 
     def check_bytes(self, count: int, *, location: str) -> None:
@@ -76,7 +77,7 @@ class Limits:
         _check(count, self.pages, setting="pages", claim=f"{location}: the file has {count:,} pages or more")
 
     def check_total(self, sizes: Sequence[Size], file_bytes: int, *, location: str) -> None:
-        """Check the size of all pages together; one page has a limit of its own, see `check_raster`.
+        """Check the size of all pages together, by the size of the file; see `check_raster` for that of each page.
 
         Args:
             sizes: Width and height of every selected page, in pixels.
@@ -87,10 +88,12 @@ class Limits:
             TooLarge: The pages have too many pixels for the size of the file.
         """
         total, limit = sum(size.area for size in sizes), self.total_pixels + _PIXELS_PER_BYTE * file_bytes
-        if len(sizes) > 1 and total > limit:
+        if total > limit:
+            one = len(sizes) == 1
+            pages, advice = ("the page has", "") if one else (f"{len(sizes):,} pages have", "select fewer pages, or ")
             raise TooLarge(
-                f"{location}: {len(sizes):,} pages have {total:,} pixels, the file has {file_bytes:,} bytes; the limit "
-                f"is {limit:,}; select fewer pages, or raise the setting `total_pixels` if you trust the file"
+                f"{location}: {pages} {total:,} pixels, the file has {file_bytes:,} bytes; the limit for such a file "
+                f"is {limit:,}; {advice}raise the setting `total_pixels` if you trust the file"
             )
 
     def check_raster(self, size: Size, *, location: str, advice: str = "") -> None:

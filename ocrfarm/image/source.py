@@ -172,7 +172,6 @@ def _open_frame(animation: Animation, header: _PageHeader, location: str) -> Sto
 def _open_pdf(path: Path, limits: Limits, selection: Selection, check: StopCheck) -> ImageSource:
     file = PdfFile(path, check)
     listed = file.list_pages(limits, selection=selection)
-    limits.check_total([page.size for page in listed.pages], path.stat().st_size, location=str(path))
     headers = tuple(_PageHeader(page.size, pdf_page=page) for page in listed.pages)
     numbers = _partial_numbers([page.number for page in listed.pages], listed.total)
     return ImageSource(path, Format.PDF, headers, numbers, partial(_open_pdf_page, file), check)

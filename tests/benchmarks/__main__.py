@@ -3,6 +3,7 @@
 import click
 
 from tests.benchmarks.accuracy import accuracy
+from tests.benchmarks.bounds import bounds
 from tests.benchmarks.calibrate import calibrate
 from tests.benchmarks.cascade import cascade
 from tests.benchmarks.chaos import chaos
@@ -24,6 +25,7 @@ def bench() -> None:
 
 
 bench.add_command(accuracy)
+bench.add_command(bounds)
 bench.add_command(calibrate)
 bench.add_command(cascade)
 bench.add_command(chaos)

@@ -4,12 +4,12 @@ import subprocess
 
 import pytest
 
-from tests.support.fuzzed_files import KINDS, make_damaged_file, run_fuzz
+from tests.support.fuzzed_files import FIRST_LATER_SEED, KINDS, LATER_KINDS, make_damaged_file, run_fuzz
 
 REGRESSION_SEEDS = (1188, 1229)
 """Seeds that once did harm: JPEG-2000 parts whose sizes make Pillow run out of memory."""
 
-QUICK_SEEDS = range(12 * len(KINDS))
+QUICK_SEEDS = (*range(12 * len(KINDS)), *range(FIRST_LATER_SEED, FIRST_LATER_SEED + 12 * len(LATER_KINDS)))
 
 
 def test_damaged_files_are_read_or_refused() -> None:

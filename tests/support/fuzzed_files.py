@@ -17,20 +17,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import pillow_heif
+from PIL import Image
+
 from ocrfarm.errors import InputError
 from ocrfarm.image import Limits, encode_tile, open_source
 from ocrfarm.pipeline import iter_tiles, tile_page
 from ocrfarm.recognize import Profile, find_profile
-from tests.support.image_files import FORMATS, encode, make_noise
+from tests.support.image_files import FORMATS, Array, encode, encode_with_pillow, make_noise
 from tests.support.pdf_files import make_pdf, make_stream
 
 KINDS = (*FORMATS, "pdf")
+LATER_KINDS = ("animated.webp", "animated.gif", "pages.tif", "apng", "heic")
+FIRST_LATER_SEED = 1_000_000
+"""Seeds from here on name files of `LATER_KINDS`, so that smaller ones name the files that they always named."""
+
 LIMITS = Limits(pixels=20_000_000, side=20_000, pages=50, buffered_pixels=4_000_000)
 FILE_TIMEOUT = 20
 """Seconds; within the limits above no sound file takes one."""
 
 MAX_MEMORY_BYTES = 2 << 30
 """Bytes that the process may have: several times what the limits allow."""
+
+pillow_heif.register_heif_opener()
 
 PROFILE: Profile = find_profile("synthetic")
 PDF = make_pdf(
@@ -59,13 +68,29 @@ class FuzzResult:
 def make_damaged_file(seed: int) -> tuple[str, bytes]:
     """Give the kind and the bytes of a damaged file."""
     chance = random.Random(seed)
-    kind = KINDS[seed % len(KINDS)]
+    kinds = LATER_KINDS if seed >= FIRST_LATER_SEED else KINDS
+    kind = kinds[seed % len(kinds)]
     width, height = chance.choice([(1, 1), (7, 300), (64, 64), (130, 90), (400, 33)])
     grey = kind == "png" and chance.random() < 0.3
-    data = PDF if kind == "pdf" else encode(make_noise(width, height, grey=grey, seed=seed % 97), kind)
+    data = _encode(make_noise(width, height, grey=grey, seed=seed % 97), kind)
     for _ in range(chance.choice((1, 1, 2, 5, 20))):
         data = chance.choice(_MUTATIONS)(data, chance)
     return kind, data
+
+
+def _encode(pixels: Array, kind: str) -> bytes:
+    if kind == "pdf":
+        return PDF
+    if kind in FORMATS:
+        return encode(pixels, kind)
+    image = Image.fromarray(pixels)
+    if kind == "heic":
+        return encode_with_pillow(image, format="HEIF")
+    others = [Image.fromarray(pixels[:, ::-1].copy()), Image.fromarray(pixels // 2)]
+    return encode_with_pillow(image, format=_PAGED[kind], save_all=True, append_images=others)
+
+
+_PAGED = {"animated.webp": "WEBP", "animated.gif": "GIF", "pages.tif": "TIFF", "apng": "PNG"}
 
 
 def _flip(data: bytes, chance: random.Random) -> bytes:

@@ -174,7 +174,7 @@ def test_a_page_that_takes_too_long_ends(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_is_not_wanted_any_more_is_not_drawn_to_its_end(tmp_path: Path) -> None:
     maker = PdfBuilder()
-    maker.add_page((5000, 5000))
+    maker.add_page((4000, 4000))
     page = open_source(maker.save(tmp_path / "x.pdf")).page(0)
     assert page.top_rows(10).shape == (10, 16384, 3)
 
