@@ -96,6 +96,7 @@ class Broker:
         self.redis = redis.Redis.from_url(
             _redis_py_url(url),
             decode_responses=True,
+            encoding_errors="surrogateescape",  # a queue may hold bytes that are no message of ours
             socket_timeout=_SOCKET_TIMEOUT,
             retry=Retry(ExponentialBackoff(cap=5, base=0.1), retries),
         )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ _CHUNK_SIZE = 500
 
 _LEASE_ENDED = 1
 """When a message counts as renewed whose worker is gone, in seconds since 1970."""
+
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What is raised while a text in a queue is parsed that is no message of ours."""
 
 _MESSAGE_JOB_ID = re.compile(r'"id": ?"([0-9A-HJKMNP-TV-Z]{26})\.')
 
@@ -199,7 +203,7 @@ def _parse_taken(group: str, tag: str, text: str, silent_seconds: float) -> Take
         args = json.loads(base64.b64decode(raw["body"]))[0]
         tiles = len(args[1]) if len(args) > 1 else 0
         task_id = str(raw["headers"]["id"])
-    except (ValueError, LookupError, TypeError):
+    except _MALFORMED:
         task_id, tiles = "", 0
     return TakenMessage(tag, group, _parse_job_id(text), task_id, tiles, silent_seconds=silent_seconds)
 
@@ -265,6 +269,7 @@ class QueueDepths:
 
 def _oldest_sent_at(messages: list[str]) -> float:
     try:
-        return float(json.loads(messages[0])["headers"].get(protocol.SENT_HEADER, 0)) if messages else 0.0
-    except (ValueError, LookupError, TypeError, AttributeError):  # no message of ours
+        sent_at = float(json.loads(messages[0])["headers"].get(protocol.SENT_HEADER, 0)) if messages else 0.0
+    except _MALFORMED:
         return 0.0
+    return sent_at if math.isfinite(sent_at) else 0.0

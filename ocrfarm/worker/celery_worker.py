@@ -21,7 +21,7 @@ from ocrfarm.farm.tasks import register_tasks
 from ocrfarm.parent_process import die_with_parent
 from ocrfarm.recognize import Profile
 from ocrfarm.settings import Settings
-from ocrfarm.worker import heartbeat, periodic, preflight, resource_release, shutdown, visibility
+from ocrfarm.worker import heartbeat, message_check, periodic, preflight, resource_release, shutdown, visibility
 from ocrfarm.worker.task_logging import install_task_logging
 
 _REMOTE_COMMANDS = frozenset(
@@ -101,6 +101,7 @@ def run_worker(
     heartbeat.schedule_file_heartbeat(app, settings.endpoints.health_dir, name=name)
     heartbeat.schedule_registry_heartbeat(app, settings, name=name, queues=queues)
     install_task_logging(app)
+    message_check.install_message_check(settings)
     resource_release.install_resource_release(app)
     shutdown.install_signal_handlers(settings.task_limits.shutdown_timeout, flag)
     _restrict_remote_control()

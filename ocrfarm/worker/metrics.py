@@ -183,6 +183,7 @@ def _counter_metrics(totals: dict[str, int]) -> Iterator[Metric]:
     model: tuple[str, tuple[str, ...]] = ("model", ())
     yield _counter("tiles", "tiles by outcome", totals, ("outcome", get_args(TileOutcome)))
     yield _counter("jobs", "jobs by final state", totals, ("state", FINAL_STATES))
+    yield _counter("rejected_messages", "messages that workers did not understand", totals, ("queue", ()))
     yield _counter("retries", "tiles (for split and stitch: jobs) started again", totals, ("stage", _STAGES))
     yield _counter("pixels", "pixels read, including the overlaps of tiles", totals, model)
     yield CounterMetricFamily(
