@@ -50,9 +50,14 @@ class Driver:
 
 
 def list_gpus() -> list[Gpu]:
-    """Return all GPUs of this host; none if there is no driver. NVML does not touch CUDA, so a fork is safe."""
+    """Return all GPUs of this host; none without a driver that answers. NVML does not touch CUDA: a fork is safe."""
     with _open_nvml() as nvml:
-        return [_read_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())] if nvml else []
+        if not nvml:
+            return []
+        try:
+            return [_read_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+        except nvml.NVMLError:  # a heartbeat without GPUs is better than none
+            return []
 
 
 def find_driver() -> Driver | None:

@@ -29,7 +29,7 @@ from ocrfarm.farm.queues import HEARTBEAT_INTERVAL
 from ocrfarm.farm.worker_registry import WorkerInfo, list_gpus
 from ocrfarm.settings import Settings
 from ocrfarm.storage.atomic import atomic_write
-from ocrfarm.worker.periodic import run_every
+from ocrfarm.worker.periodic import is_any_failing, run_every
 
 FILE_INTERVAL = 5.0
 """Seconds between two updates of NAME.alive. They pause while the broker is unreachable, so a probe must tolerate the
@@ -58,6 +58,8 @@ def make_file_heartbeat(folder: str, name: str) -> Callable[[], None]:
 def schedule_file_heartbeat(app: Celery, folder: str, *, name: str) -> None:
     """Make the app's worker write NAME.ready when it starts to consume, and touch NAME.alive from its start on.
 
+    It is not touched while another periodic function fails all the time.
+
     Args:
         app: The Celery app.
         folder: The folder of health files; "" turns them off.
@@ -65,7 +67,8 @@ def schedule_file_heartbeat(app: Celery, folder: str, *, name: str) -> None:
     """
     if not folder:
         return
-    run_every(app, FILE_INTERVAL, action=make_file_heartbeat(folder, name))
+    touch = make_file_heartbeat(folder, name)
+    run_every(app, FILE_INTERVAL, action=lambda: None if is_any_failing() else touch())
     worker_ready.connect(lambda **_: (Path(folder) / f"{name}.ready").touch(), weak=False)
 
 

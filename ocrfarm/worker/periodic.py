@@ -11,9 +11,13 @@
 ```
 
 The functions run on the timer of the worker's event loop. Those that need the broker do nothing while it is
-unreachable, and the timer itself pauses while the worker reconnects.
+unreachable, and the timer itself pauses while the worker reconnects. Any other error is logged, and the function is
+called again; if it fails for `MAX_FAILING_SECONDS`, the worker stops to touch its file NAME.alive, so that it is
+restarted.
 """
 
+import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -30,7 +34,45 @@ from ocrfarm.farm.context import open_job_store
 from ocrfarm.farm.recovery.watch import WATCH_INTERVAL, watch_jobs
 from ocrfarm.settings import Settings
 
+_log = logging.getLogger(__name__)
+
+MAX_FAILING_SECONDS = 60.0
+"""Seconds for which a periodic function may fail before the worker counts as broken: less than the visibility timeout,
+and several calls of each function that a running task depends on."""
+
 _step_numbers = count()
+_failing_since: dict[object, float] = {}
+
+
+class PeriodicFunction:
+    """A function whose errors neither end the worker nor the calls to come.
+
+    >>> calls = []
+    >>> function = PeriodicFunction(lambda: calls.append(1))
+    >>> function()
+    >>> calls, is_any_failing()
+    ([1], False)
+    """
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        """Call nothing yet."""
+        self._action = action
+
+    def __call__(self) -> None:
+        """Call the function, and remember since when it has failed."""
+        try:
+            with suppress(BrokerError), translate_errors():
+                self._action()
+        except Exception:  # noqa: BLE001 - a bug in one function must not end the others
+            _log.exception("a periodic function failed, and is called again: %s", self._action)
+            _failing_since.setdefault(self, time.monotonic())
+        else:
+            _failing_since.pop(self, None)
+
+
+def is_any_failing() -> bool:
+    """Return whether a periodic function of this process has failed for `MAX_FAILING_SECONDS`."""
+    return any(time.monotonic() - since >= MAX_FAILING_SECONDS for since in _failing_since.values())
 
 
 def run_every(app: Celery, interval: float, *, action: Callable[[], object]) -> None:
@@ -39,12 +81,9 @@ def run_every(app: Celery, interval: float, *, action: Callable[[], object]) -> 
     Args:
         app: The Celery app.
         interval: Seconds between two calls.
-        action: The function. If the broker is unreachable, its error is ignored until the next call.
+        action: The function. Its errors do not end the calls; see `PeriodicFunction`.
     """
-
-    def run_safely() -> None:
-        with suppress(BrokerError), translate_errors():
-            action()
+    run_safely = PeriodicFunction(action)
 
     class PeriodicStep(bootsteps.StartStopStep):
         """Calls the function from the timer of the worker's event loop."""
