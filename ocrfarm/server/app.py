@@ -1,21 +1,22 @@
 """The HTTP API as an ASGI app: `create_app(settings)`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request, Response
 
 from ocrfarm._version import __version__
 from ocrfarm.client import AsyncClient
-from ocrfarm.errors import UnknownJob
 from ocrfarm.farm.embedded.processes import scratch_dir
-from ocrfarm.farm.protocol import new_job_id
 from ocrfarm.server import jobs, problems
 from ocrfarm.server.api_keys import ApiKeys
 from ocrfarm.server.dependencies import OwnerDep, ServerState, StateDep, refuse_unknown_parameters
 from ocrfarm.server.middleware import AccessLog, FramingCheck, SecurityHeaders
 from ocrfarm.server.rate_limit import JobQuota, RateLimiter
+from ocrfarm.server.readiness import Readiness
 from ocrfarm.server.schemas import Health, WebhookSecret
 from ocrfarm.server.webhooks import derive_secret, format_secret, parse_secret
 from ocrfarm.settings import Settings
@@ -50,7 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
         responses=jobs.COMMON_RESPONSES,
         response_description="The secret.",
     )
-    _add_health_routes(app)
+    _add_health_routes(app, Readiness(state.client))
+    app.add_route("/openapi.json", _make_openapi_route(app), include_in_schema=False)
     app.add_middleware(FramingCheck)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=state.metrics)
@@ -58,11 +60,24 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _add_health_routes(app: FastAPI) -> None:
+def _make_openapi_route(app: FastAPI) -> Callable[[Request], Response]:
+    """Return the route of the OpenAPI document, which needs no key and is therefore serialized only once."""
+
+    @cache
+    def render() -> bytes:
+        return json.dumps(app.openapi(), ensure_ascii=False).encode()
+
+    def respond(request: Request) -> Response:
+        return Response(render(), media_type="application/json")
+
+    return respond
+
+
+def _add_health_routes(app: FastAPI, readiness: Readiness) -> None:
     unavailable = jobs.problem_responses(_503="The broker or the store does not answer.")
     options: dict[str, Any] = {"tags": ["health"], "response_description": "All is well."}
     app.add_api_route("/healthz", _check_liveness, summary="Check Liveness", **options)
-    app.add_api_route("/readyz", _check_readiness, summary="Check Readiness", responses=unavailable, **options)
+    app.add_api_route("/readyz", readiness.check, summary="Check Readiness", responses=unavailable, **options)
 
 
 def _make_fastapi(state: ServerState) -> FastAPI:
@@ -81,6 +96,7 @@ def _make_fastapi(state: ServerState) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown_parameters)],
+        openapi_url=None,  # FastAPI would serialize the document for each request
         docs_url=None,  # the pages that show an OpenAPI document fetch scripts from a foreign host
         redoc_url=None,
     )
@@ -93,11 +109,4 @@ async def _get_webhook_secret(state: StateDep, owner: OwnerDep) -> WebhookSecret
 
 async def _check_liveness() -> Health:
     """Check that this server runs."""
-    return Health()
-
-
-async def _check_readiness(state: StateDep) -> Health:
-    """Check that the farm's broker and store answer."""
-    with suppress(UnknownJob):  # the id is new, so the broker and the store are both asked for it
-        await state.client.job(new_job_id()).status()
     return Health()

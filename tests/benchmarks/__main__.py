@@ -7,6 +7,7 @@ from tests.benchmarks.bounds import bounds
 from tests.benchmarks.calibrate import calibrate
 from tests.benchmarks.cascade import cascade
 from tests.benchmarks.chaos import chaos
+from tests.benchmarks.connections import connections
 from tests.benchmarks.fuzz import mutants
 from tests.benchmarks.pdf import pdf
 from tests.benchmarks.read_sheet import read
@@ -29,6 +30,7 @@ bench.add_command(bounds)
 bench.add_command(calibrate)
 bench.add_command(cascade)
 bench.add_command(chaos)
+bench.add_command(connections)
 bench.add_command(mutants)
 bench.add_command(pdf)
 bench.add_command(read)

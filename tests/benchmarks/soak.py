@@ -139,12 +139,13 @@ def _process_megabytes(rig: FaultRig) -> Iterator[tuple[str, float]]:
     """Give the megabytes of every worker's parent process, of its largest child, and of this process."""
     for name in (*WORKERS, *STEADY_WORKERS):
         if name in rig.farm.running:
-            yield f"{name}, parent", _megabytes(rig.farm.running[name].pid)
-            yield f"{name}, child", max(map(_megabytes, rig.farm.children(name)), default=0.0)
-    yield "client", _megabytes(os.getpid())
+            yield f"{name}, parent", measure_megabytes(rig.farm.running[name].pid)
+            yield f"{name}, child", max(map(measure_megabytes, rig.farm.children(name)), default=0.0)
+    yield "client", measure_megabytes(os.getpid())
 
 
-def _megabytes(process: int) -> float:
+def measure_megabytes(process: int) -> float:
+    """Return the resident memory of a process; 0 if it has ended."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except OSError:

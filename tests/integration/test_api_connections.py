@@ -18,6 +18,7 @@ from ocrfarm.farm.embedded.farm import EmbeddedFarm
 from ocrfarm.server.connections import raise_file_limit
 from ocrfarm.settings import Api
 from tests.support.api_server import KEYS, STUB_IMAGE, ApiServer, run_api_server
+from tests.support.hostile_clients import run_hostile_clients
 from tests.support.servers import find_free_ports
 
 SILENT = 600
@@ -135,6 +136,62 @@ def test_a_connection_is_closed_after_its_response(server: ApiServer, request_by
                 answer = b"HTTP/1.1 reset"
         assert answer.startswith(b"HTTP/1.1 ")
         assert time.monotonic() - started < 10
+
+
+def test_a_head_of_too_many_lines_gets_431(server: ApiServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 400)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 431 ")
+
+
+def test_chunks_of_a_request_without_a_key_are_not_read(server: ApiServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.settimeout(3)
+        with pytest.raises(OSError, match=r"timed out|reset|Broken"):  # the server does not read
+            connection.sendall(b"1\r\nx\r\n" * 10_000_000)
+        assert b" 401 " in connection.recv(4096)
+
+
+def test_a_connection_is_used_again_after_a_request_without_a_key(server: ApiServer) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        for content in (b"x" * 100_000, b"x"):
+            assert client.post("/v1/jobs", content=content).status_code == 401
+            assert client.get("/healthz").status_code == 200
+
+
+def test_pipelined_requests_are_answered_in_order(server: ApiServer) -> None:
+    paths = ("/healthz", "/v1/jobs", "/nowhere", "/healthz")
+    with connect(server) as connection:
+        connection.sendall(b"".join(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for path in paths))
+        answer = read_to_end(connection)
+    assert [int(status[:3]) for status in answer.split(b"HTTP/1.1 ")[1:]] == [200, 401, 404, 200]
+
+
+def test_a_client_that_does_not_read_loses_its_place(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
+    api = Api(api_max_connections=2, api_header_timeout=60)
+    requests = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 400
+    with (
+        run_api_server(synthetic_farm.settings, tmp_path, api=api) as server,
+        open_connections(server, 2, send=requests),
+    ):
+        time.sleep(1)
+        for _ in range(3):
+            assert httpx.get(f"{server.url}/healthz", timeout=20).status_code == 200
+
+
+def test_readiness_is_asked_for_once_by_many_probes(server: ApiServer) -> None:
+    request = b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with open_connections(server, 100, send=request) as connections:
+        assert all(read_to_end(connection).startswith(b"HTTP/1.1 200 ") for connection in connections)
+
+
+@pytest.mark.parametrize("kind", ["answers not read", "3,000 headers", "slow body", "WebSocket", "HTTP/1.0"])
+def test_hostile_clients_delay_no_one(synthetic_farm: EmbeddedFarm, tmp_path: Path, kind: str) -> None:
+    with run_api_server(synthetic_farm.settings, tmp_path, api=Api(api_rate_limit=100_000)) as server:
+        port = httpx.URL(server.url).port or 0
+        with run_hostile_clients(port, kind, count=50, key=KEYS["bob"]):
+            assert measure_p95(server) <= MAX_P95
 
 
 def test_a_new_connection_takes_the_place_of_the_longest_idle_one(synthetic_farm: EmbeddedFarm, tmp_path: Path) -> None:
