@@ -35,7 +35,7 @@ _MAX_SNAPSHOTS = 30
 
 _JOB_COLUMNS = ("job", "state", "done", "failed", "since", "image")
 _QUEUE_COLUMNS = ("queue", "waiting, by priority", "next since", "workers")
-_WORKER_COLUMNS = ("worker", "queues", "processes", "memory", "GPU")
+_WORKER_COLUMNS = ("worker", "queues", "processes", "memory", "GPU", "works on")
 
 
 @click.command(short_help="Show the farm's jobs, queues and workers, live.")
@@ -182,7 +182,8 @@ def _worker_row(worker: "WorkerInfo") -> Row:
         for gpu in worker.gpus
     )
     memory = f"{worker.memory / 1e6:.0f} MB" if worker.memory else ""
-    return (printable(worker.name), printable(" ".join(worker.queues)), str(worker.processes), memory, printable(gpus))
+    queues, work = printable(" ".join(worker.queues)), printable("; ".join(worker.work))
+    return (printable(worker.name), queues, str(worker.processes), memory, printable(gpus), work)
 
 
 def _format_age(seconds: float) -> str:

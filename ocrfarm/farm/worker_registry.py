@@ -118,6 +118,7 @@ class WorkerInfo:
         processes: How many processes work.
         memory: Resident memory of all its processes, in bytes; 0 if it is unknown.
         gpus: The GPUs of its host.
+        work: What its processes work on: the stage, the job and its tiles, and when it began, in UTC.
     """
 
     name: str
@@ -126,6 +127,7 @@ class WorkerInfo:
     processes: int
     memory: int = 0
     gpus: tuple[Gpu, ...] = ()
+    work: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -154,7 +156,7 @@ class WorkerRegistry:
             now, _ = self._broker.redis.time()
         key = self._keys.worker(worker.name)
         data: dict[Any, Any] = asdict(worker)
-        lists = {name: json.dumps(data.pop(name)) for name in ("queues", "gpus")}
+        lists = {name: json.dumps(data.pop(name)) for name in ("queues", "gpus", "work")}
         with self._broker.pipeline() as pipe:
             pipe.zadd(self._keys.workers, {worker.name: now})
             pipe.zremrangebyscore(self._keys.workers, 0, now - _HEARTBEAT_TTL)
@@ -179,4 +181,5 @@ def _parse_worker(record: dict[str, str]) -> WorkerInfo:
         processes=int(record["processes"]),
         memory=int(record["memory"]),
         gpus=tuple(Gpu(**gpu) for gpu in json.loads(record["gpus"])),
+        work=tuple(map(str, json.loads(record.get("work", "[]")))),  # which older versions do not write
     )

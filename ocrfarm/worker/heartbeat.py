@@ -14,13 +14,17 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from billiard import active_children
 from celery import Celery
 from celery.signals import worker_ready
+from celery.worker import state
 
 from ocrfarm.errors import OcrfarmError
 from ocrfarm.farm.broker import Broker
@@ -110,7 +114,7 @@ def schedule_queue_heartbeat(app: Celery, settings: Settings, *, model: str) -> 
 
 
 def schedule_registry_heartbeat(app: Celery, settings: Settings, *, name: str, queues: Sequence[str]) -> None:
-    """Make the app's worker write its processes, memory and GPUs into the worker registry regularly.
+    """Make the app's worker write its processes, memory, GPUs and work into the worker registry regularly.
 
     It also loads the farm's scripts into the broker if they are missing.
 
@@ -126,12 +130,17 @@ def schedule_registry_heartbeat(app: Celery, settings: Settings, *, name: str, q
         children = [child.pid for child in active_children() if child.pid]
         memory = sum(map(_resident_bytes, (os.getpid(), *children)))
         host = socket.gethostname()
-        registry.record_heartbeat(
-            WorkerInfo(f"{name}@{host}", host, tuple(queues), len(children), memory, tuple(list_gpus()))
-        )
+        worker = WorkerInfo(f"{name}@{host}", host, tuple(queues), len(children), memory, tuple(list_gpus()))
+        registry.record_heartbeat(replace(worker, work=tuple(sorted(map(_describe_task, state.active_requests)))))
 
     run_every(app, HEARTBEAT_INTERVAL, action=report)
     run_every(app, HEARTBEAT_INTERVAL, action=Broker(settings.endpoints.broker, retries=0).load_all_scripts)
+
+
+def _describe_task(request: Any) -> str:  # noqa: ANN401 - Celery's request
+    """Return what a process works on and since when, as in "recognize page 1, tile r02c03, job 01J9 since 08:15:00"."""
+    since = time.strftime("%H:%M:%S", time.gmtime(request.time_start or time.time()))
+    return f"{request.name.removeprefix('ocrfarm.')} {request.argsrepr} since {since}"
 
 
 def _resident_bytes(pid: int) -> int:

@@ -114,6 +114,17 @@ def test_a_message_that_could_not_be_acknowledged_is_returned_soon(valkey: Valke
             assert farm.wait(job, seconds=120).state == "complete"
 
 
+def test_a_busy_worker_says_what_it_works_on_and_since_when(farm: ProcessFarm) -> None:
+    farm.settings = replace(farm.settings, task_limits=TaskLimits(batch_time_limit=120, shutdown_timeout=1))
+    _start(farm, control=CONTROL)
+    farm.start("slow", RECOGNIZER, FAKE_WORKER_TILE_SECONDS="60")
+    farm.wait_ready("slow")
+    job, workers = farm.submit(draw_page(1, 1).png), farm.submitter.jobs.workers
+    farm.wait_until(lambda: any(worker.work for worker in workers.list_workers()))
+    (work,) = [text for worker in workers.list_workers() for text in worker.work if worker.name.startswith("slow@")]
+    assert work.startswith(f"recognize page 1, tile r00c00, job {job} since ")
+
+
 def test_workers_that_are_killed_leave_no_children_and_cost_time_only(farm: ProcessFarm) -> None:
     _start(farm, control=CONTROL, one=RECOGNIZER, two=RECOGNIZER)
     job = farm.submit(PAGE.png, profile=SMALL_TILES)
