@@ -46,8 +46,8 @@ _HEAD_READ_SIZE, _BODY_READ_SIZE = 2_048, 65_536
 _MAX_HEAD_LINES = 128
 """Lines of a request's head: parsing a line takes as long as parsing a kilobyte of a long one. Browsers send 20."""
 
-_PIPELINE_DELAY, _MAX_PIPELINE_DELAY = 0.01, 1.0
-"""Seconds that the first request of a pipeline waits, and the most that any of them does."""
+_PIPELINE_DELAY, _MAX_PIPELINE_DELAY = 0.05, 1.0
+"""Half of the seconds that the first request of a pipeline waits, and the most seconds that any of them does."""
 
 _END = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 _BUSY_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n" + _END
