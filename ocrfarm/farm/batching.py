@@ -12,16 +12,20 @@ their order until the batch weighs enough. Tiles weigh their pixels, regions of 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import Celery
 from celery.canvas import Signature
 
+from ocrfarm.errors import JobCancelled
 from ocrfarm.farm import protocol
 from ocrfarm.farm.celery_app import declare_queue
 from ocrfarm.farm.context import WorkerContext
 from ocrfarm.recognize.profiles import Profile
 from ocrfarm.tile import Tile, TileId
+
+if TYPE_CHECKING:
+    from ocrfarm.farm.recovery.remaining import RemainingWork
 
 TileBatch = tuple[TileId, ...]
 """Tiles that one message names; all are in the store before the batch is published."""
@@ -186,3 +190,31 @@ class BatchChord:
         backend: Any = self._app.backend  # whose stubs know no chords
         backend.set_chord_size(self._id, self._size)
         self._held.apply_async(add_to_parent=False)
+
+
+def requeue(app: Celery, context: WorkerContext, *, job: str, work: "RemainingWork") -> None:
+    """Publish what a job still needs, and nothing else.
+
+    Args:
+        app: The app that publishes.
+        context: The store and the job states.
+        job: The job's id.
+        work: What it needs. Its batches are published one by one, each as soon as it exists, while the image is still
+            being decoded.
+    """
+    if work.awaits_image:
+        return
+    if work.needs_split:
+        task_id = protocol.split_id(job)
+        app.signature(protocol.SPLIT, protocol.job_args(job), task_id=task_id, ignore_result=True).apply_async()
+        return
+    generation = protocol.Generation(context.jobs.recovery.get_generation(job), work.is_second_pass)
+    messages = BatchMessages(app, context, job, generation=generation)
+    published = BatchChord(app, job, generation=generation)
+    for index, batch in enumerate(work.batches):
+        if context.jobs.has_ended(job):
+            raise JobCancelled(f"job {job} ended while it was split")
+        if not index:
+            context.jobs.update(job, state="recognizing")
+        published.add(messages.make(index, batch))
+    published.finish()

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ocrfarm.farm import protocol
 from ocrfarm.farm.broker import Broker
@@ -74,10 +75,24 @@ class Queues:
         """Return the jobs with any message, waiting or taken, in the queues of all stages and these recognizers."""
         # Taken messages are read before and after: meanwhile one may be put back, or taken.
         models = list(models)
-        messages = list(self._iter_unacked(models))
+        groups = [protocol.worker_group(), *map(protocol.worker_group, models)]
+        messages = list(self._iter_unacked(groups))
         messages += [message for name in self._list_keys(models) for message in self._iter_messages(name)]
-        messages += self._iter_unacked(models)
+        messages += self._iter_unacked(groups)
         return {job for message in messages if (job := _parse_job_id(message))}
+
+    def has_batches(self, job: str, model: str) -> bool:
+        """Return whether a message of a job, waiting or taken, lets tiles be read.
+
+        Args:
+            job: The job's id.
+            model: The job's recognizer.
+        """
+        if not model:
+            return False
+        lists = [self._keys.queue(protocol.recognize_queue(model), step) for step in protocol.PRIORITIES]
+        messages = chain(self._iter_unacked([protocol.worker_group(model)]), *map(self._iter_messages, lists))
+        return any(_parse_job_id(message) == job for message in messages)
 
     def purge_job(self, job: str, model: str) -> None:
         """Remove the waiting messages of a job; a worker that has taken one finds that the job has ended.
@@ -111,9 +126,9 @@ class Queues:
                 self._broker.redis.zadd(self._keys.unacked_index(group), leases, xx=True)
             return now
 
-    def _iter_unacked(self, models: Iterable[str]) -> Iterator[str]:
+    def _iter_unacked(self, groups: Iterable[str]) -> Iterator[str]:
         with self._broker.translate_errors():
-            for group in (protocol.worker_group(), *map(protocol.worker_group, models)):
+            for group in groups:
                 yield from map(str, self._broker.redis.hvals(self._keys.unacked(group)))
 
     def _iter_messages(self, name: str) -> Iterator[str]:

@@ -47,7 +47,7 @@ from celery.worker.state import task_ready
 
 from ocrfarm.errors import BrokerError, JobCancelled, JobFailed, OcrfarmError, TaskTimeLimit
 from ocrfarm.farm import handlers, protocol
-from ocrfarm.farm.batching import BatchChord, BatchMessages
+from ocrfarm.farm.batching import requeue
 from ocrfarm.farm.broker import is_transient, translate_errors
 from ocrfarm.farm.context import (
     ContextFactory,
@@ -56,19 +56,8 @@ from ocrfarm.farm.context import (
     enforce_time_limit,
     open_job_store,
 )
-from ocrfarm.farm.recovery import (
-    RECOVERY_STEPS,
-    Delete,
-    Fail,
-    Forget,
-    RecoveryDecision,
-    RemainingWork,
-    Requeue,
-    Restore,
-    clear_dead_letters,
-    delete_job,
-    find_remaining_work,
-)
+from ocrfarm.farm.recovery import RemainingWork, clear_dead_letters, find_remaining_work
+from ocrfarm.farm.recovery.carry_out import recover, requeue_unread
 from ocrfarm.farm.retries import REPEATS_PREFIX, looks_final
 from ocrfarm.farm.second_pass import is_second_pass_batch, recognize_regions
 from ocrfarm.farm.submit import fail_job
@@ -218,7 +207,9 @@ def _recognize_batch(context: WorkerContext, job: str, names: list[str]) -> str:
 
 def _stitch(app: Celery, context: WorkerContext, job: str) -> None:
     with _counted(context, job, protocol.STITCH) as is_due:
-        if is_due and (batches := handlers.stitch(context, job)):
+        if not is_due or requeue_unread(app, context, job=job):
+            return
+        if batches := handlers.stitch(context, job):
             context.jobs.watch.begin_second_pass(job, sum(map(len, batches)))
             requeue(app, context, job=job, work=RemainingWork(batches=batches, is_second_pass=True))
 
@@ -236,72 +227,12 @@ def _resume(app: Celery, context: WorkerContext, job: str) -> None:
 def _reconcile(app: Celery, context: WorkerContext) -> None:
     if not context.jobs.recovery.try_lock("reconcile", context.settings.admission.reconcile_interval * 9 // 10):
         return
-    for step in RECOVERY_STEPS:
-        with _logged(step.__name__), translate_errors():
-            for decision in step(context):
-                with _logged(decision):
-                    _carry_out(app, context, decision)
-
-
-@contextmanager
-def _logged(what: object) -> Iterator[None]:
-    """Log what goes wrong with one job, so that it does not stop the others; a service that is away stops them all."""
-    try:
-        yield
-    except Exception as error:
-        if is_transient(error):
-            raise
-        _log.exception("recovery goes on without this: %s", what)
-
-
-def requeue(app: Celery, context: WorkerContext, *, job: str, work: RemainingWork) -> None:
-    """Publish what a job still needs, and nothing else.
-
-    Args:
-        app: The app that publishes.
-        context: The store and the job states.
-        job: The job's id.
-        work: What it needs. Its batches are published one by one, each as soon as it exists, while the image is still
-            being decoded.
-    """
-    if work.awaits_image:
-        return
-    if work.needs_split:
-        task_id = protocol.split_id(job)
-        app.signature(protocol.SPLIT, protocol.job_args(job), task_id=task_id, ignore_result=True).apply_async()
-        return
-    generation = protocol.Generation(context.jobs.recovery.get_generation(job), work.is_second_pass)
-    messages = BatchMessages(app, context, job, generation=generation)
-    published = BatchChord(app, job, generation=generation)
-    for index, batch in enumerate(work.batches):
-        if context.jobs.has_ended(job):
-            raise JobCancelled(f"job {job} ended while it was split")
-        if not index:
-            context.jobs.update(job, state="recognizing")
-        published.add(messages.make(index, batch))
-    published.finish()
+    with translate_errors():
+        recover(app, context)
 
 
 def _find_remaining_work(context: WorkerContext, job: str) -> RemainingWork:
     return find_remaining_work(context.store, job, batch_pixels=context.settings.task_limits.batch_pixels)
-
-
-def _carry_out(app: Celery, context: WorkerContext, decision: RecoveryDecision) -> None:
-    match decision:
-        case Restore(status, replace_known):
-            if context.jobs.create(status, replace_known=replace_known):
-                context.jobs.recovery.renew_generation(status.id)
-        case Forget(job):
-            context.jobs.recovery.delete_job(job)
-        case Delete(job, keep_record):
-            delete_job(context, job, keep_record=keep_record)
-        case Fail(job, why):
-            fail_job(context.jobs, job, error=JobFailed(f"job {job}: {why}"), store=context.store)
-        case Requeue(status):
-            work = _find_remaining_work(context, status.id)
-            context.jobs.recovery.count_requeue(status)
-            context.jobs.recovery.set_done(status.id, work.tiles_read)
-            requeue(app, context, job=status.id, work=work)
 
 
 @contextmanager

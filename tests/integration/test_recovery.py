@@ -250,6 +250,37 @@ def test_resuming_reads_tiles_again_whose_fragments_are_gone(farm: InProcessFarm
     assert farm.status(job).state == "complete"
 
 
+def test_tiles_whose_fragments_are_gone_are_read_again_before_stitching(farm: InProcessFarm) -> None:
+    job = farm.submit(PAGE.png)
+    for batch in list(handlers.split(farm.services, job)):
+        handlers.recognize(farm.services, job, batch=batch)
+    app = make_app(farm.services.settings)
+    tasks.register_tasks(app, lambda: farm.services)
+    farm.services.store.delete([next(farm.services.store.list(f"{layout.job_prefix(job)}fragments/"))])
+    for _ in range(2):
+        app.tasks[protocol.STITCH].apply((job,), throw=True)
+    assert farm.status(job).state == "recognizing"
+    assert _messages(farm, job).count(protocol.RECOGNIZE) == 1  # the second message of stitch found it in the queue
+    for batch in list(recovery.find_remaining_work(farm.services.store, job, batch_pixels=1).batches):
+        handlers.recognize(farm.services, job, batch=batch)
+    app.tasks[protocol.STITCH].apply((job,), throw=True)
+    assert farm.status(job).state == "complete"
+
+
+def test_tiles_that_are_never_there_end_the_job_as_partial(farm: InProcessFarm, broker: BrokerState) -> None:
+    job = farm.submit(PAGE.png)
+    for batch in list(handlers.split(farm.services, job)):
+        handlers.recognize(farm.services, job, batch=batch)
+    app = make_app(farm.services.settings)
+    tasks.register_tasks(app, lambda: farm.services)
+    farm.services.store.delete([next(farm.services.store.list(f"{layout.job_prefix(job)}fragments/"))])
+    for _ in range(farm.services.settings.admission.max_requeues + 2):  # the first one brings a correct count
+        broker.server.delete(*broker.server.keys(f"{broker.prefix}recognize*") or ["none"])
+        app.tasks[protocol.STITCH].apply((job,), throw=True)
+    farm.stitch(job)  # reads the regions of its second pass
+    assert farm.status(job).state == "partial"
+
+
 @pytest.mark.parametrize("days", [31, -31, 400])
 def test_a_workers_wrong_clock_deletes_nothing(farm: InProcessFarm, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
     settings = replace(farm.services.settings, retention=Retention())

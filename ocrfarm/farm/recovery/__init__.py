@@ -1,6 +1,7 @@
 """Store and broker -> what is done about jobs that lost something: looks that decide, and what a job still needs.
 
     decisions   what can be done with a job
+    carry_out   does it
     remaining   what a job still needs, from the store alone
     comparison  jobs that the store knows and the broker does not, or knows in an older state
     expiry      jobs whose retention is over, or that were deleted

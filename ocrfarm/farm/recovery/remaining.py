@@ -48,19 +48,35 @@ def find_remaining_work(store: Store, job: str, *, batch_pixels: int) -> Remaini
     except (ObjectNotFound, DamagedObject):
         is_there = store.exists(layout.request(job)) and store.exists(layout.source(job))
         return RemainingWork(awaits_image=not is_there, needs_split=is_there)
-    fragments, dead, cut = (
-        _list_tile_names(store, key(job, "x")) for key in (layout.fragments, layout.dead_letter, layout.tile)
-    )
-    overlap = manifest.request.profile.tiling.overlap
-    wanted = [tile for tile in manifest.tiles if tile.id not in manifest.blank]
-    read = frozenset(str(tile.id) for tile in wanted if _is_read(tile, fragments, overlap))
-    left = [tile for tile in wanted if str(tile.id) not in read | dead]
+    read, left = _divide_tiles(store, job, manifest)
+    cut = _list_tile_names(store, layout.tile(job, "x"))
     has_overviews = all(store.exists(layout.overview(job, page)) for page in range(len(manifest.pages)))
     return RemainingWork(
         needs_split=not has_overviews or not {str(tile.id) for tile in left} <= cut,
         batches=tuple(iter_batches(((tile.id, count_pixels(tile)) for tile in left), max_weight=batch_pixels)),
         tiles_read=read,
     )
+
+
+def has_unread_tiles(store: Store, job: str) -> bool:
+    """Return whether a job without a result has tiles that are neither read nor given up.
+
+    Args:
+        store: The store.
+        job: The job's id.
+    """
+    if store.exists(layout.result(job)):
+        return False
+    return bool(_divide_tiles(store, job, Manifest.from_bytes(store.get(layout.manifest(job))))[1])
+
+
+def _divide_tiles(store: Store, job: str, manifest: Manifest) -> tuple[frozenset[str], list[Tile]]:
+    """Return the names of the tiles that were read, and the tiles that are still to be read."""
+    fragments, dead = (_list_tile_names(store, key(job, "x")) for key in (layout.fragments, layout.dead_letter))
+    overlap = manifest.request.profile.tiling.overlap
+    wanted = [tile for tile in manifest.tiles if tile.id not in manifest.blank]
+    read = frozenset(str(tile.id) for tile in wanted if _is_read(tile, fragments, overlap))
+    return read, [tile for tile in wanted if str(tile.id) not in read | dead]
 
 
 def clear_dead_letters(store: Store, job: str) -> None:
