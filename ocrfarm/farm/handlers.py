@@ -24,7 +24,7 @@ from ocrfarm.farm.batching import TileBatch, count_pixels, iter_batches, max_til
 from ocrfarm.farm.context import WorkerContext, load_dead_letter, load_outcomes, store_dead_letter, store_results
 from ocrfarm.farm.embedded.processes import scratch_dir
 from ocrfarm.farm.job_store import JobStatus
-from ocrfarm.farm.manifest import Manifest, Request, record_end, store_manifest, summarize_document
+from ocrfarm.farm.manifest import Manifest, Request, end_job, store_manifest, summarize_document
 from ocrfarm.farm.retries import DeadLetter, Decision
 from ocrfarm.farm.second_pass import collect_second_pass
 from ocrfarm.image import ImageSource, Limits, Pixels, StopCheck, decode_tile, encode_tile, never_stop, open_source
@@ -325,7 +325,7 @@ def stitch(context: WorkerContext, job: str) -> tuple[TileBatch, ...]:
     Returns:
         Batches of regions that have to be read first; when they are, the next call ends the job. Usually none.
     """
-    jobs, started = context.jobs, time.time()
+    jobs, started, generation = context.jobs, time.time(), context.jobs.recovery.get_generation(job)
     try:
         document = load_object(context.store, layout.result(job), parse=document_from_json)
     except ObjectNotFound:
@@ -339,9 +339,12 @@ def stitch(context: WorkerContext, job: str) -> tuple[TileBatch, ...]:
         context.record_peak_memory(job, "stitch")
         timing = _measure_timing(context, job, manifest, document, started)
         document = replace(document, timing={**document.timing, **timing})
+        if jobs.recovery.get_generation(job) != generation:
+            return ()  # the job was reopened meanwhile, and is stitched again
         _put_result(context, job, document)
         jobs.metrics.record_stitch(lines=document.lines, seconds=document.timing["stitch"])
-    _end_job(context, job, document)
+    status = JobStatus(job, finished=jobs.read_time(), **summarize_document(document))
+    end_job(jobs, context.store, status=status, generation=generation)
     return ()
 
 
@@ -353,10 +356,6 @@ def _put_result(context: WorkerContext, job: str, document: Document) -> None:
         context.store.put_file(layout.result(job), path)
 
 
-def _end_job(context: WorkerContext, job: str, document: Document) -> None:
-    """End a job, in the store first: a broker that comes back from an older state must not end it at another time."""
-    status = JobStatus(job, finished=context.jobs.read_time(), **summarize_document(document))
-    context.jobs.update(job, **record_end(context.store, status).end_fields)
 
 
 def _assemble(outcomes: Sequence[PageOutcome], profile: Profile) -> Document:

@@ -202,20 +202,21 @@ class JobStore:
                 )
             )
 
-    def update(self, job: str, **fields: str | float) -> bool:
+    def update(self, job: str, *, generation: str | float = "", **fields: str | float) -> bool:
         """Set fields of a job, perhaps its state.
 
         Args:
             job: The job's id.
+            generation: Only if this is still the number of the job's chord, so that it was not reopened.
             fields: Names and values, as in `JobStatus`.
 
         Returns:
-            False, and nothing is set, if the job has ended or is unknown.
+            False, and nothing is set, if the job has ended, is unknown, or has another chord.
         """
         flat = [item for pair in fields.items() for item in pair]
         keys = [self._keys.job(job).record, self._keys.active, self._keys.metrics, self._keys.webhooks]
         with self._broker.translate_errors():
-            is_set = bool(self._update(keys=keys, args=[job, " ".join(FINAL_STATES), *flat]))
+            is_set = bool(self._update(keys=keys, args=[job, " ".join(FINAL_STATES), generation, *flat]))
         if is_set and fields.get("state") in FINAL_STATES:
             _log.info("job %s ended", job, extra={"job": job, "state": fields["state"]})
             with suppress(BrokerError):  # the job has ended; a counter is not worth an error

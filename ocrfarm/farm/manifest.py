@@ -9,7 +9,7 @@ from typing import Any
 from ocrfarm.document import Document, PageSource
 from ocrfarm.errors import DamagedObject, InvalidResult, ObjectNotFound, UnknownJob
 from ocrfarm.farm import protocol
-from ocrfarm.farm.job_store import JobStatus
+from ocrfarm.farm.job_store import JobStatus, JobStore
 from ocrfarm.geometry import Box, Size
 from ocrfarm.printable import printable
 from ocrfarm.recognize.profiles import Profile
@@ -19,6 +19,9 @@ from ocrfarm.storage import layout
 from ocrfarm.storage.objects import load_object
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import Tile, TileId
+
+_DOCUMENT_STATES = {"complete", "partial"}
+"""Final states of jobs that have a document."""
 
 _END_FIELDS = ("error", "error_kind", "finished", "tiles", "blank", "done", "failed", "pixels")
 """Fields of the status that `final_status.json` holds besides the state."""
@@ -194,9 +197,15 @@ def read_end_state(store: Store, job: str) -> str:
         A final state; `queued` if the job was reopened after its end; "" if it has not ended.
     """
     try:
-        return load_object(store, layout.final_status(job), parse=lambda data: str(json.loads(data)["state"]))
+        state = load_object(store, layout.final_status(job), parse=lambda data: str(json.loads(data)["state"]))
     except ObjectNotFound:
         return "complete" if store.exists(layout.result(job)) else ""
+    return "queued" if _lacks_document(store, job, state) else state
+
+
+def _lacks_document(store: Store, job: str, state: str) -> bool:
+    """Return whether it is the end of a job that was reopened while that end was recorded: its document is gone."""
+    return state in _DOCUMENT_STATES and not store.exists(layout.result(job))
 
 
 def record_end(store: Store, status: JobStatus) -> JobStatus:
@@ -209,10 +218,38 @@ def record_end(store: Store, status: JobStatus) -> JobStatus:
     Returns:
         The status that is recorded now.
     """
+    known = _known_end(store, status)
+    if known is status:
+        store.put(layout.final_status(status.id), make_end_note(status))
+    return known
+
+
+def end_job(jobs: JobStore, store: Store, *, status: JobStatus, generation: int) -> None:
+    """End a job that has its document, unless it has ended or was reopened: then its document is gone.
+
+    A broker that comes back from an older state must not end it in another way or at another time, so an end that the
+    store knows stays as it is. If this process dies before the store knows the end, the document ends the job again.
+
+    Args:
+        jobs: The job states.
+        store: The store.
+        status: The job's status at its end.
+        generation: The number of the job's chord when stitching began; reopening a job changes it.
+    """
+    known = _known_end(store, status)
+    if jobs.update(status.id, generation=generation, **known.end_fields) and known is status:
+        store.put(layout.final_status(status.id), make_end_note(status))
+
+
+def _known_end(store: Store, status: JobStatus) -> JobStatus:
+    """Return the status with the end that the store knows; the very same status if it knows none.
+
+    What a document says of its job is true, and not what was recorded of an older one.
+    """
     with suppress(ObjectNotFound):
-        if before := _read_end_note(store, status.id):
+        before = _read_end_note(store, status.id)
+        if before and not (before["state"] != status.state and {before["state"], status.state} <= _DOCUMENT_STATES):
             return replace(status, **before)
-    store.put(layout.final_status(status.id), make_end_note(status))
     return status
 
 
@@ -248,7 +285,7 @@ def _read_end_note(store: Store, job: str) -> dict[str, Any]:
         InvalidResult: Only a newer version knows the state in which the job has ended.
     """
     found = load_object(store, layout.final_status(job), parse=_parse_end_note)
-    if found["state"] == "queued":
+    if found["state"] == "queued" or _lacks_document(store, job, found["state"]):
         return {}
     if found["state"] not in protocol.FINAL_STATES:
         raise InvalidResult(f"job {job} has ended as {found['state']!r}, which this version does not know; update it")

@@ -82,7 +82,7 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
     Raises:
         FarmBusy: The farm has enough to do; nothing was submitted.
         SettingsError: The priority is none that a queue has, or nothing can be delivered to the webhook.
-        StoreError: The store failed; the job has failed, and no worker knows of it.
+        StoreError: The store failed; a new job has failed, and no worker knows of it.
         BrokerError: The broker failed; the same.
     """
     _check_request(request, submitter.webhook_hosts)
@@ -99,7 +99,7 @@ def submit(submitter: Submitter, request: Request, *, source: Path | bytes, job:
         _publish(submitter.app, protocol.SPLIT, job, task_id=protocol.split_id(job))
         jobs.update(job, waiting="")
     except OcrfarmError as error:
-        if is_new:  # else it is another's, who may have submitted it well
+        if is_new:  # else another client has submitted it, and its job goes on
             fail_job(jobs, job, error=error, store=store)
         raise
     return job
@@ -151,7 +151,7 @@ def cancel(submitter: Submitter, job: str) -> bool:
         job: The job's id.
 
     Returns:
-        False if the job had ended before.
+        False if the job had ended before, or has ended otherwise meanwhile.
 
     Raises:
         UnknownJob: Neither the broker nor the store knows the job.
@@ -160,9 +160,10 @@ def cancel(submitter: Submitter, job: str) -> bool:
     model = _get_status(submitter, job).model
     if not jobs.update(job, state="cancelled", finished=finished):
         return False
-    jobs.queues.purge_job(job, model)
     submitter.store.put(layout.final_status(job), make_end_note(JobStatus(job, "cancelled", finished=finished)))
-    return True
+    jobs.queues.purge_job(job, model)
+    jobs.update(job, state="cancelled", finished=finished)  # if the broker went back in time meanwhile
+    return _get_status(submitter, job).state == "cancelled"
 
 
 def _get_status(submitter: Submitter, job: str) -> JobStatus:

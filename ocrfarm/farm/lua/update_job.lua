@@ -6,9 +6,10 @@
 -- KEYS[4]  sorted set: ids of ended jobs whose webhooks are to be delivered
 -- ARGV[1]  the job's id
 -- ARGV[2]  the final states, separated by spaces
--- ARGV[3]  and following: names and values of the fields, in turn
+-- ARGV[3]  the number of the job's chord that is expected; '' expects nothing
+-- ARGV[4]  and following: names and values of the fields, in turn
 --
--- Returns 1, or 0 if the job has ended or is unknown.
+-- Returns 1, or 0 if the job has ended, is unknown, or has another chord than expected.
 -- The counter is written with HSET, since the broker's user for clients, who cancel jobs, may not use HINCRBY.
 
 local is_final = {}
@@ -20,7 +21,10 @@ local state = redis.call('HGET', KEYS[1], 'state')
 if not state or is_final[state] then
   return 0
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+if ARGV[3] ~= '' and (redis.call('HGET', KEYS[1], 'generation') or '0') ~= ARGV[3] then
+  return 0
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
 local before = state
 state = redis.call('HGET', KEYS[1], 'state')
 if state ~= before then
