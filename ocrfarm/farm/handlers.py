@@ -356,8 +356,6 @@ def _put_result(context: WorkerContext, job: str, document: Document) -> None:
         context.store.put_file(layout.result(job), path)
 
 
-
-
 def _assemble(outcomes: Sequence[PageOutcome], profile: Profile) -> Document:
     pages = tuple(outcome.assemble(profile) for outcome in outcomes)
     return Document(pages, {"engine": sum(outcome.engine_seconds for outcome in outcomes)})

@@ -9,6 +9,7 @@ from tests.benchmarks.cascade import cascade
 from tests.benchmarks.chaos import chaos
 from tests.benchmarks.connections import connections
 from tests.benchmarks.fuzz import mutants
+from tests.benchmarks.model import model
 from tests.benchmarks.pdf import pdf
 from tests.benchmarks.read_sheet import read
 from tests.benchmarks.same_id import same_id
@@ -31,6 +32,7 @@ bench.add_command(calibrate)
 bench.add_command(cascade)
 bench.add_command(chaos)
 bench.add_command(connections)
+bench.add_command(model)
 bench.add_command(mutants)
 bench.add_command(pdf)
 bench.add_command(read)
