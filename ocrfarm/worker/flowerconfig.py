@@ -1,6 +1,7 @@
 """Flower's own options, by its names; Flower reads this file itself."""
 
 read_only = True  # `ocrfarm cancel` cancels a job; a message revoked here would have to be recovered
+enable_events = False  # workers send them anyhow, and answer only commands that change nothing
 persistent = False  # what Flower keeps on disk is a pickle
 tasks_columns = (
     "uuid,name,args,kwargs,state,received,runtime,worker"  # arguments as `ocrfarm.farm.celery_app` shows them

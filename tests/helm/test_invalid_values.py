@@ -27,7 +27,7 @@ CONTRADICTIONS: dict[str, tuple[Object, str]] = {
     "no store": ({"broker": MINIMAL_VALUES["broker"]}, "store.url is"),
     "a folder as store": (MINIMAL_VALUES | {"store": {"url": "/data/store"}}, "pods share no folder"),
     "a key in the store's URL": (
-        MINIMAL_VALUES | {"store": {"url": "s3://key:secret@ocr"}},
+        MINIMAL_VALUES | {"store": {"url": "s3://key:secret@ocr?endpoint=http://s3.data.svc"}},
         "put them into store.secret",
     ),
     "a CA without TLS": (MINIMAL_VALUES | {"broker": {"host": "a", "tls": {"caSecret": "ca"}}}, "sent unencrypted"),
@@ -70,6 +70,35 @@ CONTRADICTIONS: dict[str, tuple[Object, str]] = {
         MINIMAL_VALUES | {"flower": {"enabled": False, "ingress": {"host": "a.example", "tlsSecret": "a"}}},
         "flower.enabled is false",
     ),
+    "an API without TLS": (
+        MINIMAL_VALUES | {"api": {"enabled": True, "ingress": {"host": "a.example"}}},
+        "needs api.ingress.tlsSecret",
+    ),
+    "a route without API": (
+        MINIMAL_VALUES | {"api": {"httpRoute": {"parentRefs": [{"name": "a"}], "hostnames": ["a.example"]}}},
+        "api.enabled is false",
+    ),
+    "a route for every host": (
+        MINIMAL_VALUES | {"api": {"enabled": True, "httpRoute": {"parentRefs": [{"name": "a"}]}}},
+        "answer for every host",
+    ),
+    "a store anywhere": (
+        MINIMAL_VALUES | {"store": {"url": "s3://ocr?endpoint=https://s3.example.com"}},
+        "networkPolicy.store is empty, and s3.example.com is no service of the cluster",
+    ),
+    "AWS anywhere": (MINIMAL_VALUES | {"store": {"url": "s3://ocr"}}, "list its addresses"),
+    "a broker anywhere": (MINIMAL_VALUES | {"broker": {"host": "valkey.example.com"}}, "networkPolicy.broker is empty"),
+    "a proxy that is out of reach": (MINIMAL_VALUES | {"proxy": {"https": "http://proxy:3128"}}, "reach it"),
+    "a collector that is out of reach": (
+        MINIMAL_VALUES | {"settings": {"OCRFARM_OTLP_ENDPOINT": "http://otel:4318"}},
+        "reach it",
+    ),
+    "a registry that is out of reach": (MINIMAL_VALUES | {"weights": {"from": "initContainer"}}, "package registry"),
+    "an age without Prometheus": (
+        with_pool(keda={"enabled": True, "maxMessageAge": 60}),
+        "keda.maxMessageAge needs keda.prometheusUrl",
+    ),
+    "keys of the API in the values": (MINIMAL_VALUES | {"settings": {"OCRFARM_API_KEYS": "a:b"}}, "api.secret"),
     "alerts without metrics": (
         MINIMAL_VALUES | {"metrics": {"enabled": False, "rules": {"enabled": True}}},
         "no metrics",
@@ -130,6 +159,12 @@ def _with_value(path: str, value: Any) -> Object:
         ("settings.OCRFARM_MAX_ATTEMPTS", 5),
         ("probes.heartbeatTimeout", 5),
         ("flower.password", "secret"),
+        ("api.keys", "alice:1"),
+        ("api.replicas", 0),
+        ("webhooks.secret", "whsec_SECRET"),
+        ("pods.extraEnv", {"A": "b"}),
+        ("proxy.https", "proxy:3128"),
+        ("networkPolicy.dns", [{"cidr": "10.0.0.0/8"}]),
         ("recognize.pools", []),
         ("recognize.pools", [{"profile": "fast"}]),
         ("recognize.pools", [{"name": "Fast"}]),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ VALUES: Object = {
     "broker": {"host": "broker"},
     "store": {"url": "s3://ocrfarm?endpoint=http://s3:8333"},
     "recognize": {"pools": [{"name": "fast"}, GPU_POOL]},
+    "api": {"enabled": True},
+    "webhooks": {"enabled": True},
 }
-DEPLOYED = ("split", "stitch", "recognize-fast", "flower", "metrics")
+DEPLOYED = ("split", "stitch", "recognize-fast", "flower", "metrics", "api", "webhooks")
+API_KEY = "key-of-the-api"
 
 _PROBE = {
     "httpGet": "from urllib.request import urlopen; urlopen('http://127.0.0.1:{port}{path}')",
@@ -32,9 +36,16 @@ _PROBE = {
 def _secrets() -> dict[tuple[str, str], str]:
     """Return the contents of the chart's secrets: the passwords of compose.yaml, whose broker and store are used."""
     broker, s3, flower = (load_services()[name]["environment"] for name in ("broker", "s3", "flower"))
-    return {
-        ("ocrfarm-broker", "username"): "ocrfarm-worker",
-        ("ocrfarm-broker", "password"): broker["WORKER_PASSWORD"],
+    passwords = {role: broker[f"{role.upper()}_PASSWORD"] for role in ("worker", "client", "webhooks")}
+    passwords |= dict.fromkeys(("metrics", "flower"), broker["MONITOR_PASSWORD"])
+    users: dict[tuple[str, str], str] = {}
+    for role, password in passwords.items():
+        prefix = "" if role == "worker" else f"{role}-"
+        users["ocrfarm-broker", f"{prefix}username"] = f"ocrfarm-{role}"
+        users["ocrfarm-broker", f"{prefix}password"] = password
+    return users | {
+        ("ocrfarm-api", "keys"): f"alice:{sha256(API_KEY.encode()).hexdigest()}\n",
+        ("ocrfarm-webhooks", "secret"): "whsec_d2ViaG9va3Mtb2YtdGhpcy10ZXN0LW9ubHktMTIzNA==",
         ("ocrfarm-flower", "password"): flower["OCRFARM_FLOWER_PASSWORD"],
         **{("ocrfarm-store", name): s3[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
     }
@@ -64,10 +75,15 @@ def _container(objects: list[Object], pod: Object, folder: Path) -> Container:
 def _volume(objects: list[Object], volume: Object, folder: Path) -> Path | None:
     if "emptyDir" in volume:
         return None
-    name = volume["configMap"]["name"]
+    if "secret" in volume:
+        name = volume["secret"]["secretName"]
+        data = {key: text for (secret, key), text in _secrets().items() if secret == name}
+    else:
+        name = volume["configMap"]["name"]
+        data = find_object(objects, "ConfigMap", name)["data"]
     place = folder / str(name)
     place.mkdir(exist_ok=True)
-    for file, text in find_object(objects, "ConfigMap", name)["data"].items():
+    for file, text in data.items():
         (place / file).write_text(text)
     return place
 
@@ -128,6 +144,19 @@ def test_the_charts_own_test_passes_and_is_counted(cluster: ContainerNetwork, ob
     assert sample_value(found, "lines_total", model="PP-OCRv6_tiny_rec") > 100
     for queue in ("split", "stitch", "recognize.PP-OCRv6_tiny_rec"):
         assert sample_value(found, "workers", queue=queue) == 1
+
+
+def test_the_api_knows_its_keys(cluster: ContainerNetwork) -> None:
+    ask = (
+        "from urllib.request import Request, urlopen; "
+        "headers = {'Authorization': 'Bearer %s'}; "
+        "print(urlopen(Request('http://127.0.0.1:8700/v1/jobs', headers=headers)).read().decode())"
+    )
+    done = cluster.run("api", ["python", "-c", ask % API_KEY])
+    assert '"jobs":[]' in done.stdout.replace(" ", ""), done.stderr + cluster.log("api")
+    assert cluster.run("api", ["python", "-c", ask % "another"]).returncode != 0
+    metrics = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9809/metrics').read().decode())"
+    assert "ocrfarm_api" in cluster.run("api", ["python", "-c", metrics]).stdout
 
 
 def test_a_pool_on_gpus_reports_that_the_gpu_is_missing(cluster: ContainerNetwork, objects: list[Object]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from ocrfarm.recognize.profiles import find_profile
 from ocrfarm.settings import Settings
 from tests.support.helm_chart import (
+    ANYWHERE,
     CASES,
     GPU_POOL,
     MINIMAL_VALUES,
@@ -32,11 +33,11 @@ def test_pods_are_restricted(helm: Helm, values: Object) -> None:
     for name, pod in iter_pods(objects):
         security = pod["securityContext"]
         assert security["runAsNonRoot"] is True, name
-        assert security["runAsUser"] > 0, name
+        assert security.get("runAsUser", 10001) > 0, name  # OpenShift assigns one
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}, name
         kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
-        assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "secret", "image"}, name
+        assert kinds <= {"configMap", "emptyDir", "ephemeral", "persistentVolumeClaim", "secret", "image"}, name
     for name, container in iter_containers(objects):
         security = container["securityContext"]
         assert security["allowPrivilegeEscalation"] is False, name
@@ -57,7 +58,7 @@ def test_pods_get_no_token_and_no_variables_that_look_like_settings(helm: Helm, 
 def test_containers_have_requests_and_a_limit_of_memory(helm: Helm, values: Object) -> None:
     for name, container in iter_containers(helm.render(values)):
         assert container["resources"]["limits"]["memory"], name
-        assert container["resources"]["requests"].keys() >= {"cpu", "memory"}, name
+        assert container["resources"]["requests"].keys() >= {"cpu", "memory", "ephemeral-storage"}, name
 
 
 @every_case
@@ -74,7 +75,7 @@ def test_secrets_come_by_reference(helm: Helm, values: Object) -> None:
     assert not select_kind(objects, "Secret")
     for name, container in iter_containers(objects):
         for variable, value in container_environment(container).items():
-            if re.search("PASSWORD|USERNAME|AWS_", variable):
+            if re.search("PASSWORD|USERNAME|SECRET|AWS_ACCESS", variable):
                 assert value.keys() == {"secretKeyRef"}, f"{name}: {variable}"
         assert "secret" not in " ".join(container.get("command", ())), name
 
@@ -114,6 +115,9 @@ def test_nothing_is_let_in_or_out_unless_it_is_named(helm: Helm, values: Object)
         labels = item["spec"]["template"]["metadata"]["labels"]
         assert default["podSelector"]["matchLabels"].items() <= labels.items(), item["metadata"]["name"]
     assert all(rule["ports"] for rule in default["egress"])
+    assert all(
+        rule["to"] for rule in default["egress"] if rule not in values.get("networkPolicy", {}).get("extraEgress", ())
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,8 @@ def test_nothing_is_let_in_or_out_unless_it_is_named(helm: Helm, values: Object)
     ],
 )
 def test_the_way_to_the_store_is_open(helm: Helm, url: str, port: int) -> None:
-    policy = find_object(helm.render(MINIMAL_VALUES | {"store": {"url": url}}), "NetworkPolicy", "-default")
+    values = MINIMAL_VALUES | {"store": {"url": url}, "networkPolicy": {"store": ANYWHERE}}
+    policy = find_object(helm.render(values), "NetworkPolicy", "-default")
     assert [rule["ports"][0]["port"] for rule in policy["spec"]["egress"]] == [53, 6379, port]
 
 
@@ -200,7 +205,7 @@ def test_every_reference_has_its_object(helm: Helm, values: Object) -> None:
     for _, pod in iter_pods(objects):
         assert ("ServiceAccount", pod["serviceAccountName"]) in there
         for volume in pod["volumes"]:
-            if "configMap" in volume:
+            if "configMap" in volume and not volume["configMap"].get("optional"):
                 assert ("ConfigMap", volume["configMap"]["name"]) in there
         mounted = {mount["name"] for each in pod["containers"] for mount in each["volumeMounts"]}
         assert mounted == {volume["name"] for volume in pod["volumes"]}
@@ -209,6 +214,8 @@ def test_every_reference_has_its_object(helm: Helm, values: Object) -> None:
     for item in select_kind(objects, "Ingress"):
         path = item["spec"]["rules"][0]["http"]["paths"][0]
         assert ("Service", path["backend"]["service"]["name"]) in there
+    for item in select_kind(objects, "HTTPRoute"):
+        assert ("Service", item["spec"]["rules"][0]["backendRefs"][0]["name"]) in there
 
 
 @every_case

@@ -21,8 +21,8 @@ CHART = ROOT / "helm" / "ocrfarm"
 Object = dict[str, Any]
 
 MINIMAL_VALUES: Object = {
-    "broker": {"host": "valkey.data"},
-    "store": {"url": "s3://ocr/farm?endpoint=http://s3.data:8333"},
+    "broker": {"host": "valkey.data.svc"},
+    "store": {"url": "s3://ocr/farm?endpoint=http://s3.data.svc:8333"},
 }
 """What every installation has to say."""
 
@@ -132,6 +132,9 @@ def container_environment(container: Object) -> dict[str, Any]:
     return {item["name"]: item.get("value", item.get("valueFrom")) for item in container.get("env", ())}
 
 
+ANYWHERE = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
+"""Peers of network policies that are any host."""
+
 MONITORED: Object = {
     "metrics": {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -140,7 +143,7 @@ MONITORED: Object = {
     }
 }
 FLOWER: Object = {"flower": {"ingress": {"host": "flower.example", "className": "nginx", "tlsSecret": "flower-tls"}}}
-TLS: Object = {"broker": {"host": "valkey.data", "port": 6380, "tls": {"enabled": True, "caSecret": "broker-ca"}}}
+TLS: Object = {"broker": {"host": "valkey.data.svc", "port": 6380, "tls": {"enabled": True, "caSecret": "broker-ca"}}}
 POOLS: Object = {
     "recognize": {
         "defaults": {"maxUnavailable": 1, "priorityClassName": "batch"},
@@ -153,7 +156,13 @@ POOLS: Object = {
 }
 POOLS["recognize"]["pools"][2]["resources"] = {"limits": {"memory": "8Gi", "cpu": 2}}
 
+VALUE_FILES = {
+    path.name.removesuffix("-values.yaml"): yaml.safe_load(path.read_text()) for path in (CHART / "ci").glob("*.yaml")
+}
+"""The examples in the folder `ci` of the chart, by name."""
+
 CASES: dict[str, Object] = {
+    **VALUE_FILES,
     "least": MINIMAL_VALUES,
     "pools": MINIMAL_VALUES | POOLS,
     "scaled": with_pool(keda={"enabled": True, "minReplicas": 1, "maxReplicas": 40, "messagesPerReplica": 2}),
@@ -162,18 +171,23 @@ CASES: dict[str, Object] = {
     "claim": MINIMAL_VALUES | {"weights": {"from": "pvc", "claim": "weights"}},
     "image volume": MINIMAL_VALUES | {"weights": {"from": "imageVolume", "image": "registry.example/weights:6"}},
     "bucket": MINIMAL_VALUES
-    | {"weights": {"from": "initContainer", "url": "s3://weights/v6?endpoint=http://s3.data:8333"}},
-    "registry": MINIMAL_VALUES | {"weights": {"from": "initContainer"}},
+    | {"weights": {"from": "initContainer", "url": "s3://weights/v6?endpoint=http://s3.data.svc:8333"}},
+    "registry": MINIMAL_VALUES
+    | {"weights": {"from": "initContainer"}, "networkPolicy": {"extraEgress": [{"ports": [{"port": 443}]}]}},
     "monitored": MINIMAL_VALUES | MONITORED,
     "bare": MINIMAL_VALUES
     | {"metrics": {"enabled": False}, "flower": {"enabled": False}, "networkPolicy": {"enabled": False}},
     "roles": MINIMAL_VALUES
     | {
         "store": {"url": "s3://ocr", "secret": ""},
+        "networkPolicy": {"store": ANYWHERE},
         "serviceAccounts": {"split": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/split"}},
     },
     "keys": MINIMAL_VALUES
-    | {"store": {"url": "s3://ocr", "secrets": {"split": "s3-split", "recognize": "s3-recognize"}}},
+    | {
+        "store": {"url": "s3://ocr", "secrets": {"split": "s3-split", "recognize": "s3-recognize"}},
+        "networkPolicy": {"store": ANYWHERE},
+    },
     "all": MINIMAL_VALUES
     | POOLS
     | MONITORED

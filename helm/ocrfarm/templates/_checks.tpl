@@ -3,7 +3,7 @@ Contradictory values are rejected before anything is installed: all of them at o
 The schema has checked names, types and ranges before.
 */}}
 {{- define "ocrfarm.checks" -}}
-{{- $problems := concat (include "ocrfarm.checks.endpoints" . | fromJsonArray) (include "ocrfarm.checks.parts" . | fromJsonArray) (include "ocrfarm.checks.pools" . | fromJsonArray) }}
+{{- $problems := concat (include "ocrfarm.checks.endpoints" . | fromJsonArray) (include "ocrfarm.checks.parts" . | fromJsonArray) (include "ocrfarm.checks.services" . | fromJsonArray) (include "ocrfarm.checks.network" . | fromJsonArray) (include "ocrfarm.checks.pools" . | fromJsonArray) }}
 {{- if $problems }}
 {{- fail (printf "these values contradict one another or the cluster:\n- %s" (join "\n- " $problems)) }}
 {{- end }}
@@ -45,10 +45,10 @@ The schema has checked names, types and ranges before.
 {{- toJson $problems }}
 {{- end }}
 
-{{/* Settings, timeouts, Flower and metrics. */}}
+{{/* Settings, timeouts and metrics. */}}
 {{- define "ocrfarm.checks.parts" -}}
 {{- $problems := list }}
-{{- $instead := dict "OCRFARM_BROKER" "broker" "OCRFARM_STORE" "store.url" "OCRFARM_KEY_PREFIX" "broker.keyPrefix" "OCRFARM_FLOWER_PASSWORD" "flower.secret" "OCRFARM_SHUTDOWN_TIMEOUT" "termination.shutdownTimeout" "OCRFARM_MODEL_LOAD_TIMEOUT" "probes.modelLoadTimeout" "OCRFARM_RECOGNIZE_MEMORY_MB" "processMemoryMB of a pool" "OCRFARM_MODELS_DIR" "weights" "OCRFARM_CACHE_DIR" "weights" "OCRFARM_HEALTH_DIR" "probes" }}
+{{- $instead := dict "OCRFARM_BROKER" "broker" "OCRFARM_STORE" "store.url" "OCRFARM_KEY_PREFIX" "broker.keyPrefix" "OCRFARM_FLOWER_PASSWORD" "flower.secret" "OCRFARM_API_KEYS" "api.secret" "OCRFARM_API_KEYS_FILE" "api.secret" "OCRFARM_API_METRICS_PORT" "metrics.serviceMonitor" "OCRFARM_WEBHOOK_SECRET" "webhooks.secret" "OCRFARM_SHUTDOWN_TIMEOUT" "termination.shutdownTimeout" "OCRFARM_MODEL_LOAD_TIMEOUT" "probes.modelLoadTimeout" "OCRFARM_RECOGNIZE_MEMORY_MB" "processMemoryMB of a pool" "OCRFARM_MODELS_DIR" "weights" "OCRFARM_CACHE_DIR" "weights" "OCRFARM_HEALTH_DIR" "probes" }}
 {{- range $name, $value := .Values.settings }}
 {{- with get $instead $name }}
 {{- $problems = append $problems (printf "settings.%s duplicates another value: set %s instead" $name .) }}
@@ -59,17 +59,62 @@ The schema has checked names, types and ranges before.
 {{- $problems = append $problems (printf "termination.gracePeriod is %d: with termination.shutdownTimeout %d it must be %d or more, or pods are killed before their batch is back in its queue" (int .gracePeriod) (int .shutdownTimeout) (add 15 .shutdownTimeout)) }}
 {{- end }}
 {{- end }}
-{{- with .Values.flower }}
-{{- if and .ingress.host (not .enabled) }}
-{{- $problems = append $problems "flower.ingress.host is set, but flower.enabled is false" }}
-{{- end }}
-{{- if and .ingress.host (not .ingress.tlsSecret) }}
-{{- $problems = append $problems "flower.ingress.host needs flower.ingress.tlsSecret, or Flower's password would be sent unencrypted" }}
-{{- end }}
-{{- end }}
 {{- range list "serviceMonitor" "rules" "dashboard" }}
 {{- if and (get $.Values.metrics .).enabled (not $.Values.metrics.enabled) }}
 {{- $problems = append $problems (printf "metrics.%s.enabled is true, but metrics.enabled is false: there would be no metrics" .) }}
+{{- end }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
+{{/* The services that people and programs reach from outside. */}}
+{{- define "ocrfarm.checks.services" -}}
+{{- $problems := list }}
+{{- range $name, $what := dict "flower" "Flower's password" "api" "keys of the API" }}
+{{- with get $.Values $name }}
+{{- if and .ingress.host (not .enabled) }}
+{{- $problems = append $problems (printf "%s.ingress.host is set, but %s.enabled is false" $name $name) }}
+{{- end }}
+{{- if and .ingress.host (not .ingress.tlsSecret) }}
+{{- $problems = append $problems (printf "%s.ingress.host needs %s.ingress.tlsSecret, or %s would be sent unencrypted" $name $name $what) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.api.httpRoute }}
+{{- if and .parentRefs (not $.Values.api.enabled) }}
+{{- $problems = append $problems "api.httpRoute.parentRefs is set, but api.enabled is false" }}
+{{- end }}
+{{- if and .parentRefs (not .hostnames) }}
+{{- $problems = append $problems "api.httpRoute.parentRefs is set, but api.httpRoute.hostnames is empty: the API would answer for every host of the gateway" }}
+{{- end }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
+{{/* With network policies, everything that pods must reach has to be named. */}}
+{{- define "ocrfarm.checks.network" -}}
+{{- $problems := list }}
+{{- $policy := .Values.networkPolicy }}
+{{- if and $policy.enabled (not $policy.cilium) }}
+{{- $hosts := dict "broker" .Values.broker.host }}
+{{- if hasPrefix "s3://" .Values.store.url }}
+{{- $_ := set $hosts "store" (include "ocrfarm.storeHost" . | default "s3.amazonaws.com") }}
+{{- end }}
+{{- range $name, $host := $hosts }}
+{{- if and (regexMatch "^[^/:@]+$" $host) (not (include "ocrfarm.peers" (dict "given" (get $policy $name) "host" $host) | fromJsonArray)) }}
+{{- $problems = append $problems (printf "networkPolicy.%s is empty, and %s is no service of the cluster: list its addresses (ipBlock), or set networkPolicy.cilium if the cluster has Cilium" $name $host) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $policy.enabled (not $policy.extraEgress) }}
+{{- if or .Values.proxy.https .Values.proxy.http }}
+{{- $problems = append $problems "proxy is set, but networkPolicy.extraEgress does not let pods reach it" }}
+{{- end }}
+{{- if get .Values.settings "OCRFARM_OTLP_ENDPOINT" }}
+{{- $problems = append $problems "settings.OCRFARM_OTLP_ENDPOINT is set, but networkPolicy.extraEgress does not let pods reach it" }}
+{{- end }}
+{{- if and (eq .Values.weights.from "initContainer") (not .Values.weights.url) }}
+{{- $problems = append $problems "weights.url is empty, but networkPolicy.extraEgress does not let pods reach a package registry" }}
 {{- end }}
 {{- end }}
 {{- toJson $problems }}
@@ -97,6 +142,9 @@ The schema has checked names, types and ranges before.
 {{- end }}
 {{- if gt (int .keda.minReplicas) (int .keda.maxReplicas) }}
 {{- $problems = append $problems (printf "pool %q: keda.minReplicas %d is more than keda.maxReplicas %d" .name (int .keda.minReplicas) (int .keda.maxReplicas)) }}
+{{- end }}
+{{- if and .keda.maxMessageAge (not .keda.prometheusUrl) }}
+{{- $problems = append $problems (printf "pool %q: keda.maxMessageAge needs keda.prometheusUrl, the Prometheus that scrapes the exporter" .name) }}
 {{- end }}
 {{- if gt (int .keda.fallbackReplicas) (int .keda.maxReplicas) }}
 {{- $problems = append $problems (printf "pool %q: keda.fallbackReplicas %d is more than keda.maxReplicas %d" .name (int .keda.fallbackReplicas) (int .keda.maxReplicas)) }}

@@ -8,6 +8,7 @@ kind: Deployment
 metadata: {{- include "ocrfarm.metadata" $names | nindent 2 }}
 spec:
   replicas: {{ $work.replicas }}
+  {{- include "ocrfarm.strategy" $names | nindent 2 }}
   selector:
     matchLabels: {{- include "ocrfarm.selector" $names | nindent 6 }}
   template:
@@ -27,7 +28,7 @@ spec:
           securityContext: {{- include "ocrfarm.containerSecurity" . | nindent 12 }}
           {{- include "ocrfarm.probes" $names | nindent 10 }}
           volumeMounts:
-            {{- include "ocrfarm.mounts" .root | nindent 12 }}
+            {{- include "ocrfarm.mounts" $names | nindent 12 }}
       volumes:
         {{- include "ocrfarm.volumes" $names | nindent 8 }}
 ---

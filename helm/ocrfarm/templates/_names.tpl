@@ -23,11 +23,19 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{/* dict root, component: name, namespace and labels of an object. */}}
+{{/*
+dict root, component, objectLabels, objectAnnotations: name, namespace, labels and annotations of an object; the last two
+are its own, besides those of all objects.
+*/}}
 {{- define "ocrfarm.metadata" -}}
 name: {{ include "ocrfarm.name" .root }}-{{ .component }}
 namespace: {{ .root.Release.Namespace }}
-labels: {{- include "ocrfarm.labels" . | nindent 2 }}
+labels:
+  {{- with merge (dict) (.objectLabels | default dict) .root.Values.commonLabels }}{{ toYaml . | nindent 2 }}{{ end }}
+  {{- include "ocrfarm.labels" . | nindent 2 }}
+{{- with merge (dict) (.objectAnnotations | default dict) .root.Values.commonAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* The pools, completed by recognize.defaults, as a JSON list. */}}

@@ -32,13 +32,13 @@ initContainers:
     env:
       - {name: OCRFARM_CACHE_DIR, value: /models}
       - {name: OCRFARM_MODELS_DIR, value: ""}
-      {{- include "ocrfarm.env" (dict "root" .root "role" "recognize") | trim | nindent 6 }}
+      {{- include "ocrfarm.env" (dict "root" .root "role" "recognize" "workload" .pool) | trim | nindent 6 }}
     resources:
-      requests: {cpu: 100m, memory: 256Mi}
+      requests: {cpu: 100m, memory: 256Mi, ephemeral-storage: 1Gi}
       limits: {memory: 1Gi}
     securityContext: {{- include "ocrfarm.containerSecurity" . | nindent 6 }}
     volumeMounts:
       - {name: models, mountPath: /models}
-      {{- include "ocrfarm.mounts" .root | nindent 6 }}
+      {{- include "ocrfarm.mounts" (dict "root" .root "workload" .pool) | nindent 6 }}
 {{- end }}
 {{- end }}
