@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -30,7 +31,7 @@ from tests.support.source_tree import ROOT
 EVERY = ("--profile", "gpu")
 PASSWORDS = (
     *("WORKER_PASSWORD", "CLIENT_PASSWORD", "WEBHOOKS_PASSWORD", "MONITOR_PASSWORD"),
-    *("FLOWER_PASSWORD", "S3_SECRET"),
+    *("FLOWER_PASSWORD", "GRAFANA_PASSWORD", "S3_SECRET", "API_KEYS", "WEBHOOK_SECRET"),
 )
 """Variables of .env."""
 
@@ -95,11 +96,29 @@ def test_every_process_understands_its_settings() -> None:
             assert Settings.from_env(_farm_settings(service)).endpoints.broker, name
 
 
-def test_prometheus_asks_a_service_that_answers() -> None:
+def test_prometheus_asks_services_that_answer() -> None:
     config = yaml.safe_load((ROOT / "compose" / "prometheus.yaml").read_text())
-    (target,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
-    assert target == "metrics:9808"
-    assert load_services()["metrics"]["command"][-1] == "metrics"
+    targets = [target for job in config["scrape_configs"] for target in job["static_configs"][0]["targets"]]
+    assert targets == ["metrics:9808", "api:9809"]
+    found = load_services()
+    assert found["metrics"]["command"][-1] == "metrics"
+    assert found["api"]["environment"]["OCRFARM_API_METRICS_PORT"] == "9809"
+
+
+def test_grafana_shows_the_charts_dashboard_from_prometheus() -> None:
+    mounts = {mount["target"]: mount.get("source", "") for mount in load_services()["grafana"]["volumes"]}
+    folder = "/etc/grafana/provisioning"
+    (source,) = yaml.safe_load(Path(mounts[f"{folder}/datasources/ocrfarm.yaml"]).read_text())["datasources"]
+    assert (source["type"], source["url"], source["isDefault"]) == ("prometheus", "http://prometheus:9090", True)
+    (provider,) = yaml.safe_load(Path(mounts[f"{folder}/dashboards/ocrfarm.yaml"]).read_text())["providers"]
+    shown = [source for target, source in mounts.items() if target.startswith(provider["options"]["path"])]
+    assert shown == [str(ROOT / "helm" / "ocrfarm" / "files" / "dashboard.json")]
+
+
+def test_the_documented_key_opens_the_api() -> None:
+    (key,) = re.findall(r"takes the key `(.*?)`", (ROOT / "docs" / "compose.md").read_text())
+    keys = load_services()["api"]["environment"]["OCRFARM_API_KEYS"]
+    assert keys == f"me:{sha256(key.encode()).hexdigest()}"
 
 
 def _healthy(url: str) -> bool:

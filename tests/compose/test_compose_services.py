@@ -22,16 +22,17 @@ from tests.support.programs import find_program
 from tests.support.prometheus_text import Samples, parse_samples, sample_value
 
 WORKERS = ("split", "recognize", "recognize-accurate", "stitch")
+SERVICES = ("flower", "metrics", "api", "webhooks")
 GET = "from urllib.request import urlopen; print(urlopen('{}').read().decode())"
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerNetwork]:
-    """Run all services except Prometheus and the one for GPUs, and a client."""
+    """Run all services except Prometheus, Grafana and the one for GPUs, and a client."""
     with run_network(tmp_path_factory.mktemp("stack"), *NAMES) as place:
         start_services(place)
         found = load_services()
-        for name in (*WORKERS, "flower", "metrics"):
+        for name in (*WORKERS, *SERVICES):
             place.start(name, make_container(found[name], place.folder))
         place.start(
             "client", Container(["sleep", "infinity"], image_environment() | documented_exports(), weights_mount())
@@ -45,7 +46,7 @@ def _healthy(stack: ContainerNetwork, name: str) -> bool:
     return stack.succeeds(name, own[1:] if own else health_check_command())
 
 
-@pytest.mark.parametrize("name", [*WORKERS, "flower", "metrics"])
+@pytest.mark.parametrize("name", [*WORKERS, *SERVICES])
 def test_a_service_gets_healthy(stack: ContainerNetwork, name: str) -> None:
     stack.wait_until(lambda: _healthy(stack, name), what=f"{name} is healthy")
 
@@ -89,6 +90,18 @@ def test_prometheus_scrapes_the_exporter_with_the_file_that_it_is_given(stack: C
 
     stack.wait_until(lambda: bool(asked("ocrfarm_broker_up == 1")), what="Prometheus knows the farm")
     assert asked('up{job="ocrfarm"} == 1')
+    stack.wait_until(lambda: bool(asked('up{job="ocrfarm-api"} == 1')), what="Prometheus knows the API")
+
+
+def test_the_api_takes_a_job_with_the_documented_key(stack: ContainerNetwork) -> None:
+    script = (
+        "from urllib.request import Request, urlopen; "
+        "headers = {'Authorization': 'Bearer key-of-this-machine', 'Content-Type': 'image/png'}; "
+        "data = open('api.png', 'rb').read(); "
+        "print(urlopen(Request('http://api:8700/v1/jobs?profile=fast&name=api.png', data, headers)).status)"
+    )
+    done = stack.run("client", ["sh", "-euc", f'ocrfarm sample api.png --size 1024 >&2 && python -c "{script}"'])
+    assert done.stdout.strip() == "202", done.stderr
 
 
 def test_the_service_for_gpus_reports_that_the_gpu_is_missing(stack: ContainerNetwork) -> None:
@@ -99,5 +112,5 @@ def test_the_service_for_gpus_reports_that_the_gpu_is_missing(stack: ContainerNe
 
 def test_a_service_that_is_stopped_ends_well(stack: ContainerNetwork) -> None:
     """This is the last test of the file, since it stops the farm."""
-    for name in (*WORKERS, "flower", "metrics"):
+    for name in (*WORKERS, *SERVICES):
         assert stack.stop(name) == 0, stack.log(name)

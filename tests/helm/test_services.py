@@ -33,8 +33,8 @@ def test_the_api_has_its_keys_its_probes_and_its_ports(helm: Helm) -> None:
     variables = container_environment(container)
     plain = {name: value for name, value in variables.items() if isinstance(value, str)}
     settings = Settings.from_env(plain)
-    assert settings.api.api_keys_file == "/etc/ocrfarm/api/keys"
-    assert {"name": "keys", "mountPath": "/etc/ocrfarm/api", "readOnly": True} in container["volumeMounts"]
+    assert settings.api.api_keys_file == "/etc/ocrfarm/keys/keys"
+    assert {"name": "keys", "mountPath": "/etc/ocrfarm/keys", "readOnly": True} in container["volumeMounts"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"http": 8700, "metrics": settings.api.api_metrics_port}
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"

@@ -8,7 +8,7 @@ from tests.support.compose_stack import Service, load_services
 from tests.support.containers import Container, ContainerNetwork, image_environment, weights_mount
 from tests.support.servers import require
 
-NAMES = ("broker", "s3", "metrics")
+NAMES = ("broker", "s3", "metrics", "api")
 """By these the services call one another."""
 
 _CHECK_SCRIPT = """
