@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from billiard.common import TERM_SIGNAL
 
@@ -27,7 +27,6 @@ from ocrfarm.farm.job_store import JobStore
 from ocrfarm.farm.manifest import Manifest
 from ocrfarm.farm.metrics import count_results
 from ocrfarm.farm.retries import DeadLetter, TilePolicy, parse_reason
-from ocrfarm.pipeline import PageOutcome
 from ocrfarm.recognize import Engine, Profile, Runtime, Tiling, WeightsFolders, load_engine
 from ocrfarm.settings import Settings
 from ocrfarm.split.tiling import split_tile
@@ -36,6 +35,9 @@ from ocrfarm.storage.objects import load_object
 from ocrfarm.storage.store import Store
 from ocrfarm.tile import SecondPassRegion, Tile, TileId, TileResult
 from ocrfarm.tile_json import second_pass_from_bytes, tile_results_from_bytes, tile_results_to_bytes
+
+if TYPE_CHECKING:
+    from ocrfarm.pipeline import PageOutcome
 
 _SignalHandler = Any
 """What `signal.signal` takes."""
@@ -310,7 +312,7 @@ class StoredResults:
     reason: str = ""
 
 
-def load_outcomes(context: WorkerContext, job: str, *, manifest: Manifest) -> list[PageOutcome]:
+def load_outcomes(context: WorkerContext, job: str, *, manifest: Manifest) -> "list[PageOutcome]":
     """Return what became of the tiles of every page.
 
     Args:
@@ -321,6 +323,8 @@ def load_outcomes(context: WorkerContext, job: str, *, manifest: Manifest) -> li
     Raises:
         StoreUnreachable: The store has nothing of a tile although all were read. After some attempts that is a gap.
     """
+    from ocrfarm.pipeline import PageOutcome  # the exporter and clients start without the decoders
+
     outcomes = []
     load, overlap = partial(_load_results, context, job), manifest.request.profile.tiling.overlap
     with ThreadPoolExecutor(DOWNLOAD_THREADS) as threads:
@@ -340,7 +344,7 @@ def load_outcomes(context: WorkerContext, job: str, *, manifest: Manifest) -> li
     return outcomes
 
 
-def _check_read(context: WorkerContext, job: str, outcomes: Iterable[PageOutcome]) -> None:
+def _check_read(context: WorkerContext, job: str, outcomes: "Iterable[PageOutcome]") -> None:
     """Raise `StoreUnreachable` if results are missing that may come back: others may have answered for the store."""
     unread = [tile for outcome in outcomes for tile, reason in outcome.failed.items() if reason == UNREAD]
     if unread and not context.jobs.has_ended(job) and context.jobs.attempts.may_repeat(job, UNREAD):

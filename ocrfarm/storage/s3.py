@@ -98,7 +98,7 @@ class S3Store:
         """Return the content of an object; raise `ObjectNotFound` if it does not exist."""
         content = BytesIO()
         with translate_aws_errors(f"read {key}", self._address):
-            _repeat(lambda: _download(self._client(), self._address.object_args(key), key, file=content))
+            _repeat(lambda: _download(self._client(), self._address.object_args(key), file=content))
         return content.getvalue()
 
     def put_file(self, key: str, path: Path) -> None:
@@ -132,7 +132,7 @@ class S3Store:
         translated = translate_aws_errors(f"read {key}", self._address)
         # Translated inside: some boto3 errors are OSErrors and would be taken for the target's.
         with atomic_write(path) as temporary, temporary.open("wb") as file, translated:
-            _repeat(lambda: _download(self._client(), self._address.object_args(key), key, file=file))
+            _repeat(lambda: _download(self._client(), self._address.object_args(key), file=file))
 
     def exists(self, key: str) -> bool:
         """Return whether an object of this name exists."""
@@ -223,11 +223,16 @@ def _stored_description(answer: dict[str, Any]) -> str:
     return str(answer.get("Metadata", {}).get(_METADATA, ""))
 
 
-def _check_name(answer: dict[str, Any], key: str) -> None:
-    """Raise an error if the answer is that of another object, or of something that is no store."""
+def _check_name(answer: dict[str, Any], full_key: str) -> None:
+    """Raise an error if the answer is that of another object, or of something that is no store.
+
+    A store with another prefix may have written the object, and its name for it is an end of the full key.
+    """
     if not answer.get("ETag"):
         raise wrong_answer("it has no ETag")
-    if not (_stored_description(answer) or _describe(key, 0)).startswith(_describe(key, 0)[:9]):
+    parts = full_key.split("/")
+    names = {_describe("/".join(parts[start:]), 0)[:9] for start in range(len(parts))}
+    if (stored := _stored_description(answer)) and stored[:9] not in names:
         raise wrong_answer("it is that of another object")
 
 
@@ -316,7 +321,7 @@ def _is_there(client: BaseClient, place: dict[str, Any], key: str, *, crc: int |
         return True
     with closing(answer["Body"]) as body:
         body.read()
-    _check_name(answer, key)
+    _check_name(answer, place["Key"])
     return crc is None or _stored_description(answer) in ("", _describe(key, crc))
 
 
@@ -335,13 +340,13 @@ def _delete(client: BaseClient, bucket: str, request: dict[str, Any]) -> None:
         raise wrong_answer("it does not name the objects that were removed")
 
 
-def _download(client: BaseClient, place: dict[str, Any], key: str, *, file: BinaryIO) -> None:
+def _download(client: BaseClient, place: dict[str, Any], *, file: BinaryIO) -> None:
     """Write the content of an object to an open file; raise an error if a checksum does not match."""
     file.seek(0)
     file.truncate()
     answer = client.get_object(**place)
     with closing(answer["Body"]) as body:
-        _check_name(answer, key)
+        _check_name(answer, place["Key"])
         # boto3 itself verifies the stored checksum, if there is one for the whole object.
         expected = "" if isinstance(body, StreamingChecksumBody) else _plain_md5(answer)
         digest, crc = hashlib.md5(usedforsecurity=False), 0
@@ -352,8 +357,8 @@ def _download(client: BaseClient, place: dict[str, Any], key: str, *, file: Bina
             file.write(chunk)
     if expected and digest.hexdigest() != expected:
         raise aws.FlexibleChecksumError(error_msg=f"the MD5 is {digest.hexdigest()}, expected {expected}")
-    if _stored_description(answer) not in ("", _describe(key, crc)):
-        raise aws.FlexibleChecksumError(error_msg=f"the CRC32 is {crc:08x}, expected {_stored_description(answer)[9:]}")
+    if (stored := _stored_description(answer)[9:]) not in ("", f"{crc:08x}"):
+        raise aws.FlexibleChecksumError(error_msg=f"the CRC32 is {crc:08x}, expected {stored}")
 
 
 def _plain_md5(answer: dict[str, Any]) -> str:

@@ -161,7 +161,7 @@ def test_a_bar_shows_a_job_to_its_end(client: Client, settings: Settings, capsys
     data, _ = draw_image(4)
     assert client.submit(data, profile=PROFILE, name="sheet\x1b[2J.png").show_progress(60).state == "complete"
     shown = capsys.readouterr().out
-    assert "sheet?[2J.png complete" in shown
+    assert r"sheet\x1b[2J.png complete" in shown
     assert "tiles" in shown
     assert asyncio.run(_bar(settings, data)).state == "complete"
     assert "complete" in capsys.readouterr().out

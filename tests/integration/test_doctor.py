@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -194,7 +195,7 @@ def test_fault_4_a_store_that_ignores_conditions(doctor_env: DoctorEnvironment, 
     def overwrite(path: str, body: bytes) -> None:
         client.put_object(Bucket=BUCKET, Key=path.removeprefix(f"/{BUCKET}/"), Body=body)
 
-    with run_faulty_s3_proxy(bucket.endpoint) as (endpoint, mood):
+    with closing(client), run_faulty_s3_proxy(bucket.endpoint) as (endpoint, mood):
         url = f"s3://{BUCKET}/{uuid.uuid4().hex}?endpoint={endpoint}"
         assert doctor_env.run_doctor("--role", "split", OCRFARM_STORE=url).failures == {}
         mood.overwrite = overwrite

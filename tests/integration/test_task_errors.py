@@ -71,6 +71,7 @@ def _break_stage(farm: InProcessFarm, monkeypatch: pytest.MonkeyPatch, stage: st
     monkeypatch.setattr(tasks, "_REQUEUE_DELAY", 0)
     monkeypatch.setattr(tasks, "is_second_pass_batch", lambda batch: stage == "second pass")
     monkeypatch.setattr(tasks, "recognize_regions", fail)
+    monkeypatch.setattr(tasks, "requeue_unread", lambda *_, **__: False)  # the first step of stitch
     monkeypatch.setattr(tasks, "clear_dead_letters", fail)  # the first step of resume
     for name in ("split", "recognize", "stitch"):
         monkeypatch.setattr(handlers, name, fail)
