@@ -135,6 +135,35 @@ def _empty_broker(rig: FaultRig) -> None:
         server.flushall()
 
 
+def _empty_broker_without_store(rig: FaultRig) -> None:
+    """Empty the broker while the store, which knows the jobs, is away."""
+    rig.store.kill()
+    _empty_broker(rig)
+    time.sleep(12)
+    rig.store.start()
+
+
+def _set_broker_back(rig: FaultRig) -> None:
+    """Restore the broker from a backup that is a second old, as a replica that lags does."""
+    with redis.Redis.from_url(rig.broker.url) as server:
+        keys = list(server.scan_iter())
+        backup = [(key, max(server.pttl(key), 0), server.dump(key)) for key in keys]
+        time.sleep(1)
+        server.flushall()
+        for key, milliseconds, value in backup:
+            if value is not None:
+                server.restore(key, milliseconds, value)
+
+
+def _freeze_worker(rig: FaultRig) -> None:
+    """Stop a worker for longer than its messages are hidden; then it goes on as if nothing had happened."""
+    processes = [rig.farm.running["one"].pid, *rig.farm.children("one")]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for process in processes:
+            os.kill(process, number)
+        time.sleep(VISIBILITY_TIMEOUT + 5 if number == signal.SIGSTOP else 0)
+
+
 def _fill_broker(rig: FaultRig) -> None:
     with rig.admin() as server:
         server.config_set("maxmemory", "1mb")
@@ -219,6 +248,8 @@ FAULTS = (
     Fault("broker killed for 3 s", _stop_broker(3)),
     Fault("broker killed for 15 s", _stop_broker(15), is_slow=True),
     Fault("broker emptied", _empty_broker),
+    Fault("broker emptied, store down for 12 s", _empty_broker_without_store),
+    Fault("broker of an older state", _set_broker_back),
     Fault("broker full for 6 s", _fill_broker, is_slow=True),
     Fault("store down for 3 s", _stop_store(3)),
     Fault("store down for 15 s", _stop_store(15), is_slow=True),
@@ -235,6 +266,7 @@ FAULTS = (
     Fault("killed before the answer", _do_nothing, setting=_kill_at("count")),
     Fault("one clock 5 minutes ahead", _do_nothing, setting=_CLOCK_AHEAD),
     Fault("two clocks 5 minutes behind", _do_nothing, setting=_CLOCK_BEHIND),
+    Fault("one worker stands still for 15 s", _freeze_worker, is_slow=True),
     Fault("disk full", _do_nothing, ("failed",), setting=_DISK_FULL),
 )
 DEFAULT_VISIBILITY = Fault(
