@@ -84,6 +84,7 @@ def test_a_batch_that_is_killed_half_way_goes_on(tmp_path: Path, valkey_server: 
         with run_farm(tmp_path / "store", valkey_server) as environment:
             before = run_and_kill(tmp_path, *command, **environment)
             ended = run_ocrfarm(*command, cwd=tmp_path, **environment)
+        assert ended.returncode == 0, ended.stderr
         assert len(list((tmp_path / "store/jobs").glob("*/source"))) == COUNT  # those under way are not begun anew
     else:
         before = run_and_kill(tmp_path, *command)

@@ -152,7 +152,7 @@ def _set_broker_back(rig: FaultRig) -> None:
         server.flushall()
         for key, milliseconds, value in backup:
             if value is not None:
-                server.restore(key, milliseconds, value)
+                server.restore(key, milliseconds, value, replace=True)
 
 
 def _freeze_worker(rig: FaultRig) -> None:
